@@ -1,0 +1,252 @@
+"""What goes into a transfer and what comes out: the contract with whoever runs it.
+
+A transfer reads one :class:`TransferRequest` as a line of JSON from its standard input and writes
+:class:`Event` lines to its standard output: any number of :class:`Progress`, then one
+:class:`Result` or one :class:`Failure`. It ends by itself when its standard input is closed, so
+that it never outlives the operator that started it.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class Marks(StrEnum):
+    """Glance properties by which an image made by us is found again.
+
+    Nova and Cinder copy an image's properties to the snapshots of the servers and volumes made
+    from it, so a mark alone proves nothing: an image is ours only when ``IMAGE_ID`` equals its
+    own id.
+    """
+
+    UID = "cloudimage_dev_uid"
+    """UID of the CloudImage that owns the image."""
+    DIGEST = "cloudimage_dev_digest"
+    """Digest of all that the bytes depend on: the source and the conversion."""
+    IMAGE_ID = "cloudimage_dev_image_id"
+    """The id of the very image the mark was made for."""
+    VERIFIED = "cloudimage_dev_verified"
+    """``<algorithm>:<hash>`` of the stored bytes, set last: after Glance's hash was compared."""
+
+
+class Stage(StrEnum):
+    """Where a transfer is, in the order of its work."""
+
+    PENDING = "Pending"
+    FETCHING = "Fetching"
+    VERIFYING = "Verifying"
+    INSPECTING = "Inspecting"
+    CONVERTING = "Converting"
+    UPLOADING = "Uploading"
+    COMPLETE = "Complete"
+
+
+class Reason(StrEnum):
+    """Why a transfer failed; the reasons become reasons of conditions, so they are for users."""
+
+    INVALID_REQUEST = "InvalidRequest"
+    SOURCE_UNREACHABLE = "SourceUnreachable"
+    SOURCE_NOT_FOUND = "SourceNotFound"
+    SOURCE_REFUSED = "SourceRefused"
+    SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
+    SOURCE_TRUNCATED = "SourceTruncated"
+    CHECKSUM_MISMATCH = "ChecksumMismatch"
+    UNSAFE_IMAGE = "UnsafeImage"
+    UNSUPPORTED_FORMAT = "UnsupportedFormat"
+    IMAGE_TOO_LARGE = "ImageTooLarge"
+    INSUFFICIENT_SCRATCH = "InsufficientScratch"
+    CONVERSION_FAILED = "ConversionFailed"
+    INVALID_CREDENTIALS = "InvalidCredentials"
+    CLOUD_UNREACHABLE = "CloudUnreachable"
+    CLOUD_ERROR = "CloudError"
+    FORBIDDEN = "Forbidden"
+    INVALID_IMAGE = "InvalidImage"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    UPLOAD_FAILED = "UploadFailed"
+    UPLOAD_MISMATCH = "UploadMismatch"
+    INTERRUPTED = "Interrupted"
+    INTERNAL_ERROR = "InternalError"
+
+
+TERMINAL_REASONS = frozenset(
+    {
+        Reason.INVALID_REQUEST,
+        Reason.SOURCE_REFUSED,
+        Reason.SOURCE_NOT_AN_IMAGE,
+        Reason.CHECKSUM_MISMATCH,
+        Reason.UNSAFE_IMAGE,
+        Reason.UNSUPPORTED_FORMAT,
+        Reason.IMAGE_TOO_LARGE,
+        Reason.FORBIDDEN,
+        Reason.INVALID_IMAGE,
+        Reason.QUOTA_EXCEEDED,
+    }
+)
+"""Reasons that the same request would meet again: retrying waits for a change of the spec."""
+
+
+class TransferError(Exception):
+    """A failure of a transfer that its user can understand.
+
+    Attributes:
+        reason: What went wrong.
+        message: A sentence that says what was found and what to do.
+        retry_after: Seconds that a server asked us to wait, if it did.
+    """
+
+    def __init__(self, reason: Reason, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+DiskFormat = Literal[
+    "raw", "qcow2", "vmdk", "vdi", "vhd", "vhdx", "iso", "ami", "aki", "ari", "ploop"
+]
+"""Glance's own names of disk formats."""
+
+ChecksumAlgorithm = Literal["md5", "sha1", "sha256", "sha512", "blake2b"]
+
+
+class Checksum(_Model):
+    """What the fetched bytes must hash to; ``value`` is lower-case hexadecimal."""
+
+    algorithm: ChecksumAlgorithm
+    value: str
+
+
+class HttpSource(_Model):
+    """A file behind an HTTP or HTTPS URL.
+
+    Attributes:
+        format: The disk format the user declares; None: decided from the content alone. A raw
+            image that shows neither a partition table nor a file system must be declared.
+    """
+
+    url: str
+    checksum: Checksum | None = None
+    format: DiskFormat | None = None
+
+
+class NewImage(_Model):
+    """The Glance image to make, as the body of ``POST /v2/images`` without id and visibility.
+
+    It is made private and hidden; showing it is for the caller, after the transfer.
+
+    Attributes:
+        id_seed: The image's id is the UUID of this text and an attempt's number, so Glance itself
+            refuses a second image for the same attempt.
+        disk_format: The wanted format, converted to if need be; None keeps the source's.
+        min_disk: GiB. An image whose virtual size is larger is refused.
+        min_ram: MiB.
+        properties: Free-form properties, with the marks of the owner.
+    """
+
+    id_seed: str
+    name: str
+    disk_format: DiskFormat | None = None
+    container_format: str = "bare"
+    min_disk: int | None = None
+    min_ram: int | None = None
+    tags: tuple[str, ...] = ()
+    properties: dict[str, str] = Field(default_factory=dict)
+
+
+class Cloud(_Model):
+    """How to reach the cloud; it holds secrets, hence no repr.
+
+    Attributes:
+        config: Keyword arguments of ``openstack.connect``: an entry of clouds.yaml.
+        ca_certificate: PEM text that the cloud's TLS is verified with.
+    """
+
+    config: dict[str, Any] = Field(repr=False)
+    ca_certificate: str | None = Field(default=None, repr=False)
+
+
+class Limits(_Model):
+    """What a transfer may use.
+
+    Attributes:
+        max_virtual_size: Bytes; a larger image is refused.
+        max_download: Bytes; a longer body is cut off and refused.
+        stall_seconds: Seconds without a byte from the source after which a connection is given up.
+        tool_memory: Bytes of address space of an external tool such as qemu-img.
+        tool_cpu_seconds: CPU seconds of an external tool.
+    """
+
+    max_virtual_size: int = 4 * 2**40
+    max_download: int = 1 * 2**40
+    stall_seconds: float = 60.0
+    tool_memory: int = 2 * 2**30
+    tool_cpu_seconds: int = 4 * 3600
+
+
+class TransferRequest(_Model):
+    """One image to move.
+
+    Attributes:
+        scratch: A folder for what must touch the disk. The transfer makes a folder of its own in
+            it and removes that whatever happens.
+    """
+
+    source: HttpSource
+    image: NewImage
+    cloud: Cloud
+    scratch: Path
+    limits: Limits = Limits()
+
+
+class Progress(_Model):
+    """How far a transfer is; sizes in bytes, rate in bytes per second."""
+
+    type: Literal["progress"] = "progress"
+    stage: Stage
+    transferred: int = 0
+    total: int | None = None
+    rate: float = 0.0
+
+
+class SourceInfo(_Model):
+    """What the source turned out to be; sizes in bytes, hashes of the fetched file."""
+
+    format: DiskFormat
+    size: int
+    virtual_size: int
+    checksums: dict[str, str]
+
+
+class Result(_Model):
+    """The image is in Glance, and Glance's hash of it equals ours; sizes in bytes."""
+
+    type: Literal["result"] = "result"
+    image_id: str
+    disk_format: DiskFormat
+    size: int
+    virtual_size: int
+    hash_algo: str
+    hash_value: str
+    source: SourceInfo
+
+
+class Failure(_Model):
+    """The transfer failed, and nothing of it is left in Glance or in the scratch."""
+
+    type: Literal["failure"] = "failure"
+    reason: Reason
+    message: str
+    stage: Stage
+    retry_after: float | None = None
+
+
+Event = Annotated[Progress | Result | Failure, Field(discriminator="type")]
+
+EVENTS: TypeAdapter[Progress | Result | Failure] = TypeAdapter(Event)
+"""Parses a line of a transfer's output."""
