@@ -1,0 +1,320 @@
+"""CloudImage: one image in Glance, with the bytes and the attributes that its spec says."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from cloudimage.api.meta import ApiModel, Condition, ObjectMeta, Timestamp, rules
+
+DiskFormat = Literal[
+    "raw", "qcow2", "vmdk", "vdi", "vhd", "vhdx", "iso", "ami", "aki", "ari", "ploop"
+]
+ContainerFormat = Literal["bare", "ovf", "ova", "ami", "aki", "ari", "docker", "compressed"]
+Visibility = Literal["private", "shared", "community", "public"]
+
+ImageName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Tag = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+PropertyName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+PropertyValue = Annotated[str, StringConstraints(max_length=4096)]
+SecretName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+
+BASE_ATTRIBUTES = (
+    "checksum",
+    "container_format",
+    "created_at",
+    "direct_url",
+    "disk_format",
+    "file",
+    "id",
+    "locations",
+    "members",
+    "min_disk",
+    "min_ram",
+    "name",
+    "os_hash_algo",
+    "os_hash_value",
+    "os_hidden",
+    "owner",
+    "protected",
+    "schema",
+    "self",
+    "size",
+    "status",
+    "stores",
+    "tags",
+    "updated_at",
+    "virtual_size",
+    "visibility",
+)
+"""Names that Glance's image schema takes for itself, so that no free-form property can have them.
+
+Source: the OpenStack Image API v2, "Show image schema" (``GET /v2/schemas/image``).
+"""
+
+_RESERVED = ", ".join(f"'{name}'" for name in BASE_ATTRIBUTES)
+
+
+def _hex(digits: int, what: str) -> str | None:
+    return Field(
+        default=None,
+        pattern=f"^[0-9a-fA-F]{{{digits}}}$",
+        max_length=digits,
+        description=f"{what}: {digits} hexadecimal digits.",
+    )
+
+
+class CloudCredentialsRef(ApiModel):
+    """Which cloud, and where its credentials are."""
+
+    secret_name: SecretName = Field(
+        description="Secret in the same namespace with the key clouds.yaml and, where the cloud's "
+        "TLS certificate needs it, the key cacert (PEM)."
+    )
+    cloud_name: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
+        description="The entry of clouds.yaml to use."
+    )
+
+
+_ONE_ALGORITHM = (
+    "[has(self.md5), has(self.sha1), has(self.sha256), has(self.sha512), has(self.blake2b)]"
+    ".exists_one(x, x)"
+)
+_LIKE_CONTAINER = (
+    "!has(self.diskFormat) || !(self.diskFormat in ['ami', 'aki', 'ari']) || "
+    "self.containerFormat == self.diskFormat"
+)
+
+
+class Checksum(
+    ApiModel,
+    json_schema_extra=rules((_ONE_ALGORITHM, "give the checksum by exactly one algorithm")),
+):
+    """What the downloaded file must hash to, before any conversion."""
+
+    md5: str | None = _hex(32, "MD5. Weak: only against accidents, not against attackers")
+    sha1: str | None = _hex(40, "SHA-1. Weak: only against accidents, not against attackers")
+    sha256: str | None = _hex(64, "SHA-256")
+    sha512: str | None = _hex(128, "SHA-512")
+    blake2b: str | None = _hex(128, "BLAKE2b with 512 bits, as b2sum prints it")
+
+
+class HttpSource(ApiModel):
+    """A file behind a URL."""
+
+    url: Annotated[str, StringConstraints(max_length=2048)] = Field(
+        pattern=r"^https?://[^\s/]+(/\S*)?$",
+        description="http:// or https:// URL of the image file. Give a checksum with it.",
+    )
+    checksum: Checksum | None = Field(
+        default=None, description="The file is refused unless it hashes to this."
+    )
+    format: DiskFormat | None = Field(
+        default=None,
+        description="Disk format of the file. Normally left out: it is found from the content, "
+        "never from the name. A file of another format than declared here is refused. Needed only "
+        "for a raw image with neither a partition table nor a known file system.",
+    )
+
+
+class Source(
+    ApiModel,
+    json_schema_extra=rules(
+        ("[has(self.http)].exists_one(x, x)", "set exactly one source, for instance http")
+    ),
+):
+    """Where the bytes come from: exactly one member."""
+
+    http: HttpSource | None = Field(default=None, description="A file behind a URL.")
+
+
+class Image(
+    ApiModel,
+    json_schema_extra=rules(
+        (_LIKE_CONTAINER, "Glance wants containerFormat equal to diskFormat for ami, aki and ari")
+    ),
+):
+    """What Glance holds. A field left out is not managed: Glance's value stays as it is."""
+
+    name: ImageName | None = Field(
+        default=None, description="Name in Glance; metadata.name when left out."
+    )
+    disk_format: DiskFormat | None = Field(
+        default=None,
+        description="Wanted format: the source is converted when it has another one. Left out: "
+        "the source's format is kept.",
+    )
+    container_format: ContainerFormat = Field(
+        default="bare", description="Glance's container_format."
+    )
+    visibility: Visibility | None = Field(
+        default=None,
+        description="Who sees the image. Left out: it is made private and then left as it is. "
+        "public needs a right that by default only administrators have.",
+    )
+    min_disk_gib: int | None = Field(
+        default=None,
+        alias="minDiskGiB",
+        ge=0,
+        le=2**31 - 1,
+        description="Glance's min_disk: the smallest root disk, in GiB, that can boot it. A source "
+        "with a larger virtual size is refused.",
+    )
+    min_ram_mib: int | None = Field(
+        default=None,
+        alias="minRamMiB",
+        ge=0,
+        le=2**31 - 1,
+        description="Glance's min_ram: the least memory, in MiB, that can boot it.",
+    )
+    tags: Annotated[frozenset[Tag], Field(max_length=128)] | None = Field(
+        default=None, description="Glance's tags: these and no others."
+    )
+    protected: bool | None = Field(
+        default=None, description="Glance refuses to delete a protected image, and so do we."
+    )
+    properties: Annotated[dict[PropertyName, PropertyValue], Field(max_length=128)] | None = Field(
+        default=None,
+        description="Free-form properties such as hw_disk_bus; values are strings, so quote "
+        "numbers and booleans.",
+        json_schema_extra=rules(
+            (
+                "self.all(k, !k.startsWith('os_glance') && !k.startsWith('cloudimage_dev_'))",
+                "names that start with os_glance are Glance's own, those with cloudimage_dev_ ours",
+            ),
+            (
+                f"self.all(k, !(k in [{_RESERVED}]))",
+                "a base attribute of Glance images is not a property: use the field of its own",
+            ),
+        ),
+    )
+
+
+class DeletionPolicy(StrEnum):
+    """What becomes of the Glance image when its CloudImage is deleted."""
+
+    DELETE = "Delete"
+    ORPHAN = "Orphan"
+
+
+class CloudImageSpec(ApiModel):
+    """What the user wants."""
+
+    cloud_credentials_ref: CloudCredentialsRef = Field(
+        description="Which cloud, and where its credentials are."
+    )
+    source: Source = Field(description="Where the bytes come from: exactly one member.")
+    image: Image = Field(default=Image(), description="What Glance holds.")
+    deletion_policy: DeletionPolicy = Field(
+        default=DeletionPolicy.DELETE,
+        description="Delete: the Glance image goes with this object, once nothing uses it. "
+        "Orphan: it stays, without our marks.",
+    )
+
+
+class SourceStatus(ApiModel):
+    """What the source turned out to be."""
+
+    format: str | None = Field(default=None, description="Disk format found from the content.")
+    size: int | None = Field(default=None, description="Size of the downloaded file, in bytes.")
+    virtual_size: int | None = Field(
+        default=None, description="Size of the disk it describes, in bytes."
+    )
+    checksums: dict[str, str] | None = Field(
+        default=None, description="Hashes of the downloaded file, by algorithm."
+    )
+
+
+class TransferProgress(ApiModel):
+    """How far the bytes are."""
+
+    stage: str = Field(
+        description="Pending, Fetching, Verifying, Inspecting, Converting, Uploading or Complete."
+    )
+    percent: int | None = Field(default=None, ge=0, le=100, description="Share of this stage done.")
+    transferred_bytes: int | None = Field(default=None, description="Bytes moved in this stage.")
+    total_bytes: int | None = Field(default=None, description="Bytes that this stage moves.")
+    bytes_per_second: int | None = Field(default=None, description="Rate over the last seconds.")
+
+
+class ServerReference(ApiModel):
+    """A server that uses the image."""
+
+    id: str = Field(description="The server's id.")
+    name: str = Field(description="The server's name.")
+    project_id: str = Field(alias="projectID", description="The project it belongs to.")
+
+
+class UsedBy(ApiModel):
+    """Who uses the image, as far as the credentials can see."""
+
+    servers: int = Field(ge=0, description="Number of servers made from the image.")
+    sample: tuple[ServerReference, ...] = Field(
+        default=(), max_length=5, description="A few of them."
+    )
+    scope: Literal["AllProjects", "OwnProject", "NoCompute"] = Field(
+        description="How far the credentials can see: the servers of all projects, only those of "
+        "their own, or a cloud without a compute service."
+    )
+
+
+class Summary(ApiModel):
+    """Numbers as people read them, for the columns of kubectl get."""
+
+    progress: str | None = Field(default=None, description='For instance "63%".')
+    size: str | None = Field(default=None, description='For instance "2.0Gi".')
+
+
+class CloudImageStatus(ApiModel):
+    """What the operator saw and did."""
+
+    observed_generation: int | None = Field(
+        default=None, description="The metadata.generation this status was computed from."
+    )
+    image_id: str | None = Field(
+        default=None, alias="imageID", description="The Glance image: the one to boot servers from."
+    )
+    digest: str | None = Field(
+        default=None,
+        description="Digest of all that the bytes depend on: source and conversion. Written "
+        "before a transfer starts.",
+    )
+    method: str | None = Field(default=None, description="How the bytes went into Glance.")
+    disk_format: str | None = Field(default=None, description="Disk format in Glance.")
+    visibility: str | None = Field(default=None, description="Visibility in Glance.")
+    size: int | None = Field(default=None, description="Size in Glance, in bytes.")
+    virtual_size: int | None = Field(
+        default=None, description="Size of the disk that a server sees, in bytes."
+    )
+    checksums: dict[str, str] | None = Field(
+        default=None, description="Hashes of the bytes in Glance, by algorithm."
+    )
+    source: SourceStatus | None = Field(
+        default=None, description="What the source turned out to be."
+    )
+    progress: TransferProgress | None = Field(default=None, description="How far the bytes are.")
+    used_by: UsedBy | None = Field(default=None, description="Who uses the image.")
+    summary: Summary | None = Field(default=None, description="Numbers as people read them.")
+    last_sync_time: Timestamp | None = Field(
+        default=None, description="When Glance was last compared with the spec."
+    )
+    conditions: tuple[Condition, ...] = Field(
+        default=(),
+        max_length=16,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+        description="Ready, Verified, Uploaded, Synced, DeletionBlocked; Reconciling and Stalled "
+        "only while they are True.",
+    )
+
+
+class CloudImage(ApiModel):
+    """One image in Glance: where its bytes come from, and every attribute it has."""
+
+    metadata: ObjectMeta
+    spec: CloudImageSpec = Field(description="What the user wants.")
+    status: CloudImageStatus = Field(
+        default=CloudImageStatus(), description="What the operator saw and did."
+    )

@@ -1,0 +1,74 @@
+"""What all our resources share: the group, naming, conditions, object metadata."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic.alias_generators import to_camel
+
+GROUP = "cloudimage.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+FINALIZER = f"{GROUP}/finalizer"
+"""Fixed for ever: an object that carries another name could never be deleted again."""
+FORCE_DELETE_ANNOTATION = f"{GROUP}/force-delete"
+"""``"true"`` lets a deleted object go at once, without another look at the cloud."""
+
+
+class ApiModel(BaseModel):
+    """A part of a resource: snake_case in Python, camelCase in YAML."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        # The API server prunes unknown fields; a newer CRD must not break an older operator.
+        extra="ignore",
+    )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what belongs into the object: camelCase, JSON types, nothing unset."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
+    """Return ``json_schema_extra`` with CEL validations, each a rule and its message."""
+    return {
+        "x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]
+    }
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Timestamp = Annotated[datetime, PlainSerializer(_rfc3339, when_used="json")]
+"""A moment in Kubernetes' own form: UTC, whole seconds."""
+
+
+class Condition(ApiModel):
+    """One aspect of the object's state, as Kubernetes' API conventions define it."""
+
+    type: str = Field(max_length=316, description="Name of the aspect.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    reason: str = Field(
+        max_length=1024, description="Why, as one CamelCase word; documented in docs/reference."
+    )
+    message: str = Field(max_length=32768, description="Why, as a sentence for people.")
+    last_transition_time: Timestamp = Field(description="When status last changed.")
+    observed_generation: int = Field(
+        ge=0, description="The metadata.generation this condition was computed from."
+    )
+
+
+class ObjectMeta(ApiModel):
+    """The part of Kubernetes' object metadata that the operator reads."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int = 1
+    resource_version: str
+    deletion_timestamp: datetime | None = None
+    finalizers: tuple[str, ...] = ()
+    annotations: dict[str, str] = {}
