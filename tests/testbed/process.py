@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import socket
 import subprocess
 import time
@@ -15,6 +16,10 @@ from pathlib import Path
 import psutil
 
 STOP_SECONDS = 10.0
+
+# Below the range the kernel takes for outgoing connections, so that nobody sits on the port of a
+# server that was stopped for a while; Kubernetes' NodePorts begin above.
+SERVER_PORTS = range(15_000, 30_000)
 
 
 class NotReadyError(RuntimeError):
@@ -70,18 +75,36 @@ class Service:
         return process if alive else None
 
     def stop(self) -> None:
-        """Stop the server and its children: politely, then by force. Not running is fine."""
+        """Stop the server and its family: politely, then by force. Not running is fine."""
+        family = self._family()
         process = self.process()
         if process is not None:
-            family = [process, *process.children(recursive=True)]
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
-            _, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
-            for survivor in alive:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    survivor.kill()
-            psutil.wait_procs(alive, timeout=STOP_SECONDS)
+            _, family = psutil.wait_procs(family, timeout=STOP_SECONDS)
+        for survivor in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                survivor.kill()
+        psutil.wait_procs(family, timeout=STOP_SECONDS)
         self._record.unlink(missing_ok=True)
+
+    def _family(self) -> list[psutil.Process]:
+        """Return the server's children and all of its session, which outlives a killed server.
+
+        The kernel gives the number of a session to no new process while the session has members,
+        so a stranger under the recorded pid means that nobody is left.
+        """
+        try:
+            record = json.loads(self._record.read_text())
+        except (FileNotFoundError, ValueError):
+            return []
+        members = [each for each in psutil.process_iter() if _session(each.pid) == record["pid"]]
+        leader = next((each for each in members if each.pid == record["pid"]), None)
+        if leader is not None and abs(leader.create_time() - record["born"]) >= 1:
+            return []
+        process = self.process()
+        children = process.children(recursive=True) if process is not None else []
+        return list({*members, *children})
 
     def wait(self, ready: Callable[[], bool], seconds: float = 60.0) -> None:
         """Wait until ``ready()``.
@@ -103,13 +126,24 @@ class Service:
         return "\n".join(text.splitlines()[-lines:])
 
 
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return None
+
+
 def free_ports(count: int) -> list[int]:
     """Return ports of loopback that nobody listens on; taken together, so all differ."""
+    ports: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+        for port in random.SystemRandom().sample(SERVER_PORTS, len(SERVER_PORTS)):
+            if len(ports) == count:
+                break
+            with contextlib.suppress(OSError):
+                stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+                ports.append(port)
+    return ports
 
 
 def answers(url: str) -> bool:
