@@ -6,51 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from cloudimage.api.meta import ApiModel, Condition, ObjectMeta, Timestamp, rules
-
-DiskFormat = Literal[
-    "raw", "qcow2", "vmdk", "vdi", "vhd", "vhdx", "iso", "ami", "aki", "ari", "ploop"
-]
-ContainerFormat = Literal["bare", "ovf", "ova", "ami", "aki", "ari", "docker", "compressed"]
-Visibility = Literal["private", "shared", "community", "public"]
+from cloudimage.vocabulary import BASE_ATTRIBUTES, ContainerFormat, DiskFormat, Visibility
 
 ImageName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyValue = Annotated[str, StringConstraints(max_length=4096)]
 SecretName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-
-BASE_ATTRIBUTES = (
-    "checksum",
-    "container_format",
-    "created_at",
-    "direct_url",
-    "disk_format",
-    "file",
-    "id",
-    "locations",
-    "members",
-    "min_disk",
-    "min_ram",
-    "name",
-    "os_hash_algo",
-    "os_hash_value",
-    "os_hidden",
-    "owner",
-    "protected",
-    "schema",
-    "self",
-    "size",
-    "status",
-    "stores",
-    "tags",
-    "updated_at",
-    "virtual_size",
-    "visibility",
-)
-"""Names that Glance's image schema takes for itself, so that no free-form property can have them.
-
-Source: the OpenStack Image API v2, "Show image schema" (``GET /v2/schemas/image``).
-"""
 
 _RESERVED = ", ".join(f"'{name}'" for name in BASE_ATTRIBUTES)
 

@@ -1,0 +1,75 @@
+"""clouds.yaml out of a Secret: written by the user, so taken with care."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from cloudimage.cloud.errors import CloudNotFoundError, InvalidCloudsYamlError
+
+AUTH_TYPES = frozenset(
+    {"password", "v3password", "token", "v3token", "v3applicationcredential", "v3multifactor"}
+)
+"""Ways to log in that need nothing but what clouds.yaml itself holds."""
+
+_FORBIDDEN_KEYS = {
+    "cacert": "put the certificate itself into the Secret, under the key cacert",
+    "cert": "client certificates from files of the operator are not allowed",
+    "key": "client certificates from files of the operator are not allowed",
+    "profile": "vendor profiles are fetched from elsewhere; write auth_url and the rest out",
+    "cloud": "vendor profiles are fetched from elsewhere; write auth_url and the rest out",
+}
+"""Keys by which clouds.yaml would reach into the operator's own files or to other servers."""
+
+
+@dataclass(frozen=True)
+class CloudConfig:
+    """How to reach one cloud; it holds secrets, hence no repr.
+
+    Attributes:
+        options: Keyword arguments of ``openstack.connect``.
+        ca_certificate: PEM text that the cloud's TLS is verified with.
+    """
+
+    options: Mapping[str, Any] = field(repr=False)
+    ca_certificate: str | None = field(default=None, repr=False)
+
+
+def parse_clouds_yaml(text: str, cloud: str, ca_certificate: str | None = None) -> CloudConfig:
+    """Return the configuration of ``cloud``.
+
+    Raises:
+        InvalidCloudsYamlError: It is no clouds.yaml, or an entry is not allowed.
+        CloudNotFoundError: It has no such cloud.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        # The parser's own message would quote the line, and with it perhaps a password.
+        mark = getattr(error, "problem_mark", None)
+        where = f" near line {mark.line + 1}" if mark else ""
+        raise InvalidCloudsYamlError(f"clouds.yaml is not valid YAML{where}") from None
+    clouds = document.get("clouds") if isinstance(document, dict) else None
+    if not isinstance(clouds, dict):
+        raise InvalidCloudsYamlError("clouds.yaml has no mapping named clouds")
+    if cloud not in clouds:
+        known = ", ".join(sorted(str(name) for name in clouds)) or "none"
+        raise CloudNotFoundError(f"clouds.yaml has no cloud {cloud!r}; it has: {known}")
+    return CloudConfig(_checked(clouds[cloud], cloud), ca_certificate)
+
+
+def _checked(entry: object, cloud: str) -> Mapping[str, Any]:
+    if not isinstance(entry, dict) or not isinstance(entry.get("auth"), dict):
+        raise InvalidCloudsYamlError(f"cloud {cloud!r} has no mapping named auth")
+    for key, advice in _FORBIDDEN_KEYS.items():
+        if key in entry:
+            raise InvalidCloudsYamlError(f"cloud {cloud!r} sets {key}: {advice}")
+    if entry.get("auth_type", "password") not in AUTH_TYPES:
+        allowed = ", ".join(sorted(AUTH_TYPES))
+        raise InvalidCloudsYamlError(
+            f"cloud {cloud!r} has an auth_type that is not allowed; allowed are {allowed}"
+        )
+    if not isinstance(entry["auth"].get("auth_url"), str):
+        raise InvalidCloudsYamlError(f"cloud {cloud!r} has no auth.auth_url")
+    return entry

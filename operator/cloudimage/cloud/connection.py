@@ -1,0 +1,55 @@
+"""The door to a cloud: one authenticated connection, closed when done with."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import openstack
+
+from cloudimage import __version__
+from cloudimage.cloud.config import CloudConfig
+from cloudimage.cloud.errors import translated
+from cloudimage.cloud.glance import Glance
+from cloudimage.cloud.nova import Nova
+
+API_TIMEOUT_SECONDS = 60
+"""No answer to a request for so long means that the service is away."""
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """The services of one cloud, seen by one project's credentials."""
+
+    glance: Glance
+    nova: Nova
+
+
+@contextmanager
+def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
+    """Log in and yield the cloud's services.
+
+    A connection belongs to one thread: openstacksdk's are not safe to share.
+
+    Raises:
+        CloudError: The cloud cannot be reached, or it refuses the credentials.
+    """
+    with ExitStack() as stack:
+        options = dict(config.options)
+        if config.ca_certificate:
+            bundle = stack.enter_context(tempfile.NamedTemporaryFile("w", suffix=".pem"))
+            bundle.write(config.ca_certificate)
+            bundle.flush()
+            options["cacert"] = bundle.name
+        with translated("logging in"):
+            connection = openstack.connect(
+                load_yaml_config=False,
+                load_envvars=False,
+                api_timeout=API_TIMEOUT_SECONDS,
+                app_name="cloudimage-operator",
+                app_version=__version__,
+                **options,
+            )
+            stack.callback(connection.close)
+            project_id = connection.session.get_project_id()
+        yield Cloud(Glance(connection.image, project_id), Nova(connection.compute))

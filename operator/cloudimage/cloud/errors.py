@@ -1,0 +1,131 @@
+"""The ways in which a cloud says no, each as one exception with a reason for conditions."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import ClassVar
+
+import keystoneauth1.exceptions
+import openstack.exceptions
+import requests
+
+
+class CloudError(Exception):
+    """The cloud did not do what was asked; the message is a sentence for the user."""
+
+    reason: ClassVar[str] = "CloudError"
+
+
+class InvalidCloudsYamlError(CloudError):
+    """clouds.yaml cannot be read, or asks for what an operator must not do."""
+
+    reason = "InvalidCloudsYaml"
+
+
+class CloudNotFoundError(CloudError):
+    """clouds.yaml has no such cloud."""
+
+    reason = "CloudNotFound"
+
+
+class InvalidCredentialsError(CloudError):
+    """Keystone refuses the credentials."""
+
+    reason = "InvalidCredentials"
+
+
+class ForbiddenError(CloudError):
+    """The cloud's policy does not allow it (HTTP 403)."""
+
+    reason = "Forbidden"
+
+
+class InvalidImageError(CloudError):
+    """Glance refuses a value (HTTP 400)."""
+
+    reason = "InvalidImage"
+
+
+class ConflictError(CloudError):
+    """The state of the thing forbids it (HTTP 409)."""
+
+    reason = "Conflict"
+
+
+class QuotaExceededError(CloudError):
+    """A quota is used up (HTTP 413)."""
+
+    reason = "QuotaExceeded"
+
+
+class NotFoundError(CloudError):
+    """There is no such thing (HTTP 404)."""
+
+    reason = "NotFound"
+
+
+class CloudUnreachableError(CloudError):
+    """No answer, or one that says the fault is the server's (HTTP 5xx)."""
+
+    reason = "CloudUnreachable"
+
+
+_BY_STATUS: dict[int, type[CloudError]] = {
+    400: InvalidImageError,
+    401: InvalidCredentialsError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    413: QuotaExceededError,
+    429: CloudUnreachableError,
+}
+
+
+def _of_status(status: int | None) -> type[CloudError]:
+    if status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return CloudUnreachableError
+    return _BY_STATUS.get(status or 0, CloudError)
+
+
+def plain_text(body: str) -> str:
+    """Return the sentence in an OpenStack error body, which may be a page of HTML."""
+    text = re.sub(r"<title>.*?</title>|<h1>.*?</h1>|<[^>]+>", " ", body, flags=re.DOTALL)
+    return " ".join(text.split())[:1000]
+
+
+def _sentence(what: str, error: Exception) -> str:
+    details = getattr(error, "details", None) or getattr(error, "message", None) or str(error)
+    return f"{what}: {plain_text(str(details))}"
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn the SDK's exceptions into ours; ``what`` begins the message, as in "listing images".
+
+    Raises:
+        CloudError: The subclass that fits.
+    """
+    try:
+        yield
+    except openstack.exceptions.HttpException as error:
+        raise _of_status(error.status_code)(_sentence(what, error)) from error
+    except keystoneauth1.exceptions.HttpError as error:
+        raise _of_status(error.http_status)(_sentence(what, error)) from error
+    except (
+        keystoneauth1.exceptions.ConnectionError,
+        keystoneauth1.exceptions.DiscoveryFailure,
+        requests.RequestException,
+    ) as error:
+        raise CloudUnreachableError(_sentence(what, error)) from error
+    except (
+        keystoneauth1.exceptions.AuthPluginException,
+        keystoneauth1.exceptions.AuthorizationFailure,
+        openstack.exceptions.ConfigException,
+    ) as error:
+        raise InvalidCredentialsError(_sentence(what, error)) from error
+    except (
+        keystoneauth1.exceptions.ClientException,
+        openstack.exceptions.SDKException,
+    ) as error:
+        raise CloudError(_sentence(what, error)) from error

@@ -1,0 +1,131 @@
+"""Glance: images found by a property, read, changed and deleted."""
+
+from typing import Any
+
+from keystoneauth1.adapter import Adapter
+from openstack.exceptions import raise_from_response
+
+from cloudimage.cloud.errors import NotFoundError, translated
+from cloudimage.cloud.types import GlanceImage, JsonPatch
+from cloudimage.vocabulary import BASE_ATTRIBUTES
+
+_PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
+
+
+def _image(body: dict[str, Any]) -> GlanceImage:
+    return GlanceImage(
+        id=body["id"],
+        name=body.get("name"),
+        status=body["status"],
+        owner=body.get("owner"),
+        visibility=body["visibility"],
+        protected=body["protected"],
+        hidden=body.get("os_hidden", False),
+        disk_format=body.get("disk_format"),
+        container_format=body.get("container_format"),
+        min_disk=body.get("min_disk") or 0,
+        min_ram=body.get("min_ram") or 0,
+        size=body.get("size"),
+        virtual_size=body.get("virtual_size"),
+        checksum=body.get("checksum"),
+        hash_algo=body.get("os_hash_algo"),
+        hash_value=body.get("os_hash_value"),
+        tags=frozenset(body.get("tags", ())),
+        properties={
+            key: str(value)
+            for key, value in body.items()
+            if key not in BASE_ATTRIBUTES and value is not None
+        },
+    )
+
+
+class Glance:
+    """The image service, seen by one project.
+
+    The requests are plain ones over the SDK's session: its resource layer cannot ask Glance to
+    filter by a free-form property, and would list every image of the cloud instead.
+
+    Attributes:
+        project_id: The project whose credentials are used; None when they are not a project's.
+    """
+
+    def __init__(self, proxy: Adapter, project_id: str | None) -> None:
+        self._proxy = proxy
+        self.project_id = project_id
+
+    def find(self, name: str, value: str) -> list[GlanceImage]:
+        """Return the own project's images with that property, hidden ones too.
+
+        Only the project's own: anybody could publish an image that carries our marks.
+
+        Raises:
+            CloudError: The list could not be had; that is never the same as an empty one.
+        """
+        return [
+            image
+            for hidden in ("false", "true")
+            for image in self._list({name: value, "os_hidden": hidden})
+        ]
+
+    def _list(self, query: dict[str, str]) -> list[GlanceImage]:
+        found: list[GlanceImage] = []
+        url = "/images"
+        # "all": without it an own community image is left out.
+        params: dict[str, str] | None = {
+            "visibility": "all",
+            "owner": self.project_id or "",
+        } | query
+        with translated("listing images"):
+            while url:
+                response = self._proxy.get(url, params=params)
+                raise_from_response(response)
+                body = response.json()
+                found += [_image(each) for each in body["images"]]
+                # "next" is a path from the root of the service, its query included.
+                url, params = body.get("next", "").removeprefix("/v2"), None
+        return found
+
+    def get(self, image_id: str) -> GlanceImage | None:
+        """Return the image; None when there is none.
+
+        Raises:
+            CloudError: Glance did not say either.
+        """
+        try:
+            with translated(f"reading image {image_id}"):
+                response = self._proxy.get(f"/images/{image_id}")
+                raise_from_response(response)
+        except NotFoundError:
+            return None
+        return _image(response.json())
+
+    def patch(self, image_id: str, operations: JsonPatch) -> GlanceImage:
+        """Change attributes and return the image as it is then.
+
+        Raises:
+            InvalidImageError: Glance refuses a value.
+            ForbiddenError: The policy does, for instance for visibility public.
+            CloudError: Anything else.
+        """
+        with translated(f"changing image {image_id}"):
+            response = self._proxy.patch(
+                f"/images/{image_id}",
+                json=list(operations),
+                headers={"Content-Type": _PATCH_TYPE},
+            )
+            raise_from_response(response)
+        return _image(response.json())
+
+    def delete(self, image_id: str) -> None:
+        """Delete the image; that it is gone already is fine.
+
+        Raises:
+            ForbiddenError: It is protected, or belongs to somebody else.
+            ConflictError: The store says that it is in use.
+            CloudError: Anything else.
+        """
+        try:
+            with translated(f"deleting image {image_id}"):
+                raise_from_response(self._proxy.delete(f"/images/{image_id}"))
+        except NotFoundError:
+            return

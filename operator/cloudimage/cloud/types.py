@@ -1,0 +1,64 @@
+"""What the adapters return: plain values, free of the SDK."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class GlanceImage:
+    """An image as Glance has it, in Glance's own terms.
+
+    Attributes:
+        min_disk: GiB.
+        min_ram: MiB.
+        size: Bytes stored; None before the upload.
+        virtual_size: Bytes of the disk it describes, where Glance found out.
+        hash_algo: Algorithm of ``hash_value``, for instance sha512.
+        hash_value: Glance's hash of the stored bytes.
+        properties: The free-form properties.
+    """
+
+    id: str
+    name: str | None
+    status: str
+    owner: str | None
+    visibility: str
+    protected: bool
+    hidden: bool
+    disk_format: str | None
+    container_format: str | None
+    min_disk: int
+    min_ram: int
+    size: int | None
+    virtual_size: int | None
+    checksum: str | None
+    hash_algo: str | None
+    hash_value: str | None
+    tags: frozenset[str] = frozenset()
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A Nova server."""
+
+    id: str
+    name: str
+    project_id: str
+
+
+Scope = Literal["AllProjects", "OwnProject", "NoCompute"]
+"""Whose servers a listing holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The servers made from an image, as far as the credentials can see."""
+
+    servers: tuple[Server, ...]
+    scope: Scope
+
+
+JsonPatch = tuple[Mapping[str, Any], ...]
+"""Operations of RFC 6902, as Glance's ``PATCH /v2/images/{id}`` takes them."""
