@@ -1,0 +1,60 @@
+"""Conditions as Kubernetes' API conventions and kstatus want them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from cloudimage.api.meta import Condition
+from cloudimage.reconcile.reasons import ConditionType, Reason
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+_ONLY_WHILE_TRUE = frozenset({ConditionType.RECONCILING, ConditionType.STALLED})
+_ORDER: dict[str, int] = {kind: number for number, kind in enumerate(ConditionType)}
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A condition as decided now, before it is compared with the one that stands."""
+
+    type: ConditionType
+    status: ConditionStatus
+    reason: Reason
+    message: str
+
+
+def find(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:
+    """Return the condition of that type, if there is one."""
+    return next((each for each in conditions if each.type == kind), None)
+
+
+def is_true(conditions: Iterable[Condition], kind: ConditionType) -> bool:
+    """Tell whether the condition of that type stands at True."""
+    condition = find(conditions, kind)
+    return condition is not None and condition.status == "True"
+
+
+def merged(
+    standing: Iterable[Condition], drafts: Iterable[Draft], generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Return the conditions to write, in a fixed order.
+
+    A type without a draft stays as it stands; Reconciling and Stalled stay only when drafted.
+    ``lastTransitionTime`` moves only when the status flips.
+    """
+    before = {each.type: each for each in standing}
+    after = {kind: each for kind, each in before.items() if kind not in _ONLY_WHILE_TRUE}
+    for draft in drafts:
+        old = before.get(draft.type)
+        after[draft.type] = Condition(
+            type=draft.type,
+            status=draft.status,
+            reason=draft.reason,
+            message=draft.message[:32768],
+            last_transition_time=(
+                old.last_transition_time if old and old.status == draft.status else now
+            ),
+            observed_generation=generation,
+        )
+    return tuple(sorted(after.values(), key=lambda each: _ORDER.get(each.type, len(_ORDER))))

@@ -1,0 +1,148 @@
+"""The types of conditions and their reasons, with what each tells the user.
+
+The reference in docs/ is made from these docstrings.
+"""
+
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    """The aspects of a CloudImage's state."""
+
+    READY = "Ready"
+    """Servers can be made from status.imageID: its bytes were verified and it is as the spec says.
+
+    While new bytes are on their way, the image that serves until then keeps it True."""
+    VERIFIED = "Verified"
+    """The downloaded file has the checksum of the spec."""
+    UPLOADED = "Uploaded"
+    """Glance holds all bytes, and its own hash of them equals ours."""
+    SYNCED = "Synced"
+    """Glance's metadata of the image equals the spec."""
+    DELETION_BLOCKED = "DeletionBlocked"
+    """The object is being deleted and something still holds the image; the message says what."""
+    RECONCILING = "Reconciling"
+    """Work is going on (kstatus); present only while True."""
+    STALLED = "Stalled"
+    """It cannot go on as things are (kstatus); present only while True. The message says whether
+    it is tried again by itself."""
+
+
+class Reason(StrEnum):
+    """Why a condition has its status."""
+
+    AVAILABLE = "Available"
+    """The image is active and everything is as the spec says."""
+    REPLACEMENT_PENDING = "ReplacementPending"
+    """The image made from the previous spec serves until the new one is there."""
+    DEACTIVATED = "Deactivated"
+    """An administrator deactivated the image in Glance; it is not reactivated by itself."""
+    PROGRESSING = "Progressing"
+    """Work is going on; status.progress shows how far it is."""
+    PENDING = "Pending"
+    """Not begun, or not known yet."""
+    DELETING = "Deleting"
+    """The object is being deleted."""
+
+    CHECKSUM_MATCHED = "ChecksumMatched"
+    """The file has the checksum of the spec."""
+    NO_CHECKSUM = "NoChecksum"
+    """The spec gives no checksum, so only the way into Glance was verified, not the source."""
+    HASH_MATCHED = "HashMatched"
+    """Glance's hash of the stored bytes equals the one computed while they were sent."""
+    IN_SYNC = "InSync"
+    """Nothing differs."""
+
+    SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105  # a reason, not a password
+    """The Secret of spec.cloudCredentialsRef, or its key clouds.yaml, is not there. Goes on by
+    itself once it is."""
+    INVALID_CLOUDS_YAML = "InvalidCloudsYaml"
+    """clouds.yaml in the Secret cannot be read or asks for what is not allowed. Looked at again
+    every minute."""
+    CLOUD_NOT_FOUND = "CloudNotFound"
+    """clouds.yaml in the Secret has no cloud of that name. Looked at again every minute."""
+    INVALID_CREDENTIALS = "InvalidCredentials"
+    """Keystone refuses the credentials. Tried again every minute."""
+    CLOUD_UNREACHABLE = "CloudUnreachable"
+    """The cloud does not answer, or answers with a fault of its own. Tried again."""
+    CLOUD_ERROR = "CloudError"
+    """The cloud answered in a way that was not expected. Tried again."""
+    CONFLICT = "Conflict"
+    """Glance says that the image's state forbids the change. Tried again."""
+    NOT_FOUND = "NotFound"
+    """The image went away while it was worked on. Tried again."""
+    FORBIDDEN = "Forbidden"
+    """The cloud's policy does not allow it, for instance visibility public for a project that is
+    not the administrators'. Change the spec, or ask the cloud's administrator."""
+    INVALID_IMAGE = "InvalidImage"
+    """Glance refuses a value of spec.image; the message has its words. Change the spec."""
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    """The project's image quota is used up. Free some or have it raised, then touch the spec."""
+
+    SOURCE_UNREACHABLE = "SourceUnreachable"
+    """The source's server cannot be reached, or answers with a fault of its own. Tried again with
+    growing pauses."""
+    SOURCE_NOT_FOUND = "SourceNotFound"
+    """The source's server has no such file. Tried again with growing pauses."""
+    SOURCE_REFUSED = "SourceRefused"
+    """The source's server, or our own rules for URLs, refuse it. Change the spec."""
+    SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
+    """What came is not a disk image, for instance a web page. Change the spec."""
+    SOURCE_TRUNCATED = "SourceTruncated"
+    """The file ended before its announced length. Tried again with growing pauses."""
+    CHECKSUM_MISMATCH = "ChecksumMismatch"
+    """The file does not have the checksum of the spec. Change one of them; nothing was uploaded."""
+    UNSAFE_IMAGE = "UnsafeImage"
+    """The image reaches outside itself, or is not what it is declared to be. Refused for good."""
+    UNSUPPORTED_FORMAT = "UnsupportedFormat"
+    """The source's format cannot be converted to the wanted one. Change spec.image.diskFormat."""
+    IMAGE_TOO_LARGE = "ImageTooLarge"
+    """The virtual size is over spec.image.minDiskGiB or over a limit of the operator."""
+    INSUFFICIENT_SCRATCH = "InsufficientScratch"
+    """The operator's scratch volume has too little room. Tried again with growing pauses."""
+    CONVERSION_FAILED = "ConversionFailed"
+    """The image could not be read to its end; it is damaged. Tried again with growing pauses."""
+    UPLOAD_FAILED = "UploadFailed"
+    """The upload broke off. Tried again with growing pauses."""
+    UPLOAD_MISMATCH = "UploadMismatch"
+    """Glance stored other bytes than were sent; they were deleted. Tried again."""
+    INVALID_REQUEST = "InvalidRequest"
+    """The transfer could not understand the spec. Change it, or report a bug."""
+    INTERRUPTED = "Interrupted"
+    """The transfer was stopped from outside. Tried again at once."""
+    INTERNAL_ERROR = "InternalError"
+    """A fault of the operator; its log has the details. Please report it. Tried again."""
+
+    IN_USE = "InUse"
+    """Servers still use the image. It is deleted within 30 seconds of the last one's end."""
+    PROTECTED = "Protected"
+    """The image is protected in Glance. Set spec.image.protected to false to let it go."""
+    NOT_BLOCKED = "NotBlocked"
+    """Nothing holds the deletion back."""
+
+
+CREDENTIALS_REASONS = frozenset(
+    {
+        Reason.SECRET_NOT_FOUND,
+        Reason.INVALID_CLOUDS_YAML,
+        Reason.CLOUD_NOT_FOUND,
+        Reason.INVALID_CREDENTIALS,
+    }
+)
+"""The Secret is at fault: looked at again regularly, since nobody tells us when it changes."""
+
+TERMINAL_REASONS = frozenset(
+    {
+        Reason.FORBIDDEN,
+        Reason.INVALID_IMAGE,
+        Reason.QUOTA_EXCEEDED,
+        Reason.SOURCE_REFUSED,
+        Reason.SOURCE_NOT_AN_IMAGE,
+        Reason.CHECKSUM_MISMATCH,
+        Reason.UNSAFE_IMAGE,
+        Reason.UNSUPPORTED_FORMAT,
+        Reason.IMAGE_TOO_LARGE,
+        Reason.INVALID_REQUEST,
+    }
+)
+"""The same spec would meet them again: nothing is tried until the spec changes."""

@@ -1,0 +1,286 @@
+"""The status to write for each situation of a CloudImage; pure, so that each can be tested."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from cloudimage.api.cloudimage import (
+    CloudImage,
+    CloudImageStatus,
+    ServerReference,
+    SourceStatus,
+    Summary,
+    TransferProgress,
+    UsedBy,
+)
+from cloudimage.cloud.types import GlanceImage, Usage
+from cloudimage.reconcile import content
+from cloudimage.reconcile.conditions import Draft, is_true, merged
+from cloudimage.reconcile.reasons import ConditionType, Reason
+from cloudimage.transfer.types import Failure, Progress, Result, Stage
+
+SAMPLE_SIZE = 5
+"""How many of the servers that use an image are named."""
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes as Kubernetes writes quantities, for instance 2.0Gi."""
+    value = float(size)
+    for unit in ("", "Ki", "Mi", "Gi", "Ti"):
+        if value < 1024 or unit == "Ti":  # noqa: PLR2004  # binary units go by 1024
+            return f"{value:.1f}{unit}" if unit else f"{size}"
+        value /= 1024
+    raise AssertionError("unreachable: the last unit always returns")
+
+
+def _next(
+    resource: CloudImage, drafts: Iterable[Draft], now: datetime, **changes: Any
+) -> CloudImageStatus:
+    generation = resource.metadata.generation
+    return resource.status.model_copy(
+        update={
+            **changes,
+            "observed_generation": generation,
+            "conditions": merged(resource.status.conditions, drafts, generation, now),
+        }
+    )
+
+
+def _not_ready(resource: CloudImage, reason: Reason, message: str) -> list[Draft]:
+    """Return Ready=False, but for an image that stays usable whatever goes on beside it."""
+    if is_true(resource.status.conditions, ConditionType.READY):
+        return []
+    return [Draft(ConditionType.READY, "False", reason, message)]
+
+
+def starting(resource: CloudImage, serving: GlanceImage | None, now: datetime) -> CloudImageStatus:
+    """Return the status written before a transfer starts: it is about to touch the cloud.
+
+    Args:
+        resource: The CloudImage.
+        serving: The image of the previous spec, which serves meanwhile, if there is one.
+        now: The present.
+    """
+    message = "The image is being made; status.progress shows how far it is."
+    ready = (
+        Draft(
+            ConditionType.READY,
+            "True",
+            Reason.REPLACEMENT_PENDING,
+            f"Image {serving.id} of the previous spec serves until the new one is there.",
+        )
+        if serving
+        else Draft(ConditionType.READY, "False", Reason.PROGRESSING, message)
+    )
+    drafts = [
+        ready,
+        Draft(ConditionType.VERIFIED, "Unknown", Reason.PENDING, "Not downloaded yet."),
+        Draft(ConditionType.UPLOADED, "False", Reason.PROGRESSING, message),
+        Draft(ConditionType.SYNCED, "False", Reason.PENDING, "There is no image yet."),
+        Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
+    ]
+    return _next(
+        resource,
+        drafts,
+        now,
+        digest=content.digest(resource.spec),
+        image_id=serving.id if serving else None,
+        disk_format=resource.spec.image.disk_format,
+        progress=TransferProgress(stage=Stage.PENDING),
+        summary=Summary(progress="0%"),
+        size=serving.size if serving else None,
+        virtual_size=None,
+        checksums=None,
+        source=None,
+    )
+
+
+def transferring(resource: CloudImage, progress: Progress) -> CloudImageStatus:
+    """Return the status while bytes move: only the numbers change."""
+    percent = _percent(progress)
+    return resource.status.model_copy(
+        update={
+            "progress": TransferProgress(
+                stage=progress.stage,
+                percent=percent,
+                transferred_bytes=progress.transferred or None,
+                total_bytes=progress.total,
+                bytes_per_second=int(progress.rate) or None,
+            ),
+            "summary": Summary(
+                progress=None if percent is None else f"{percent}%",
+                size=resource.status.summary.size if resource.status.summary else None,
+            ),
+        }
+    )
+
+
+def _percent(progress: Progress) -> int | None:
+    if not progress.total:
+        return None
+    return min(100, progress.transferred * 100 // progress.total)
+
+
+def failed(
+    resource: CloudImage, failure: Failure, now: datetime, retry: datetime | None
+) -> CloudImageStatus:
+    """Return the status after a transfer failed; ``retry`` is when it is tried again, if ever."""
+    reason = Reason(failure.reason)
+    message = _with_outlook(failure.message, retry)
+    drafts = [
+        *_not_ready(resource, reason, message),
+        Draft(ConditionType.UPLOADED, "False", reason, message),
+        Draft(ConditionType.STALLED, "True", reason, message),
+    ]
+    if reason is Reason.CHECKSUM_MISMATCH:
+        drafts.append(Draft(ConditionType.VERIFIED, "False", reason, message))
+    return _next(
+        resource, drafts, now, progress=TransferProgress(stage=failure.stage), summary=None
+    )
+
+
+def _with_outlook(message: str, retry: datetime | None) -> str:
+    sentence = message if message.endswith((".", "!", "?")) else f"{message}."
+    if retry is None:
+        return f"{sentence} Not tried again until the spec changes."
+    return f"{sentence} Tried again at {retry:%H:%M:%S} UTC."
+
+
+def troubled(
+    resource: CloudImage,
+    reason: Reason,
+    message: str,
+    now: datetime,
+    *,
+    stalled: bool,
+    retry: datetime | None,
+) -> CloudImageStatus:
+    """Return the status when the cloud or its credentials stand in the way.
+
+    An image that is Ready stays so: servers boot from it whether or not we can look at it.
+    """
+    text = _with_outlook(message, retry)
+    kind = ConditionType.STALLED if stalled else ConditionType.RECONCILING
+    drafts = [
+        *_not_ready(resource, reason, text),
+        Draft(ConditionType.SYNCED, "Unknown", reason, text),
+        Draft(kind, "True", reason, text),
+    ]
+    return _next(resource, drafts, now)
+
+
+def available(
+    resource: CloudImage,
+    image: GlanceImage,
+    usage: Usage | None,
+    result: Result | None,
+    now: datetime,
+) -> CloudImageStatus:
+    """Return the status of an image that is as the spec says.
+
+    Args:
+        resource: The CloudImage.
+        image: The image, after its metadata was brought in line.
+        usage: Who uses it; None keeps what was known.
+        result: The end of the transfer that made it, when that was just now.
+        now: The present.
+    """
+    drafts = [
+        _availability(image),
+        _verified(resource),
+        Draft(
+            ConditionType.UPLOADED,
+            "True",
+            Reason.HASH_MATCHED,
+            f"Glance's {image.hash_algo} and size equal those of the bytes sent.",
+        ),
+        Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, "Glance's metadata equals the spec."),
+    ]
+    changes: dict[str, Any] = {}
+    if usage is not None:
+        changes["used_by"] = used_by(usage)
+    if result is not None:
+        changes["source"] = SourceStatus(
+            format=result.source.format,
+            size=result.source.size,
+            virtual_size=result.source.virtual_size,
+            checksums=result.source.checksums,
+        )
+        changes["virtual_size"] = result.virtual_size
+    return _next(
+        resource,
+        drafts,
+        now,
+        **changes,
+        digest=content.digest(resource.spec),
+        image_id=image.id,
+        method="Upload",
+        disk_format=image.disk_format,
+        visibility=image.visibility,
+        size=image.size,
+        checksums=_checksums(image),
+        progress=TransferProgress(stage=Stage.COMPLETE, percent=100),
+        summary=Summary(
+            progress="100%", size=size_text(image.size) if image.size is not None else None
+        ),
+        last_sync_time=now,
+    )
+
+
+def _availability(image: GlanceImage) -> Draft:
+    if image.status == "active":
+        return Draft(
+            ConditionType.READY, "True", Reason.AVAILABLE, f"Image {image.id} can be used."
+        )
+    return Draft(
+        ConditionType.READY,
+        "False",
+        Reason.DEACTIVATED,
+        f"Image {image.id} was deactivated in Glance; an administrator can reactivate it.",
+    )
+
+
+def _verified(resource: CloudImage) -> Draft:
+    wanted = content.checksum(content.http_source(resource.spec))
+    if wanted is None:
+        return Draft(
+            ConditionType.VERIFIED,
+            "False",
+            Reason.NO_CHECKSUM,
+            "The spec gives no checksum of the source: give one, so that nobody can swap the file.",
+        )
+    return Draft(
+        ConditionType.VERIFIED,
+        "True",
+        Reason.CHECKSUM_MATCHED,
+        f"The file has the {wanted.algorithm} of the spec.",
+    )
+
+
+def _checksums(image: GlanceImage) -> dict[str, str]:
+    pairs = {"md5": image.checksum, image.hash_algo or "": image.hash_value}
+    return {name: value for name, value in pairs.items() if name and value}
+
+
+def used_by(usage: Usage) -> UsedBy:
+    """Return who uses the image, in numbers and a few names."""
+    return UsedBy(
+        servers=len(usage.servers),
+        sample=tuple(
+            ServerReference(id=each.id, name=each.name, project_id=each.project_id)
+            for each in usage.servers[:SAMPLE_SIZE]
+        ),
+        scope=usage.scope,
+    )
+
+
+def deletion_blocked(
+    resource: CloudImage, reason: Reason, message: str, usage: Usage | None, now: datetime
+) -> CloudImageStatus:
+    """Return the status of an object that is to go and cannot yet."""
+    drafts = [
+        Draft(ConditionType.DELETION_BLOCKED, "True", reason, message),
+        Draft(ConditionType.RECONCILING, "True", Reason.DELETING, message),
+    ]
+    changes = {"used_by": used_by(usage)} if usage else {}
+    return _next(resource, drafts, now, **changes)
