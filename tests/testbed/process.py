@@ -1,6 +1,7 @@
 """Processes of the test bed: started apart from the caller, found again and stopped by anyone."""
 
 import contextlib
+import hashlib
 import json
 import os
 import random
@@ -14,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from filelock import FileLock
+
+from testbed.paths import cache_dir
 
 STOP_SECONDS = 10.0
 
@@ -131,6 +135,13 @@ def _session(pid: int) -> int | None:
         return os.getsid(pid)
     except ProcessLookupError:
         return None
+
+
+def bed_lock(folder: Path) -> FileLock:
+    """Return the lock of the bed in the folder; it is in the cache: ``down`` deletes the folder."""
+    locks = cache_dir() / "locks"
+    locks.mkdir(exist_ok=True)
+    return FileLock(locks / hashlib.sha256(str(folder).encode()).hexdigest()[:16])
 
 
 def free_ports(count: int) -> list[int]:

@@ -6,20 +6,18 @@ as a process beside it.
 """
 
 import base64
-import hashlib
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
-from filelock import FileLock
 
 from testbed.kubernetes import binaries, certificates, servers
 from testbed.kubernetes.cluster import Cluster, ServerName, StatusRow, write_kubeconfig
 from testbed.kubernetes.external import ExternalCluster
 from testbed.kubernetes.servers import Ports
-from testbed.paths import cache_dir, state_dir
-from testbed.process import STOP_SECONDS, Service
+from testbed.paths import state_dir
+from testbed.process import STOP_SECONDS, Service, bed_lock
 
 # In the order of starting; they stop in the opposite one.
 SERVERS: tuple[ServerName, ...] = ("etcd", "kube-apiserver")
@@ -66,14 +64,14 @@ class Kubernetes(Cluster):
     def up(self) -> None:
         """Start what does not run and wait until the API is ready."""
         self.install()
-        with self._lock():
+        with bed_lock(self.folder):
             self._prepare()
             for name in SERVERS:
                 self._start(name)
 
     def down(self) -> None:
         """Stop the servers and delete the folder, whatever state a crash left them in."""
-        with self._lock():
+        with bed_lock(self.folder):
             for name in reversed(SERVERS):
                 self._service(name).stop()
             self._kill_strays()
@@ -91,12 +89,12 @@ class Kubernetes(Cluster):
 
     def stop_service(self, name: ServerName) -> None:
         """Stop one server; its data and its port stay."""
-        with self._lock():
+        with bed_lock(self.folder):
             self._service(name).stop()
 
     def start_service(self, name: ServerName) -> None:
         """Start one server again on its port and wait until it is ready."""
-        with self._lock():
+        with bed_lock(self.folder):
             self._start(name)
 
     def _prepare(self) -> None:
@@ -166,9 +164,3 @@ class Kubernetes(Cluster):
 
     def _service(self, name: ServerName) -> Service:
         return Service(name, self.folder)
-
-    def _lock(self) -> FileLock:
-        """Return the lock of this bed; it is in the cache because `down` deletes the folder."""
-        locks = cache_dir() / "locks"
-        locks.mkdir(exist_ok=True)
-        return FileLock(locks / hashlib.sha256(str(self.folder).encode()).hexdigest()[:16])

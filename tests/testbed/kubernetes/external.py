@@ -1,5 +1,6 @@
 """A cluster that somebody else runs, kind's or any other, given by its kubeconfig."""
 
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,7 +50,8 @@ class ExternalCluster(Cluster):
         """Nothing: it is up or it is not."""
 
     def down(self) -> None:
-        """Nothing: it is not ours to take away."""
+        """Forget what was made for tests; the cluster is not ours to take away."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def status(self) -> list[StatusRow]:
         """Say where the cluster is, without a process of ours."""
