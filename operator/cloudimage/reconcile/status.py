@@ -1,8 +1,8 @@
 """The status to write for each situation of a CloudImage; pure, so that each can be tested."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from cloudimage.api.cloudimage import (
     CloudImage,
@@ -34,12 +34,15 @@ def size_text(size: int) -> str:
 
 
 def _next(
-    resource: CloudImage, drafts: Iterable[Draft], now: datetime, **changes: Any
+    resource: CloudImage,
+    drafts: Iterable[Draft],
+    now: datetime,
+    changes: Mapping[str, object] | None = None,
 ) -> CloudImageStatus:
     generation = resource.metadata.generation
     return resource.status.model_copy(
         update={
-            **changes,
+            **(changes or {}),
             "observed_generation": generation,
             "conditions": merged(resource.status.conditions, drafts, generation, now),
         }
@@ -79,20 +82,18 @@ def starting(resource: CloudImage, serving: GlanceImage | None, now: datetime) -
         Draft(ConditionType.SYNCED, "False", Reason.PENDING, "There is no image yet."),
         Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
     ]
-    return _next(
-        resource,
-        drafts,
-        now,
-        digest=content.digest(resource.spec),
-        image_id=serving.id if serving else None,
-        disk_format=resource.spec.image.disk_format,
-        progress=TransferProgress(stage=Stage.PENDING),
-        summary=Summary(progress="0%"),
-        size=serving.size if serving else None,
-        virtual_size=None,
-        checksums=None,
-        source=None,
-    )
+    changes = {
+        "digest": content.digest(resource.spec),
+        "image_id": serving.id if serving else None,
+        "disk_format": resource.spec.image.disk_format,
+        "progress": TransferProgress(stage=Stage.PENDING),
+        "summary": Summary(progress="0%"),
+        "size": serving.size if serving else None,
+        "virtual_size": None,
+        "checksums": None,
+        "source": None,
+    }
+    return _next(resource, drafts, now, changes)
 
 
 def transferring(resource: CloudImage, progress: Progress) -> CloudImageStatus:
@@ -134,9 +135,8 @@ def failed(
     ]
     if reason is Reason.CHECKSUM_MISMATCH:
         drafts.append(Draft(ConditionType.VERIFIED, "False", reason, message))
-    return _next(
-        resource, drafts, now, progress=TransferProgress(stage=failure.stage), summary=None
-    )
+    changes = {"progress": TransferProgress(stage=failure.stage), "summary": None}
+    return _next(resource, drafts, now, changes)
 
 
 def _with_outlook(message: str, retry: datetime | None) -> str:
@@ -146,25 +146,32 @@ def _with_outlook(message: str, retry: datetime | None) -> str:
     return f"{sentence} Tried again at {retry:%H:%M:%S} UTC."
 
 
-def troubled(
-    resource: CloudImage,
-    reason: Reason,
-    message: str,
-    now: datetime,
-    *,
-    stalled: bool,
-    retry: datetime | None,
-) -> CloudImageStatus:
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What stands in the way of looking after an image.
+
+    Attributes:
+        stalled: Somebody has to act; else it is expected to pass.
+        retry: When it is tried again; None: only after a change of the spec.
+    """
+
+    reason: Reason
+    message: str
+    stalled: bool
+    retry: datetime | None
+
+
+def troubled(resource: CloudImage, trouble: Trouble, now: datetime) -> CloudImageStatus:
     """Return the status when the cloud or its credentials stand in the way.
 
     An image that is Ready stays so: servers boot from it whether or not we can look at it.
     """
-    text = _with_outlook(message, retry)
-    kind = ConditionType.STALLED if stalled else ConditionType.RECONCILING
+    text = _with_outlook(trouble.message, trouble.retry)
+    kind = ConditionType.STALLED if trouble.stalled else ConditionType.RECONCILING
     drafts = [
-        *_not_ready(resource, reason, text),
-        Draft(ConditionType.SYNCED, "Unknown", reason, text),
-        Draft(kind, "True", reason, text),
+        *_not_ready(resource, trouble.reason, text),
+        Draft(ConditionType.SYNCED, "Unknown", trouble.reason, text),
+        Draft(kind, "True", trouble.reason, text),
     ]
     return _next(resource, drafts, now)
 
@@ -196,35 +203,31 @@ def available(
         ),
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, "Glance's metadata equals the spec."),
     ]
-    changes: dict[str, Any] = {}
+    changes: dict[str, object] = {
+        "digest": content.digest(resource.spec),
+        "image_id": image.id,
+        "method": "Upload",
+        "disk_format": image.disk_format,
+        "visibility": image.visibility,
+        "size": image.size,
+        "checksums": _checksums(image),
+        "progress": TransferProgress(stage=Stage.COMPLETE, percent=100),
+        "summary": Summary(
+            progress="100%", size=size_text(image.size) if image.size is not None else None
+        ),
+        "last_sync_time": now,
+    }
     if usage is not None:
         changes["used_by"] = used_by(usage)
     if result is not None:
+        changes["virtual_size"] = result.virtual_size
         changes["source"] = SourceStatus(
             format=result.source.format,
             size=result.source.size,
             virtual_size=result.source.virtual_size,
             checksums=result.source.checksums,
         )
-        changes["virtual_size"] = result.virtual_size
-    return _next(
-        resource,
-        drafts,
-        now,
-        **changes,
-        digest=content.digest(resource.spec),
-        image_id=image.id,
-        method="Upload",
-        disk_format=image.disk_format,
-        visibility=image.visibility,
-        size=image.size,
-        checksums=_checksums(image),
-        progress=TransferProgress(stage=Stage.COMPLETE, percent=100),
-        summary=Summary(
-            progress="100%", size=size_text(image.size) if image.size is not None else None
-        ),
-        last_sync_time=now,
-    )
+    return _next(resource, drafts, now, changes)
 
 
 def _availability(image: GlanceImage) -> Draft:
@@ -245,7 +248,7 @@ def _verified(resource: CloudImage) -> Draft:
     if wanted is None:
         return Draft(
             ConditionType.VERIFIED,
-            "False",
+            "Unknown",
             Reason.NO_CHECKSUM,
             "The spec gives no checksum of the source: give one, so that nobody can swap the file.",
         )
@@ -282,5 +285,4 @@ def deletion_blocked(
         Draft(ConditionType.DELETION_BLOCKED, "True", reason, message),
         Draft(ConditionType.RECONCILING, "True", Reason.DELETING, message),
     ]
-    changes = {"used_by": used_by(usage)} if usage else {}
-    return _next(resource, drafts, now, **changes)
+    return _next(resource, drafts, now, {"used_by": used_by(usage)} if usage else None)

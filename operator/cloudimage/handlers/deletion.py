@@ -1,0 +1,100 @@
+"""Deletes what a CloudImage made, once nothing holds it, and then lets the object go."""
+
+import logging
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cloudimage.api.cloudimage import CloudImage, DeletionPolicy
+from cloudimage.api.meta import FINALIZER
+from cloudimage.cloud.connection import Cloud, open_cloud
+from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.types import GlanceImage
+from cloudimage.handlers import credentials
+from cloudimage.handlers.kube import Kube
+from cloudimage.handlers.runner import ChildRunner
+from cloudimage.handlers.status import StatusWriter
+from cloudimage.reconcile import deletion, metadata, plan, status
+from cloudimage.reconcile.events import Event
+from cloudimage.reconcile.reasons import Reason
+from cloudimage.transfer.types import Marks
+
+logger = logging.getLogger(__name__)
+
+_CANCELLED_SECONDS = 1.0
+_BLOCKED_SECONDS = 12.0
+"""With its jitter well under the 30 s within which an image goes after its last server."""
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """One look at an object that is being deleted."""
+
+    kube: Kube
+    runner: ChildRunner
+
+    def __call__(self, resource: CloudImage) -> float | None:
+        """Delete what may go; return the seconds after which to look again, None when done."""
+        if FINALIZER not in resource.metadata.finalizers:
+            return None
+        if self.runner.view(resource.metadata.uid):
+            self.runner.cancel(resource.metadata.uid)
+            return _CANCELLED_SECONDS
+        if deletion.needs_no_cloud(resource):
+            self._release(resource, "The object goes; the cloud was not looked at.")
+            return None
+        try:
+            with open_cloud(credentials.load(self.kube, resource)) as cloud:
+                standing = plan.sort(resource, cloud.glance.find(Marks.UID, resource.metadata.uid))
+                if resource.spec.deletion_policy is DeletionPolicy.ORPHAN:
+                    self._orphan(resource, cloud, standing)
+                    return None
+                return self._delete(resource, cloud, standing)
+        except CloudError as error:
+            message = f"{error}. {deletion.HOW_TO_LET_GO}"
+            return self._blocked(resource, deletion.Blocker(Reason(error.reason), message))
+
+    def _delete(self, resource: CloudImage, cloud: Cloud, standing: plan.Standing) -> float | None:
+        blockers = [
+            blocker
+            for image in standing.all
+            if (blocker := self._delete_image(resource, cloud, image)) is not None
+        ]
+        if blockers:
+            return self._blocked(resource, blockers[0])
+        names = ", ".join(each.id for each in standing.all) or "none"
+        self._release(resource, f"Deleted from Glance: {names}.")
+        return None
+        return None
+
+    def _delete_image(
+        self, resource: CloudImage, cloud: Cloud, image: GlanceImage
+    ) -> deletion.Blocker | None:
+        blocker = deletion.blocker(resource, image, cloud.nova.usage(image.id))
+        if blocker is None:
+            if image.protected:
+                cloud.glance.patch(
+                    image.id, ({"op": "replace", "path": "/protected", "value": False},)
+                )
+            cloud.glance.delete(image.id)
+        return blocker
+
+    def _orphan(self, resource: CloudImage, cloud: Cloud, standing: plan.Standing) -> float | None:
+        for image in standing.leftovers:
+            cloud.glance.delete(image.id)
+        kept = [each for each in standing.all if each not in standing.leftovers]
+        for image in kept:
+            cloud.glance.patch(image.id, metadata.without_marks(image))
+        names = ", ".join(each.id for each in kept) or "none"
+        self._release(resource, f"Left in Glance, as deletionPolicy Orphan says: {names}.")
+
+    def _blocked(self, resource: CloudImage, blocker: deletion.Blocker) -> float:
+        new = status.deletion_blocked(
+            resource, blocker.reason, blocker.message, blocker.usage, datetime.now(UTC)
+        )
+        StatusWriter(self.kube).write(resource, new)
+        return _BLOCKED_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
+
+    def _release(self, resource: CloudImage, message: str) -> None:
+        self.kube.set_finalizer(resource, present=False)
+        StatusWriter(self.kube).post(resource, Event("Normal", "Deleted", message))

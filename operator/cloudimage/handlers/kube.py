@@ -1,0 +1,160 @@
+"""The Kubernetes API as the operator uses it: one adapter over the official client."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, NamedTuple
+
+import kubernetes
+from kubernetes.client import ApiException
+
+from cloudimage.api.cloudimage import CloudImage, CloudImageStatus
+from cloudimage.api.meta import API_VERSION, FINALIZER, GROUP, VERSION
+from cloudimage.reconcile.events import Event
+
+PLURAL = "cloudimages"
+REQUEST_TIMEOUT_SECONDS = 60
+_EVENT_MESSAGE_LENGTH = 1024
+"""The API server refuses Events with longer messages."""
+
+
+class Key(NamedTuple):
+    """The name of an object of ours."""
+
+    namespace: str
+    name: str
+
+
+class StaleError(Exception):
+    """The object changed since it was read: read it again and decide anew."""
+
+
+@dataclass(frozen=True)
+class Kube:
+    """The few requests the operator makes, over one client that all its threads share.
+
+    Attributes:
+        component: The name under which Events are written.
+    """
+
+    client: kubernetes.client.ApiClient
+    component: str = "cloudimage-operator"
+
+    def read(self, key: Key) -> CloudImage | None:
+        """Return the object as it is now; None when it is gone."""
+        try:
+            body = self._objects.get_namespaced_custom_object(
+                *_address(key), key.name, _request_timeout=REQUEST_TIMEOUT_SECONDS
+            )
+        except ApiException as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return CloudImage.model_validate(body)
+
+    def write_status(self, resource: CloudImage, status: CloudImageStatus) -> CloudImage:
+        """Replace the status as a whole and return the object as it is then.
+
+        Raises:
+            StaleError: Somebody else changed the object meanwhile.
+        """
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": "CloudImage",
+            "metadata": {
+                "name": resource.metadata.name,
+                "namespace": resource.metadata.namespace,
+                "uid": resource.metadata.uid,
+                "resourceVersion": resource.metadata.resource_version,
+            },
+            # The API server wants a valid object; it ignores every part but the status.
+            "spec": resource.spec.to_json(),
+            "status": status.to_json(),
+        }
+        return self._changed(
+            self._objects.replace_namespaced_custom_object_status, key_of(resource), body
+        )
+
+    def set_finalizer(self, resource: CloudImage, *, present: bool) -> CloudImage:
+        """Add or take our finalizer, leave those of others, and return the object.
+
+        Raises:
+            StaleError: Somebody else changed the object meanwhile.
+        """
+        others = [each for each in resource.metadata.finalizers if each != FINALIZER]
+        body = {
+            "metadata": {
+                "resourceVersion": resource.metadata.resource_version,
+                "finalizers": [*others, FINALIZER] if present else others,
+            }
+        }
+        return self._changed(self._objects.patch_namespaced_custom_object, key_of(resource), body)
+
+    def _changed(self, request: Any, key: Key, body: Mapping[str, Any]) -> CloudImage:  # noqa: ANN401  # the client has no types
+        try:
+            answer = request(
+                *_address(key), key.name, body, _request_timeout=REQUEST_TIMEOUT_SECONDS
+            )
+        except ApiException as error:
+            if error.status in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
+                raise StaleError(f"{key.namespace}/{key.name}") from error
+            raise
+        return CloudImage.model_validate(answer)
+
+    def read_secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """Return a Secret's keys with their texts; None when there is no such Secret."""
+        try:
+            secret = kubernetes.client.CoreV1Api(self.client).read_namespaced_secret(
+                name, namespace, _request_timeout=REQUEST_TIMEOUT_SECONDS
+            )
+        except ApiException as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return {
+            key: base64.b64decode(value).decode("utf-8", "replace")
+            for key, value in (secret.data or {}).items()
+        }
+
+    def post_event(self, resource: CloudImage, event: Event) -> None:
+        """Write an Event about the object."""
+        now = datetime.now(UTC)
+        body = kubernetes.client.CoreV1Event(
+            metadata=kubernetes.client.V1ObjectMeta(
+                generate_name=f"{resource.metadata.name[:200]}."
+            ),
+            type=event.type,
+            reason=event.reason,
+            message=event.message[:_EVENT_MESSAGE_LENGTH],
+            source=kubernetes.client.V1EventSource(component=self.component),
+            reporting_component=self.component,
+            first_timestamp=now,
+            last_timestamp=now,
+            count=1,
+            involved_object=kubernetes.client.V1ObjectReference(
+                api_version=API_VERSION,
+                kind="CloudImage",
+                name=resource.metadata.name,
+                namespace=resource.metadata.namespace,
+                uid=resource.metadata.uid,
+                resource_version=resource.metadata.resource_version,
+            ),
+        )
+        kubernetes.client.CoreV1Api(self.client).create_namespaced_event(
+            resource.metadata.namespace, body, _request_timeout=REQUEST_TIMEOUT_SECONDS
+        )
+
+    @property
+    def _objects(self) -> kubernetes.client.CustomObjectsApi:
+        return kubernetes.client.CustomObjectsApi(self.client)
+
+
+def key_of(resource: CloudImage) -> Key:
+    """Return the object's name."""
+    return Key(resource.metadata.namespace, resource.metadata.name)
+
+
+def _address(key: Key) -> tuple[str, str, str, str]:
+    return (GROUP, VERSION, key.namespace, PLURAL)

@@ -1,0 +1,119 @@
+"""kopf's part: it watches the objects and tells the work queue; all else follows from there.
+
+Why only ``on.event``: see docs/decisions/0003-kopf-watches-a-queue-reconciles.md.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import kopf
+import kubernetes
+
+from cloudimage.api.meta import GROUP, VERSION
+from cloudimage.handlers.cloudimage import CloudImageReconciler
+from cloudimage.handlers.kube import PLURAL, Key, Kube
+from cloudimage.handlers.queue import WorkQueue
+from cloudimage.handlers.runner import ChildRunner
+from cloudimage.settings import Settings
+
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+@dataclass
+class Operator:
+    """The whole operator in one process: a watch, a queue, a reconciler, a runner."""
+
+    settings: Settings
+    _seen: dict[str, tuple[object, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        kube = Kube(kubernetes.client.ApiClient())
+        self.runner = ChildRunner(self.settings.max_concurrent_transfers)
+        self.reconciler = CloudImageReconciler(
+            kube, self.runner, self.settings, notify=self._notify
+        )
+        self.queue: WorkQueue[Key] = WorkQueue(self.reconciler, self.settings.workers)
+
+    def run(self) -> None:
+        """Run until the process is told to stop."""
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(_login)
+        kopf.on.startup(registry=registry)(self._started)
+        kopf.on.cleanup(registry=registry)(self._stopped)
+        kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(self._seen_event)
+        asyncio.run(
+            kopf.operator(
+                registry=registry,
+                settings=_kopf_settings(),
+                standalone=True,
+                clusterwide=not self.settings.namespaces,
+                namespaces=self.settings.namespaces,
+                liveness_endpoint=_liveness(self.settings.probe_address),
+            )
+        )
+
+    def _notify(self, key: Key) -> None:
+        self.queue.add(key)
+
+    async def _started(self, **_: object) -> None:
+        self.queue.start()
+
+    async def _stopped(self, **_: object) -> None:
+        await self.queue.stop()
+        await asyncio.to_thread(self.runner.stop)
+
+    async def _seen_event(self, event: kopf.RawEvent, **_: object) -> None:
+        """Queue the object, but for our own writes of its status: they would echo for ever."""
+        metadata: dict[str, Any] = dict(event["object"]["metadata"])
+        uid = metadata["uid"]
+        if event["type"] == "DELETED":
+            self._seen.pop(uid, None)
+            self.reconciler.gone(uid)
+            return
+        interesting = (
+            metadata.get("generation"),
+            metadata.get("deletionTimestamp"),
+            tuple(metadata.get("finalizers", ())),
+            tuple(sorted(metadata.get("annotations", {}).items())),
+        )
+        if self._seen.get(uid) != interesting:
+            self._seen[uid] = interesting
+            self.queue.add(Key(metadata["namespace"], metadata["name"]))
+
+
+def load_kubernetes_config() -> None:
+    """Take the pod's ServiceAccount where there is one, else KUBECONFIG or ~/.kube/config.
+
+    Raises:
+        kubernetes.config.ConfigException: There is neither.
+    """
+    if _SERVICE_ACCOUNT.exists():
+        kubernetes.config.load_incluster_config()  # type: ignore[no-untyped-call]
+    else:
+        kubernetes.config.load_kube_config()  # type: ignore[no-untyped-call]
+
+
+def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401  # kopf's own kwargs, passed on
+    if _SERVICE_ACCOUNT.exists():
+        return kopf.login_with_service_account(**kwargs)
+    return kopf.login_with_kubeconfig(**kwargs)
+
+
+def _liveness(address: str | None) -> str | None:
+    return f"http://{address}/healthz" if address else None
+
+
+def _kopf_settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    # Events are ours to post, from transitions of conditions; kopf would post its log.
+    settings.posting.enabled = False
+    # The CRD is there before the operator; scanning would need rights on the whole cluster.
+    settings.scanning.disabled = True
+    settings.networking.request_timeout = 60
+    settings.watching.connect_timeout = 30
+    # Connections that die silently are noticed, and the watch is begun anew (kopf issue 585).
+    settings.watching.server_timeout = 600
+    settings.watching.client_timeout = 660
+    return settings

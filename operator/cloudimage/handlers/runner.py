@@ -1,0 +1,184 @@
+"""Transfers as child processes: started, watched, ended; at most so many at a time."""
+
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from pydantic import ValidationError
+
+from cloudimage.transfer.types import (
+    EVENTS,
+    Failure,
+    Progress,
+    Reason,
+    Result,
+    Stage,
+    TransferRequest,
+)
+
+logger = logging.getLogger(__name__)
+
+NOTIFY_SECONDS = 2.0
+"""Progress is told at most so often: each time costs a version of the object in etcd."""
+
+_END_SECONDS = 15.0
+
+
+@dataclass
+class Transfer:
+    """A transfer and how far it is.
+
+    Attributes:
+        digest: Of the content it makes.
+        outcome: How it ended; None while it runs or waits for its turn.
+        cancelled: It was told to end, and its outcome no longer matters.
+    """
+
+    digest: str
+    notify: Callable[[], None]
+    progress: Progress = field(default_factory=lambda: Progress(stage=Stage.PENDING))
+    outcome: Result | Failure | None = None
+    cancelled: bool = False
+    process: subprocess.Popen[bytes] | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass
+class ChildRunner:
+    """Runs each transfer as a process of its own, keyed by the UID of its object.
+
+    Attributes:
+        max_concurrent: How many run at once; further ones wait in turn.
+        command: The program that reads a request and writes events.
+    """
+
+    max_concurrent: int
+    command: tuple[str, ...] = (sys.executable, "-m", "cloudimage.transfer")
+    _transfers: dict[str, Transfer] = field(default_factory=dict)
+    _threads: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._threads = ThreadPoolExecutor(self.max_concurrent, thread_name_prefix="transfer")
+
+    def view(self, uid: str) -> Transfer | None:
+        """Return the object's transfer, running or ended; None when there is none."""
+        return self._transfers.get(uid)
+
+    def start(
+        self, uid: str, digest: str, request: TransferRequest, notify: Callable[[], None]
+    ) -> None:
+        """Start a transfer, or have it wait for its turn.
+
+        Args:
+            uid: The object's; it has no transfer yet.
+            digest: Of the content that the transfer makes.
+            request: What to transfer.
+            notify: Called from another thread when there is something new to see.
+        """
+        transfer = self._transfers[uid] = Transfer(digest, notify)
+        self._threads.submit(self._work, uid, transfer, request)
+
+    def forget(self, uid: str) -> None:
+        """Drop a transfer that has ended; its outcome was taken note of."""
+        self._transfers.pop(uid, None)
+
+    def cancel(self, uid: str) -> None:
+        """Have the transfer end; :meth:`view` shows it until it has."""
+        transfer = self._transfers.get(uid)
+        if transfer is None:
+            return
+        if transfer.outcome is not None:
+            self.forget(uid)
+            return
+        with transfer.lock:
+            transfer.cancelled = True
+            if transfer.process is not None:
+                transfer.process.terminate()
+
+    def stop(self) -> None:
+        """End every transfer and wait until all are gone."""
+        for uid in list(self._transfers):
+            self.cancel(uid)
+        self._threads.shutdown(cancel_futures=True)
+
+    def _work(self, uid: str, transfer: Transfer, request: TransferRequest) -> None:
+        try:
+            outcome = self._run(transfer, request)
+        except Exception:
+            logger.exception("a transfer could not be run", extra={"uid": uid})
+            message = "the transfer could not be run; the operator's log has the details"
+            outcome = _failure(Reason.INTERNAL_ERROR, message, transfer.progress.stage)
+        with transfer.lock:
+            transfer.outcome = outcome
+        if transfer.cancelled:
+            self.forget(uid)
+        transfer.notify()
+
+    def _run(self, transfer: Transfer, request: TransferRequest) -> Result | Failure:
+        with transfer.lock:
+            if transfer.cancelled:
+                return _failure(Reason.INTERRUPTED, "cancelled", Stage.PENDING)
+            process = transfer.process = subprocess.Popen(
+                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        with process:
+            try:
+                outcome = self._follow(process, transfer, request)
+            finally:
+                # The end of its input tells the transfer to end, should it still be there.
+                if process.stdin:
+                    process.stdin.close()
+                _wait(process)
+        return outcome or _failure(
+            Reason.INTERNAL_ERROR,
+            f"the transfer ended with status {process.returncode} and said nothing",
+            transfer.progress.stage,
+        )
+
+    def _follow(
+        self, process: subprocess.Popen[bytes], transfer: Transfer, request: TransferRequest
+    ) -> Result | Failure | None:
+        """Hand the request over, then read events until the transfer says how it ended."""
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("unreachable: both are pipes")
+        try:
+            process.stdin.write(request.model_dump_json().encode() + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        told = time.monotonic()
+        for line in process.stdout:
+            event = _parse(line)
+            if isinstance(event, Progress):
+                news = event.stage != transfer.progress.stage
+                transfer.progress = event
+                if news or time.monotonic() - told >= NOTIFY_SECONDS:
+                    told = time.monotonic()
+                    transfer.notify()
+            elif event is not None:
+                return event
+        return None
+
+
+def _parse(line: bytes) -> Progress | Result | Failure | None:
+    try:
+        return EVENTS.validate_json(line)
+    except ValidationError:
+        logger.warning("a transfer wrote what is no event", extra={"line": line[:200].decode()})
+        return None
+
+
+def _wait(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _failure(reason: Reason, message: str, stage: Stage) -> Failure:
+    return Failure(reason=reason, message=message, stage=stage)

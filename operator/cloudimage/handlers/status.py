@@ -1,0 +1,44 @@
+"""Status out: written when it changed, with an Event for each change of fate."""
+
+import logging
+from dataclasses import dataclass
+
+from kubernetes.client import ApiException
+
+from cloudimage.api.cloudimage import CloudImage, CloudImageStatus
+from cloudimage.handlers.kube import Kube
+from cloudimage.reconcile.events import Event, of_transitions
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StatusWriter:
+    """Writes a new status and posts the Events that follow from it."""
+
+    kube: Kube
+
+    def write(self, resource: CloudImage, new: CloudImageStatus) -> CloudImage:
+        """Write the status unless it is what stands there; return the object as it is then.
+
+        Raises:
+            StaleError: The object changed since it was read.
+        """
+        if new.to_json() == resource.status.to_json():
+            return resource
+        written = self.kube.write_status(resource, new)
+        for event in of_transitions(resource.status.conditions, new.conditions):
+            self.post(resource, event)
+        return written
+
+    def post(self, resource: CloudImage, event: Event) -> None:
+        """Post an Event; one that cannot be posted is logged, for the work itself is done."""
+        logger.info(event.message, extra={"event": event.reason, **_names(resource)})
+        try:
+            self.kube.post_event(resource, event)
+        except ApiException as error:
+            logger.warning("an Event was lost", extra={"error": str(error), **_names(resource)})
+
+
+def _names(resource: CloudImage) -> dict[str, str]:
+    return {"namespace": resource.metadata.namespace, "cloudimage": resource.metadata.name}

@@ -1,0 +1,38 @@
+"""Logs as JSON, one object a line, of our own loggers and of the libraries' alike."""
+
+import logging
+import sys
+
+import structlog
+
+_QUIET = ("keystoneauth", "openstack", "urllib3", "kubernetes", "stevedore", "requests")
+"""At DEBUG these write requests with their headers, and with them tokens."""
+
+
+def configure(level: str) -> None:
+    """Send everything that is logged to standard error.
+
+    Args:
+        level: The least level to show, for instance INFO.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.stdlib.ExtraAdder(),
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+            ],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(default=str),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,0 +1,31 @@
+"""The operator's settings, as the command line and its environment give them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloudimage.transfer.types import Limits
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the operator runs.
+
+    Attributes:
+        namespaces: The namespaces it looks after; empty: all.
+        scratch: Folder for the files of transfers.
+        max_concurrent_transfers: How many transfers run at once.
+        workers: How many objects are looked after at once; bytes do not move in these.
+        resync_seconds: How often a settled object is compared with Glance, give or take a fifth.
+        probe_address: ``host:port`` of the liveness probe; None: none is served.
+        metrics_address: ``host:port`` of Prometheus' metrics; None: none are served.
+        limits: What each transfer may use.
+    """
+
+    scratch: Path
+    namespaces: tuple[str, ...] = ()
+    max_concurrent_transfers: int = 4
+    workers: int = 16
+    resync_seconds: float = 600.0
+    probe_address: str | None = None
+    metrics_address: str | None = None
+    limits: Limits = field(default_factory=Limits)
