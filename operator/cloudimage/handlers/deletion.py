@@ -65,7 +65,6 @@ class Deletion:
         names = ", ".join(each.id for each in standing.all) or "none"
         self._release(resource, f"Deleted from Glance: {names}.")
         return None
-        return None
 
     def _delete_image(
         self, resource: CloudImage, cloud: Cloud, image: GlanceImage
@@ -79,7 +78,7 @@ class Deletion:
             cloud.glance.delete(image.id)
         return blocker
 
-    def _orphan(self, resource: CloudImage, cloud: Cloud, standing: plan.Standing) -> float | None:
+    def _orphan(self, resource: CloudImage, cloud: Cloud, standing: plan.Standing) -> None:
         for image in standing.leftovers:
             cloud.glance.delete(image.id)
         kept = [each for each in standing.all if each not in standing.leftovers]

@@ -1,0 +1,75 @@
+# The front door. Every target works on a fresh checkout; what is missing is installed first.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.synced
+# pytest-xdist's workers; two share the test bed well on two cores.
+WORKERS ?= 4
+export PYTHONPATH := tests
+
+.PHONY: help
+help:  ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+$(STAMP): requirements/dev.txt requirements/uv.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt requirements/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+.PHONY: setup
+setup: $(STAMP)  ## Install all that development needs: Python packages, system programs, the test bed
+	$(BIN)/python -m testbed install
+
+.PHONY: demo
+demo: setup  ## One CloudImage from kubectl apply to a booted server and back; KEEP=1 leaves the bed up
+	$(BIN)/python -m testbed.demo
+
+.PHONY: test
+test: setup  ## Unit, cloud, cluster and chart tests on real servers, with coverage
+	rm -f .coverage .coverage.*
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup --cov --cov-report= tests
+	$(BIN)/coverage report --fail-under 85
+
+.PHONY: lint
+lint: $(STAMP)  ## Format check, lint, types, import rules, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/cloudimage crds --check
+
+.PHONY: format
+format: $(STAMP)  ## Format the code and mend what ruff can mend by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: crds
+crds: $(STAMP)  ## Generate the CRDs, the chart's copy and the reference from the models
+	$(BIN)/cloudimage crds
+
+.PHONY: bench
+bench: setup  ## Measure transfers against what a user would do otherwise
+	$(BIN)/python -m bench
+
+.PHONY: lock
+lock: $(STAMP)  ## Resolve the dependencies anew into requirements/
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --output-file requirements/runtime.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev --output-file requirements/dev.txt
+	echo uv | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header - --output-file requirements/uv.txt
+
+.PHONY: testbed-up testbed-down testbed-status
+testbed-up: setup  ## Start Kubernetes, OpenStack and the source server on loopback
+	$(BIN)/python -m testbed up
+testbed-down: $(STAMP)  ## Stop them without a trace
+	$(BIN)/python -m testbed down
+testbed-status: $(STAMP)  ## Show what runs where
+	$(BIN)/python -m testbed status
+
+.PHONY: clean
+clean:  ## Stop the test bed and remove what was made here; the per-user cache stays
+	test ! -x $(BIN)/python || $(BIN)/python -m testbed down
+	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist site
