@@ -1,0 +1,87 @@
+"""What an answer of Glance or an exception of the SDK means to a user; no I/O."""
+
+import html
+import json
+import re
+from http import HTTPStatus
+from typing import Final
+
+import requests
+from keystoneauth1 import exceptions as keystone
+from openstack import exceptions as sdk
+
+from cloudimage.transfer.types import Reason, TransferError
+
+_LENGTH: Final = 500
+
+_REASON_BY_STATUS: Final = {
+    HTTPStatus.BAD_REQUEST: Reason.INVALID_IMAGE,
+    HTTPStatus.UNAUTHORIZED: Reason.INVALID_CREDENTIALS,
+    HTTPStatus.FORBIDDEN: Reason.FORBIDDEN,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Reason.QUOTA_EXCEEDED,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Reason.INVALID_IMAGE,
+    HTTPStatus.TOO_MANY_REQUESTS: Reason.CLOUD_UNREACHABLE,
+    HTTPStatus.BAD_GATEWAY: Reason.CLOUD_UNREACHABLE,
+    HTTPStatus.SERVICE_UNAVAILABLE: Reason.CLOUD_UNREACHABLE,
+    HTTPStatus.GATEWAY_TIMEOUT: Reason.CLOUD_UNREACHABLE,
+}
+
+_BOILERPLATE: Final = re.compile(
+    r"The request returned a 413 Request Entity Too Large\. This generally means that rate "
+    r"limiting or a quota threshold was breached\.|The response body:|"
+    r"The request media type \S+ is not supported by this server\.|"
+    r"Failed validating .*",
+    re.DOTALL,
+)
+_UNREACHABLE: Final = (
+    keystone.ConnectionError,
+    requests.RequestException,
+    OSError,
+)
+_WRONG_CREDENTIALS: Final = (
+    keystone.Unauthorized,
+    keystone.AuthPluginException,
+    keystone.AuthorizationFailure,
+)
+
+
+def answer_error(response: requests.Response, doing: str, otherwise: Reason) -> TransferError:
+    """Return what a status other than success means.
+
+    Args:
+        response: Glance's answer.
+        doing: What was tried, for the message: "create the image".
+        otherwise: The reason for a status that says nothing of its own.
+    """
+    said = sentence(response.text) or response.reason
+    return TransferError(
+        _REASON_BY_STATUS.get(HTTPStatus(response.status_code), otherwise),
+        f"Glance refuses to {doing} ({response.status_code}): {said}",
+    )
+
+
+def sentence(body: str) -> str:
+    """Return what the body of an error says, without the HTML and the set phrases around it."""
+    try:
+        return " ".join(str(json.loads(body)["message"]).split())[:_LENGTH]
+    except (ValueError, KeyError, TypeError):
+        pass
+    text = re.sub(r"<head>.*?</head>|<h1>.*?</h1>", "", body, flags=re.DOTALL)
+    text = html.unescape(re.sub(r"<[^>]*>", " ", text))
+    # A set phrase may be all there is.
+    words = _BOILERPLATE.sub(" ", text).split() or text.split()
+    return " ".join(words)[:_LENGTH]
+
+
+def exception_error(error: Exception, otherwise: Reason = Reason.CLOUD_ERROR) -> TransferError:
+    """Return what an exception of the SDK, of Keystone's library or of the connection means."""
+    text = " ".join(str(error).split())[:_LENGTH]
+    if isinstance(error, _UNREACHABLE) or "Unable to establish connection" in text:
+        return TransferError(Reason.CLOUD_UNREACHABLE, f"the cloud cannot be reached: {text}")
+    if isinstance(error, _WRONG_CREDENTIALS):
+        return TransferError(Reason.INVALID_CREDENTIALS, f"the cloud refuses to log in: {text}")
+    if isinstance(error, sdk.HttpException | keystone.HttpError):
+        status = getattr(error, "status_code", None) or getattr(error, "http_status", 0)
+        if status in _REASON_BY_STATUS:
+            return TransferError(_REASON_BY_STATUS[HTTPStatus(status)], f"the cloud says: {text}")
+    return TransferError(otherwise, f"the cloud fails: {text}")

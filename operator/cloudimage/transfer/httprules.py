@@ -1,0 +1,198 @@
+"""The rules of HTTP (RFC 9110) that decide what an answer of the source means; no I/O."""
+
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from urllib.parse import urljoin, urlsplit
+
+from cloudimage.transfer.types import Reason, TransferError
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+_REASON_BY_STATUS = {
+    HTTPStatus.NOT_FOUND: Reason.SOURCE_NOT_FOUND,
+    HTTPStatus.GONE: Reason.SOURCE_NOT_FOUND,
+    HTTPStatus.REQUEST_TIMEOUT: Reason.SOURCE_UNREACHABLE,
+    HTTPStatus.TOO_EARLY: Reason.SOURCE_UNREACHABLE,
+    HTTPStatus.TOO_MANY_REQUESTS: Reason.SOURCE_UNREACHABLE,
+}
+_HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<body|<\?xml|<!--)", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+
+
+def redacted(url: str) -> str:
+    """Return the URL without what may be secret: user information, query and fragment."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def checked_url(url: str) -> str:
+    """Return the URL if its scheme is one we fetch.
+
+    Raises:
+        TransferError: ``InvalidRequest``.
+    """
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
+        _ = parts.port
+    except ValueError:
+        valid = False
+    if not valid:
+        raise TransferError(Reason.INVALID_REQUEST, "the source must be an http or https URL")
+    return url
+
+
+def redirect_target(url: str, location: str, *, verified: bool) -> str:
+    """Return where a redirect leads.
+
+    Args:
+        url: The URL that answered with the redirect.
+        location: Its Location header.
+        verified: Whether a checksum protects the bytes; if not, HTTPS never leads to HTTP.
+
+    Raises:
+        TransferError: ``SourceRefused``.
+    """
+    try:
+        target = checked_url(urljoin(url, location))
+    except (TransferError, ValueError):
+        raise TransferError(
+            Reason.SOURCE_REFUSED, f"{redacted(url)} redirects to something not http or https"
+        ) from None
+    if url.startswith("https:") and target.startswith("http:") and not verified:
+        raise TransferError(
+            Reason.SOURCE_REFUSED,
+            f"{redacted(url)} redirects from https to http; give a checksum to allow that",
+        )
+    return target
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Tell whether two URLs have the same scheme, host and port, so may share credentials."""
+    first, second = urlsplit(one), urlsplit(other)
+    return (first.scheme, first.hostname, first.port) == (
+        second.scheme,
+        second.hostname,
+        second.port,
+    )
+
+
+def status_error(status: int, url: str, headers: Mapping[str, str]) -> TransferError:
+    """Return what a status other than success means."""
+    if status in _REASON_BY_STATUS:
+        reason = _REASON_BY_STATUS[HTTPStatus(status)]
+    elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        reason = Reason.SOURCE_UNREACHABLE
+    else:
+        reason = Reason.SOURCE_REFUSED
+    phrase = HTTPStatus(status).phrase if status in set(HTTPStatus) else ""
+    return TransferError(
+        reason,
+        f"{redacted(url)} answered {status} {phrase}".rstrip(),
+        retry_after=retry_after(headers.get("Retry-After")),
+    )
+
+
+def retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3)."""
+    if value is None:
+        return None
+    if value.strip().isdecimal():
+        return float(value)
+    moment = _date(value)
+    if moment is None:
+        return None
+    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+def content_length(headers: Mapping[str, str]) -> int | None:
+    """Return the length of the body if the header tells it (RFC 9112, 6.3)."""
+    value = headers.get("Content-Length", "")
+    return None if "Transfer-Encoding" in headers or not value.isdecimal() else int(value)
+
+
+def validator(headers: Mapping[str, str]) -> str | None:
+    """Return what If-Range may hold to resume this very representation.
+
+    That is a strong entity tag, else a Last-Modified that is strong because it is older than the
+    answer's Date (RFC 9110, 8.8.2.2 and 13.1.5).
+    """
+    tag = headers.get("ETag")
+    if tag is not None:
+        return None if tag.startswith("W/") else tag
+    modified, date = _date(headers.get("Last-Modified")), _date(headers.get("Date"))
+    if modified and date and modified < date:
+        return headers["Last-Modified"]
+    return None
+
+
+def resumes_at(headers: Mapping[str, str]) -> tuple[int, int] | None:
+    """Return the first byte and the whole size of a 206's Content-Range; None: unusable."""
+    match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+    return (int(match[1]), int(match[3])) if match else None
+
+
+def is_page(headers: Mapping[str, str]) -> bool:
+    """Tell whether the Content-Type is a web page's."""
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return kind in {"text/html", "application/xhtml+xml"}
+
+
+def looks_like_page(beginning: bytes) -> bool:
+    """Tell whether a body begins as HTML or XML, whatever its Content-Type says."""
+    return _HTML.match(beginning) is not None
+
+
+def connection_error(error: BaseException, url: str, stall_seconds: float) -> TransferError:
+    """Return what an exception of requests or urllib3 means, without its text: it may hold secrets.
+
+    Returns:
+        ``SourceUnreachable``, naming the host.
+    """
+    host = urlsplit(url).hostname
+    return TransferError(
+        Reason.SOURCE_UNREACHABLE, f"{host}: {_connection_problem(error, stall_seconds)}"
+    )
+
+
+def _connection_problem(error: BaseException, stall_seconds: float) -> str:
+    for cause in _causes(error):
+        if isinstance(cause, socket.gaierror):
+            return "the host name cannot be resolved"
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its TLS certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError):
+            return f"TLS failed: {cause.reason}"
+        if isinstance(cause, ConnectionRefusedError):
+            return "the connection was refused"
+        if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
+            return f"nothing came for {stall_seconds:g} s"
+    return "the connection broke"
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk an exception's causes: chained, or kept as an argument as urllib3 does."""
+    todo, seen = [error], set[int]()
+    while todo:
+        cause = todo.pop()
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        kept = [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
+        todo += [each for each in kept if isinstance(each, BaseException)]
+
+
+def _date(value: str | None) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

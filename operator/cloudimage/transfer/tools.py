@@ -1,0 +1,114 @@
+"""External programs, under limits: they parse what strangers wrote.
+
+Each gets a closed standard input, a bare environment, the transfer's scratch folder as its working
+directory (so its arguments are plain file names), no new privileges, and dies with the transfer,
+even by SIGKILL.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+_MESSAGE_LENGTH = 400
+
+
+class ToolError(Exception):
+    """An external program failed.
+
+    Attributes:
+        message: The end of what it wrote to standard error.
+        status: Its exit status; negative: the signal that ended it.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+
+def complaint(stderr: str, status: int) -> str:
+    """Return the sentence for a user: the end of a program's standard error, or how it ended."""
+    text = " ".join(stderr.split())
+    if len(text) > _MESSAGE_LENGTH:
+        text = "... " + text[-_MESSAGE_LENGTH:]
+    if status == -signal.SIGXCPU:
+        return "it used up its CPU time"
+    if not text:
+        return f"ended by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    return text
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """Runs programs in a folder, under limits.
+
+    Attributes:
+        folder: Their working directory.
+        memory: Bytes of address space.
+        cpu_seconds: CPU seconds.
+    """
+
+    folder: Path
+    memory: int
+    cpu_seconds: int
+
+    def confined(self, *command: str) -> list[str]:
+        """Return the command that runs ``command`` under the limits."""
+        limits = [f"--as={self.memory}", f"--cpu={self.cpu_seconds}", "--core=0"]
+        return ["setpriv", "--pdeathsig", "KILL", "--no-new-privs", "prlimit", *limits, *command]
+
+    def run(self, *command: str, accept: frozenset[int] = frozenset({0})) -> bytes:
+        """Run a program to its end and return its standard output.
+
+        Raises:
+            ToolError: Its exit status is not among ``accept``.
+        """
+        with self.stream(*command, accept=accept) as stdout:
+            return stdout.read()
+
+    def json(self, *command: str, accept: frozenset[int] = frozenset({0})) -> Any:  # noqa: ANN401 - JSON is any
+        """Run a program that writes JSON and return what it wrote; None for no output.
+
+        Raises:
+            ToolError: Its exit status is not among ``accept``.
+        """
+        output = self.run(*command, accept=accept)
+        return json.loads(output) if output.strip() else None
+
+    @contextmanager
+    def stream(self, *command: str, accept: frozenset[int] = frozenset({0})) -> Iterator[IO[bytes]]:
+        """Run a program beside the block, which reads its standard output.
+
+        A block that ends without an exception waits for the program's end; one that raises kills
+        it.
+
+        Raises:
+            ToolError: Its exit status is not among ``accept``.
+        """
+        with tempfile.TemporaryFile(dir=self.folder) as stderr:
+            process = subprocess.Popen(
+                self.confined(*command),
+                cwd=self.folder,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+            )
+            assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+            try:
+                with process.stdout:
+                    yield process.stdout
+                status = process.wait()
+            finally:
+                process.kill()
+                process.wait()
+            if status not in accept:
+                stderr.seek(0)
+                raise ToolError(complaint(stderr.read().decode(errors="replace"), status), status)
