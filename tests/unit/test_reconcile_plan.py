@@ -1,0 +1,126 @@
+"""Which images are ours, what they are good for, and when a transfer starts."""
+
+import pytest
+from resources import UID, cloud_image, glance_image
+
+from cloudimage.reconcile import content, plan
+from cloudimage.reconcile.reasons import TERMINAL_REASONS, Reason
+from cloudimage.transfer.types import Marks
+from cloudimage.transfer.types import Reason as TransferReason
+
+
+def test_a_complete_image_of_the_wanted_content_is_current() -> None:
+    resource = cloud_image()
+    image = glance_image(resource)
+    assert plan.sort(resource, [image]) == plan.Standing(image, (), ())
+
+
+def test_a_snapshot_that_inherited_our_marks_is_not_ours() -> None:
+    resource = cloud_image()
+    ours = glance_image(resource)
+    snapshot = glance_image(resource, id="22222222-2222-4222-8222-222222222222")
+    snapshot = glance_image(
+        resource, id=snapshot.id, properties={Marks.IMAGE_ID: ours.id, "image_type": "snapshot"}
+    )
+    assert plan.sort(resource, [ours, snapshot]).all == (ours,)
+
+
+@pytest.mark.parametrize(
+    "unfinished",
+    [{"status": "queued"}, {"status": "saving"}, {"properties": {Marks.VERIFIED: None}}],
+)
+def test_an_unfinished_image_is_a_leftover(unfinished: dict[str, object]) -> None:
+    resource = cloud_image()
+    image = glance_image(resource, **unfinished)
+    assert plan.sort(resource, [image]) == plan.Standing(None, (), (image,))
+
+
+def test_an_image_of_an_earlier_spec_is_previous() -> None:
+    old = glance_image(cloud_image(http={"checksum": {"sha256": "00" * 32}}))
+    assert plan.sort(cloud_image(), [old]) == plan.Standing(None, (old,), ())
+
+
+def test_of_two_equal_images_the_one_that_users_know_stays() -> None:
+    known = "99999999-9999-4999-8999-999999999999"
+    resource = cloud_image(status={"imageID": known})
+    images = [glance_image(resource), glance_image(resource, id=known)]
+    standing = plan.sort(resource, images)
+    assert standing.current == images[1]
+    assert standing.previous == (images[0],)
+
+
+def test_a_deactivated_image_is_complete() -> None:
+    resource = cloud_image()
+    image = glance_image(resource, status="deactivated")
+    assert plan.sort(resource, [image]).current == image
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"http": {"url": "https://mirror.example.net/debian-12.qcow2"}}, True),
+        ({"http": {"checksum": {"sha256": "00" * 32}}}, False),
+        ({"http": {"checksum": {"sha256": "AB" * 32}}}, True),
+        ({"image": {"diskFormat": "qcow2"}}, False),
+        ({"image": {"containerFormat": "ovf"}}, False),
+        ({"image": {"name": "other", "tags": ["a"], "minDiskGiB": 7}}, True),
+    ],
+)
+def test_the_digest_changes_with_the_bytes_and_only_with_them(
+    change: dict[str, dict[str, object]], *, same: bool
+) -> None:
+    changed = cloud_image(**change)  # type: ignore[arg-type]  # the keywords differ by row
+    assert (content.digest(cloud_image().spec) == content.digest(changed.spec)) is same
+
+
+def test_without_a_checksum_the_url_is_the_content() -> None:
+    def digest(url: str) -> str:
+        return content.digest(cloud_image(http={"url": url, "checksum": None}).spec)
+
+    assert digest("https://example.org/a") != digest("https://example.org/b")
+
+
+def test_the_new_image_carries_marks_that_no_property_of_the_spec_can_take() -> None:
+    image = content.new_image(cloud_image(image={"properties": {Marks.UID: "forged", "a": "b"}}))
+    assert image.properties[Marks.UID] == UID
+    assert image.properties["a"] == "b"
+    assert image.id_seed.startswith(UID)
+
+
+@pytest.mark.parametrize(
+    ("reason", "generation", "expected"),
+    [
+        (Reason.CHECKSUM_MISMATCH, 3, True),
+        (Reason.CHECKSUM_MISMATCH, 2, False),
+        (Reason.SOURCE_UNREACHABLE, 3, False),
+        (Reason.SECRET_NOT_FOUND, 3, False),
+    ],
+)
+def test_only_a_terminal_reason_of_this_very_spec_is_given_up(
+    reason: Reason, generation: int, *, expected: bool
+) -> None:
+    condition = {
+        "type": "Stalled",
+        "status": "True",
+        "reason": reason,
+        "message": "m",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+        "observedGeneration": generation,
+    }
+    assert plan.gave_up(cloud_image(status={"conditions": [condition]})) is expected
+
+
+def test_every_reason_of_a_transfer_is_a_documented_reason_of_conditions() -> None:
+    assert {each.value for each in TransferReason} <= {each.value for each in Reason}
+
+
+def test_what_passes_by_itself_is_not_terminal() -> None:
+    passing = {
+        Reason.SOURCE_UNREACHABLE,
+        Reason.SOURCE_TRUNCATED,
+        Reason.CLOUD_UNREACHABLE,
+        Reason.INSUFFICIENT_SCRATCH,
+        Reason.INTERRUPTED,
+        Reason.SECRET_NOT_FOUND,
+    }
+    assert not passing & TERMINAL_REASONS

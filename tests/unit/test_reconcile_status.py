@@ -1,0 +1,219 @@
+"""The status of each situation, and the Events that follow from its transitions."""
+
+from datetime import timedelta
+
+import pytest
+from resources import NOW, cloud_image, glance_image
+
+from cloudimage.api.cloudimage import CloudImage, CloudImageStatus
+from cloudimage.cloud.types import Server, Usage
+from cloudimage.reconcile import deletion, status
+from cloudimage.reconcile.events import of_transitions
+from cloudimage.reconcile.reasons import Reason
+from cloudimage.transfer.types import Failure, Progress, Result, SourceInfo, Stage
+from cloudimage.transfer.types import Reason as TransferReason
+
+LATER = NOW + timedelta(minutes=5)
+
+
+def conditions(new: CloudImageStatus) -> dict[str, tuple[str, str]]:
+    return {each.type: (each.status, each.reason) for each in new.conditions}
+
+
+def after(resource: CloudImage, new: CloudImageStatus, generation: int = 3) -> CloudImage:
+    metadata = resource.metadata.model_copy(update={"generation": generation})
+    return resource.model_copy(update={"status": new, "metadata": metadata})
+
+
+def ready(resource: CloudImage) -> CloudImage:
+    return after(resource, status.available(resource, glance_image(resource), None, None, NOW))
+
+
+def test_starting_says_in_progress_by_kstatus_and_records_the_digest_first() -> None:
+    new = status.starting(cloud_image(), None, NOW)
+    assert conditions(new) == {
+        "Ready": ("False", "Progressing"),
+        "Verified": ("Unknown", "Pending"),
+        "Uploaded": ("False", "Progressing"),
+        "Synced": ("False", "Pending"),
+        "Reconciling": ("True", "Progressing"),
+    }
+    assert new.digest
+    assert new.observed_generation == 3
+    assert new.image_id is None
+
+
+def test_while_a_replacement_is_made_the_old_image_serves() -> None:
+    resource = ready(cloud_image())
+    old = glance_image(cloud_image())
+    new = status.starting(resource, old, LATER)
+    assert conditions(new)["Ready"] == ("True", "ReplacementPending")
+    assert conditions(new)["Reconciling"] == ("True", "Progressing")
+    assert new.image_id == old.id
+
+
+def test_progress_is_a_share_of_the_stage() -> None:
+    resource = after(cloud_image(), status.starting(cloud_image(), None, NOW))
+    progress = Progress(stage=Stage.UPLOADING, transferred=63, total=100, rate=7.5)
+    new = status.transferring(resource, progress)
+    assert new.progress is not None
+    assert new.progress.to_json() == {
+        "stage": "Uploading",
+        "percent": 63,
+        "transferredBytes": 63,
+        "totalBytes": 100,
+        "bytesPerSecond": 7,
+    }
+    assert new.summary is not None
+    assert new.summary.progress == "63%"
+    assert new.conditions == resource.status.conditions
+
+
+def test_available_is_ready_and_no_longer_reconciling() -> None:
+    started = after(cloud_image(), status.starting(cloud_image(), None, NOW))
+    result = Result(
+        image_id="i",
+        disk_format="raw",
+        size=1,
+        virtual_size=7,
+        hash_algo="sha512",
+        hash_value="h",
+        source=SourceInfo(format="qcow2", size=5, virtual_size=7, checksums={"sha256": "s"}),
+    )
+    usage = Usage((Server("s", "web", "p"),), "AllProjects")
+    new = status.available(started, glance_image(started), usage, result, LATER)
+    assert conditions(new) == {
+        "Ready": ("True", "Available"),
+        "Verified": ("True", "ChecksumMatched"),
+        "Uploaded": ("True", "HashMatched"),
+        "Synced": ("True", "InSync"),
+    }
+    assert new.to_json()["source"]["virtualSize"] == 7
+    assert new.to_json()["usedBy"]["servers"] == 1
+    assert new.to_json()["summary"] == {"progress": "100%", "size": "2.0Gi"}
+
+
+def test_without_a_checksum_the_source_is_not_called_verified() -> None:
+    resource = cloud_image(http={"checksum": None})
+    new = status.available(resource, glance_image(resource), None, None, NOW)
+    assert conditions(new)["Verified"] == ("Unknown", "NoChecksum")
+
+
+def test_a_deactivated_image_is_not_ready() -> None:
+    resource = cloud_image()
+    image = glance_image(resource, status="deactivated")
+    new = status.available(resource, image, None, None, NOW)
+    assert conditions(new)["Ready"] == ("False", "Deactivated")
+
+
+def test_a_failure_stalls_and_says_when_it_is_tried_again() -> None:
+    failure = Failure(
+        reason=TransferReason.CHECKSUM_MISMATCH, message="it differs", stage=Stage.VERIFYING
+    )
+    new = status.failed(cloud_image(), failure, NOW, None)
+    assert conditions(new)["Stalled"] == ("True", "ChecksumMismatch")
+    assert conditions(new)["Verified"] == ("False", "ChecksumMismatch")
+    assert conditions(new)["Ready"] == ("False", "ChecksumMismatch")
+    assert new.conditions[0].message == "it differs. Not tried again until the spec changes."
+    again = status.failed(cloud_image(), failure, NOW, LATER)
+    assert again.conditions[0].message == "it differs. Tried again at 03:09:05 UTC."
+
+
+def test_a_failed_replacement_leaves_the_old_one_ready() -> None:
+    resource = ready(cloud_image())
+    failure = Failure(reason=TransferReason.SOURCE_NOT_FOUND, message="404", stage=Stage.FETCHING)
+    new = status.failed(resource, failure, LATER, LATER)
+    assert conditions(new)["Ready"] == ("True", "Available")
+    assert conditions(new)["Stalled"] == ("True", "SourceNotFound")
+
+
+def test_a_cloud_that_is_away_takes_no_readiness() -> None:
+    resource = ready(cloud_image())
+    trouble = status.Trouble(Reason.CLOUD_UNREACHABLE, "no answer", stalled=False, retry=LATER)
+    new = status.troubled(resource, trouble, LATER)
+    assert conditions(new)["Ready"] == ("True", "Available")
+    assert conditions(new)["Synced"] == ("Unknown", "CloudUnreachable")
+    assert conditions(new)["Reconciling"] == ("True", "CloudUnreachable")
+
+
+def test_a_transition_time_moves_only_with_the_status() -> None:
+    first = ready(cloud_image())
+    second = status.available(first, glance_image(first), None, None, LATER)
+    assert {each.last_transition_time for each in second.conditions} == {NOW}
+    third = status.starting(first, None, LATER)
+    times = {each.type: each.last_transition_time for each in third.conditions}
+    assert times["Ready"] == LATER
+
+
+def test_every_condition_carries_the_generation_it_was_computed_from() -> None:
+    resource = after(cloud_image(), CloudImageStatus(), generation=9)
+    new = status.available(resource, glance_image(resource), None, None, NOW)
+    assert {each.observed_generation for each in new.conditions} == {9}
+
+
+def test_each_change_of_fate_is_one_event_and_repeats_none() -> None:
+    resource = cloud_image()
+    started = after(resource, status.starting(resource, None, NOW))
+    done = after(started, status.available(started, glance_image(started), None, None, LATER))
+    begun = list(of_transitions(resource.status.conditions, started.status.conditions))
+    ended = list(of_transitions(started.status.conditions, done.status.conditions))
+    assert [(each.type, each.reason) for each in begun] == [("Normal", "Progressing")]
+    assert [each.reason for each in ended] == ["Available", "ChecksumMatched", "HashMatched"]
+    assert not list(of_transitions(done.status.conditions, done.status.conditions))
+
+
+def test_a_blocked_deletion_names_five_and_counts_all_and_says_so_once() -> None:
+    resource = ready(cloud_image())
+    servers = tuple(Server(f"id-{n}", f"web-{n}", "p1") for n in range(7))
+    blocker = deletion.blocker(resource, glance_image(resource), Usage(servers, "AllProjects"))
+    assert blocker is not None
+    assert blocker.message.startswith("7 servers use image 11111111")
+    assert "web-4" in blocker.message
+    assert "web-5" not in blocker.message
+    assert "and 2 more" in blocker.message
+    first = after(
+        resource,
+        status.deletion_blocked(resource, blocker.reason, blocker.message, blocker.usage, NOW),
+    )
+    assert first.status.used_by is not None
+    assert first.status.used_by.servers == 7
+    assert len(first.status.used_by.sample) == 5
+    events = list(of_transitions(resource.status.conditions, first.status.conditions))
+    assert ("Warning", "DeletionBlocked") in [(each.type, each.reason) for each in events]
+    fewer = status.deletion_blocked(first, blocker.reason, "6 servers use it", None, LATER)
+    assert not list(of_transitions(first.status.conditions, fewer.conditions))
+
+
+@pytest.mark.parametrize(
+    ("spec", "held"), [({}, True), ({"protected": True}, True), ({"protected": False}, False)]
+)
+def test_a_protected_image_is_held_unless_the_spec_lets_it_go(
+    spec: dict[str, object], *, held: bool
+) -> None:
+    resource = cloud_image(image=spec)
+    image = glance_image(resource, protected=True)
+    assert (deletion.blocker(resource, image, Usage((), "AllProjects")) is not None) is held
+
+
+@pytest.mark.parametrize(
+    ("annotations", "digest", "expected"),
+    [
+        ({}, "d", False),
+        ({}, None, True),
+        ({"cloudimage.dev/force-delete": "true"}, "d", True),
+        ({"cloudimage.dev/force-delete": "no"}, "d", False),
+    ],
+)
+def test_only_an_untouched_or_forced_object_goes_without_its_cloud(
+    annotations: dict[str, str], digest: str | None, *, expected: bool
+) -> None:
+    resource = cloud_image(annotations=annotations, status={"digest": digest})
+    assert deletion.needs_no_cloud(resource) is expected
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0"), (1023, "1023"), (2**20, "1.0Mi"), (3 * 2**29, "1.5Gi"), (2**51, "2048.0Ti")],
+)
+def test_sizes_read_as_kubernetes_quantities(size: int, text: str) -> None:
+    assert status.size_text(size) == text
