@@ -13,15 +13,18 @@ Tag = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyValue = Annotated[str, StringConstraints(max_length=4096)]
 SecretName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+Hashes = Annotated[dict[str, str], Field(max_length=16)]
+"""Hexadecimal hashes by algorithm."""
 
 _RESERVED = ", ".join(f"'{name}'" for name in BASE_ATTRIBUTES)
 
 
-def _hex(digits: int, what: str) -> str | None:
+def _hex(digits: int, what: str, alias: str | None = None) -> str | None:
     return Field(
         default=None,
         pattern=f"^[0-9a-fA-F]{{{digits}}}$",
         max_length=digits,
+        alias=alias,
         description=f"{what}: {digits} hexadecimal digits.",
     )
 
@@ -58,7 +61,8 @@ class Checksum(
     sha1: str | None = _hex(40, "SHA-1. Weak: only against accidents, not against attackers")
     sha256: str | None = _hex(64, "SHA-256")
     sha512: str | None = _hex(128, "SHA-512")
-    blake2b: str | None = _hex(128, "BLAKE2b with 512 bits, as b2sum prints it")
+    # Camel case would make it blake2B.
+    blake2b: str | None = _hex(128, "BLAKE2b with 512 bits, as b2sum prints it", alias="blake2b")
 
 
 class HttpSource(ApiModel):
@@ -166,7 +170,7 @@ class CloudImageSpec(ApiModel):
         description="Which cloud, and where its credentials are."
     )
     source: Source = Field(description="Where the bytes come from: exactly one member.")
-    image: Image = Field(default=Image(), description="What Glance holds.")
+    image: Image = Image()
     deletion_policy: DeletionPolicy = Field(
         default=DeletionPolicy.DELETE,
         description="Delete: the Glance image goes with this object, once nothing uses it. "
@@ -182,7 +186,7 @@ class SourceStatus(ApiModel):
     virtual_size: int | None = Field(
         default=None, description="Size of the disk it describes, in bytes."
     )
-    checksums: dict[str, str] | None = Field(
+    checksums: Hashes | None = Field(
         default=None, description="Hashes of the downloaded file, by algorithm."
     )
 
@@ -248,7 +252,7 @@ class CloudImageStatus(ApiModel):
     virtual_size: int | None = Field(
         default=None, description="Size of the disk that a server sees, in bytes."
     )
-    checksums: dict[str, str] | None = Field(
+    checksums: Hashes | None = Field(
         default=None, description="Hashes of the bytes in Glance, by algorithm."
     )
     source: SourceStatus | None = Field(

@@ -1,0 +1,86 @@
+"""Our kinds as data: what a CustomResourceDefinition says beside the schema of its model."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.meta import GROUP, ApiModel
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of ``kubectl get``.
+
+    Attributes:
+        name: The heading; kubectl writes it in capitals.
+        path: JSONPath within the object, in the subset that the API server knows.
+        type: How the value is shown; a date becomes an age.
+        wide: Whether it is shown with ``-o wide`` only.
+    """
+
+    name: str
+    path: str
+    type: Literal["string", "integer", "date"] = "string"
+    wide: bool = False
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One namespaced kind with a status subresource.
+
+    Attributes:
+        model: Its schema; the class is named like the kind.
+        plural: Its name in URLs and RBAC rules.
+        short_names: What people type instead.
+        columns: What ``kubectl get`` shows, in this order, after the name.
+        selectable_fields: JSON paths that ``kubectl get --field-selector`` takes.
+        categories: Groups that ``kubectl get`` takes, for instance ``kubectl get openstack``.
+    """
+
+    model: type[ApiModel]
+    plural: str
+    short_names: tuple[str, ...]
+    columns: tuple[Column, ...]
+    selectable_fields: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ("openstack",)
+
+    @property
+    def name(self) -> str:
+        """The kind as manifests spell it."""
+        return self.model.__name__
+
+    @property
+    def singular(self) -> str:
+        """The kind as people type it."""
+        return self.name.lower()
+
+    @property
+    def crd_name(self) -> str:
+        """The name of its CustomResourceDefinition; the API server prescribes the form."""
+        return f"{self.plural}.{GROUP}"
+
+
+CLOUD_IMAGE = Kind(
+    model=CloudImage,
+    plural="cloudimages",
+    short_names=("cimg",),
+    columns=(
+        Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+        Column("Stage", ".status.progress.stage"),
+        Column("Progress", ".status.summary.progress"),
+        Column("Format", ".status.diskFormat"),
+        Column("Size", ".status.summary.size"),
+        Column("Visibility", ".status.visibility"),
+        Column("In Use", ".status.usedBy.servers", type="integer"),
+        Column("Image ID", ".status.imageID", wide=True),
+        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', wide=True),
+        Column("Message", '.status.conditions[?(@.type=="Ready")].message', wide=True),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+    ),
+    # The two questions that otherwise need every object listed: which images does a rotated
+    # Secret concern, and which object does an image seen in Glance belong to.
+    selectable_fields=(".spec.cloudCredentialsRef.secretName", ".status.imageID"),
+)
+
+KINDS = (CLOUD_IMAGE,)
+"""Every kind of the group: another one joins here and gets its CRD, docs and chart template."""
