@@ -81,14 +81,12 @@ def _file(path: Path, shape: DiskFormat) -> Payload:
 
 
 def _raw_stream(name: str, found: Inspected, tools: Toolbox) -> Payload:
-    server = ["qemu-nbd", "--read-only", "-f", QEMU_FORMATS[found.format], name]
+    server = tools.nbd_server(name, QEMU_FORMATS[found.format])
 
     def chunks() -> Chunks:
-        # nbdcopy starts the server by itself; the server must die with nbdcopy, too.
-        server_command = ["[", "setpriv", "--pdeathsig", "KILL", *server, "]"]
         held = b""
         try:
-            with tools.stream("nbdcopy", "--", *server_command, "-") as stdout:
+            with tools.stream("nbdcopy", "--", *server, "-") as stdout:
                 for chunk in _exactly(stdout, found.virtual_size):
                     if held:
                         yield held

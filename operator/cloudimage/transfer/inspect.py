@@ -208,8 +208,10 @@ def _open(name: str, shape: DiskFormat, tools: Toolbox) -> int:
     try:
         info = tools.json("qemu-img", "info", "--output=json", "-f", QEMU_FORMATS[shape], name)
     except ToolError as error:
+        truncated = "truncated" in error.message or "end of file" in error.message
         raise TransferError(
-            Reason.SOURCE_NOT_AN_IMAGE, f"the {shape} image cannot be opened: {error.message}"
+            Reason.SOURCE_TRUNCATED if truncated else Reason.SOURCE_NOT_AN_IMAGE,
+            f"the {shape} image cannot be opened: {error.message}",
         ) from error
     data = info.get("format-specific", {}).get("data", {})
     if "backing-filename" in info or "data-file" in data:
@@ -228,10 +230,14 @@ def _check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> 
     qemu_format = QEMU_FORMATS[shape]
     try:
         with tools.stream("qemu-img", "map", "--output=json", "-f", qemu_format, name) as lines:
-            end = data_end(lines)
+            end, compressed = data_end(lines)
         report = tools.json(
             "qemu-img", "check", "--output=json", "-f", qemu_format, name, accept=_CHECK_STATUSES
         )
+        # Where compressed data ends in the file is not told, but damage shows in reading it.
+        ends_early = shape != "qcow2" or report["image-end-offset"] > size
+        if end <= size and compressed and ends_early:
+            tools.run("nbdcopy", "--", *tools.nbd_server(name, qemu_format), "null:")
     except ToolError as error:
         raise TransferError(
             Reason.SOURCE_TRUNCATED, f"the {shape} image is damaged: {error.message}"
@@ -248,15 +254,19 @@ def _check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> 
         )
 
 
-def data_end(lines: Iterable[bytes]) -> int:
+def data_end(lines: Iterable[bytes]) -> tuple[int, bool]:
     """Return the end of the last piece of data in the file, from the output of ``qemu-img map``.
 
     It writes one JSON object a line; read so, a list of millions of pieces takes no memory.
+
+    Returns:
+        The end in bytes, and whether there are compressed pieces, whose place is not told.
     """
-    end = 0
+    end, compressed = 0, False
     for line in lines:
         text = line.strip().strip(b"[],")
         piece = json.loads(text) if text else {}
-        if piece.get("data") and "offset" in piece:
-            end = max(end, piece["offset"] + piece["length"])
-    return end
+        if piece.get("data"):
+            compressed |= "offset" not in piece
+            end = max(end, piece["offset"] + piece["length"] if "offset" in piece else 0)
+    return end, compressed

@@ -64,6 +64,14 @@ class Toolbox:
         limits = [f"--as={self.memory}", f"--cpu={self.cpu_seconds}", "--core=0"]
         return ["setpriv", "--pdeathsig", "KILL", "--no-new-privs", "prlimit", *limits, *command]
 
+    def nbd_server(self, name: str, qemu_format: str) -> list[str]:
+        """Return the words by which nbdcopy starts a server that reads an image.
+
+        The server must die with nbdcopy as nbdcopy dies with us.
+        """
+        server = ["qemu-nbd", "--read-only", "-f", qemu_format, name]
+        return ["[", "setpriv", "--pdeathsig", "KILL", *server, "]"]
+
     def run(self, *command: str, accept: frozenset[int] = frozenset({0})) -> bytes:
         """Run a program to its end and return its standard output.
 
