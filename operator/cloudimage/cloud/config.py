@@ -8,10 +8,14 @@ import yaml
 
 from cloudimage.cloud.errors import CloudNotFoundError, InvalidCloudsYamlError
 
-AUTH_TYPES = frozenset(
-    {"password", "v3password", "token", "v3token", "v3applicationcredential", "v3multifactor"}
-)
-"""Ways to log in that need nothing but what clouds.yaml itself holds."""
+_SECRET_OF_AUTH_TYPE = {
+    "password": "password",
+    "v3password": "password",
+    "token": "token",
+    "v3token": "token",
+    "v3applicationcredential": "application_credential_secret",
+}
+"""Ways to log in that need nothing but what clouds.yaml itself holds, and what each needs."""
 
 _FORBIDDEN_KEYS = {
     "cacert": "put the certificate itself into the Secret, under the key cacert",
@@ -65,11 +69,13 @@ def _checked(entry: object, cloud: str) -> Mapping[str, Any]:
     for key, advice in _FORBIDDEN_KEYS.items():
         if key in entry:
             raise InvalidCloudsYamlError(f"cloud {cloud!r} sets {key}: {advice}")
-    if entry.get("auth_type", "password") not in AUTH_TYPES:
-        allowed = ", ".join(sorted(AUTH_TYPES))
+    auth_type = entry.get("auth_type", "password")
+    if auth_type not in _SECRET_OF_AUTH_TYPE:
+        allowed = ", ".join(sorted(_SECRET_OF_AUTH_TYPE))
         raise InvalidCloudsYamlError(
             f"cloud {cloud!r} has an auth_type that is not allowed; allowed are {allowed}"
         )
-    if not isinstance(entry["auth"].get("auth_url"), str):
-        raise InvalidCloudsYamlError(f"cloud {cloud!r} has no auth.auth_url")
+    for key in ("auth_url", _SECRET_OF_AUTH_TYPE[auth_type]):
+        if not isinstance(entry["auth"].get(key), str):
+            raise InvalidCloudsYamlError(f"cloud {cloud!r} has no text at auth.{key}")
     return entry

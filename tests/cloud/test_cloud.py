@@ -1,0 +1,178 @@
+"""The adapters against real Keystone, Glance and Nova."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from openstack.connection import Connection
+
+from cloudimage.cloud.config import CloudConfig
+from cloudimage.cloud.connection import Cloud, open_cloud
+from cloudimage.cloud.errors import (
+    CloudError,
+    CloudUnreachableError,
+    ForbiddenError,
+    InvalidCredentialsError,
+    InvalidImageError,
+)
+from testbed.openstack import OpenStack
+from testbed.process import free_ports
+
+pytestmark = pytest.mark.cloud
+
+
+@contextmanager
+def image(connection: Connection, **attributes: Any) -> Iterator[str]:
+    """Make a small active image and delete it afterwards."""
+    created = connection.image.post(
+        "/images", json={"disk_format": "raw", "container_format": "bare", **attributes}
+    ).json()
+    upload = connection.image.put(
+        f"/images/{created['id']}/file",
+        data=b"\0" * 4096,
+        headers={"Content-Type": "application/octet-stream"},
+    )
+    assert upload.status_code == 204, upload.text
+    try:
+        yield created["id"]
+    finally:
+        connection.image.patch(
+            f"/images/{created['id']}",
+            json=[{"op": "replace", "path": "/protected", "value": False}],
+            headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
+        )
+        connection.image.delete(f"/images/{created['id']}")
+
+
+@pytest.fixture
+def cloud(openstack: OpenStack) -> Iterator[Cloud]:
+    with open_cloud(CloudConfig(openstack.cloud("images"))) as opened:
+        yield opened
+
+
+def test_own_images_are_found_by_property_whatever_their_visibility(
+    openstack: OpenStack, cloud: Cloud, unique: str
+) -> None:
+    images, consumer = openstack.connect("images"), openstack.connect("consumer")
+    mark = {"cloudimage_test": unique}
+    with (
+        image(images, name="shown", **mark) as shown,
+        image(images, name="hidden", os_hidden=True, **mark) as hidden,
+        image(images, name="community", visibility="community", **mark) as community,
+        image(images, name="other", cloudimage_test="other"),
+        image(consumer, name="forged", visibility="community", **mark),
+    ):
+        found = cloud.glance.find("cloudimage_test", unique)
+    assert {each.id for each in found} == {shown, hidden, community}
+    assert {each.id: each.hidden for each in found}[hidden]
+
+
+def test_more_images_than_a_page_are_all_found(
+    openstack: OpenStack, cloud: Cloud, unique: str
+) -> None:
+    connection = openstack.connect("images")
+    made = [
+        connection.image.post("/images", json={"name": "n", "cloudimage_test": unique}).json()["id"]
+        for _ in range(27)  # Glance's default page holds 25
+    ]
+    found = {each.id for each in cloud.glance.find("cloudimage_test", unique)}
+    for each in made:
+        cloud.glance.delete(each)
+    assert found == set(made)
+
+
+def test_an_image_reads_as_glance_has_it(openstack: OpenStack, cloud: Cloud, unique: str) -> None:
+    with image(
+        openstack.connect("images"), name=unique, tags=["b", "a"], min_disk=2, os_distro="debian"
+    ) as image_id:
+        read = cloud.glance.get(image_id)
+    assert read is not None
+    assert (read.name, read.status, read.size, read.min_disk) == (unique, "active", 4096, 2)
+    assert read.tags == {"a", "b"}
+    assert read.properties == {"os_distro": "debian"}
+    assert read.hash_algo == "sha512"
+    assert read.owner == openstack.project_id("images")
+    assert cloud.glance.get(image_id) is None
+
+
+def test_a_patch_changes_and_a_second_delete_is_fine(
+    openstack: OpenStack, cloud: Cloud, unique: str
+) -> None:
+    with image(openstack.connect("images"), name=unique, protected=True) as image_id:
+        patched = cloud.glance.patch(
+            image_id, ({"op": "replace", "path": "/name", "value": "renamed"},)
+        )
+        assert patched.name == "renamed"
+        with pytest.raises(ForbiddenError, match="protected"):
+            cloud.glance.delete(image_id)
+        cloud.glance.patch(image_id, ({"op": "replace", "path": "/protected", "value": False},))
+        cloud.glance.delete(image_id)
+        cloud.glance.delete(image_id)
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        ({"op": "replace", "path": "/visibility", "value": "public"}, ForbiddenError),
+        ({"op": "add", "path": "/kernel_id", "value": "no uuid"}, InvalidImageError),
+    ],
+)
+def test_what_glance_refuses_is_told_in_its_words(
+    openstack: OpenStack, cloud: Cloud, operation: dict[str, str], error: type[CloudError]
+) -> None:
+    with (
+        image(openstack.connect("images"), name="n") as image_id,
+        pytest.raises(error) as caught,
+    ):
+        cloud.glance.patch(image_id, (operation,))
+    assert "<" not in str(caught.value)
+
+
+def test_an_administrator_sees_the_servers_of_all_projects(
+    openstack: OpenStack, cloud: Cloud, unique: str
+) -> None:
+    consumer = openstack.connect("consumer")
+    flavor = consumer.compute.find_flavor("m1.tiny", ignore_missing=False)
+    with image(openstack.connect("images"), name=unique, visibility="community") as image_id:
+        server = consumer.compute.create_server(
+            name=unique, image_id=image_id, flavor_id=flavor.id, networks="none"
+        )
+        consumer.compute.wait_for_server(server, interval=0.3, wait=60)
+        try:
+            with open_cloud(CloudConfig(openstack.cloud("admin"))) as admin:
+                seen = admin.nova.usage(image_id)
+                other = admin.nova.usage("00000000-0000-4000-8000-000000000000")
+            own = cloud.nova.usage(image_id)
+        finally:
+            consumer.compute.delete_server(server)
+            consumer.compute.wait_for_delete(server, interval=0.3, wait=60)
+    assert seen.scope == "AllProjects"
+    assert [(each.name, each.project_id) for each in seen.servers] == [
+        (unique, openstack.project_id("consumer"))
+    ]
+    assert other.servers == ()
+    assert (own.scope, own.servers) == ("OwnProject", ())
+
+
+def _changed(entry: dict[str, Any], **auth: str) -> CloudConfig:
+    return CloudConfig({**entry, "auth": {**entry["auth"], **auth}})
+
+
+def test_a_wrong_password_is_told_from_a_cloud_that_is_away(openstack: OpenStack) -> None:
+    entry = openstack.cloud("images-password")
+    away = f"http://127.0.0.1:{free_ports(1)[0]}/v3"
+    with (
+        pytest.raises(InvalidCredentialsError),
+        open_cloud(_changed(entry, password="wrong")),
+    ):
+        pytest.fail("logged in with a wrong password")
+    with pytest.raises(CloudUnreachableError), open_cloud(_changed(entry, auth_url=away)):
+        pytest.fail("logged in where nobody listens")
+
+
+def test_missing_credentials_are_invalid_ones(openstack: OpenStack) -> None:
+    auth_url = openstack.cloud("images-password")["auth"]["auth_url"]
+    config = CloudConfig({"auth": {"auth_url": auth_url, "password": "p"}})
+    with pytest.raises(InvalidCredentialsError), open_cloud(config):
+        pytest.fail("logged in without a user")

@@ -1,0 +1,83 @@
+"""Fixtures of the real servers that all tests share, across pytest-xdist's workers too."""
+
+import os
+import uuid
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from testbed.kubernetes import Cluster, Kubernetes
+from testbed.openstack import OpenStack
+from testbed.sources import Sources
+
+_STARTED_BY_US = pytest.StashKey[list["_Part"]]()
+
+
+class _Part(Protocol):
+    def down(self) -> None: ...
+
+    def status(self) -> object: ...
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the choice of the cluster."""
+    parser.addoption(
+        "--cluster",
+        default="testbed",
+        choices=("testbed", "kubeconfig"),
+        help="testbed: our own kube-apiserver and etcd; kubeconfig: the cluster of KUBECONFIG "
+        "(or ~/.kube/config), for instance a kind one",
+    )
+
+
+def _runs(part: OpenStack | Kubernetes | Sources) -> bool:
+    return any(row[1] is not None for row in part.status())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note what does not run yet, so that the end leaves things as the start found them."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        parts: list[OpenStack | Kubernetes | Sources] = [OpenStack(), Kubernetes(), Sources()]
+        config.stash[_STARTED_BY_US] = [part for part in parts if not _runs(part)]
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop what the tests started; what ran before them goes on."""
+    if "KEEP" not in os.environ:
+        for part in config.stash.get(_STARTED_BY_US, []):
+            part.down()
+
+
+@pytest.fixture(scope="session")
+def openstack() -> OpenStack:
+    """The test bed's OpenStack, running."""
+    bed = OpenStack()
+    bed.up()
+    return bed
+
+
+@pytest.fixture(scope="session")
+def sources() -> Sources:
+    """The test bed's source server, running."""
+    bed = Sources()
+    bed.up()
+    return bed
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster:
+    """The cluster of ``--cluster``, running."""
+    if request.config.getoption("--cluster") == "kubeconfig":
+        default = Path.home() / ".kube" / "config"
+        return Kubernetes.from_kubeconfig(Path(os.environ.get("KUBECONFIG", default)))
+    bed = Kubernetes()
+    bed.install()
+    bed.up()
+    return bed
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test has, valid in Kubernetes and OpenStack."""
+    return f"t-{uuid.uuid4().hex[:12]}"
