@@ -115,11 +115,11 @@ def test_a_patch_changes_and_a_second_delete_is_fine(
     ("operation", "error"),
     [
         ({"op": "replace", "path": "/visibility", "value": "public"}, ForbiddenError),
-        ({"op": "add", "path": "/kernel_id", "value": "no uuid"}, InvalidImageError),
+        ({"op": "replace", "path": "/min_disk", "value": -1}, InvalidImageError),
     ],
 )
 def test_what_glance_refuses_is_told_in_its_words(
-    openstack: OpenStack, cloud: Cloud, operation: dict[str, str], error: type[CloudError]
+    openstack: OpenStack, cloud: Cloud, operation: dict[str, object], error: type[CloudError]
 ) -> None:
     with (
         image(openstack.connect("images"), name="n") as image_id,

@@ -9,7 +9,13 @@ import openstack
 
 from cloudimage import __version__
 from cloudimage.cloud.config import CloudConfig
-from cloudimage.cloud.errors import translated
+from cloudimage.cloud.errors import (
+    ForbiddenError,
+    InvalidCredentialsError,
+    InvalidImageError,
+    NotFoundError,
+    translated,
+)
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.nova import Nova
 
@@ -23,6 +29,16 @@ class Cloud:
 
     glance: Glance
     nova: Nova
+
+
+@contextmanager
+def _login() -> Iterator[None]:
+    """Blame the credentials for whatever Keystone refuses, be it their form or their path."""
+    try:
+        with translated("logging in"):
+            yield
+    except (InvalidImageError, ForbiddenError, NotFoundError) as error:
+        raise InvalidCredentialsError(str(error)) from error
 
 
 @contextmanager
@@ -41,7 +57,7 @@ def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
             bundle.write(config.ca_certificate)
             bundle.flush()
             options["cacert"] = bundle.name
-        with translated("logging in"):
+        with _login():
             connection = openstack.connect(
                 load_yaml_config=False,
                 load_envvars=False,
