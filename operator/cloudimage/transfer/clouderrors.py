@@ -30,8 +30,7 @@ _BOILERPLATE: Final = re.compile(
     r"The request returned a 413 Request Entity Too Large\. This generally means that rate "
     r"limiting or a quota threshold was breached\.|The response body:|"
     r"The request media type \S+ is not supported by this server\.|"
-    r"Failed validating .*",
-    re.DOTALL,
+    r"Failed validating .*"
 )
 _UNREACHABLE: Final = (
     keystone.ConnectionError,
@@ -67,10 +66,9 @@ def sentence(body: str) -> str:
     except (ValueError, KeyError, TypeError):
         pass
     text = re.sub(r"<head>.*?</head>|<h1>.*?</h1>", "", body, flags=re.DOTALL)
-    text = html.unescape(re.sub(r"<[^>]*>", " ", text))
+    text = " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
     # A set phrase may be all there is.
-    words = _BOILERPLATE.sub(" ", text).split() or text.split()
-    return " ".join(words)[:_LENGTH]
+    return (_BOILERPLATE.sub("", text).strip() or text)[:_LENGTH]
 
 
 def exception_error(error: Exception, otherwise: Reason = Reason.CLOUD_ERROR) -> TransferError:

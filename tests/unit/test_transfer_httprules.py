@@ -1,0 +1,137 @@
+"""What HTTP's headers mean to a fetch."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudimage.transfer import httprules
+from cloudimage.transfer.types import Reason, TransferError
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("120", 120.0),
+        ("Thu, 01 Jan 2026 12:01:30 GMT", 90.0),
+        ("Thu, 01 Jan 2026 11:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-1", None),
+    ],
+)
+def test_retry_after(value: str | None, seconds: float | None) -> None:
+    assert httprules.retry_after(value, NOON) == seconds
+
+
+@given(st.text())
+def test_retry_after_of_anything(value: str) -> None:
+    seconds = httprules.retry_after(value, NOON)
+    assert seconds is None or seconds >= 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"ETag": '"a"'}, '"a"'),
+        ({"ETag": 'W/"a"', "Last-Modified": "x"}, None),
+        ({}, None),
+        (
+            {
+                "Last-Modified": "Thu, 01 Jan 2026 11:00:00 GMT",
+                "Date": "Thu, 01 Jan 2026 12:00:00 GMT",
+            },
+            "Thu, 01 Jan 2026 11:00:00 GMT",
+        ),
+        (
+            {
+                "Last-Modified": "Thu, 01 Jan 2026 12:00:00 GMT",
+                "Date": "Thu, 01 Jan 2026 12:00:00 GMT",
+            },
+            None,
+        ),
+        ({"Last-Modified": "Thu, 01 Jan 2026 11:00:00 GMT"}, None),
+    ],
+)
+def test_validator_is_a_strong_one(headers: dict[str, str], expected: str | None) -> None:
+    assert httprules.validator(headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "length"),
+    [
+        ({"Content-Length": "7"}, 7),
+        ({"Content-Length": "-7"}, None),
+        ({"Content-Length": "7", "Transfer-Encoding": "chunked"}, None),
+        ({}, None),
+    ],
+)
+def test_content_length(headers: dict[str, str], length: int | None) -> None:
+    assert httprules.content_length(headers) == length
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("bytes 5-9/10", (5, 10)), ("bytes 5-9/*", None), ("bytes */10", None), ("", None)],
+)
+def test_content_range(value: str, expected: tuple[int, int] | None) -> None:
+    assert httprules.resumes_at({"Content-Range": value}) == expected
+
+
+def test_redaction_keeps_where_and_drops_what_is_secret() -> None:
+    url = "https://user:pass@host.example:8443/a/b.qcow2?X-Amz-Signature=abc#frag"
+    assert httprules.redacted(url) == "https://host.example:8443/a/b.qcow2"
+
+
+@pytest.mark.parametrize(
+    ("location", "verified", "expected"),
+    [
+        ("/c", False, "https://a.example/c"),
+        ("//b.example/c", False, "https://b.example/c"),
+        ("http://b.example/c", True, "http://b.example/c"),
+        ("http://b.example/c", False, None),
+        ("file:///etc/passwd", True, None),
+        ("http://[::1", True, None),
+    ],
+)
+def test_redirects(location: str, verified: bool, expected: str | None) -> None:  # noqa: FBT001 - a parameter of the table
+    def follow() -> str:
+        return httprules.redirect_target("https://a.example/x", location, verified=verified)
+
+    if expected:
+        assert follow() == expected
+        return
+    with pytest.raises(TransferError) as caught:
+        follow()
+    assert caught.value.reason is Reason.SOURCE_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("https://a.example/y", True),
+        ("http://a.example/x", False),
+        ("https://a.example:8443/x", False),
+        ("https://b.example/x", False),
+    ],
+)
+def test_same_origin(other: str, same: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    assert httprules.same_origin("https://a.example/x", other) is same
+
+
+@pytest.mark.parametrize(
+    ("beginning", "page"),
+    [
+        (b"\n<!DOCTYPE html>", True),
+        (b"<HTML lang=en>", True),
+        (b"<?xml version='1.0'?><Error/>", True),
+        (b"QFI\xfb", False),
+        (b"", False),
+        (b"x<html>", False),
+    ],
+)
+def test_pages(beginning: bytes, page: bool) -> None:  # noqa: FBT001 - a parameter of the table
+    assert httprules.looks_like_page(beginning) is page

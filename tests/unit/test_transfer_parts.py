@@ -1,0 +1,281 @@
+"""The small parts of a transfer: progress, verification, tools, interrupts, Glance's sentences."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+from keystoneauth1 import exceptions as keystone
+from openstack import exceptions as sdk
+
+from cloudimage.transfer.clouderrors import answer_error, exception_error, sentence
+from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.tools import Toolbox, ToolError, complaint
+from cloudimage.transfer.types import (
+    Checksum,
+    Marks,
+    NewImage,
+    Progress,
+    Reason,
+    Stage,
+    TransferError,
+)
+from cloudimage.transfer.upload import image_id, new_image
+from cloudimage.transfer.verify import verify
+
+GIB = 2**30
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        """Return its time."""
+        return self.now
+
+
+def test_progress_is_reported_at_most_twice_a_second() -> None:
+    events: list[Progress] = []
+    clock = Clock()
+    meter = Meter(events.append, clock)
+    meter.start(Stage.FETCHING, 1000)
+    for step in range(100):
+        clock.now += 0.125
+        meter.count(step)
+    assert len(events) == 1 + 25
+
+
+def test_rate_is_of_the_last_seconds() -> None:
+    events: list[Progress] = []
+    clock = Clock()
+    meter = Meter(events.append, clock)
+    meter.start(Stage.UPLOADING, 1000)
+    for transferred in (100, 200, 300, 300, 300, 300, 300, 300):
+        clock.now += 1
+        meter.count(transferred)
+    assert [event.rate for event in events[:4]] == [0, 100, 100, 100]
+    assert events[-1].rate == 0
+
+
+def test_the_end_of_a_stage_is_always_reported() -> None:
+    events: list[Progress] = []
+    meter = Meter(events.append, Clock())
+    meter.start(Stage.UPLOADING, 10)
+    meter.count(9)
+    meter.count(10)
+    assert [event.transferred for event in events] == [0, 10]
+
+
+def test_checksum_that_differs() -> None:
+    with pytest.raises(TransferError) as caught:
+        verify(Checksum(algorithm="md5", value="aa"), {"md5": "bb", "sha256": "aa"}, 7)
+    assert caught.value.reason is Reason.CHECKSUM_MISMATCH
+    assert all(word in caught.value.message for word in ("md5", "aa", "bb", "7 bytes"))
+
+
+def test_checksum_that_is_right_or_not_asked_for() -> None:
+    verify(Checksum(algorithm="md5", value="bb"), {"md5": "bb"}, 7)
+    verify(None, {"sha256": "aa"}, 7)
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Toolbox:
+    return Toolbox(tmp_path, memory=GIB, cpu_seconds=1)
+
+
+def test_tool_has_a_bare_environment_and_no_input(
+    tools: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OS_PASSWORD", "secret")
+    assert b"secret" not in tools.run("env")
+    assert tools.run("cat") == b""
+    assert tools.run("pwd").decode().strip() == str(tools.folder)
+
+
+def test_tool_that_fails(tools: Toolbox) -> None:
+    with pytest.raises(ToolError) as caught:
+        tools.run("sh", "-c", "echo too  bad >&2; exit 3")
+    assert (caught.value.message, caught.value.status) == ("too bad", 3)
+
+
+def test_tool_over_its_cpu_time(tools: Toolbox) -> None:
+    with pytest.raises(ToolError) as caught:
+        tools.run("sh", "-c", "while :; do :; done")
+    assert caught.value.message in {"it used up its CPU time", "ended by SIGKILL"}
+
+
+def test_tool_over_its_memory(tools: Toolbox) -> None:
+    with pytest.raises(ToolError, match="MemoryError"):
+        tools.run(sys.executable, "-c", f"bytes({2 * GIB})")
+
+
+def test_tool_is_killed_when_its_reader_gives_up(tools: Toolbox) -> None:
+    def give_up() -> None:
+        with tools.stream("sh", "-c", "echo $$; exec sleep 100") as output:
+            children.append(psutil.Process(int(output.readline())))
+            raise InterruptedError
+
+    children: list[psutil.Process] = []
+    with pytest.raises(InterruptedError):
+        give_up()
+    assert not children[0].is_running()
+
+
+def test_complaint_is_the_end_of_a_long_one() -> None:
+    text = complaint("x" * 1000 + "\nthe reason\n", 1)
+    assert text.endswith("the reason")
+    assert len(text) < 500
+
+
+def test_an_interrupt_waits_for_the_end_of_a_clean_up() -> None:
+    interrupts = Interrupts()
+    previous = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    interrupts.install()
+    steps = []
+
+    def clean_up() -> None:
+        with interrupts.deferred():
+            os.kill(os.getpid(), signal.SIGTERM)
+            steps.append("cleaned up")
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            clean_up()
+        os.kill(os.getpid(), signal.SIGTERM)  # a second one is nothing
+    finally:
+        signal.signal(signal.SIGTERM, previous[0])
+        signal.signal(signal.SIGINT, previous[1])
+    assert steps == ["cleaned up"]
+
+
+HANGING = """
+import sys, time
+from pathlib import Path
+from cloudimage.transfer import interrupts as module
+module.GRACE_SECONDS = 0.5
+interrupts = module.Interrupts()
+interrupts.install()
+interrupts.folder = Path(sys.argv[1])
+try:
+    interrupts.watch(0)
+    time.sleep(60)
+finally:
+    time.sleep(60)
+"""
+
+
+def test_a_clean_up_that_hangs_is_cut_off(tmp_path: Path) -> None:
+    folder = tmp_path / "transfer-x"
+    folder.mkdir()
+    began = time.monotonic()
+    command = [sys.executable, "-c", HANGING, str(folder)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=30, check=False)
+    assert done.returncode == 1
+    assert time.monotonic() - began < 20
+    assert not folder.exists()
+
+
+def test_ids_of_attempts_differ_and_stay() -> None:
+    ids = [image_id("seed", attempt) for attempt in range(3)]
+    assert len(set(ids)) == 3
+    assert ids[0] == image_id("seed", 0) != image_id("other", 0)
+
+
+def test_new_image_is_private_hidden_and_marked() -> None:
+    image = NewImage(id_seed="s", name="n", min_disk=3, properties={"os_distro": "debian"})
+    body = new_image(image, "some-id", "raw")
+    assert body["visibility"] == "private"
+    assert body["os_hidden"] is True
+    assert body[Marks.IMAGE_ID] == body["id"] == "some-id"
+    assert body["os_distro"] == "debian"
+    assert body["min_disk"] == 3
+    assert "min_ram" not in body
+
+
+def test_properties_cannot_take_the_place_of_what_is_ours() -> None:
+    hostile = {"visibility": "public", "id": "x", Marks.IMAGE_ID: "x", "os_hidden": "false"}
+    body = new_image(NewImage(id_seed="s", name="n", properties=hostile), "some-id", "raw")
+    assert (body["visibility"], body["id"], body["os_hidden"]) == ("private", "some-id", True)
+    assert body[Marks.IMAGE_ID] == "some-id"
+
+
+QUOTA = """<html><head><title>413 Request Entity Too Large</title></head><body>
+<h1>413 Request Entity Too Large</h1>
+The request returned a 413 Request Entity Too Large. This generally means that rate limiting or a
+quota threshold was breached.
+
+The response body:
+Project x is over a limit for [Resource image_size_total]<br /><br />
+
+
+</body></html>"""
+SCHEMA = """<html><body><h1>400 Bad Request</h1>Provided object does not match schema
+&#x27;image&#x27;: 3 is not of type &#x27;string&#x27;
+
+Failed validating &#x27;type&#x27; in schema[&#x27;additionalProperties&#x27;]:
+    {&#x27;type&#x27;: &#x27;string&#x27;}</body></html>"""
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (QUOTA, "Project x is over a limit for [Resource image_size_total]"),
+        (SCHEMA, "Provided object does not match schema 'image': 3 is not of type 'string'"),
+        ('{"message": "no   such"}', "no such"),
+        ("plain", "plain"),
+        ("", ""),
+        ("[1]", "[1]"),
+    ],
+)
+def test_sentence_of_an_error(body: str, expected: str) -> None:
+    assert sentence(body) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (400, Reason.INVALID_IMAGE),
+        (401, Reason.INVALID_CREDENTIALS),
+        (403, Reason.FORBIDDEN),
+        (413, Reason.QUOTA_EXCEEDED),
+        (415, Reason.INVALID_IMAGE),
+        (503, Reason.CLOUD_UNREACHABLE),
+        (500, Reason.UPLOAD_FAILED),
+        (410, Reason.UPLOAD_FAILED),
+    ],
+)
+def test_status_of_glance(status: int, reason: Reason) -> None:
+    response = requests.Response()
+    response.status_code = status
+    response._content = b"why"
+    error = answer_error(response, "store the image", Reason.UPLOAD_FAILED)
+    assert error.reason is reason
+    assert error.message == f"Glance refuses to store the image ({status}): why"
+
+
+@pytest.mark.parametrize(
+    ("exception", "reason"),
+    [
+        (keystone.ConnectFailure("x"), Reason.CLOUD_UNREACHABLE),
+        (keystone.SSLError("x"), Reason.CLOUD_UNREACHABLE),
+        (keystone.Unauthorized("x"), Reason.INVALID_CREDENTIALS),
+        (keystone.MissingAuthPlugin("x"), Reason.INVALID_CREDENTIALS),
+        (keystone.EndpointNotFound("x"), Reason.CLOUD_ERROR),
+        (
+            keystone.DiscoveryFailure("Unable to establish connection to x"),
+            Reason.CLOUD_UNREACHABLE,
+        ),
+        (sdk.ConfigException("x"), Reason.CLOUD_ERROR),
+        (keystone.ServiceUnavailable("x"), Reason.CLOUD_UNREACHABLE),
+    ],
+)
+def test_exceptions_of_the_libraries(exception: Exception, reason: Reason) -> None:
+    assert exception_error(exception).reason is reason
