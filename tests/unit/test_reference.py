@@ -1,0 +1,90 @@
+"""The reference and the samples show users what there is, all of it."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from schemas import walk
+
+from cloudimage import generated
+from cloudimage.api import crd, reference
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.kinds import CLOUD_IMAGE, KINDS, Kind
+
+REPOSITORY = Path(__file__).parents[2]
+SAMPLES = sorted((REPOSITORY / "manifests" / "samples").glob("*.yaml"))
+
+
+class Words(StrEnum):
+    """Words."""
+
+    ONE = "One"
+    """The first."""
+    TWO = "Two"
+    """The second,
+    over two lines."""
+
+
+class Silent(StrEnum):
+    """Words without their meaning."""
+
+    ONE = "One"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_the_reference_has_every_field_once_and_every_reason(kind: Kind) -> None:
+    page = generated.files()[f"docs/reference/{kind.singular}.md"]
+    lines = page.splitlines()
+    for part in ("spec", "status"):
+        for path, node in walk(crd.schema(kind)["properties"][part], part):
+            if "properties" in node:
+                heading = f"{'##' if path == part else '###'} {path}"
+                assert lines.count(heading) == 1
+                section = page.partition(f"{heading}\n")[2].partition("\n##")[0]
+                for name in node["properties"]:
+                    assert section.count(f"| `{name}` |") == 1
+    for vocabulary in generated.VOCABULARIES[kind.name]:
+        for member in vocabulary:
+            assert f"### {member.value}" in lines
+
+
+def test_cells_of_the_reference_do_not_break_their_table() -> None:
+    page = reference.render(CLOUD_IMAGE)
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert {row.replace("\\|", "").count("|") for row in rows} == {5}
+
+
+def test_words_are_documented_by_the_docstrings_below_them() -> None:
+    assert reference.member_docs(Words) == {
+        "One": "The first.",
+        "Two": "The second,\nover two lines.",
+    }
+    with pytest.raises(ValueError, match=r"Silent: no docstring below \['One'\]"):
+        reference.member_docs(Silent)
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_samples_are_valid(path: Path) -> None:
+    text = path.read_text().replace("${SOURCE_URL}", "https://example.org/image.qcow2")
+    sample = yaml.safe_load(text.replace("${SOURCE_SHA256}", "a" * 64))
+    if sample["kind"] == "CloudImage":
+        identity = {"namespace": "images", "uid": "1", "resourceVersion": "1"}
+        CloudImage.model_validate(sample | {"metadata": sample["metadata"] | identity})
+
+
+def test_one_sample_shows_every_field() -> None:
+    sample = yaml.safe_load((REPOSITORY / "manifests/samples/cloudimage-ceph-raw.yaml").read_text())
+
+    def missing(node: dict[str, Any], value: Any, path: str) -> Iterator[str]:
+        for name, part in node.get("properties", {}).items():
+            if name not in value:
+                yield f"{path}.{name}"
+            else:
+                yield from missing(part, value[name], f"{path}.{name}")
+
+    spec = crd.schema(CLOUD_IMAGE)["properties"]["spec"]
+    others = {f"spec.source.http.checksum.{name}" for name in ("md5", "sha1", "sha256", "blake2b")}
+    assert set(missing(spec, sample["spec"], "spec")) == others
