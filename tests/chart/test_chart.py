@@ -1,0 +1,268 @@
+"""The chart renders what it promises, refuses what it cannot, and equals the kustomize base."""
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.main import get_command
+
+import cloudimage
+from cloudimage.cli import app
+from testbed.kubernetes import binaries
+from testbed.paths import REPOSITORY
+
+CHART = REPOSITORY / "helm" / "cloudimage-operator"
+BASE = REPOSITORY / "manifests" / "base"
+
+Objects = list[dict[str, Any]]
+Helm = Callable[..., subprocess.CompletedProcess[str]]
+Render = Callable[..., Objects]
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Run helm without the caches, plugins and repositories of whoever runs the tests."""
+    program = binaries.ensure("helm")["helm"]
+    home = tmp_path_factory.mktemp("helm")
+    names = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HOME")
+    env = {name: str(home) for name in names}
+
+    def run(*args: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *args], env=env, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def values_file(tmp_path: Path) -> Callable[[dict[str, Any]], str]:
+    """Write values as a user's file of them."""
+
+    def write(values: dict[str, Any]) -> str:
+        path = tmp_path / "values.json"
+        path.write_text(json.dumps(values))
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def render(helm: Helm, values_file: Callable[[dict[str, Any]], str]) -> Render:
+    """Render the chart with values, as ``helm install`` would."""
+
+    def run(**values: Any) -> Objects:
+        done = helm(
+            *("template", "cloudimage-operator", str(CHART), "--namespace", "cloudimage-system"),
+            *("--values", values_file(values)),
+        )
+        assert done.returncode == 0, done.stderr
+        return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def base() -> Objects:
+    """What kustomize makes of the base."""
+    program = binaries.ensure("kubectl")["kubectl"]
+    done = subprocess.run([program, "kustomize", BASE], capture_output=True, text=True, check=True)
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def of_kind(objects: Objects, kind: str) -> dict[str, dict[str, Any]]:
+    """Return the objects of a kind by name."""
+    return {each["metadata"]["name"]: each for each in objects if each["kind"] == kind}
+
+
+def only(objects: Objects, kind: str) -> dict[str, Any]:
+    """Return the one object of a kind."""
+    [found] = of_kind(objects, kind).values()
+    return found
+
+
+def rules(role: dict[str, Any]) -> set[tuple[str, str, str]]:
+    """Return a role's rules as single grants, so that their order and grouping do not matter."""
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"watchNamespaces": ["a", "b"]},
+        {"crds": {"install": False}, "rbac": {"create": False, "aggregate": False}},
+        {"serviceAccount": {"create": False, "name": "mine"}},
+    ],
+    ids=["defaults", "namespaced", "least", "own-account"],
+)
+def test_lint(helm: Helm, values_file: Callable[..., str], values: dict[str, Any]) -> None:
+    done = helm("lint", "--strict", str(CHART), "--values", values_file(values))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_versions_are_the_packages(render: Render, base: Objects) -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["appVersion"] == cloudimage.__version__
+    for objects in (render(), base):
+        [container] = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+        assert container["image"] == f"cloudimage-operator:{cloudimage.__version__}"
+
+
+def test_cluster_wide_rights_are_those_of_the_base(render: Render, base: Objects) -> None:
+    ours, theirs = of_kind(render(), "ClusterRole"), of_kind(base, "ClusterRole")
+    assert ours.keys() == theirs.keys()
+    assert len(ours) == 3
+    for name, role in ours.items():
+        assert rules(role) == rules(theirs[name])
+        assert _aggregation(role) == _aggregation(theirs[name])
+    binding, other = only(render(), "ClusterRoleBinding"), only(base, "ClusterRoleBinding")
+    assert binding["subjects"] == other["subjects"]
+    assert binding["roleRef"] == other["roleRef"]
+
+
+def _aggregation(role: dict[str, Any]) -> dict[str, str]:
+    labels: dict[str, str] = role["metadata"]["labels"]
+    return {key: value for key, value in labels.items() if "/aggregate-to-" in key}
+
+
+def test_namespaced_rights_end_at_the_namespaces(render: Render, base: Objects) -> None:
+    objects = render(watchNamespaces=["a", "b"], rbac={"aggregate": False})
+    assert of_kind(objects, "ClusterRole") == of_kind(objects, "ClusterRoleBinding") == {}
+    whole = rules(of_kind(base, "ClusterRole")["cloudimage-operator"])
+    roles = [each for each in objects if each["kind"] == "Role"]
+    assert [each["metadata"]["namespace"] for each in roles] == ["a", "b"]
+    assert all(rules(role) == whole for role in roles)
+    bindings = [each for each in objects if each["kind"] == "RoleBinding"]
+    assert [each["metadata"]["namespace"] for each in bindings] == ["a", "b"]
+    account = only(objects, "ServiceAccount")["metadata"]
+    for binding in bindings:
+        [subject] = binding["subjects"]
+        assert subject == {
+            "kind": "ServiceAccount",
+            "name": account["name"],
+            "namespace": account["namespace"],
+        }
+
+
+def test_nobody_gets_a_wildcard_or_may_list_secrets(base: Objects) -> None:
+    granted = {grant for role in of_kind(base, "ClusterRole").values() for grant in rules(role)}
+    assert not any("*" in part for grant in granted for part in grant)
+    assert {verb for _, resource, verb in granted if resource == "secrets"} == {"get"}
+
+
+def test_pods_are_those_of_the_base(render: Render, base: Objects) -> None:
+    ours, theirs = only(render(), "Deployment")["spec"], only(base, "Deployment")["spec"]
+    assert ours["template"]["spec"] == theirs["template"]["spec"]
+    assert (ours["replicas"], ours["strategy"]) == (theirs["replicas"], theirs["strategy"])
+    assert (ours["replicas"], ours["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_selectors_match_the_pods(render: Render, base: Objects) -> None:
+    for objects in (render(podLabels={"team": "images"}), base):
+        spec = only(objects, "Deployment")["spec"]
+        labels = spec["template"]["metadata"]["labels"]
+        assert spec["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_a_change_of_the_chart_alone_keeps_the_pods(render: Render) -> None:
+    template = only(render(), "Deployment")["spec"]["template"]
+    assert not any(key.startswith("helm.sh/") for key in template["metadata"]["labels"])
+
+
+def test_the_environment_is_what_the_command_line_reads(render: Render) -> None:
+    objects = render(
+        watchNamespaces=["a", "b"], maxConcurrentTransfers=2, logLevel="DEBUG", resyncSeconds=60
+    )
+    [container] = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    env = {each["name"]: each["value"] for each in container["env"]}
+    run = get_command(app).commands["run"]  # type: ignore[attr-defined]
+    read = {parameter.envvar for parameter in run.params if parameter.envvar}
+    assert env.keys() - {"TMPDIR"} <= read
+    assert env["CLOUDIMAGE_NAMESPACES"] == "a,b"
+    assert env["CLOUDIMAGE_MAX_CONCURRENT_TRANSFERS"] == "2"
+    assert env["CLOUDIMAGE_LOG_LEVEL"] == "DEBUG"
+    assert env["CLOUDIMAGE_RESYNC_SECONDS"] == "60"
+    [mount] = container["volumeMounts"]
+    assert {env["CLOUDIMAGE_SCRATCH_DIR"], env["TMPDIR"]} == {mount["mountPath"]}
+    ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+    assert env["CLOUDIMAGE_PROBE_ADDRESS"] == f"0.0.0.0:{ports['probe']}"
+    assert env["CLOUDIMAGE_METRICS_ADDRESS"] == f"0.0.0.0:{ports['metrics']}"
+
+
+def test_crds_are_the_generated_ones_and_stay(render: Render) -> None:
+    [crd] = of_kind(render(), "CustomResourceDefinition").values()
+    annotations = crd["metadata"].pop("annotations")
+    assert annotations == {"helm.sh/resource-policy": "keep"}
+    generated = REPOSITORY / "crds" / "cloudimage.dev_cloudimages.yaml"
+    assert crd == yaml.safe_load(generated.read_text())
+    assert of_kind(render(crds={"install": False}), "CustomResourceDefinition") == {}
+
+
+def test_values_reach_the_pod(render: Render) -> None:
+    pod: dict[str, Any] = {
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "images", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "imagePullSecrets": [{"name": "registry"}],
+    }
+    objects = render(
+        **pod,
+        resources={"limits": {"memory": "1Gi"}},
+        image={"repository": "example.org/images/operator", "tag": "v9", "pullPolicy": "Always"},
+        scratch={"sizeLimit": "1Ti"},
+        podAnnotations={"note": "yes"},
+        serviceAccount={"annotations": {"role": "images"}},
+    )
+    template = only(objects, "Deployment")["spec"]["template"]
+    [container] = template["spec"]["containers"]
+    assert {key: template["spec"][key] for key in pod} == pod
+    assert container["resources"]["limits"] == {"memory": "1Gi"}
+    assert container["image"] == "example.org/images/operator:v9"
+    assert container["imagePullPolicy"] == "Always"
+    assert template["spec"]["volumes"] == [{"name": "scratch", "emptyDir": {"sizeLimit": "1Ti"}}]
+    assert template["metadata"]["annotations"]["note"] == "yes"
+    assert only(objects, "ServiceAccount")["metadata"]["annotations"] == {"role": "images"}
+
+
+def test_an_account_of_ones_own(render: Render) -> None:
+    objects = render(serviceAccount={"create": False, "name": "mine"})
+    assert of_kind(objects, "ServiceAccount") == {}
+    pod = only(objects, "Deployment")["spec"]["template"]["spec"]
+    [subject] = only(objects, "ClusterRoleBinding")["subjects"]
+    assert pod["serviceAccountName"] == subject["name"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"logLevel": "TRACE"}, "at '/logLevel': value must be one of 'DEBUG', 'INFO'"),
+        ({"watchNamespaces": ["images-*"]}, "at '/watchNamespaces/0': 'images-*' does not match"),
+        ({"watchNamespaces": "images"}, "at '/watchNamespaces': got string, want array"),
+        ({"watchNamespaces": ["a", "a"]}, "items at 0 and 1 are equal"),
+        ({"maxConcurrentTransfers": 0}, "at '/maxConcurrentTransfers': minimum: got 0, want 1"),
+        ({"maxConcurrentTransfer": 2}, "additional properties 'maxConcurrentTransfer' not allowed"),
+        ({"scratch": {"sizeLimit": "lots"}}, "at '/scratch/sizeLimit': 'lots' does not match"),
+        ({"image": {"tag": "a b"}}, "at '/image/tag': 'a b' does not match pattern"),
+        ({"crds": {"install": "yes"}}, "at '/crds/install': got string, want boolean"),
+        ({"podLabels": {"n": 1}}, "at '/podLabels/n': got number, want string"),
+        ({"serviceAccount": {"create": False}}, "serviceAccount.name is needed when"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_bad_values_are_refused(
+    helm: Helm, values_file: Callable[..., str], values: dict[str, Any], message: str
+) -> None:
+    done = helm("template", "x", str(CHART), "--values", values_file(values))
+    assert done.returncode != 0
+    assert message in done.stderr
