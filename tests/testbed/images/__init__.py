@@ -1,0 +1,6 @@
+"""Images for the test bed: one that boots, and disks of any format."""
+
+from testbed.images.bootable import BOOT_MESSAGE, bootable_qcow2
+from testbed.images.disks import Format, UnavailableError, disk
+
+__all__ = ["BOOT_MESSAGE", "Format", "UnavailableError", "bootable_qcow2", "disk"]
