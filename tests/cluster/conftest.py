@@ -1,0 +1,66 @@
+"""The whole operator on a real API server and a real cloud; one for each worker of pytest."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import Namespace
+
+from testbed.images import disk
+from testbed.kubernetes import Cluster
+from testbed.openstack import OpenStack
+from testbed.operator import Operator, install_crds
+
+
+def _operator(cluster: Cluster, folder: Path) -> Operator:
+    operator = Operator(cluster, cluster.new_namespace("cloudimage"), folder)
+    operator.install()
+    operator.start()
+    return operator
+
+
+@pytest.fixture(scope="session")
+def crds(cluster: Cluster) -> None:
+    """The CRDs, served."""
+    install_crds(cluster)
+
+
+@pytest.fixture(scope="session")
+def namespace(
+    cluster: Cluster,
+    openstack: OpenStack,
+    crds: None,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Namespace]:
+    """A namespace with a running operator and the credentials of every cloud user."""
+    operator = _operator(cluster, tmp_path_factory.mktemp("operator"))
+    namespace = Namespace.of(operator)
+    namespace.put_secret(openstack)
+    yield namespace
+    operator.stop()
+
+
+@pytest.fixture
+def own_namespace(
+    cluster: Cluster, openstack: OpenStack, crds: None, tmp_path: Path
+) -> Iterator[Namespace]:
+    """Like ``namespace``, for a test that stops or kills its operator."""
+    operator = _operator(cluster, tmp_path)
+    namespace = Namespace.of(operator)
+    namespace.put_secret(openstack)
+    yield namespace
+    operator.stop()
+
+
+@pytest.fixture(scope="session")
+def raw_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A raw disk of 64 MiB with 24 MiB of data."""
+    path = tmp_path_factory.mktemp("images") / "disk.raw"
+    return disk(path, "raw", virtual_size=64 << 20, data_bytes=24 << 20)
+
+
+@pytest.fixture(scope="session")
+def qcow2_disk(raw_disk: Path) -> Path:
+    """The same disk as qcow2."""
+    path = raw_disk.with_suffix(".qcow2")
+    return disk(path, "qcow2", virtual_size=64 << 20, data_bytes=24 << 20)

@@ -1,0 +1,213 @@
+"""What the tests of the whole operator do with CloudImages and their cloud."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import yaml
+from kubernetes.client import ApiException
+from openstack.connection import Connection
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.meta import API_VERSION, GROUP, VERSION
+from testbed.kubernetes import Cluster
+from testbed.openstack import OpenStack
+from testbed.operator import Operator
+
+SECRET = "openstack"
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """One namespace with an operator, seen by an administrator."""
+
+    cluster: Cluster
+    operator: Operator
+    name: str
+    objects: kubernetes.client.CustomObjectsApi
+    core: kubernetes.client.CoreV1Api
+
+    @classmethod
+    def of(cls, operator: Operator) -> "Namespace":
+        """Return the namespace that the operator looks after."""
+        client = kubernetes.config.new_client_from_config(str(operator.cluster.kubeconfig))
+        return cls(
+            operator.cluster,
+            operator,
+            operator.namespace,
+            kubernetes.client.CustomObjectsApi(client),
+            kubernetes.client.CoreV1Api(client),
+        )
+
+    def put_secret(self, openstack: OpenStack, name: str = SECRET, **clouds: Any) -> None:
+        """Create or replace a Secret with clouds.yaml: every cloud of the bed, and changed ones."""
+        known = yaml.safe_load(openstack.clouds_yaml.read_text())["clouds"]
+        text = yaml.safe_dump({"clouds": known | clouds})
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name},
+            "stringData": {"clouds.yaml": text},
+        }
+        self.cluster.run_kubectl("apply", "-n", self.name, "-f", "-", stdin=json.dumps(secret))
+
+    def create(
+        self,
+        name: str,
+        url: str,
+        sha256: str | None = None,
+        image: dict[str, Any] | None = None,
+        **spec: Any,
+    ) -> None:
+        """Create a CloudImage from a URL; ``spec`` adds to its spec or replaces a part of it."""
+        http: dict[str, Any] = {"url": url}
+        if sha256:
+            http["checksum"] = {"sha256": sha256}
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": "CloudImage",
+            "metadata": {"name": name},
+            "spec": {
+                "cloudCredentialsRef": {"secretName": SECRET, "cloudName": "images"},
+                "source": {"http": http},
+                "image": image or {},
+                **spec,
+            },
+        }
+        self.objects.create_namespaced_custom_object(*self._address, body)
+
+    def patch(self, name: str, body: dict[str, Any]) -> None:
+        """Merge-patch a CloudImage, as ``kubectl patch --type=merge`` does."""
+        self.objects.patch_namespaced_custom_object(*self._address, name, body)
+
+    def delete(self, name: str) -> None:
+        """Ask for the deletion of a CloudImage; it may take its time."""
+        self.objects.delete_namespaced_custom_object(*self._address, name)
+
+    def get(self, name: str) -> CloudImage | None:
+        """Return the CloudImage; None when it is gone."""
+        try:
+            body = self.objects.get_namespaced_custom_object(*self._address, name)
+        except ApiException as error:
+            if error.status == 404:
+                return None
+            raise
+        return CloudImage.model_validate(body)
+
+    def wait(
+        self, name: str, ready: Callable[[CloudImage], bool], seconds: float = 90
+    ) -> CloudImage:
+        """Wait until the CloudImage is as asked; else fail with its status and the log."""
+        seen: CloudImage | None = None
+
+        def there() -> bool:
+            nonlocal seen
+            seen = self.get(name)
+            return seen is not None and ready(seen)
+
+        if not wait_until(there, seconds) or seen is None:
+            raise AssertionError(f"{name} never came to that:\n{self._describe(seen)}")
+        return seen
+
+    def wait_gone(self, name: str, seconds: float = 60) -> None:
+        """Wait until the CloudImage is gone."""
+        if not wait_until(lambda: self.get(name) is None, seconds):
+            raise AssertionError(f"{name} is still there:\n{self._describe(self.get(name))}")
+
+    def wait_condition(
+        self, name: str, kind: str, status: str = "True", reason: str | None = None
+    ) -> CloudImage:
+        """Wait for a condition of the present generation."""
+
+        def holds(resource: CloudImage) -> bool:
+            condition = condition_of(resource, kind)
+            return (
+                condition is not None
+                and condition[0] == status
+                and reason in {None, condition[1]}
+                and resource.status.observed_generation == resource.metadata.generation
+            )
+
+        return self.wait(name, holds)
+
+    def events(self, name: str) -> list[tuple[str, str]]:
+        """Return type and reason of the Events about a CloudImage, in their order."""
+        listed = self.core.list_namespaced_event(
+            self.name, field_selector=f"involvedObject.name={name}"
+        )
+        ordered = sorted(listed.items, key=lambda each: each.metadata.creation_timestamp)
+        return [(each.type, each.reason) for each in ordered]
+
+    def _describe(self, resource: CloudImage | None) -> str:
+        status = resource.status.to_json() if resource else None
+        tail = "\n".join(self.operator.log().splitlines()[-30:])
+        return f"{json.dumps(status, indent=1)}\n{tail}"
+
+    @property
+    def _address(self) -> tuple[str, str, str, str]:
+        return (GROUP, VERSION, self.name, "cloudimages")
+
+
+def condition_of(resource: CloudImage, kind: str) -> tuple[str, str, str] | None:
+    """Return status, reason and message of a condition; None when it is absent."""
+    for each in resource.status.conditions:
+        if each.type == kind:
+            return each.status, each.reason, each.message
+    return None
+
+
+def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
+    """Wait until ``ready()``; tell whether it came to that in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if ready():
+            return True
+        time.sleep(0.3)
+    return ready()
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def images_of(connection: Connection, uid: str) -> list[dict[str, Any]]:
+    """Return every Glance image that carries the UID of a CloudImage, in whatever state."""
+    return [
+        image
+        for hidden in ("true", "false")
+        for image in connection.image.get(
+            "/images", params={"cloudimage_dev_uid": uid, "os_hidden": hidden, "visibility": "all"}
+        ).json()["images"]
+    ]
+
+
+def content_of(connection: Connection, image_id: str) -> str:
+    """Return the SHA-256 of the bytes that Glance hands out."""
+    response = connection.image.get(f"/images/{image_id}/file", stream=True)
+    digest = hashlib.sha256()
+    for chunk in response.iter_content(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def server(connection: Connection, name: str, image_id: str) -> Iterator[str]:
+    """Boot a Nova server from an image, and delete it at the end."""
+    flavor = connection.compute.find_flavor("m1.tiny", ignore_missing=False)
+    made = connection.compute.create_server(
+        name=name, image_id=image_id, flavor_id=flavor.id, networks="none"
+    )
+    connection.compute.wait_for_server(made, interval=0.3, wait=60)
+    try:
+        yield made.id
+    finally:
+        connection.compute.delete_server(made)
+        connection.compute.wait_for_delete(made, interval=0.3, wait=60)

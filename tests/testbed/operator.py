@@ -1,0 +1,97 @@
+"""The operator as the chart installs it, but as a process here: its rights are the pod's."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed.kubernetes import Cluster
+from testbed.paths import REPOSITORY
+from testbed.process import Service, answers, free_ports
+
+CHART = REPOSITORY / "helm" / "cloudimage-operator"
+RELEASE = "cloudimage-operator"
+
+
+def install_crds(cluster: Cluster) -> None:
+    """Apply the CRDs and wait until the API server serves them."""
+    crds = str(REPOSITORY / "crds")
+    cluster.run_kubectl("apply", "--server-side", "--force-conflicts", "-k", crds)
+    cluster.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+
+
+@dataclass
+class Operator:
+    """An operator that looks after one namespace, under the ServiceAccount of the chart.
+
+    Attributes:
+        folder: For its log, its kubeconfig and its scratch.
+    """
+
+    cluster: Cluster
+    namespace: str
+    folder: Path
+
+    @property
+    def scratch(self) -> Path:
+        """Where its transfers put their files."""
+        return self.folder / "scratch"
+
+    @property
+    def service(self) -> Service:
+        """The process."""
+        return Service("operator", self.folder)
+
+    def install(self) -> None:
+        """Apply what the chart makes for this namespace, all but the Deployment's pods."""
+        rendered = self._helm_template()
+        self.cluster.run_kubectl("apply", "-f", "-", stdin=rendered)
+
+    def start(self, **environment: str) -> None:
+        """Start it and wait until it is live; what runs already is left alone."""
+        if self.service.process() is not None:
+            return
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        [port] = free_ports(1)
+        kubeconfig = self.cluster.token_kubeconfig(self.namespace, RELEASE)
+        self.service.start(
+            [sys.executable, "-m", "cloudimage", "run"],
+            {
+                "KUBECONFIG": str(kubeconfig),
+                "CLOUDIMAGE_NAMESPACES": self.namespace,
+                "CLOUDIMAGE_SCRATCH_DIR": str(self.scratch),
+                "CLOUDIMAGE_PROBE_ADDRESS": f"127.0.0.1:{port}",
+                **environment,
+            },
+        )
+        self.service.wait(lambda: answers(f"http://127.0.0.1:{port}/healthz"))
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL, as a node that is lost does."""
+        process = self.service.process()
+        if process is not None:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+    def stop(self) -> None:
+        """Stop it as Kubernetes does: SIGTERM first."""
+        self.service.stop()
+
+    def log(self) -> str:
+        """Return what it has logged so far."""
+        return self.service.log.read_text() if self.service.log.exists() else ""
+
+    def _helm_template(self) -> str:
+        values = {
+            "watchNamespaces": [self.namespace],
+            "crds": {"install": False},
+            "rbac": {"aggregate": False},
+        }
+        path = self.folder / "values.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+        command = [self.cluster.helm, "template", RELEASE, CHART, "-n", self.namespace, "-f", path]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
