@@ -26,6 +26,12 @@ def raw_disk(path: Path, size: int) -> None:
             file.write(b"compressible " * 20_000)
 
 
+def qemu_img(*words: str | Path) -> None:
+    """Run qemu-img, which must succeed."""
+    command = ["qemu-img", *map(str, words)]
+    subprocess.run(command, check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
 def make(
     disk: Path, target: Path, qemu_format: str, options: str = "", *, compress: bool = False
 ) -> None:
@@ -36,5 +42,4 @@ def make(
         *(["-c"] if compress else []),
         *(["-o", options] if options else []),
     ]
-    command = ["qemu-img", "convert", "-f", "raw", *words, str(disk), str(target)]
-    subprocess.run(command, check=True, timeout=60)
+    qemu_img("convert", "-f", "raw", *words, disk, target)

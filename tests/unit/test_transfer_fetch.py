@@ -4,6 +4,7 @@ import errno
 import hashlib
 import io
 import random
+import shutil
 import socket
 import time
 from pathlib import Path
@@ -150,7 +151,7 @@ def test_starts_again_when_ranges_are_ignored(sources: Sources, name: str, targe
 def test_gives_up_a_connection_that_always_breaks(
     sources: Sources, name: str, target: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     error = refusal(sources.url(name, fault="reset", at=100), target)
     assert error.reason in {Reason.SOURCE_TRUNCATED, Reason.SOURCE_UNREACHABLE}
     assert len(sources.requests(name)) == module.MAX_RESUMES + 1
@@ -322,5 +323,5 @@ class _FullDisk(io.RawIOBase):
 
 
 def _free_space(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
-    usage = module.shutil.disk_usage("/")._replace(free=free)
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: usage)
+    usage = shutil.disk_usage("/")._replace(free=free)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)

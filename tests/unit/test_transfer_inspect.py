@@ -2,7 +2,6 @@
 
 import shutil
 import struct
-import subprocess
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +11,9 @@ import pytest
 from cloudimage.transfer.inspect import data_end, inspect, is_fixed_vhd
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import DiskFormat, Limits, Reason, TransferError
-from transfer_images import MIB, make, raw_disk
+from transfer_images import MIB, make, qemu_img, raw_disk
 
 SIZE = 8 * MIB
-QEMU_IMG = shutil.which("qemu-img") or "qemu-img"
 
 
 @pytest.fixture(scope="module")
@@ -155,10 +153,6 @@ def test_qcow2_declared_as_something_else(disk: Path, image: Path, declared: Dis
 def test_raw_declared_as_qcow2(disk: Path, image: Path) -> None:
     shutil.copy(disk, image)
     assert refusal(image, "qcow2").reason is Reason.UNSAFE_IMAGE
-
-
-def qemu_img(*words: str | Path) -> None:
-    subprocess.run([QEMU_IMG, *words], check=True, stdout=subprocess.DEVNULL)
 
 
 def backing_file(disk: Path, image: Path) -> None:
