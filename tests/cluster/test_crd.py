@@ -1,0 +1,264 @@
+"""The real API server takes the CRD, and then the CloudImages it should and no others."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from crds import serve_crds
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.kinds import CLOUD_IMAGE
+from cloudimage.api.meta import API_VERSION
+from testbed.kubernetes import Cluster, KubectlError
+from testbed.paths import REPOSITORY
+
+pytestmark = pytest.mark.cluster
+
+SAMPLES = sorted((REPOSITORY / "manifests" / "samples").glob("*.yaml"))
+SHA256 = "0123456789abcdefABCDEF".ljust(64, "0")
+
+Body = dict[str, Any]
+Create = Callable[[Body], Body]
+
+
+@pytest.fixture(scope="module")
+def api(cluster: Cluster) -> Cluster:
+    """The cluster, once it serves our kinds."""
+    return serve_crds(cluster)
+
+
+@pytest.fixture(scope="module")
+def namespace(api: Cluster) -> str:
+    return api.new_namespace("crd")
+
+
+@pytest.fixture(scope="module")
+def try_to_create(api: Cluster, namespace: str) -> Create:
+    """Ask the server to create an object without keeping it; return it as it would be."""
+
+    def run(body: Body) -> Body:
+        flags = ("--dry-run=server", "--namespace", namespace, "-o", "json")
+        created: Body = json.loads(
+            api.run_kubectl("create", *flags, "-f", "-", stdin=json.dumps(body))
+        )
+        return created
+
+    return run
+
+
+def cloud_image(changes: dict[str, Any] | None = None) -> Body:
+    """Return a small CloudImage with changes by dotted path; None takes a field away."""
+    body: Body = {
+        "apiVersion": API_VERSION,
+        "kind": "CloudImage",
+        "metadata": {"name": "debian-12"},
+        "spec": {
+            "cloudCredentialsRef": {"secretName": "openstack", "cloudName": "prod"},
+            "source": {"http": {"url": "https://example.org/debian-12.qcow2"}},
+        },
+    }
+    for path, value in (changes or {}).items():
+        *parents, last = path.split(".")
+        node = body
+        for name in parents:
+            node = node.setdefault(name, {})
+        node.pop(last, None)
+        if value is not None:
+            node[last] = value
+    return body
+
+
+def checksum(**algorithms: str) -> dict[str, Any]:
+    return {"spec.source.http.checksum": algorithms}
+
+
+def properties(values: dict[str, Any]) -> dict[str, Any]:
+    return {"spec.image.properties": values}
+
+
+def test_the_crd_is_sound(api: Cluster) -> None:
+    crd = json.loads(api.run_kubectl("get", "crd", CLOUD_IMAGE.crd_name, "-o", "json"))
+    conditions = {each["type"]: each["status"] for each in crd["status"]["conditions"]}
+    # NonStructuralSchema and KubernetesAPIApprovalPolicyConformant appear only on trouble.
+    assert conditions == {"NamesAccepted": "True", "Established": "True"}
+
+
+ACCEPTED: dict[str, dict[str, Any]] = {
+    "the least": {},
+    "plain http": {"spec.source.http.url": "http://10.0.0.1:8080/image.raw?version=1"},
+    "the longest url": {"spec.source.http.url": "https://example.org/".ljust(2048, "x")},
+    "md5": checksum(md5="0" * 32),
+    "sha1": checksum(sha1="0" * 40),
+    "sha256 in both cases": checksum(sha256=SHA256),
+    "sha512": checksum(sha512="0" * 128),
+    "blake2b": checksum(blake2b="0" * 128),
+    "declared raw": {"spec.source.http.format": "raw"},
+    "ami in ami": {"spec.image": {"diskFormat": "ami", "containerFormat": "ami"}},
+    "a long name beyond ASCII": {"spec.image.name": "ß" * 255},
+    "the largest numbers": {"spec.image": {"minDiskGiB": 2**31 - 1, "minRamMiB": 2**31 - 1}},
+    "zero": {"spec.image": {"minDiskGiB": 0, "minRamMiB": 0}},
+    "as many tags as Glance takes": {"spec.image.tags": [f"t{n}" for n in range(128)]},
+    "as many properties as Glance takes": properties(
+        {f"{n:03}".ljust(255, "ß"): "v" * 4096 for n in range(128)}
+    ),
+    "an empty value": properties({"os_require_quiesce": ""}),
+    "names that only look like Glance's": properties({"min_disk_hint": "1", "glance": "1"}),
+    "orphan": {"spec.deletionPolicy": "Orphan"},
+}
+
+
+@pytest.mark.parametrize("changes", ACCEPTED.values(), ids=ACCEPTED)
+def test_accepted(try_to_create: Create, changes: dict[str, Any]) -> None:
+    wanted = cloud_image(changes)
+    created = try_to_create(wanted)
+    assert wanted["spec"].get("image", {}).items() <= created["spec"]["image"].items()
+    created["metadata"]["resourceVersion"] = "1"
+    CloudImage.model_validate(created)
+
+
+REJECTED: dict[str, tuple[dict[str, Any], str]] = {
+    "no spec": ({"spec": None}, "spec: Required value"),
+    "no credentials": (
+        {"spec.cloudCredentialsRef": None},
+        "spec.cloudCredentialsRef: Required value",
+    ),
+    "no Secret's name": (
+        {"spec.cloudCredentialsRef.secretName": ""},
+        "spec.cloudCredentialsRef.secretName: Invalid value",
+    ),
+    "no source": ({"spec.source": None}, "spec.source: Required value"),
+    "no member of source": ({"spec.source": {}}, "set exactly one source"),
+    "no url": ({"spec.source.http": {}}, "spec.source.http.url: Required value"),
+    "ftp": ({"spec.source.http.url": "ftp://example.org/x"}, "spec.source.http.url: Invalid"),
+    "file": ({"spec.source.http.url": "file:///etc/passwd"}, "spec.source.http.url: Invalid"),
+    "url without host": ({"spec.source.http.url": "https:///x"}, "spec.source.http.url: Invalid"),
+    "url with a space": (
+        {"spec.source.http.url": "https://a/b c"},
+        "spec.source.http.url: Invalid",
+    ),
+    "url of two lines": (
+        {"spec.source.http.url": "https://a/b\nHost: c"},
+        "spec.source.http.url: Invalid",
+    ),
+    "url too long": (
+        {"spec.source.http.url": "https://example.org/".ljust(2049, "x")},
+        "may not be more than 2048",
+    ),
+    "unknown source format": (
+        {"spec.source.http.format": "qcow3"},
+        'spec.source.http.format: Unsupported value: "qcow3"',
+    ),
+    "two checksums": (
+        checksum(md5="0" * 32, sha256=SHA256),
+        "give the checksum by exactly one algorithm",
+    ),
+    "no checksum in checksum": (checksum(), "give the checksum by exactly one algorithm"),
+    "not hexadecimal": (
+        checksum(sha256="g" * 64),
+        "spec.source.http.checksum.sha256: Invalid value",
+    ),
+    "too short": (checksum(sha512="0" * 127), "spec.source.http.checksum.sha512: Invalid value"),
+    "too long": (checksum(sha1="0" * 41), "may not be more than 40"),
+    "unknown algorithm": (
+        checksum(crc32="00000000"),
+        'unknown field "spec.source.http.checksum.crc32"',
+    ),
+    "unknown disk format": (
+        {"spec.image.diskFormat": "qcow3"},
+        'spec.image.diskFormat: Unsupported value: "qcow3"',
+    ),
+    "unknown visibility": (
+        {"spec.image.visibility": "everyone"},
+        'spec.image.visibility: Unsupported value: "everyone"',
+    ),
+    "unknown policy": (
+        {"spec.deletionPolicy": "Keep"},
+        'spec.deletionPolicy: Unsupported value: "Keep"',
+    ),
+    "ami in bare": (
+        {"spec.image": {"diskFormat": "ami", "containerFormat": "bare"}},
+        "Glance wants containerFormat equal to diskFormat",
+    ),
+    "ami in the default": (
+        {"spec.image": {"diskFormat": "ami"}},
+        "Glance wants containerFormat equal to diskFormat",
+    ),
+    "name too long": ({"spec.image.name": "n" * 256}, "may not be more than 255"),
+    "empty name": ({"spec.image.name": ""}, "spec.image.name: Invalid value"),
+    "negative disk": (
+        {"spec.image.minDiskGiB": -1},
+        "spec.image.minDiskGiB in body should be greater than or equal to 0",
+    ),
+    "disk beyond Glance's database": (
+        {"spec.image.minDiskGiB": 2**31},
+        "spec.image.minDiskGiB: Invalid value",
+    ),
+    "memory as text": (
+        {"spec.image.minRamMiB": "512"},
+        "spec.image.minRamMiB in body must be of type integer",
+    ),
+    "the same tag twice": (
+        {"spec.image.tags": ["a", "b", "a"]},
+        'spec.image.tags[2]: Duplicate value: "a"',
+    ),
+    "tag too long": ({"spec.image.tags": ["t" * 256]}, "may not be more than 255"),
+    "too many tags": (
+        {"spec.image.tags": [f"t{n}" for n in range(129)]},
+        "spec.image.tags: Too many: 129: must have at most 128 items",
+    ),
+    "number as property": (
+        properties({"hw_cpu_cores": 4}),
+        "spec.image.properties.hw_cpu_cores in body must be of type string",
+    ),
+    "boolean as property": (
+        properties({"hw_qemu_guest_agent": True}),
+        "spec.image.properties.hw_qemu_guest_agent in body must be of type string",
+    ),
+    "Glance's own property": (
+        properties({"os_glance_importing_to_stores": "x"}),
+        "names that start with os_glance are Glance's own",
+    ),
+    "our own property": (
+        properties({"cloudimage_dev_uid": "x"}),
+        "those with cloudimage_dev_ ours",
+    ),
+    "base attribute as property": (
+        properties({"min_disk": "3"}),
+        "a base attribute of Glance images is not a property",
+    ),
+    "property without name": (properties({"": "x"}), "a name here has 1 to 255 characters"),
+    "property's name too long": (
+        properties({"p" * 256: "x"}),
+        "a name here has 1 to 255 characters",
+    ),
+    "property's value too long": (properties({"p": "v" * 4097}), "may not be more than 4096"),
+    "too many properties": (
+        properties({f"p{n}": "x" for n in range(129)}),
+        "spec.image.properties: Too many: 129: must have at most 128 items",
+    ),
+    "misspelt": ({"spec.image.minDiskGib": 3}, 'unknown field "spec.image.minDiskGib"'),
+}
+
+
+@pytest.mark.parametrize(("changes", "message"), REJECTED.values(), ids=REJECTED)
+def test_rejected(try_to_create: Create, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(KubectlError) as refusal:
+        try_to_create(cloud_image(changes))
+    assert message in refusal.value.stderr
+
+
+def test_defaults_are_filled_in_the_spec_alone(try_to_create: Create) -> None:
+    created = try_to_create(cloud_image())
+    assert created["spec"]["deletionPolicy"] == "Delete"
+    assert created["spec"]["image"] == {"containerFormat": "bare"}
+    assert "status" not in created
+    created = try_to_create(cloud_image({"spec.image.name": "Debian"}))
+    assert created["spec"]["image"] == {"containerFormat": "bare", "name": "Debian"}
+
+
+@pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
+def test_samples_are_accepted(api: Cluster, namespace: str, path: Any) -> None:
+    text = path.read_text().replace("${SOURCE_URL}", "http://127.0.0.1:18080/image.qcow2")
+    text = text.replace("${SOURCE_SHA256}", SHA256)
+    api.run_kubectl("create", "--dry-run=server", "-n", namespace, "-f", "-", stdin=text)
