@@ -60,7 +60,7 @@ def test_client_and_server_are_the_pinned_version(kubernetes: Kubernetes) -> Non
 
 def test_helm_is_the_pinned_version_and_reaches_the_cluster(kubernetes: Kubernetes) -> None:
     def helm(*args: str) -> str:
-        command = [kubernetes.helm, "--kubeconfig", kubernetes.kubeconfig, *args]
+        command = [str(kubernetes.helm), "--kubeconfig", str(kubernetes.kubeconfig), *args]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     assert helm("version", "--template", "{{.Version}}") == TOOLS["helm"].version

@@ -16,11 +16,13 @@ class Need:
 
     Attributes:
         package: Its name.
+        part: Who needs it: a part of the test bed, or ``images``.
         programs: What must be on PATH, whichever package it came from.
         pattern: A file below ``/`` that must exist, for what is not on PATH.
     """
 
     package: str
+    part: str
     programs: tuple[str, ...] = ()
     pattern: str = ""
 
@@ -31,18 +33,19 @@ class Need:
 
 
 NEEDS = (
-    Need("qemu-utils", ("qemu-img", "qemu-nbd")),
-    Need("libnbd-bin", ("nbdcopy", "nbdinfo")),
-    Need("postgresql", pattern="usr/lib/postgresql/*/bin/initdb"),
+    Need("postgresql", "openstack", pattern="usr/lib/postgresql/*/bin/initdb"),
+    Need("qemu-utils", "openstack", ("qemu-img", "qemu-nbd")),
+    Need("libnbd-bin", "images", ("nbdcopy", "nbdinfo")),
+    Need("xorriso", "images", ("xorriso",)),
     # The image that boots: a boot loader, a file system without mounting it, a user space.
-    Need("syslinux", ("syslinux",)),
-    Need("syslinux-common", pattern="usr/lib/syslinux/mbr/mbr.bin"),
-    Need("mtools", ("mformat", "mcopy")),
-    Need("busybox-static", ("busybox",), "usr/share/doc/busybox-static"),
-    Need("cpio", ("cpio",)),
-    Need("qemu-system-x86", ("qemu-system-x86_64",)),
-    Need("xorriso", ("xorriso",)),
+    Need("syslinux", "images", ("syslinux",)),
+    Need("syslinux-common", "images", pattern="usr/lib/syslinux/mbr/mbr.bin"),
+    Need("mtools", "images", ("mformat", "mcopy")),
+    Need("busybox-static", "images", ("busybox",), "usr/share/doc/busybox-static"),
+    Need("cpio", "images", ("cpio",)),
+    Need("qemu-system-x86", "images", ("qemu-system-x86_64",)),
 )
+PARTS = tuple(dict.fromkeys(need.part for need in NEEDS))
 # Read by postgresql-common when PostgreSQL is installed.
 POSTGRESQL_DROP_IN = Path("/etc/postgresql-common/createcluster.d/cloudimage-testbed.conf")
 
@@ -51,18 +54,19 @@ class MissingPackagesError(RuntimeError):
     """Packages are missing and cannot be installed from here; the message is the command to run."""
 
 
-def missing() -> list[str]:
-    """Return the packages of which something is not there."""
-    return [need.package for need in NEEDS if not need.is_met()]
+def missing(*parts: str) -> list[str]:
+    """Return the packages of which something is not there; for all parts when none is named."""
+    wanted = parts or PARTS
+    return [need.package for need in NEEDS if need.part in wanted and not need.is_met()]
 
 
-def ensure() -> None:
-    """Install what is missing, when that is possible without asking for a password.
+def ensure(*parts: str) -> None:
+    """Install what the parts miss, when that is possible without asking for a password.
 
     Raises:
         MissingPackagesError: It is not.
     """
-    packages = missing()
+    packages = missing(*parts)
     if not packages:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
@@ -76,7 +80,7 @@ def advice(packages: list[str]) -> str:
     """Return what the user must do, as one command where we know it."""
     names = " ".join(packages)
     if shutil.which("apt-get") is None:
-        return f"install what your distribution calls: {names}"
+        return f"# install what your distribution calls {names}"
     return f"sudo apt-get update && sudo apt-get install -y --no-install-recommends {names}"
 
 

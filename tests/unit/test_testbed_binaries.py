@@ -161,7 +161,7 @@ def test_a_failed_build_shows_why_and_installs_nothing(
 
 
 def test_racers_make_a_program_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    built = []
+    built: list[str] = []
 
     def slow_build(tools: Sequence[Tool], folder: Path) -> None:
         time.sleep(0.2)

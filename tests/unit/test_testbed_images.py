@@ -61,6 +61,7 @@ def test_every_format_holds_the_same_disk(tmp_path: Path, raw: bytes, image_form
 def test_content_inspection_knows_every_format(tmp_path: Path, image_format: Format) -> None:
     path = disk(tmp_path / "disk", image_format)
     found = format_inspector.detect_file_format(str(path))
+    assert found is not None
     assert str(found) == INSPECTED.get(image_format, image_format)
     found.safety_check()
     if image_format not in {"raw", "iso"}:  # these do not say how large they are

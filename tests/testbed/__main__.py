@@ -1,0 +1,134 @@
+"""The test bed's command line: ``python -m testbed install|up|down|status [part ...]``.
+
+Progress goes to standard error. Standard output has what runs where, and lines for the shell:
+``eval "$(python -m testbed up | grep ^export)"``.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Protocol
+
+from testbed import packages
+from testbed.kubernetes import Kubernetes
+from testbed.openstack import OpenStack
+from testbed.sources import Sources
+
+REPORT_SECONDS = 10.0
+
+StatusRow = tuple[str, int | None, str]
+Work = Callable[["Part"], None]
+
+
+class Part(Protocol):
+    """What every part of the test bed can do."""
+
+    def install(self) -> None:
+        """Get ready what is made once."""
+
+    def up(self) -> None:
+        """Start, and wait until it answers."""
+
+    def down(self) -> None:
+        """Stop without a trace."""
+
+    def status(self) -> Sequence[StatusRow]:
+        """Say what runs where."""
+
+
+PARTS: dict[str, Callable[[], Part]] = {
+    "kubernetes": Kubernetes,
+    "openstack": OpenStack,
+    "sources": Sources,
+}
+# What each command does to a part; `status` only looks.
+WORKS: dict[str, Work] = {
+    "install": lambda part: part.install(),
+    "up": lambda part: part.up(),
+    "down": lambda part: part.down(),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m testbed", description=__doc__.split("\n")[0])
+    parser.add_argument("command", choices=(*WORKS, "status"))
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"some of {', '.join(PARTS)}")
+    options = parser.parse_args(arguments)
+    unknown = set(options.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"there is no part {', '.join(sorted(unknown))}")
+    return run(options.command, options.parts)
+
+
+def run(command: str, names: Sequence[str]) -> int:
+    """Do the command for the named parts, all when none is named."""
+    parts = {name: PARTS[name]() for name in names or PARTS}
+    try:
+        if command == "install":
+            packages.ensure(*names)
+        elif command == "up":
+            packages.ensure(*parts)
+    except packages.MissingPackagesError as error:
+        say(f"packages of the system are missing; run this first:\n  {error}")
+        return 1
+    succeeded = command not in WORKS or each(parts, command, WORKS[command])
+    if command in {"up", "status"}:
+        print(*table(parts), *exports(parts), sep="\n")
+    return 0 if succeeded else 1
+
+
+def each(parts: Mapping[str, Part], what: str, work: Work) -> bool:
+    """Do the work for all parts at once; say how long each took, and tell whether all succeeded."""
+    begin = time.monotonic()
+    with ThreadPoolExecutor(len(parts)) as pool:
+        running = {pool.submit(work, part): name for name, part in parts.items()}
+        succeeded = True
+        while running:
+            done, _ = wait(running, REPORT_SECONDS, return_when="FIRST_COMPLETED")
+            seconds = time.monotonic() - begin
+            if not done:
+                say(f"{', '.join(running.values())}: {what}, {seconds:.0f} s so far")
+            for future in done:
+                succeeded &= report(running.pop(future), what, seconds, future)
+    return succeeded
+
+
+def report(name: str, what: str, seconds: float, future: Future[None]) -> bool:
+    """Say how a part's work ended, and tell whether it succeeded."""
+    error = future.exception()
+    say(f"{name}: {what} after {seconds:.1f} s" if error is None else f"{name}: {what}: {error}")
+    return error is None
+
+
+def table(parts: Mapping[str, Part]) -> Iterator[str]:
+    """Yield lines of what runs where."""
+    yield f"{'PART':<12}{'SERVICE':<16}{'PID':<9}URL"
+    for name, part in parts.items():
+        for service, pid, url in part.status():
+            yield f"{name:<12}{service:<16}{pid or 'down':<9}{url if pid else ''}"
+
+
+def exports(parts: Mapping[str, Part]) -> Iterator[str]:
+    """Yield lines that make a shell use the parts that run."""
+    for part in parts.values():
+        if not all(pid for _, pid, _ in part.status()):
+            continue
+        if isinstance(part, Kubernetes):
+            yield f"export KUBECONFIG={shlex.quote(str(part.kubeconfig))}"
+            yield f"export PATH={shlex.quote(str(part.kubectl.parent))}{os.pathsep}$PATH"
+        elif isinstance(part, OpenStack):
+            yield f"export OS_CLIENT_CONFIG_FILE={shlex.quote(str(part.clouds_yaml))}"
+
+
+def say(text: str) -> None:
+    """Print progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""The system's packages: what is missed, who may install it, and PostgreSQL without a server."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from testbed import packages
+from testbed.packages import MissingPackagesError, Need
+
+
+@pytest.fixture
+def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """A Debian on which we are root; the list is of apt-get's arguments."""
+    calls: list[tuple[str, ...]] = []
+    drop_in = tmp_path / "createcluster.d" / "testbed.conf"
+
+    def run(command: Sequence[str], **_: Any) -> None:
+        if "install" in command:
+            assert drop_in.read_text() == "create_main_cluster = false\n"
+        calls.append(tuple(command))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda name: name if name == "apt-get" else None)
+    monkeypatch.setattr(packages, "POSTGRESQL_DROP_IN", drop_in)
+    needs = (
+        Need("absent", "openstack", ("qemu-img",)),
+        Need("there", "openstack", pattern="etc/hostname"),
+        Need("gone", "images", pattern="usr/lib/nothing/*/bin/initdb"),
+    )
+    monkeypatch.setattr(packages, "NEEDS", needs)
+    return calls
+
+
+def test_only_what_is_missing_is_installed(apt: list[tuple[str, ...]]) -> None:
+    packages.ensure()
+    assert apt == [
+        ("apt-get", "-q", "update"),
+        ("apt-get", "-q", "install", "-y", "--no-install-recommends", "absent", "gone"),
+    ]
+    assert not packages.POSTGRESQL_DROP_IN.parent.exists()
+
+
+def test_only_what_the_parts_need_is_installed(apt: list[tuple[str, ...]]) -> None:
+    packages.ensure("kubernetes")
+    assert apt == []
+    packages.ensure("kubernetes", "openstack")
+    assert apt[-1][-2:] == ("--no-install-recommends", "absent")
+
+
+def test_who_is_not_root_gets_the_command(
+    apt: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(MissingPackagesError, match=r"^sudo apt-get update && .* absent gone$"):
+        packages.ensure()
+    assert apt == []
+
+
+def test_another_distribution_gets_the_names(
+    apt: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(MissingPackagesError, match="your distribution calls absent gone"):
+        packages.ensure()
+    assert apt == []
+
+
+def test_a_failed_install_leaves_postgresql_as_it_was(
+    apt: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(command: Sequence[str], **_: Any) -> None:
+        apt.append(tuple(command))
+        if "install" in command:
+            raise subprocess.CalledProcessError(100, list(command))
+
+    monkeypatch.setattr(subprocess, "run", fail)
+    with pytest.raises(subprocess.CalledProcessError):
+        packages.ensure()
+    assert not packages.POSTGRESQL_DROP_IN.exists()
