@@ -340,7 +340,7 @@ def test_damage_found_while_streaming_never_becomes_an_image(bench: Bench, tmp_p
     make(disk, damaged, "qcow2", compress=True)
     with damaged.open("r+b") as file:
         file.seek(damaged.stat().st_size * 3 // 4)
-        file.write(b"\xff" * 4096)
+        file.write(b"\xff" * 2 * 65536)  # a cluster begins here, with no valid block of deflate
     request = bench.request(bench.put(damaged), disk_format="raw")
     request["source"]["format"] = "qcow2"
     failure = fail(request, Reason.CONVERSION_FAILED)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cloudimage.transfer.convert import convert
 from cloudimage.transfer.inspect import data_end, inspect, is_fixed_vhd
+from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import DiskFormat, Limits, Reason, TransferError
 from transfer_images import MIB, make, qemu_img, raw_disk
@@ -260,10 +262,21 @@ def test_one_byte_short(disk: Path, image: Path, qemu: str) -> None:
 
 
 def test_compressed_data_cut_within_its_last_cluster(disk: Path, image: Path) -> None:
+    """Nothing tells so but reading the data, which a conversion does in any case."""
     make(disk, image, "qcow2", compress=True)
     content = image.read_bytes().rstrip(b"\0")
     image.write_bytes(content[:-600])
-    assert refusal(image).reason is Reason.SOURCE_TRUNCATED
+    tools = Toolbox(image.parent, memory=2 * 2**30, cpu_seconds=60)
+    found = inspect(image, None, None, Limits(), tools)
+    assert not found.proven
+    for wanted in (None, "qcow2"):
+        with pytest.raises(TransferError) as caught:
+            convert(image, found, wanted, tools, Meter(lambda _: None))
+        assert caught.value.reason is Reason.SOURCE_TRUNCATED
+    payload = convert(image, found, "raw", tools, Meter(lambda _: None))
+    with pytest.raises(TransferError) as caught:
+        sum(map(len, payload.open()))
+    assert caught.value.reason is Reason.CONVERSION_FAILED
 
 
 def test_corrupt_tables(disk: Path, image: Path) -> None:

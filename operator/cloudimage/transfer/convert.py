@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from cloudimage.transfer.inspect import QEMU_FORMATS, Inspected
 from cloudimage.transfer.progress import Meter
@@ -45,9 +45,12 @@ def convert(
     To raw it is converted while it is uploaded; else into a file beside it.
 
     Raises:
-        TransferError: ``UnsupportedFormat``, ``ConversionFailed`` or ``InsufficientScratch``.
+        TransferError: ``UnsupportedFormat``, ``SourceTruncated``, ``ConversionFailed`` or
+            ``InsufficientScratch``.
     """
     if wanted is None or wanted == found.format:
+        if not found.proven:
+            _read_all(path.name, found, tools)
         return _file(path, found.format)
     for each in (found.format, wanted):
         if each not in QEMU_FORMATS:
@@ -70,46 +73,50 @@ def convert(
     return _file(target, wanted)
 
 
+def _read_all(name: str, found: Inspected, tools: Toolbox) -> None:
+    server = tools.nbd_server(name, QEMU_FORMATS[found.format])
+    try:
+        tools.run("nbdcopy", "--", *server, "null:")
+    except ToolError as error:
+        raise TransferError(
+            Reason.SOURCE_TRUNCATED, f"the {found.format} image is damaged: {error.message}"
+        ) from error
+
+
 def _file(path: Path, shape: DiskFormat) -> Payload:
     size = path.stat().st_size
 
     def chunks() -> Chunks:
         with path.open("rb", buffering=0) as file:
-            yield from _exactly(file, size)
+            while chunk := file.read(CHUNK):
+                yield chunk
 
     return Payload(shape, size, chunks)
 
 
 def _raw_stream(name: str, found: Inspected, tools: Toolbox) -> Payload:
     server = tools.nbd_server(name, QEMU_FORMATS[found.format])
+    size = found.virtual_size
 
     def chunks() -> Chunks:
-        held = b""
+        held, left = b"", size
         try:
             with tools.stream("nbdcopy", "--", *server, "-") as stdout:
-                for chunk in _exactly(stdout, found.virtual_size):
+                while left >= 0 and (chunk := stdout.read(CHUNK)):
+                    left -= len(chunk)
                     if held:
                         yield held
                     held = chunk
         except ToolError as error:
             raise _failure(error) from error
+        if left:
+            raise TransferError(
+                Reason.CONVERSION_FAILED,
+                f"the image should have given {size} bytes, but {size - left} came",
+            )
         yield held
 
-    return Payload("raw", found.virtual_size, chunks)
-
-
-def _exactly(file: IO[bytes], size: int) -> Chunks:
-    """Yield a file's bytes, and fail before the end if there are not ``size`` of them."""
-    left = size
-    while chunk := file.read(CHUNK):
-        left -= len(chunk)
-        if left < 0:
-            break
-        yield chunk
-    if left:
-        raise TransferError(
-            Reason.CONVERSION_FAILED, f"{size} bytes were expected from the image, {left} differ"
-        )
+    return Payload("raw", size, chunks)
 
 
 def _failure(error: ToolError) -> TransferError:

@@ -53,11 +53,17 @@ _CHECK_STATUSES = frozenset({0, 2, 3, 63})  # sound, corrupt, leaks, format with
 
 @dataclass(frozen=True)
 class Inspected:
-    """What a file is; sizes in bytes."""
+    """What a file is; sizes in bytes.
+
+    Attributes:
+        proven: Whether all data is known to be there. Where compressed data ends in the file
+            is not told by qemu, so that it takes reading it to know.
+    """
 
     format: DiskFormat
     size: int
     virtual_size: int
+    proven: bool = True
 
 
 def inspect(
@@ -86,8 +92,8 @@ def inspect(
         return Inspected(shape, size, size)
     virtual_size = _open(path.name, shape, tools)
     check_size(virtual_size, min_disk, limits)
-    _check_complete(path.name, shape, size, tools)
-    return Inspected(shape, size, virtual_size)
+    proven = _check_complete(path.name, shape, size, tools)
+    return Inspected(shape, size, virtual_size, proven)
 
 
 def check_size(virtual_size: int, min_disk: int | None, limits: Limits) -> None:
@@ -222,10 +228,13 @@ def _open(name: str, shape: DiskFormat, tools: Toolbox) -> int:
     return virtual_size
 
 
-def _check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> None:
+def _check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> bool:
     """Refuse an image that refers to data behind the end of its file, or is corrupt.
 
     qemu reads zeros there without a word.
+
+    Returns:
+        Whether that proves it complete; see ``Inspected``.
     """
     qemu_format = QEMU_FORMATS[shape]
     try:
@@ -234,10 +243,6 @@ def _check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> 
         report = tools.json(
             "qemu-img", "check", "--output=json", "-f", qemu_format, name, accept=_CHECK_STATUSES
         )
-        # Where compressed data ends in the file is not told, but damage shows in reading it.
-        ends_early = shape != "qcow2" or report["image-end-offset"] > size
-        if end <= size and compressed and ends_early:
-            tools.run("nbdcopy", "--", *tools.nbd_server(name, qemu_format), "null:")
     except ToolError as error:
         raise TransferError(
             Reason.SOURCE_TRUNCATED, f"the {shape} image is damaged: {error.message}"
@@ -252,6 +257,8 @@ def _check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> 
         raise TransferError(
             Reason.SOURCE_TRUNCATED, f"the {shape} image is damaged: qemu-img check finds errors"
         )
+    # The last cluster of a compressed qcow2 is often not a whole one, and rightly so.
+    return not compressed or (shape == "qcow2" and report["image-end-offset"] <= size)
 
 
 def data_end(lines: Iterable[bytes]) -> tuple[int, bool]:

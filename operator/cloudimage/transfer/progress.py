@@ -25,7 +25,7 @@ class Meter:
     ) -> None:
         self._emit = emit
         self._clock = clock
-        self._samples: deque[tuple[float, int]] = deque()
+        self._samples = deque([(clock(), 0)])
         self._total: int | None = None
         self.stage = Stage.PENDING
 

@@ -1,0 +1,197 @@
+"""The order of an upload's steps and what undoes them, against a Glance that lies."""
+
+import hashlib
+import time
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+
+from cloudimage.transfer import upload as module
+from cloudimage.transfer.convert import Payload
+from cloudimage.transfer.glance import Body, Glance
+from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.types import Marks, NewImage, Reason, TransferError
+from cloudimage.transfer.upload import HashedBody, Uploaded, image_id, upload
+
+CHUNKS = [b"a" * 1000, b"b" * 1000]
+CONTENT = b"".join(CHUNKS)
+IMAGE = NewImage(id_seed="seed", name="name")
+
+
+class FakeGlance:
+    """Stores what it is given, and fails as it is told."""
+
+    def __init__(self) -> None:
+        self.images: dict[str, dict[str, Any]] = {}
+        self.used: set[str] = set()
+        self.algorithm = "sha512"
+        self.truth: dict[str, Any] = {}
+        self.fail_at: dict[str, list[BaseException]] = {}
+
+    def _maybe_fail(self, step: str) -> None:
+        if self.fail_at.get(step):
+            raise self.fail_at[step].pop(0)
+
+    def create(self, body: dict[str, Any]) -> bool:
+        """Create an image, unless its id was used."""
+        if body["id"] in self.used:
+            return False
+        self.used.add(body["id"])
+        self.images[body["id"]] = dict(body)
+        self._maybe_fail("create")
+        return True
+
+    def send(self, identifier: str, body: Body) -> None:
+        """Take the bytes."""
+        self._maybe_fail("send")
+        content = b"".join(body)
+        self.images[identifier] |= {
+            "status": "active",
+            "size": len(content),
+            "os_hash_algo": self.algorithm,
+            "os_hash_value": hashlib.new(self.algorithm, content).hexdigest(),
+            **self.truth,
+        }
+
+    def show(self, identifier: str) -> dict[str, Any]:
+        """Return the image."""
+        self._maybe_fail("show")
+        return self.images[identifier]
+
+    def set_property(self, identifier: str, name: str, value: str) -> None:
+        """Set a property."""
+        self._maybe_fail("set_property")
+        self.images[identifier][name] = value
+
+    def delete(self, identifier: str) -> None:
+        """Delete the image."""
+        self._maybe_fail("delete")
+        self.images.pop(identifier, None)
+
+
+@pytest.fixture
+def glance(monkeypatch: pytest.MonkeyPatch) -> FakeGlance:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    return FakeGlance()
+
+
+def chunks() -> Iterator[bytes]:
+    yield from CHUNKS
+
+
+def go(glance: FakeGlance) -> Uploaded:
+    payload = Payload("raw", len(CONTENT), cast("Any", chunks))
+    meter = Meter(lambda _: None)
+    return upload(cast("Glance", glance), IMAGE, payload, meter, Interrupts())
+
+
+def failure(glance: FakeGlance) -> TransferError:
+    with pytest.raises(TransferError) as caught:
+        go(glance)
+    return caught.value
+
+
+def test_verified_image(glance: FakeGlance) -> None:
+    value = hashlib.sha512(CONTENT).hexdigest()
+    uploaded = go(glance)
+    assert uploaded == Uploaded(image_id("seed", 0), "sha512", value)
+    assert glance.images[uploaded.image_id][Marks.VERIFIED] == f"sha512:{value}"
+
+
+def test_another_algorithm_than_sha512(glance: FakeGlance) -> None:
+    glance.algorithm = "sha256"
+    value = hashlib.sha256(CONTENT).hexdigest()
+    assert (go(glance).hash_algo, go(glance).hash_value) == ("sha256", value)
+
+
+@pytest.mark.parametrize(
+    "lie", [{"size": 1999}, {"os_hash_value": "0" * 128}, {"os_hash_value": None}]
+)
+def test_other_bytes_than_were_sent(glance: FakeGlance, lie: dict[str, Any]) -> None:
+    glance.truth = lie
+    assert failure(glance).reason is Reason.UPLOAD_MISMATCH
+    assert glance.images == {}
+
+
+def test_algorithm_that_is_not_known(glance: FakeGlance) -> None:
+    glance.truth = {"os_hash_algo": "md17"}
+    assert failure(glance).reason is Reason.UPLOAD_FAILED
+    assert glance.images == {}
+
+
+@pytest.mark.parametrize("status", ["queued", "killed", "deactivated"])
+def test_store_that_dropped_the_bytes(glance: FakeGlance, status: str) -> None:
+    glance.truth = {"status": status}
+    assert failure(glance).reason is Reason.UPLOAD_FAILED
+    assert glance.images == {}
+
+
+def test_store_that_never_ends(glance: FakeGlance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ACTIVE_SECONDS", 0.05)
+    glance.truth = {"status": "saving"}
+    assert "not active" in failure(glance).message
+    assert glance.images == {}
+
+
+STEPS = ["create", "send", "show", "set_property"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_failure_at_any_step_deletes_the_image(glance: FakeGlance, step: str) -> None:
+    error = TransferError(Reason.CLOUD_UNREACHABLE, "gone")
+    glance.fail_at = {step: [error], "delete": [error]}
+    assert failure(glance) is error
+    assert glance.images == {}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_interrupt_at_any_step_deletes_the_image(glance: FakeGlance, step: str) -> None:
+    glance.fail_at = {step: [KeyboardInterrupt()]}
+    with pytest.raises(KeyboardInterrupt):
+        go(glance)
+    assert glance.images == {}
+
+
+def test_image_that_cannot_be_deleted_does_not_hide_the_reason(glance: FakeGlance) -> None:
+    error = TransferError(Reason.QUOTA_EXCEEDED, "too much")
+    glance.fail_at = {"send": [error], "delete": [error] * 9}
+    assert failure(glance) is error
+
+
+def test_used_ids_are_passed_over_and_left_alone(glance: FakeGlance) -> None:
+    first = go(glance)
+    second = go(glance)
+    assert [first.image_id, second.image_id] == [image_id("seed", n) for n in (0, 1)]
+    assert set(glance.images) == {first.image_id, second.image_id}
+
+
+def test_ids_come_to_an_end(glance: FakeGlance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_ATTEMPTS", 2)
+    glance.used = {image_id("seed", 0), image_id("seed", 1)}
+    assert failure(glance).reason is Reason.CLOUD_ERROR
+
+
+def test_stream_is_never_sent_twice() -> None:
+    payload = Payload("raw", len(CONTENT), cast("Any", chunks))
+    body = HashedBody(payload, Meter(lambda _: None))
+    assert b"".join(body) == CONTENT
+    with pytest.raises(TransferError):
+        list(body)
+
+
+def test_stream_that_is_given_up_is_closed() -> None:
+    closed = []
+
+    def stream() -> Iterator[bytes]:
+        try:
+            yield from CHUNKS
+        finally:
+            closed.append(True)
+
+    payload = Payload("raw", len(CONTENT), cast("Any", stream))
+    sending = cast("Any", iter(HashedBody(payload, Meter(lambda _: None))))
+    next(sending)
+    sending.close()
+    assert closed == [True]
