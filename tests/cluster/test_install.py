@@ -1,0 +1,223 @@
+"""What a platform team does: install by Helm or kustomize, upgrade, uninstall, install again."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from crds import wait_until_served
+
+from testbed.kubernetes import Cluster, KubectlError, Kubernetes
+from testbed.paths import REPOSITORY
+
+CHART = REPOSITORY / "helm" / "cloudimage-operator"
+BASE = REPOSITORY / "manifests" / "base"
+SAMPLE = REPOSITORY / "manifests" / "samples" / "cloudimage-minimal.yaml"
+RELEASE = "cloudimage-operator"
+
+# One worker, because the tests of a release follow each other.
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("install")]
+
+ALLOWED = {
+    ("get", "cloudimages.cloudimage.dev"),
+    ("list", "cloudimages.cloudimage.dev"),
+    ("watch", "cloudimages.cloudimage.dev"),
+    ("patch", "cloudimages.cloudimage.dev"),
+    ("update", "cloudimages/status.cloudimage.dev"),
+    ("get", "secrets."),
+    ("create", "events."),
+}
+"""All that the operator may do where it looks after CloudImages."""
+EVERYBODYS = {"authentication.k8s.io", "authorization.k8s.io"}
+"""Groups in which every user may ask who they are and what they may do."""
+
+
+class Helm:
+    """The pinned helm, against one cluster and one namespace, without its user's settings."""
+
+    def __init__(self, cluster: Cluster, namespace: str, home: Path) -> None:
+        self.namespace = namespace
+        self._program = cluster.helm
+        names = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")
+        kubeconfig = {"KUBECONFIG": str(cluster.kubeconfig)}
+        self._env = {**os.environ, **kubeconfig, **{name: str(home) for name in names}}
+
+    def __call__(self, *args: str) -> str:
+        """Run it and return what it printed."""
+        command = [str(self._program), "--namespace", self.namespace, *args]
+        done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
+    """A cluster of these tests alone: a CRD belongs to one release, and here it changes."""
+    bed = Kubernetes(tmp_path_factory.mktemp("install") / "kubernetes")
+    bed.up()
+    yield bed
+    bed.down()
+
+
+@pytest.fixture
+def another(tmp_path: Path) -> Iterator[Kubernetes]:
+    """A cluster without CRDs that is the test's own."""
+    bed = Kubernetes(tmp_path / "kubernetes")
+    bed.up()
+    yield bed
+    bed.down()
+
+
+@pytest.fixture(scope="module")
+def release(own: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """The chart, installed for all namespaces."""
+    helm = Helm(own, own.new_namespace("operator"), tmp_path_factory.mktemp("helm"))
+    helm("install", RELEASE, str(CHART))
+    wait_until_served(own)
+    return helm
+
+
+def rights(cluster: Cluster, user: Path, namespace: str) -> set[tuple[str, str]]:
+    """Return all that somebody may do in a namespace, as the API server itself lists it."""
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectRulesReview",
+        "spec": {"namespace": namespace},
+    }
+    # kubectl validates by reading CRDs, which they may not.
+    create = ("create", "--validate=false", "-f", "-", "-o", "json")
+    answer = cluster.run_kubectl(*create, stdin=json.dumps(review), kubeconfig=user)
+    return {
+        (verb, f"{resource}.{group}")
+        for rule in json.loads(answer)["status"]["resourceRules"]
+        for group in rule["apiGroups"]
+        if group not in EVERYBODYS
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def identity(cluster: Cluster, namespace: str) -> str:
+    """Return the UID and the spec of the sample."""
+    path = "-o=jsonpath={.metadata.uid} {.spec}"
+    return cluster.run_kubectl("get", "cimg", "debian-12", "-n", namespace, path)
+
+
+def test_the_rendered_chart_passes_the_server(own: Kubernetes, release: Helm) -> None:
+    rendered = release("template", "another", str(CHART), "--set", "crds.install=false")
+    apply = ("apply", "--server-side", "--dry-run=server", "--namespace", release.namespace)
+    out = own.run_kubectl(*apply, "-f", "-", stdin=rendered)
+    assert "deployment.apps/another-cloudimage-operator serverside-applied" in out
+
+
+def test_the_operators_rights_are_what_it_does_and_no_more(own: Kubernetes, release: Helm) -> None:
+    user = own.token_kubeconfig(release.namespace, RELEASE)
+    assert rights(own, user, own.new_namespace("images")) == ALLOWED
+
+
+def test_rights_in_namespaced_mode_end_at_the_namespace(own: Kubernetes, release: Helm) -> None:
+    watched, other = own.new_namespace("watched"), own.new_namespace("other")
+    release(
+        *("install", "namespaced", str(CHART), "--set", "crds.install=false"),
+        *("--set", "rbac.aggregate=false", "--set", f"watchNamespaces={{{watched}}}"),
+    )
+    user = own.token_kubeconfig(release.namespace, "namespaced-cloudimage-operator")
+    assert rights(own, user, watched) == ALLOWED
+    assert rights(own, user, other) == rights(own, user, release.namespace) == set()
+
+
+def test_pods_pass_the_restricted_standard(own: Kubernetes, release: Helm) -> None:
+    own.run_kubectl(
+        *("label", "namespace", release.namespace, "--overwrite"),
+        "pod-security.kubernetes.io/enforce=restricted",
+    )
+    path = ("get", "deployment", RELEASE, "-n", release.namespace, "-o", "json")
+    template = json.loads(own.run_kubectl(*path))["spec"]["template"]
+
+    def create() -> str:
+        pod = {"apiVersion": "v1", "kind": "Pod", **template}
+        pod["metadata"] = {"generateName": "pod-"}
+        create = ("create", "--dry-run=server", "-n", release.namespace, "-f", "-")
+        return own.run_kubectl(*create, stdin=json.dumps(pod))
+
+    assert "created (server dry run)" in create()
+    template["spec"]["securityContext"].pop("seccompProfile")
+    with pytest.raises(KubectlError, match="violates PodSecurity"):
+        create()
+
+
+def test_an_upgrade_changes_the_crd_and_keeps_the_objects(
+    own: Kubernetes, release: Helm, tmp_path: Path
+) -> None:
+    images = own.new_namespace("images")
+    own.run_kubectl("create", "-n", images, "-f", str(SAMPLE))
+    before = identity(own, images)
+    with_field = ("patch", "cimg", "debian-12", "-n", images, "--type=merge", "--dry-run=server")
+    change = ("--patch", '{"spec": {"image": {"later": "x"}}}', "-o", "yaml")
+    assert "later: x" not in own.run_kubectl(*with_field, *change)
+
+    release("upgrade", RELEASE, str(_later_chart(tmp_path)))
+    _until(lambda: "later: x" in own.run_kubectl(*with_field, *change))
+    assert identity(own, images) == before
+    release("rollback", RELEASE)
+    _until(lambda: "later: x" not in own.run_kubectl(*with_field, *change))
+    assert identity(own, images) == before
+
+
+def test_uninstalling_keeps_crds_and_objects_and_a_new_release_finds_them(
+    own: Kubernetes, release: Helm
+) -> None:
+    images = own.new_namespace("images")
+    own.run_kubectl("create", "-n", images, "-f", str(SAMPLE))
+    before = identity(own, images)
+    release("uninstall", RELEASE)
+    with pytest.raises(KubectlError, match="not found"):
+        own.run_kubectl("get", "deployment", RELEASE, "-n", release.namespace)
+    assert identity(own, images) == before
+
+    release("install", RELEASE, str(CHART))
+    assert identity(own, images) == before
+    own.run_kubectl("get", "deployment", RELEASE, "-n", release.namespace)
+
+
+def test_the_kustomize_base_installs(another: Kubernetes) -> None:
+    # First the namespace alone: a dry run makes none for the objects in it.
+    another.run_kubectl("apply", "--server-side", "-f", str(BASE / "namespace.yaml"))
+    apply = ("apply", "--server-side", "-k", str(BASE))
+    dry = another.run_kubectl(*apply, "--dry-run=server").splitlines()
+    done = another.run_kubectl(*apply).splitlines()
+    assert [line.removesuffix(" (server dry run)") for line in dry] == done
+    assert "deployment.apps/cloudimage-operator serverside-applied" in done
+    wait_until_served(another)
+    user = another.token_kubeconfig("cloudimage-system", RELEASE)
+    assert rights(another, user, another.new_namespace("images")) == ALLOWED
+
+
+def _later_chart(folder: Path) -> Path:
+    """Return the chart as a later version of it: with one field more in the CRD."""
+    chart = folder / CHART.name
+    shutil.copytree(CHART, chart)
+    template = chart / "templates" / "crds" / "cloudimage.dev_cloudimages.yaml"
+    first, *lines, last = template.read_text().splitlines()
+    crd: dict[str, Any] = yaml.safe_load("\n".join(lines))
+    [version] = crd["spec"]["versions"]
+    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    field = {"type": "string", "maxLength": 9}
+    spec["properties"]["image"]["properties"]["later"] = field
+    template.write_text("\n".join((first, yaml.safe_dump(crd), last)))
+    return chart
+
+
+def _until(holds: Callable[[], bool]) -> None:
+    """Wait: the server takes a moment to validate by a CRD that was changed."""
+    for _ in range(100):
+        if holds():
+            return
+        time.sleep(0.2)
+    pytest.fail("the changed CRD is not in force after 20 s")
