@@ -14,6 +14,7 @@ import pytest
 import testbed
 from testbed.kubernetes import Cluster, KubectlError, Kubernetes, UnsupportedError
 from testbed.kubernetes.pins import TOOLS
+from testbed.process import bed_lock
 
 pytestmark = pytest.mark.cluster
 
@@ -171,6 +172,7 @@ def test_down_leaves_no_trace(own_bed: Kubernetes) -> None:
     own_bed.down()
     assert processes_of(own_bed) == []
     assert list(own_bed.folder.parent.iterdir()) == []
+    assert not Path(bed_lock(own_bed.folder).lock_file).exists()
     own_bed.down()
 
 

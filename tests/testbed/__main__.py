@@ -5,6 +5,7 @@ Progress goes to standard error. Standard output has what runs where, and lines 
 """
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
@@ -16,6 +17,7 @@ from typing import Protocol
 from testbed import packages
 from testbed.kubernetes import Kubernetes
 from testbed.openstack import OpenStack
+from testbed.paths import state_dir
 from testbed.sources import Sources
 
 REPORT_SECONDS = 10.0
@@ -77,6 +79,9 @@ def run(command: str, names: Sequence[str]) -> int:
         say(f"packages of the system are missing; run this first:\n  {error}")
         return 1
     succeeded = command not in WORKS or each(parts, command, WORKS[command])
+    if command == "down":
+        with contextlib.suppress(OSError):  # another part is still in it
+            state_dir().rmdir()
     if command in {"up", "status"}:
         print(*table(parts), *exports(parts), sep="\n")
     return 0 if succeeded else 1

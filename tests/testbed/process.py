@@ -138,7 +138,11 @@ def _session(pid: int) -> int | None:
 
 
 def bed_lock(folder: Path) -> FileLock:
-    """Return the lock of the bed in the folder; it is in the cache: ``down`` deletes the folder."""
+    """Return the lock of the bed in the folder.
+
+    It is in the cache because ``down`` deletes the folder. ``down`` may also delete the lock while
+    it holds it: who waits for it notices, and takes a new one.
+    """
     locks = cache_dir() / "locks"
     locks.mkdir(exist_ok=True)
     return FileLock(locks / hashlib.sha256(str(folder).encode()).hexdigest()[:16])

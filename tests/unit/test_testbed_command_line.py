@@ -4,6 +4,7 @@ import functools
 import threading
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -50,13 +51,14 @@ def _same(part: FakePart) -> FakePart:
 
 
 @pytest.fixture
-def parts(monkeypatch: pytest.MonkeyPatch) -> dict[str, FakePart]:
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, FakePart]:
     """Fakes in the place of all parts, which come up only side by side."""
     meeting = threading.Barrier(len(command_line.PARTS))
     fakes = {name: FakePart(meeting) for name in command_line.PARTS}
     for name, fake in fakes.items():
         monkeypatch.setitem(command_line.PARTS, name, functools.partial(_same, fake))
     monkeypatch.setattr(packages, "missing", lambda *_: [])
+    monkeypatch.setenv("TESTBED_STATE", str(tmp_path / "state"))
     return fakes
 
 
@@ -77,6 +79,19 @@ def test_only_the_named_part_is_touched(parts: dict[str, FakePart]) -> None:
         "openstack": [],
         "sources": ["down"],
     }
+
+
+def test_the_last_part_takes_the_state_folder_along(
+    parts: dict[str, FakePart], tmp_path: Path
+) -> None:
+    of_another_part = tmp_path / "state" / "openstack"
+    of_another_part.mkdir(parents=True)
+    assert command_line.main(["down", "sources"]) == 0
+    assert of_another_part.exists()
+    of_another_part.rmdir()
+    assert command_line.main(["down"]) == 0
+    assert list(tmp_path.iterdir()) == []
+    assert parts["openstack"].done == ["down"]
 
 
 def test_a_failure_is_told_and_does_not_stop_the_others(

@@ -71,11 +71,12 @@ class Kubernetes(Cluster):
 
     def down(self) -> None:
         """Stop the servers and delete the folder, whatever state a crash left them in."""
-        with bed_lock(self.folder):
+        with bed_lock(self.folder) as lock:
             for name in reversed(SERVERS):
                 self._service(name).stop()
             self._kill_strays()
             shutil.rmtree(self.folder, ignore_errors=True)
+            Path(lock.lock_file).unlink()
 
     def status(self) -> list[StatusRow]:
         """Say which server runs as which process, and where."""

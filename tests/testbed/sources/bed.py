@@ -49,9 +49,10 @@ class Sources:
 
     def down(self) -> None:
         """Stop the server and delete its files."""
-        with bed_lock(self.state):
+        with bed_lock(self.state) as lock:
             self._service.stop()
             shutil.rmtree(self.state, ignore_errors=True)
+            Path(lock.lock_file).unlink()
 
     def status(self) -> list[tuple[str, int | None, str]]:
         """Say which process serves where."""
