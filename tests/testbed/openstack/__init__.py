@@ -1,0 +1,9 @@
+"""The test bed's OpenStack: Keystone, Glance, Placement and Nova on loopback, for real.
+
+The one thing that is not real is Nova's hypervisor: servers never boot, but their disks hold the
+bytes of their images (see ``nova_aio.py``).
+"""
+
+from testbed.openstack.bed import OpenStack, Status
+
+__all__ = ["OpenStack", "Status"]

@@ -1,0 +1,197 @@
+"""The OpenStack of the test bed as its users see it."""
+
+import dataclasses
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import yaml
+
+from testbed.openstack import clients, config, schema, services, venv
+from testbed.openstack.database import Database
+from testbed.openstack.seed import Seed
+from testbed.openstack.services import Api
+from testbed.openstack.site import API_SERVICES, Site
+from testbed.paths import state_dir
+from testbed.process import bed_lock
+
+if TYPE_CHECKING:
+    from openstack.connection import Connection
+
+
+class Status(NamedTuple):
+    """One service of the bed.
+
+    Attributes:
+        name: ``postgresql``, ``keystone``, ``glance``, ``placement`` or ``nova``.
+        pid: Its process; None when it does not run.
+        url: Where it answers; empty when there is no bed.
+    """
+
+    name: str
+    pid: int | None
+    url: str
+
+
+@dataclass
+class OpenStack:
+    """A whole OpenStack on loopback, shared by every process that names its folder.
+
+    Attributes:
+        folder: Its state. PostgreSQL's user must be able to enter it, and the path of the
+            database's socket in it must stay below 108 bytes.
+        glance_plugins: Glance's import plugins, as ``image_conversion``. None takes the comma
+            separated ``TESTBED_GLANCE_PLUGINS``, and without that leaves a running bed as it is.
+    """
+
+    folder: Path = field(default_factory=lambda: state_dir() / "openstack")
+    glance_plugins: tuple[str, ...] | None = None
+
+    def install(self) -> None:
+        """Install the services and migrate their databases, once for each lock file."""
+        venv.install()
+        schema.template()
+
+    def up(self) -> None:
+        """Start what does not run; a bed that never came up whole is made anew."""
+        self.install()
+        with bed_lock(self.folder):
+            site = Site.load(self.folder)
+            if site is None or site.venv != venv.location() or not site.clouds_yaml.exists():
+                self._remove()
+                self._create(Site.new(self.folder, venv.location(), self._wanted_plugins() or ()))
+            else:
+                self._resume(site)
+
+    def down(self) -> None:
+        """Stop every process and remove the folder, whatever state it is in."""
+        with bed_lock(self.folder):
+            self._remove()
+
+    def status(self) -> list[Status]:
+        """Tell for each service whether it runs."""
+        site = Site.load(self.folder)
+        if site is None:
+            return [Status(name, None, "") for name in ("postgresql", *API_SERVICES)]
+        database = Database(site)
+        running = {database.service: database.url}
+        running |= {Api(site, name).service: site.url(name) for name in API_SERVICES}
+        return [
+            Status(service.name, process.pid if (process := service.process()) else None, url)
+            for service, url in running.items()
+        ]
+
+    def stop_service(self, name: str) -> None:
+        """Stop one API service, as an outage; its data stay."""
+        with bed_lock(self.folder):
+            Api(self._site, name).stop()
+
+    def start_service(self, name: str) -> None:
+        """Start one API service again, on the port it had."""
+        with bed_lock(self.folder):
+            services.start(self._site, [name])
+
+    @property
+    def clouds_yaml(self) -> Path:
+        """The clients' file: admin and system-admin; images, consumer and tiny.
+
+        The projects log in by application credentials; the first two also, as
+        ``images-password`` and ``consumer-password``, by name and password.
+        """
+        return self._site.clouds_yaml
+
+    @property
+    def auth_url(self) -> str:
+        """Keystone's URL."""
+        return self._site.auth_url
+
+    def cloud(self, name: str) -> dict[str, Any]:
+        """Return an entry of ``clouds.yaml``."""
+        clouds: dict[str, dict[str, Any]] = yaml.safe_load(self.clouds_yaml.read_text())["clouds"]
+        return clouds[name]
+
+    def project_id(self, name: str) -> str:
+        """Return the id of a project: images, consumer, tiny, admin, service."""
+        ids: dict[str, str] = json.loads((self.folder / "projects.json").read_text())
+        return ids[name]
+
+    def connect(self, name: str) -> "Connection":
+        """Connect as an entry of ``clouds.yaml``."""
+        return clients.connect(self.cloud(name))
+
+    def program(self, name: str) -> Path:
+        """Return a program of the services' venv, as ``openstack``."""
+        return self._site.venv / "bin" / name
+
+    def server_disk(self, server_id: str) -> Path:
+        """Return the file that is the disk of one of Nova's servers."""
+        return self.folder / "nova/instances" / server_id
+
+    def set_quota(self, project: str, resource: str, value: int) -> None:
+        """Set one of Glance's limits for a project.
+
+        Args:
+            project: The project's name.
+            resource: image_size_total, image_stage_total (both MiB), image_count_total or
+                image_count_uploading.
+            value: The new limit.
+        """
+        admin = self.connect("system-admin")
+        clients.set_limit(admin, self.project_id(project), resource, value)
+
+    def reset(self) -> None:
+        """Delete the servers and images of every project and wait until they are gone."""
+        admin = self.connect("admin")
+        clients.delete_servers(admin)
+        clients.delete_images(admin)
+
+    @property
+    def _site(self) -> Site:
+        site = Site.load(self.folder)
+        if site is None:
+            raise RuntimeError("the OpenStack test bed is not up")
+        return site
+
+    def _wanted_plugins(self) -> tuple[str, ...] | None:
+        if self.glance_plugins is not None:
+            return self.glance_plugins
+        words = os.environ.get("TESTBED_GLANCE_PLUGINS")
+        return None if words is None else tuple(words.replace(",", " ").split())
+
+    def _remove(self) -> None:
+        site = Site.load(self.folder) or Site(self.folder, venv.location(), {})
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda name: Api(site, name).stop(), API_SERVICES))
+        Database(site).stop()
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def _create(self, site: Site) -> None:
+        site.save()
+        config.write(site)
+        database = Database(site)
+        database.unpack(schema.template())
+        database.start()
+        services.start(site, API_SERVICES[:-1])
+        seed = Seed.of(site)
+        seed.fill()
+        Api(site, "nova").start()
+        entries = seed.projects()
+        Api(site, "nova").wait()
+        seed.flavor()
+        seed.write(entries)
+
+    def _resume(self, site: Site) -> None:
+        plugins = self._wanted_plugins()
+        if plugins is not None and plugins != site.glance_plugins:
+            site = dataclasses.replace(site, glance_plugins=plugins)
+            Api(site, "glance").stop()
+            config.write_glance(site)
+            site.save()
+        Database(site).start()
+        services.start(site, API_SERVICES[:-1])
+        services.start(site, API_SERVICES[-1:])

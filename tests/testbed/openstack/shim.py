@@ -1,0 +1,47 @@
+"""Serve one OpenStack WSGI application: ``shim.py MODULE PORT THREADS``, in the services' venv.
+
+OpenStack ships no servers of its own any more. gunicorn is driven from here and not by its own
+command, because Keystone and Nova parse ``sys.argv`` as if it were theirs.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+
+class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+    """One gunicorn worker with threads for one application."""
+
+    def __init__(self, module: str, port: int, threads: int) -> None:
+        self.module = module
+        self.port = port
+        self.threads = threads
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set what differs from gunicorn's defaults."""
+        settings = {
+            "bind": f"127.0.0.1:{self.port}",
+            "worker_class": "gthread",
+            "threads": self.threads,
+            # An image may take minutes to arrive.
+            "timeout": 600,
+            # A request refused before its body was read (409, 413) breaks the next on a kept one.
+            "keepalive": 0,
+            "graceful_timeout": 1,
+            "control_socket_disable": True,
+        }
+        for name, value in settings.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """Return the WSGI application; called in the worker."""
+        return importlib.import_module(self.module).application
+
+
+if __name__ == "__main__":
+    module, port, threads = sys.argv[1:]
+    del sys.argv[1:]
+    Server(module, int(port), int(threads)).run()
