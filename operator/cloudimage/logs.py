@@ -5,8 +5,17 @@ import sys
 
 import structlog
 
-_QUIET = ("keystoneauth", "openstack", "urllib3", "kubernetes", "stevedore", "requests")
-"""At DEBUG these write requests with their headers, and with them tokens."""
+_QUIET = (
+    # At DEBUG these write requests with their headers, and with them tokens.
+    "keystoneauth",
+    "openstack",
+    "urllib3",
+    "kubernetes",
+    "stevedore",
+    "requests",
+    # One line for each event that is seen.
+    "kopf.objects",
+)
 
 
 def configure(level: str) -> None:

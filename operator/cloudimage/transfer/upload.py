@@ -126,7 +126,9 @@ def _create(
         with contextlib.ExitStack() as undo_attempt:
             # Before the request: it may create the image although we never see the answer.
             undo_attempt.callback(_discard, glance, identifier, interrupts)
-            created = glance.create(new_image(image, identifier, shape))
+            # Not to be broken off: the clean-up would look for an image that is made only then.
+            with interrupts.deferred():
+                created = glance.create(new_image(image, identifier, shape))
             undo_attempt.pop_all() if not created else undo.push(undo_attempt.pop_all())
         if created:
             return identifier
