@@ -85,11 +85,8 @@ class Service:
         if process is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
-            _, family = psutil.wait_procs(family, timeout=STOP_SECONDS)
-        for survivor in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                survivor.kill()
-        psutil.wait_procs(family, timeout=STOP_SECONDS)
+            family = survivors(family)
+        kill(family)
         self._record.unlink(missing_ok=True)
 
     def _family(self) -> list[psutil.Process]:
@@ -128,6 +125,34 @@ class Service:
         """Return the last lines of the log."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
+
+
+def kill(processes: Sequence[psutil.Process]) -> None:
+    """Kill processes and wait until they are gone."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    survivors(processes)
+
+
+def survivors(
+    processes: Sequence[psutil.Process], seconds: float = STOP_SECONDS
+) -> list[psutil.Process]:
+    """Wait until the processes are gone, and return those that are not when the time is over.
+
+    A zombie is gone: it is for its parent to collect, and pid 1 may take its time.
+    """
+    deadline = time.monotonic() + seconds
+    while (alive := [each for each in processes if _runs(each)]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return alive
+
+
+def _runs(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _session(pid: int) -> int | None:

@@ -69,8 +69,9 @@ class OpenStack:
 
     def down(self) -> None:
         """Stop every process and remove the folder, whatever state it is in."""
-        with bed_lock(self.folder):
+        with bed_lock(self.folder) as lock:
             self._remove()
+            Path(lock.lock_file).unlink()
 
     def status(self) -> list[Status]:
         """Tell for each service whether it runs."""

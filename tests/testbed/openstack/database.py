@@ -12,7 +12,7 @@ import psutil
 
 from testbed.openstack.commands import CommandError, run
 from testbed.openstack.site import Site
-from testbed.process import Service
+from testbed.process import Service, kill, survivors
 
 _SETTINGS = {
     "listen_addresses": "",
@@ -92,7 +92,7 @@ class Database:
         if process is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGINT)
-                process.wait(timeout=10)
+            survivors([process])
         self.service.stop()
         self._clear()
 
@@ -117,11 +117,7 @@ class Database:
 
         A lock whose pid was given to another process would keep the next server from starting.
         """
-        strays = [each for each in psutil.process_iter() if _works_in(each, self.data)]
-        for stray in strays:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                stray.kill()
-        psutil.wait_procs(strays, timeout=10)
+        kill([each for each in psutil.process_iter() if _works_in(each, self.data)])
         for lock in (self.data / "postmaster.pid", *self.site.sockets.glob(".s.PGSQL.*")):
             lock.unlink(missing_ok=True)
 
