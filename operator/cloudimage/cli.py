@@ -90,6 +90,30 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     ).run()
 
 
+@app.command()
+def transfer() -> None:
+    """Move one image: a request as a line of JSON in, events as lines of JSON out."""
+    from cloudimage.transfer.__main__ import main as transfer_main  # noqa: PLC0415
+
+    raise typer.Exit(transfer_main())
+
+
+@app.command()
+def crds(
+    *,
+    root: Annotated[Path, typer.Option(help="The repository.")] = Path(),
+    check: Annotated[bool, typer.Option("--check", help="Only tell which would change.")] = False,
+) -> None:
+    """Write what is generated from the models: CRDs, the chart's copy, the reference."""
+    from cloudimage import generated  # noqa: PLC0415
+
+    if not check:
+        generated.write(root)
+    elif stale := generated.stale(root):
+        typer.echo(f"not as the models say, run `make crds`: {', '.join(stale)}", err=True)
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """Run the command line."""
     app()

@@ -20,16 +20,17 @@ def _operator(cluster: Cluster, folder: Path) -> Operator:
 
 
 @pytest.fixture(scope="session")
-def crds(cluster: Cluster) -> None:
-    """The CRDs, served."""
+def crds(cluster: Cluster) -> Cluster:
+    """The cluster, once it serves our kinds."""
     install_crds(cluster)
+    return cluster
 
 
 @pytest.fixture(scope="session")
 def namespace(
     cluster: Cluster,
     openstack: OpenStack,
-    crds: None,
+    crds: Cluster,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Namespace]:
     """A namespace with a running operator and the credentials of every cloud user."""
@@ -42,7 +43,7 @@ def namespace(
 
 @pytest.fixture
 def own_namespace(
-    cluster: Cluster, openstack: OpenStack, crds: None, tmp_path: Path
+    cluster: Cluster, openstack: OpenStack, crds: Cluster, tmp_path: Path
 ) -> Iterator[Namespace]:
     """Like ``namespace``, for a test that stops or kills its operator."""
     operator = _operator(cluster, tmp_path)

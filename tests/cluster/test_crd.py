@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from crds import serve_crds
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import CLOUD_IMAGE
@@ -23,9 +22,9 @@ Create = Callable[[Body], Body]
 
 
 @pytest.fixture(scope="module")
-def api(cluster: Cluster) -> Cluster:
+def api(crds: Cluster) -> Cluster:
     """The cluster, once it serves our kinds."""
-    return serve_crds(cluster)
+    return crds
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from crds import wait_until_served
 
 from testbed.kubernetes import Cluster, KubectlError, Kubernetes
+from testbed.operator import wait_until_served
 from testbed.paths import REPOSITORY
 
 CHART = REPOSITORY / "helm" / "cloudimage-operator"

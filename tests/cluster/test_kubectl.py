@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from crds import serve_crds
 
 from testbed.kubernetes import Cluster, KubectlError
 from testbed.paths import REPOSITORY
@@ -36,9 +35,8 @@ STATUS: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def namespace(cluster: Cluster) -> str:
+def namespace(crds: Cluster, cluster: Cluster) -> str:
     """A namespace with two CloudImages, one of which has a status."""
-    serve_crds(cluster)
     name = cluster.new_namespace("kubectl")
     cluster.run_kubectl("create", "-n", name, "-f", str(SAMPLE))
     other = SAMPLE.read_text().replace("debian-12\n", "other\n").replace(": openstack", ": else")

@@ -5,22 +5,39 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudimage.api.kinds import KINDS
 from testbed.kubernetes import Cluster
 from testbed.paths import REPOSITORY
 from testbed.process import Service, answers, free_ports
 
 CHART = REPOSITORY / "helm" / "cloudimage-operator"
 RELEASE = "cloudimage-operator"
+SERVED_SECONDS = 30.0
 
 
 def install_crds(cluster: Cluster) -> None:
-    """Apply the CRDs and wait until the API server serves them."""
+    """Apply the CRDs and wait until kubectl finds our kinds."""
     crds = str(REPOSITORY / "crds")
     cluster.run_kubectl("apply", "--server-side", "--force-conflicts", "-k", crds)
-    cluster.run_kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+    wait_until_served(cluster)
+
+
+def wait_until_served(cluster: Cluster) -> None:
+    """Wait: a CRD is Established a moment before the API server's discovery knows of it.
+
+    Raises:
+        TimeoutError: It never did.
+    """
+    deadline = time.monotonic() + SERVED_SECONDS
+    names = {kind.crd_name for kind in KINDS}
+    while not names <= set(cluster.run_kubectl("api-resources", "-o", "name").split()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the API server does not serve {names}")
+        time.sleep(0.2)
 
 
 @dataclass
@@ -93,5 +110,6 @@ class Operator:
         path = self.folder / "values.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
-        command = [self.cluster.helm, "template", RELEASE, CHART, "-n", self.namespace, "-f", path]
+        words = ("template", RELEASE, CHART, "-n", self.namespace, "-f", path)
+        command = [str(self.cluster.helm), *map(str, words)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -69,8 +69,9 @@ class HttpSource(ApiModel):
     """A file behind a URL."""
 
     url: Annotated[str, StringConstraints(max_length=2048)] = Field(
-        pattern=r"^https?://[^\s/]+(/\S*)?$",
-        description="http:// or https:// URL of the image file. Give a checksum with it.",
+        pattern=r"^https?://[^\s/@]+(/\S*)?$",
+        description="http:// or https:// URL of the image file, without a user and password, "
+        "which everybody who may read this object would see. Give a checksum with it.",
     )
     checksum: Checksum | None = Field(
         default=None, description="The file is refused unless it hashes to this."

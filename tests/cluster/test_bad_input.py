@@ -1,0 +1,215 @@
+"""Bad input: a clear reason where a user looks, and nothing left behind in Glance or on disk."""
+
+import hashlib
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import Namespace, condition_of, images_of, sha256_of, wait_until
+
+from testbed.images import disk
+from testbed.openstack import OpenStack
+from testbed.process import free_ports
+from testbed.sources import Sources
+
+pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
+
+
+@dataclass(frozen=True)
+class Bad:
+    """One bad input and what it must lead to.
+
+    Attributes:
+        reason: Of the condition Stalled.
+        words: Parts of its message.
+        query: How the source server misbehaves.
+        content: What it serves instead of the good image.
+        spec: Parts of the spec that differ from a good one.
+    """
+
+    reason: str
+    words: tuple[str, ...]
+    query: dict[str, Any] = field(default_factory=dict)
+    content: bytes | None = None
+    spec: dict[str, Any] = field(default_factory=dict)
+
+
+CASES = {
+    "404": Bad("SourceNotFound", ("404", "Tried again at"), {"status": 404}),
+    "503": Bad("SourceUnreachable", ("503", "Tried again at"), {"status": 503}),
+    "html": Bad("SourceNotAnImage", ("web page", "until the spec changes"), {"fault": "html"}),
+    "truncated": Bad("SourceTruncated", ("Tried again at",), {"fault": "truncate", "at": 100_000}),
+    "checksum": Bad(
+        "ChecksumMismatch",
+        ("0" * 64, "until the spec changes"),
+        spec={"source": {"http": {"checksum": {"sha256": "0" * 64}}}},
+    ),
+    "not an image": Bad("SourceNotAnImage", ("raw",), content=b"neither disk nor image\n" * 4096),
+    "empty": Bad("SourceNotAnImage", ("empty",), content=b""),
+    "over minDiskGiB": Bad(
+        "ImageTooLarge", ("GiB",), spec={"image": {"minDiskGiB": 1, "diskFormat": "raw"}}
+    ),
+    "quota": Bad(
+        "QuotaExceeded",
+        ("over a limit", "until the spec changes"),
+        spec={
+            "cloudCredentialsRef": {"secretName": "openstack", "cloudName": "tiny"},
+            "image": {"diskFormat": "raw"},
+        },
+    ),
+    "public": Bad(
+        "Forbidden", ("until the spec changes",), spec={"image": {"visibility": "public"}}
+    ),
+}
+
+
+@pytest.fixture(scope="session")
+def large_disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A qcow2 of 2 GiB virtual size with 6 MiB of data."""
+    path = tmp_path_factory.mktemp("images") / "large.qcow2"
+    return disk(path, "qcow2", virtual_size=2 << 30, data_bytes=6 << 20)
+
+
+@pytest.mark.parametrize("bad", CASES.values(), ids=CASES.keys())
+def test_a_bad_spec_or_source_stalls_with_its_reason_and_leaves_nothing(
+    namespace: Namespace,
+    openstack: OpenStack,
+    sources: Sources,
+    large_disk: Path,
+    unique: str,
+    bad: Bad,
+) -> None:
+    content = large_disk if bad.content is None else bad.content
+    sources.put(unique, content)
+    digest = sha256_of(large_disk) if bad.content is None else _sha256(bad.content)
+    http = {"url": sources.url(unique, **bad.query), "checksum": {"sha256": digest}}
+    spec = dict(bad.spec)
+    http |= spec.pop("source", {}).get("http", {})
+    namespace.create(unique, "https://unused.example", source={"http": http}, **spec)
+    stalled = namespace.wait_condition(unique, "Stalled", reason=bad.reason)
+    message = (condition_of(stalled, "Stalled") or ("", "", ""))[2]
+    for words in bad.words:
+        assert words in message
+    assert condition_of(stalled, "Ready") == ("False", bad.reason, message)
+    assert ("Warning", bad.reason) in namespace.events(unique)
+    cloud = spec.get("cloudCredentialsRef", {}).get("cloudName", "images")
+    left = images_of(openstack.connect(cloud), stalled.metadata.uid)
+    if bad.reason == "Forbidden":
+        # The bytes are good; only who may see them is in question.
+        assert [each["visibility"] for each in left] == ["private"]
+    else:
+        assert left == []
+    assert _scratch_of(namespace, stalled.metadata.uid) == []
+    namespace.delete(unique)
+    namespace.wait_gone(unique)
+    assert images_of(openstack.connect(cloud), stalled.metadata.uid) == []
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _scratch_of(namespace: Namespace, uid: str) -> list[Path]:
+    """Return what a transfer of that object has left in the scratch."""
+    return [path for path in namespace.operator.scratch.rglob("*") if uid in path.name]
+
+
+def test_an_unreachable_host_is_named_and_tried_again(namespace: Namespace, unique: str) -> None:
+    [port] = free_ports(1)
+    namespace.create(unique, f"http://127.0.0.1:{port}/image.qcow2")
+    stalled = namespace.wait_condition(unique, "Stalled", reason="SourceUnreachable")
+    message = (condition_of(stalled, "Stalled") or ("", "", ""))[2]
+    assert "127.0.0.1" in message
+    assert "Tried again at" in message
+    namespace.delete(unique)
+    namespace.wait_gone(unique)
+
+
+def test_a_source_that_comes_back_is_fetched_without_a_change_of_the_spec(
+    namespace: Namespace, sources: Sources, qcow2_disk: Path, unique: str
+) -> None:
+    sources.put(unique, qcow2_disk)
+    url = sources.url(unique, status=404, times=1, key=unique)
+    namespace.create(unique, url, sha256_of(qcow2_disk))
+    namespace.wait_condition(unique, "Stalled", reason="SourceNotFound")
+    namespace.wait_condition(unique, "Ready")
+    namespace.delete(unique)
+
+
+def test_editing_the_spec_recovers_a_terminal_failure(
+    namespace: Namespace, sources: Sources, qcow2_disk: Path, unique: str
+) -> None:
+    url = sources.put(unique, qcow2_disk)
+    namespace.create(unique, url, "0" * 64)
+    namespace.wait_condition(unique, "Stalled", reason="ChecksumMismatch")
+    asked = len(sources.requests(unique))
+    # It is not tried again by itself, not even after another look at it.
+    namespace.patch(unique, {"metadata": {"annotations": {"look": "again"}}})
+    assert not wait_until(lambda: len(sources.requests(unique)) > asked, 5)
+    checksum = {"sha256": sha256_of(qcow2_disk)}
+    namespace.patch(unique, {"spec": {"source": {"http": {"checksum": checksum}}}})
+    ready = namespace.wait_condition(unique, "Ready")
+    assert condition_of(ready, "Stalled") is None
+    namespace.delete(unique)
+
+
+def test_a_missing_secret_is_waited_for(
+    own_namespace: Namespace,
+    openstack: OpenStack,
+    sources: Sources,
+    qcow2_disk: Path,
+    unique: str,
+) -> None:
+    ref = {"secretName": "later", "cloudName": "images"}
+    url = sources.put(unique, qcow2_disk)
+    own_namespace.create(unique, url, sha256_of(qcow2_disk), cloudCredentialsRef=ref)
+    stalled = own_namespace.wait_condition(unique, "Stalled", reason="SecretNotFound")
+    assert "Secret later is not in namespace" in (condition_of(stalled, "Stalled") or "   ")[2]
+    own_namespace.put_secret(openstack, "later")
+    own_namespace.wait_condition(unique, "Ready")
+
+
+def test_without_its_secret_an_untouched_object_goes_at_once(
+    namespace: Namespace, unique: str
+) -> None:
+    ref = {"secretName": "never", "cloudName": "images"}
+    namespace.create(unique, "http://127.0.0.1/image", cloudCredentialsRef=ref)
+    namespace.wait_condition(unique, "Stalled", reason="SecretNotFound")
+    namespace.delete(unique)
+    namespace.wait_gone(unique, seconds=20)
+
+
+def test_a_cloud_that_clouds_yaml_does_not_have(namespace: Namespace, unique: str) -> None:
+    ref = {"secretName": "openstack", "cloudName": "nowhere"}
+    namespace.create(unique, "http://127.0.0.1/image", cloudCredentialsRef=ref)
+    stalled = namespace.wait_condition(unique, "Stalled", reason="CloudNotFound")
+    assert "no cloud 'nowhere'; it has: admin, " in (condition_of(stalled, "Stalled") or "   ")[2]
+    namespace.delete(unique)
+    namespace.wait_gone(unique)
+
+
+def test_a_wrong_password_shows_and_does_not_leak(
+    own_namespace: Namespace, openstack: OpenStack, unique: str
+) -> None:
+    entry = openstack.cloud("images-password")
+    wrong = entry | {"auth": entry["auth"] | {"password": "sesame-1234"}}
+    own_namespace.put_secret(openstack, wrong=wrong)
+    ref = {"secretName": "openstack", "cloudName": "wrong"}
+    own_namespace.create(unique, "http://127.0.0.1/image", cloudCredentialsRef=ref)
+    stalled = own_namespace.wait_condition(unique, "Stalled", reason="InvalidCredentials")
+    assert "401" in (condition_of(stalled, "Stalled") or "   ")[2]
+    assert "sesame-1234" not in stalled.model_dump_json() + own_namespace.operator.log()
+
+
+def test_scratch_is_empty_after_it_all(
+    own_namespace: Namespace, sources: Sources, qcow2_disk: Path, unique: str
+) -> None:
+    url = sources.put(unique, qcow2_disk)
+    own_namespace.create(unique, url, "0" * 64)
+    own_namespace.wait_condition(unique, "Stalled", reason="ChecksumMismatch")
+    own_namespace.create(f"{unique}-good", url, sha256_of(qcow2_disk), image={"diskFormat": "raw"})
+    own_namespace.wait_condition(f"{unique}-good", "Ready")
+    assert list(own_namespace.operator.scratch.iterdir()) == []
+    shutil.rmtree(own_namespace.operator.scratch)
