@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import kubernetes
@@ -170,12 +169,6 @@ def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
             return True
         time.sleep(0.3)
     return ready()
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def images_of(connection: Connection, uid: str) -> list[dict[str, Any]]:

@@ -9,11 +9,11 @@ from support import (
     content_of,
     images_of,
     server,
-    sha256_of,
     wait_until,
 )
 
 from cloudimage.transfer.types import Marks
+from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
 

@@ -10,11 +10,10 @@ from support import (
     condition_of,
     content_of,
     images_of,
-    sha256_of,
     wait_until,
 )
 
-from testbed.images import disk
+from testbed.images import disk, sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
 

@@ -17,28 +17,30 @@ class Event:
     message: str
 
 
-_GOOD_NEWS = frozenset(
-    {
-        ConditionType.READY,
-        ConditionType.VERIFIED,
-        ConditionType.UPLOADED,
-        ConditionType.RECONCILING,
-    }
+_GOOD_NEWS = (
+    ConditionType.RECONCILING,
+    ConditionType.VERIFIED,
+    ConditionType.UPLOADED,
+    ConditionType.READY,
 )
+_SAID_OTHERWISE = frozenset({Reason.REPLACEMENT_PENDING, Reason.DELETING})
 
 
 def of_transitions(before: Iterable[Condition], after: Iterable[Condition]) -> Iterator[Event]:
-    """Yield an Event for each condition that changed its status or its reason for the reader.
+    """Yield an Event for each condition that became True, or is so for another reason.
 
-    The conditions are stored with the object, so a restart repeats none of them.
+    They come in the order in which things happened. The conditions are stored with the object, so a restart repeats none of them.
     """
     old = {each.type: (each.status, each.reason) for each in before}
-    for now in after:
-        if now.status != "True" or old.get(now.type) == (now.status, now.reason):
-            continue
-        if now.type == ConditionType.STALLED:
-            yield Event("Warning", now.reason, now.message)
-        elif now.type == ConditionType.DELETION_BLOCKED:
-            yield Event("Warning", "DeletionBlocked", now.message)
-        elif now.type in _GOOD_NEWS and now.reason != Reason.REPLACEMENT_PENDING:
-            yield Event("Normal", now.reason, now.message)
+    news = {
+        each.type: each
+        for each in after
+        if each.status == "True" and old.get(each.type) != (each.status, each.reason)
+    }
+    for kind in _GOOD_NEWS:
+        if kind in news and news[kind].reason not in _SAID_OTHERWISE:
+            yield Event("Normal", news[kind].reason, news[kind].message)
+    if stalled := news.get(ConditionType.STALLED):
+        yield Event("Warning", stalled.reason, stalled.message)
+    if blocked := news.get(ConditionType.DELETION_BLOCKED):
+        yield Event("Warning", "DeletionBlocked", blocked.message)
