@@ -29,7 +29,8 @@ _SAID_OTHERWISE = frozenset({Reason.REPLACEMENT_PENDING, Reason.DELETING})
 def of_transitions(before: Iterable[Condition], after: Iterable[Condition]) -> Iterator[Event]:
     """Yield an Event for each condition that became True, or is so for another reason.
 
-    They come in the order in which things happened. The conditions are stored with the object, so a restart repeats none of them.
+    They come in the order in which things happened. The conditions are stored with the object,
+    so a restart repeats none of them.
     """
     old = {each.type: (each.status, each.reason) for each in before}
     news = {
