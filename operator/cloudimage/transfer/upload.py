@@ -123,13 +123,13 @@ def _create(
 ) -> str:
     for attempt in range(MAX_ATTEMPTS):
         identifier = image_id(image.id_seed, attempt)
-        with contextlib.ExitStack() as undo_attempt:
+        # Not to be broken off: the clean-up would look for an image that is made only then.
+        with interrupts.deferred():
             # Before the request: it may create the image although we never see the answer.
-            undo_attempt.callback(_discard, glance, identifier, interrupts)
-            # Not to be broken off: the clean-up would look for an image that is made only then.
-            with interrupts.deferred():
-                created = glance.create(new_image(image, identifier, shape))
-            undo_attempt.pop_all() if not created else undo.push(undo_attempt.pop_all())
+            undo.callback(_discard, glance, identifier, interrupts)
+            created = glance.create(new_image(image, identifier, shape))
+            if not created:
+                undo.pop_all()
         if created:
             return identifier
     raise TransferError(
