@@ -20,7 +20,7 @@ from testbed.openstack import OpenStack
 from testbed.paths import state_dir
 from testbed.sources import Sources
 
-REPORT_SECONDS = 10.0
+REPORT_SECONDS = 30.0
 
 StatusRow = tuple[str, int | None, str]
 Work = Callable[["Part"], None]
