@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import psutil
 import yaml
 
 from testbed.openstack import clients, config, schema, services, venv
@@ -17,7 +18,7 @@ from testbed.openstack.seed import Seed
 from testbed.openstack.services import Api
 from testbed.openstack.site import API_SERVICES, Site
 from testbed.paths import state_dir
-from testbed.process import bed_lock
+from testbed.process import bed_lock, kill
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
@@ -58,7 +59,7 @@ class OpenStack:
 
     def up(self) -> None:
         """Start what does not run; a bed that never came up whole is made anew."""
-        self.install()
+        venv.install()
         with bed_lock(self.folder):
             site = Site.load(self.folder)
             if site is None or site.venv != venv.location() or not site.clouds_yaml.exists():
@@ -167,6 +168,8 @@ class OpenStack:
         site = Site.load(self.folder) or Site(self.folder, venv.location(), {})
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda name: Api(site, name).stop(), API_SERVICES))
+        # Whoever has no record left, for instance because someone deleted the folder.
+        kill([process for process in psutil.process_iter() if site.owns(process)])
         Database(site).stop()
         if self.folder.exists():
             shutil.rmtree(self.folder)

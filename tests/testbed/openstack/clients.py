@@ -1,8 +1,8 @@
 """Connections of openstacksdk that follow the bed's own entries and nothing else."""
 
-import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -53,44 +53,35 @@ def set_limit(system_admin: "Connection", project_id: str, resource: str, value:
 
 def delete_servers(admin: "Connection") -> None:
     """Delete the servers of every project and wait until they are gone."""
-
-    def rest() -> list[Any]:
-        servers = list(admin.compute.servers(details=False, all_projects=True))
-        for server in servers:
-            with _not_now():
-                admin.compute.delete_server(server)
-        return servers
-
-    _until_empty("servers", rest)
+    nova = admin.compute
+    _delete("servers", lambda: nova.servers(details=False, all_projects=True), nova.delete_server)
 
 
 def delete_images(admin: "Connection") -> None:
     """Delete the images of every project, hidden and protected ones too."""
+    api = glance(admin)
 
-    def rest() -> list[Any]:
-        api = glance(admin)
-        images = [image for hidden in (False, True) for image in api.images(is_hidden=hidden)]
-        for image in images:
-            with _not_now():
-                if image.is_protected:
-                    api.update_image(image, is_protected=False)
-                api.delete_image(image)
-        return images
+    def delete(image: Any) -> None:
+        if image.is_protected:
+            api.update_image(image, is_protected=False)
+        api.delete_image(image)
 
-    _until_empty("images", rest)
+    _delete("images", lambda: chain(api.images(), api.images(is_hidden=True)), delete)
 
 
-def _not_now() -> contextlib.suppress:
-    """Suppress the refusal of what is gone already, or busy and refused for now."""
-    from openstack import exceptions  # noqa: PLC0415
+def _delete(what: str, find: Callable[[], Iterable[Any]], delete: Callable[[Any], object]) -> None:
+    """Delete until nothing is found: it takes its time, and what is busy may refuse at first."""
+    from openstack.exceptions import HttpException  # noqa: PLC0415
 
-    return contextlib.suppress(exceptions.NotFoundException, exceptions.ConflictException)
-
-
-def _until_empty(what: str, delete_rest: Callable[[], list[Any]]) -> None:
-    """Repeat until nothing is left: deletion takes its time, and may be refused at first."""
     deadline = time.monotonic() + GONE_SECONDS
-    while rest := delete_rest():
+    refusal: HttpException | None = None
+    while rest := list(find()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{len(rest)} {what} are still there after {GONE_SECONDS:.0f} s")
+            message = f"{len(rest)} {what} are still there after {GONE_SECONDS:.0f} s"
+            raise TimeoutError(message) from refusal
+        for each in rest:
+            try:
+                delete(each)
+            except HttpException as error:
+                refusal = error
         time.sleep(0.1)

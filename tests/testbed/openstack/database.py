@@ -134,6 +134,8 @@ def _as_postgres(program: str, *arguments: str | Path) -> list[str]:
 
 def _works_in(process: psutil.Process, folder: Path) -> bool:
     try:
-        return process.name() == "postgres" and Path(process.cwd()) == folder.resolve()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        # The kernel marks the name of a folder that was deleted under a process.
+        where = process.cwd().removesuffix(" (deleted)")
+        return process.name() == "postgres" and where == str(folder.resolve())
+    except psutil.Error:
         return False

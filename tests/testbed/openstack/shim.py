@@ -23,6 +23,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     def load_config(self) -> None:
         """Set what differs from gunicorn's defaults."""
         settings = {
+            "proc_name": self.module,
             "bind": f"127.0.0.1:{self.port}",
             "worker_class": "gthread",
             "threads": self.threads,

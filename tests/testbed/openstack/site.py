@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from testbed.process import free_ports
 
 # Nova comes last: its compute service registers with the others when it starts.
@@ -111,4 +113,13 @@ class Site:
             "OS_GLANCE_CONFIG_DIR": str(self.etc),
             "OS_PLACEMENT_CONFIG_DIR": str(self.etc),
             "OS_NOVA_CONFIG_DIR": str(self.etc),
+            # gunicorn's process titles would overwrite these variables, which find strays again.
+            "SPT_NOENV": "1",
         }
+
+    def owns(self, process: psutil.Process) -> bool:
+        """Tell whether the process was started with this site's environment."""
+        try:
+            return process.environ().get("OS_NOVA_CONFIG_DIR") == str(self.etc)
+        except psutil.Error:
+            return False
