@@ -1,9 +1,9 @@
 """Which images are ours, what they are good for, and when a transfer starts."""
 
 import pytest
-from resources import UID, cloud_image, glance_image
+from resources import NOW, UID, cloud_image, glance_image
 
-from cloudimage.reconcile import content, plan
+from cloudimage.reconcile import content, plan, status
 from cloudimage.reconcile.reasons import TERMINAL_REASONS, Reason
 from cloudimage.transfer.types import Marks
 from cloudimage.transfer.types import Reason as TransferReason
@@ -108,6 +108,21 @@ def test_only_a_terminal_reason_of_this_very_spec_is_given_up(
         "observedGeneration": generation,
     }
     assert plan.gave_up(cloud_image(status={"conditions": [condition]})) is expected
+
+
+def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:
+    resource = cloud_image()
+    assert plan.next_sync(resource, 600) is None
+    new = status.available(resource, glance_image(resource), None, None, NOW)
+    settled = resource.model_copy(update={"status": new})
+    due = plan.next_sync(settled, 600)
+    assert due is not None
+    assert 480 <= (due - NOW).total_seconds() <= 720
+    assert plan.next_sync(settled, 600) == due
+    other = settled.metadata.model_copy(update={"uid": UID[:-1] + "9"})
+    assert plan.next_sync(settled.model_copy(update={"metadata": other}), 600) != due
+    edited = settled.metadata.model_copy(update={"generation": 4})
+    assert plan.next_sync(settled.model_copy(update={"metadata": edited}), 600) is None
 
 
 def test_every_reason_of_a_transfer_is_a_documented_reason_of_conditions() -> None:

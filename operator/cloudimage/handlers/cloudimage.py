@@ -1,7 +1,6 @@
 """Reconciles one CloudImage: observe, decide, act once, write status, say when to come back."""
 
 import logging
-import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -90,7 +89,7 @@ class CloudImageReconciler:
     def _settle(self, resource: CloudImage, result: transfer.Result | None) -> float | None:
         if plan.gave_up(resource):
             return None
-        if wait := self.backoff.remaining(resource.metadata.uid, resource.metadata.generation):
+        if wait := self._not_before(resource, result):
             return wait
         try:
             config = credentials.load(self.kube, resource)
@@ -106,6 +105,13 @@ class CloudImageReconciler:
         except CloudError as error:
             return self._troubled(resource, error)
 
+    def _not_before(self, resource: CloudImage, result: transfer.Result | None) -> float:
+        """Return the seconds until it is worth looking at the cloud again; 0: it is now."""
+        due = plan.next_sync(resource, self.settings.resync_seconds)
+        if due is not None and result is None:
+            return max(0.0, (due - _now()).total_seconds())
+        return self.backoff.remaining(resource.metadata.uid, resource.metadata.generation)
+
     def _keep(
         self,
         resource: CloudImage,
@@ -117,13 +123,13 @@ class CloudImageReconciler:
         if patch := metadata.differences(resource, image):
             image = cloud.glance.patch(image.id, patch)
         usage = _usage(cloud, image.id)
-        self._write(resource, status.available(resource, image, usage, result, _now()))
+        resource = self._write(resource, status.available(resource, image, usage, result, _now()))
         if result:
             metrics.TRANSFERS.labels(Reason.AVAILABLE).inc()
             metrics.UPLOADED_BYTES.inc(result.size)
         self.runner.forget(resource.metadata.uid)
         self.backoff.clear(resource.metadata.uid)
-        return self.settings.resync_seconds * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
+        return self._not_before(resource, None) or self.settings.resync_seconds
 
     def _start(
         self, resource: CloudImage, cloud: Cloud, config: CloudConfig, standing: plan.Standing

@@ -1,12 +1,14 @@
 """What to do next for a CloudImage that is to exist."""
 
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.types import GlanceImage
 from cloudimage.reconcile import content
-from cloudimage.reconcile.conditions import find
+from cloudimage.reconcile.conditions import find, is_true
 from cloudimage.reconcile.reasons import TERMINAL_REASONS, ConditionType
 from cloudimage.transfer.types import Marks
 
@@ -70,3 +72,28 @@ def gave_up(resource: CloudImage) -> bool:
         and stalled.reason in TERMINAL_REASONS
         and stalled.observed_generation == resource.metadata.generation
     )
+
+
+def next_sync(resource: CloudImage, period: float) -> datetime | None:
+    """Return when a settled object is due to be compared with Glance; None: it is not settled.
+
+    The time of the last comparison is in the status, so that a restart of the operator wakes
+    nothing before its time.
+
+    Args:
+        resource: The CloudImage.
+        period: Seconds between comparisons, give or take a fifth: each object has a share of its
+            own, so that many which were made together do not come back together.
+    """
+    status = resource.status
+    settled = (
+        status.observed_generation == resource.metadata.generation
+        and is_true(status.conditions, ConditionType.READY)
+        and is_true(status.conditions, ConditionType.SYNCED)
+        and not is_true(status.conditions, ConditionType.RECONCILING)
+        and not is_true(status.conditions, ConditionType.STALLED)
+    )
+    if not settled or status.last_sync_time is None:
+        return None
+    share = uuid.UUID(resource.metadata.uid).int % 1000 / 1000
+    return status.last_sync_time + timedelta(seconds=period * (0.8 + 0.4 * share))
