@@ -1,7 +1,6 @@
 """Bad input: a clear reason where a user looks, and nothing left behind in Glance or on disk."""
 
 import hashlib
-import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,7 +100,6 @@ def test_a_bad_spec_or_source_stalls_with_its_reason_and_leaves_nothing(
         assert [each["visibility"] for each in left] == ["private"]
     else:
         assert left == []
-    assert _scratch_of(namespace, stalled.metadata.uid) == []
     namespace.delete(unique)
     namespace.wait_gone(unique)
     assert images_of(openstack.connect(cloud), stalled.metadata.uid) == []
@@ -109,11 +107,6 @@ def test_a_bad_spec_or_source_stalls_with_its_reason_and_leaves_nothing(
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _scratch_of(namespace: Namespace, uid: str) -> list[Path]:
-    """Return what a transfer of that object has left in the scratch."""
-    return [path for path in namespace.operator.scratch.rglob("*") if uid in path.name]
 
 
 def test_an_unreachable_host_is_named_and_tried_again(namespace: Namespace, unique: str) -> None:
@@ -203,13 +196,12 @@ def test_a_wrong_password_shows_and_does_not_leak(
     assert "sesame-1234" not in stalled.model_dump_json() + own_namespace.operator.log()
 
 
-def test_scratch_is_empty_after_it_all(
+def test_the_scratch_is_empty_after_it_all(
     own_namespace: Namespace, sources: Sources, qcow2_disk: Path, unique: str
 ) -> None:
     url = sources.put(unique, qcow2_disk)
-    own_namespace.create(unique, url, "0" * 64)
-    own_namespace.wait_condition(unique, "Stalled", reason="ChecksumMismatch")
+    own_namespace.create(f"{unique}-bad", url, "0" * 64)
+    own_namespace.wait_condition(f"{unique}-bad", "Stalled", reason="ChecksumMismatch")
     own_namespace.create(f"{unique}-good", url, sha256_of(qcow2_disk), image={"diskFormat": "raw"})
     own_namespace.wait_condition(f"{unique}-good", "Ready")
     assert list(own_namespace.operator.scratch.iterdir()) == []
-    shutil.rmtree(own_namespace.operator.scratch)

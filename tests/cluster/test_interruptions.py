@@ -115,6 +115,7 @@ def test_a_killed_transfer_is_tried_again(
     for child in _children(own_namespace):
         child.kill()
     own_namespace.wait_condition(unique, "Stalled", reason="InternalError")
+    assert list(own_namespace.operator.scratch.iterdir()) == []
     ready = own_namespace.wait_condition(unique, "Ready")
     images = openstack.connect("images")
     [image] = images_of(images, ready.metadata.uid)

@@ -15,7 +15,7 @@ from cloudimage.api.meta import GROUP, VERSION
 from cloudimage.handlers.cloudimage import CloudImageReconciler
 from cloudimage.handlers.kube import PLURAL, Key, Kube
 from cloudimage.handlers.queue import WorkQueue
-from cloudimage.handlers.runner import ChildRunner
+from cloudimage.handlers.runner import ChildRunner, sweep
 from cloudimage.settings import Settings
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -58,6 +58,7 @@ class Operator:
         self.queue.add(key)
 
     async def _started(self, **_: object) -> None:
+        sweep(self.settings.scratch)
         self.queue.start()
 
     async def _stopped(self, **_: object) -> None:

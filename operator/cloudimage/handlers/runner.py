@@ -1,13 +1,16 @@
 """Transfers as child processes: started, watched, ended; at most so many at a time."""
 
 import logging
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pydantic import ValidationError
 
@@ -26,7 +29,19 @@ logger = logging.getLogger(__name__)
 NOTIFY_SECONDS = 2.0
 """Progress is told at most so often: each time costs a version of the object in etcd."""
 
+FOLDER_PREFIX = "run-"
+
 _END_SECONDS = 15.0
+
+
+def sweep(scratch: Path) -> None:
+    """Remove the folders of transfers that an operator left behind when it was killed.
+
+    Called before any transfer starts; those of the killed operator end by themselves.
+    """
+    for folder in scratch.glob(f"{FOLDER_PREFIX}*"):
+        logger.warning("removing what a killed operator left", extra={"folder": folder.name})
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass
@@ -120,6 +135,11 @@ class ChildRunner:
         transfer.notify()
 
     def _run(self, transfer: Transfer, request: TransferRequest) -> Result | Failure:
+        # Temporary, so that a transfer that was killed leaves no file either.
+        with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=request.scratch) as folder:
+            return self._run_in(transfer, request.model_copy(update={"scratch": Path(folder)}))
+
+    def _run_in(self, transfer: Transfer, request: TransferRequest) -> Result | Failure:
         with transfer.lock:
             if transfer.cancelled:
                 return _failure(Reason.INTERRUPTED, "cancelled", Stage.PENDING)

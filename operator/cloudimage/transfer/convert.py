@@ -8,7 +8,8 @@ from typing import Final
 from cloudimage.transfer.inspect import QEMU_FORMATS, Inspected
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.tools import Toolbox, ToolError
-from cloudimage.transfer.types import DiskFormat, Reason, Stage, TransferError
+from cloudimage.transfer.types import Reason, Stage, TransferError
+from cloudimage.vocabulary import DiskFormat
 
 CHUNK = 1 * 2**20
 

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from cloudimage.vocabulary import DiskFormat
+
 
 class Marks(StrEnum):
     """Glance properties by which an image made by us is found again.
@@ -70,23 +72,6 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "InternalError"
 
 
-TERMINAL_REASONS = frozenset(
-    {
-        Reason.INVALID_REQUEST,
-        Reason.SOURCE_REFUSED,
-        Reason.SOURCE_NOT_AN_IMAGE,
-        Reason.CHECKSUM_MISMATCH,
-        Reason.UNSAFE_IMAGE,
-        Reason.UNSUPPORTED_FORMAT,
-        Reason.IMAGE_TOO_LARGE,
-        Reason.FORBIDDEN,
-        Reason.INVALID_IMAGE,
-        Reason.QUOTA_EXCEEDED,
-    }
-)
-"""Reasons that the same request would meet again: retrying waits for a change of the spec."""
-
-
 class TransferError(Exception):
     """A failure of a transfer that its user can understand.
 
@@ -106,11 +91,6 @@ class TransferError(Exception):
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-
-DiskFormat = Literal[
-    "raw", "qcow2", "vmdk", "vdi", "vhd", "vhdx", "iso", "ami", "aki", "ari", "ploop"
-]
-"""Glance's own names of disk formats."""
 
 ChecksumAlgorithm = Literal["md5", "sha1", "sha256", "sha512", "blake2b"]
 

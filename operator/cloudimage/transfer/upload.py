@@ -14,7 +14,8 @@ from cloudimage.transfer.convert import Chunks, Payload
 from cloudimage.transfer.glance import Glance
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.types import DiskFormat, Marks, NewImage, Reason, Stage, TransferError
+from cloudimage.transfer.types import Marks, NewImage, Reason, Stage, TransferError
+from cloudimage.vocabulary import DiskFormat
 
 MAX_ATTEMPTS: Final = 1000
 """Ids tried: Glance never gives the id of a deleted image again."""
