@@ -16,7 +16,8 @@ from oslo_utils.imageutils import format_inspector
 
 from cloudimage.transfer import signatures
 from cloudimage.transfer.tools import Toolbox, ToolError
-from cloudimage.transfer.types import DiskFormat, Limits, Reason, TransferError
+from cloudimage.transfer.types import Limits, Reason, TransferError
+from cloudimage.vocabulary import DiskFormat
 
 GIB: Final = 2**30
 
