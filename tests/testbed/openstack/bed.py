@@ -182,7 +182,7 @@ class OpenStack:
         database.start()
         services.start(site, API_SERVICES[:-1])
         seed = Seed.of(site)
-        seed.fill()
+        seed.services()
         Api(site, "nova").start()
         entries = seed.projects()
         Api(site, "nova").wait()
