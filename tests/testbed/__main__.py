@@ -17,6 +17,7 @@ from typing import Protocol
 from testbed import packages
 from testbed.kubernetes import Kubernetes
 from testbed.openstack import OpenStack
+from testbed.operator import end_demo
 from testbed.paths import state_dir
 from testbed.sources import Sources
 
@@ -80,6 +81,8 @@ def run(command: str, names: Sequence[str]) -> int:
         return 1
     succeeded = command not in WORKS or each(parts, command, WORKS[command])
     if command == "down":
+        if not names:
+            end_demo()
         with contextlib.suppress(OSError):  # another part is still in it
             state_dir().rmdir()
     if command in {"up", "status"}:

@@ -27,3 +27,8 @@ def state_dir() -> Path:
     path = Path(os.environ.get("TESTBED_STATE") or default)
     path.mkdir(parents=True, exist_ok=True, mode=0o755)
     return path
+
+
+def demo_folder() -> Path:
+    """Return the folder of the demo's operator: its log, its kubeconfig, its scratch."""
+    return state_dir() / "demo"
