@@ -5,7 +5,6 @@ Progress goes to standard error. Standard output has what runs where, and lines 
 """
 
 import argparse
-import contextlib
 import os
 import shlex
 import sys
@@ -18,7 +17,7 @@ from testbed import packages
 from testbed.kubernetes import Kubernetes
 from testbed.openstack import OpenStack
 from testbed.operator import end_demo
-from testbed.paths import state_dir
+from testbed.paths import forget_state
 from testbed.sources import Sources
 
 REPORT_SECONDS = 30.0
@@ -83,8 +82,7 @@ def run(command: str, names: Sequence[str]) -> int:
     if command == "down":
         if not names:
             end_demo()
-        with contextlib.suppress(OSError):  # another part is still in it
-            state_dir().rmdir()
+        forget_state()
     if command in {"up", "status"}:
         print(*table(parts), *exports(parts), sep="\n")
     return 0 if succeeded else 1

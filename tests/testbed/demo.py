@@ -20,7 +20,7 @@ from testbed.images import bootable_qcow2, sha256_of
 from testbed.kubernetes import Kubernetes
 from testbed.openstack import OpenStack
 from testbed.operator import Operator, end_demo, install_crds
-from testbed.paths import REPOSITORY, demo_folder
+from testbed.paths import REPOSITORY, demo_folder, forget_state
 from testbed.sources import Sources
 
 T = TypeVar("T")
@@ -265,6 +265,7 @@ def leave(operator: Operator | None, parts: tuple[Kubernetes, OpenStack, Sources
     end_demo()
     for part in parts:
         part.down()
+    forget_state()
 
 
 if __name__ == "__main__":
