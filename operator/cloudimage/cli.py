@@ -8,6 +8,7 @@ import typer
 
 from cloudimage import __version__, logs
 from cloudimage.settings import Settings
+from cloudimage.transfer.types import UrlPolicy
 
 app = typer.Typer(
     name="cloudimage",
@@ -15,6 +16,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # they would show credentials
 )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in (each.strip() for each in text.split(",")) if word)
 
 
 def _version(*, show: bool) -> None:
@@ -63,6 +68,25 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     metrics_address: Annotated[
         str, typer.Option(envvar="CLOUDIMAGE_METRICS_ADDRESS", help="host:port of /metrics.")
     ] = "",
+    allow_networks: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDIMAGE_ALLOW_NETWORKS",
+            help="CIDRs, with commas between, that images may be fetched from although they are "
+            "private, loopback or link-local.",
+        ),
+    ] = "",
+    deny_networks: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDIMAGE_DENY_NETWORKS",
+            help="CIDRs, with commas between, that are refused whatever else allows them.",
+        ),
+    ] = "",
+    schemes: Annotated[
+        str,
+        typer.Option(envvar="CLOUDIMAGE_SCHEMES", help="URL schemes that images may have."),
+    ] = "http,https",
     log_level: Annotated[
         str, typer.Option(envvar="CLOUDIMAGE_LOG_LEVEL", help="DEBUG, INFO, WARNING or ERROR.")
     ] = "INFO",
@@ -81,7 +105,12 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     Operator(
         Settings(
             scratch=scratch,
-            namespaces=tuple(name for name in namespaces.split(",") if name),
+            namespaces=_words(namespaces),
+            policy=UrlPolicy(
+                schemes=_words(schemes),
+                allow_networks=_words(allow_networks),
+                deny_networks=_words(deny_networks),
+            ),
             max_concurrent_transfers=max_concurrent_transfers,
             resync_seconds=resync_seconds,
             probe_address=probe_address or None,

@@ -81,6 +81,7 @@ class Operator:
                 "KUBECONFIG": str(kubeconfig),
                 "CLOUDIMAGE_NAMESPACES": self.namespace,
                 "CLOUDIMAGE_SCRATCH_DIR": str(self.scratch),
+                "CLOUDIMAGE_ALLOW_NETWORKS": "127.0.0.0/8",
                 "CLOUDIMAGE_PROBE_ADDRESS": f"127.0.0.1:{port}",
                 **environment,
             },

@@ -138,14 +138,17 @@ class CloudImageReconciler:
         for leftover in standing.leftovers:
             cloud.glance.delete(leftover.id)
         self.runner.forget(resource.metadata.uid)
+        texts = credentials.load_source(self.kube, resource)
         serving = next(iter(standing.previous), None)
         resource = self._write(resource, status.starting(resource, serving, _now()))
         request = transfer.TransferRequest(
-            source=content.source(resource.spec),
+            source=content.source(resource.spec, texts),
             image=content.new_image(resource),
             cloud=transfer.Cloud(config=dict(config.options), ca_certificate=config.ca_certificate),
             scratch=self.settings.scratch,
-            limits=self.settings.limits,
+            method=content.method(resource.spec),
+            policy=self.settings.policy,
+            limits=content.limits(resource.spec, self.settings.limits),
         )
         key = key_of(resource)
         self.runner.start(
@@ -176,7 +179,7 @@ class CloudImageReconciler:
     def _troubled(self, resource: CloudImage, error: CloudError) -> float | None:
         reason = Reason(error.reason)
         delay: float | None
-        if reason is Reason.SECRET_NOT_FOUND:
+        if reason in {Reason.SECRET_NOT_FOUND, Reason.CONFIG_MAP_NOT_FOUND}:
             delay = _SECRET_SECONDS
         elif reason in CREDENTIALS_REASONS:
             delay = _CREDENTIALS_SECONDS
