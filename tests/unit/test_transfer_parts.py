@@ -23,7 +23,6 @@ from cloudimage.transfer.types import (
     Progress,
     Reason,
     Stage,
-    TransferError,
 )
 from cloudimage.transfer.upload import image_id, new_image
 
