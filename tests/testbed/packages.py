@@ -36,6 +36,8 @@ NEEDS = (
     Need("postgresql", "openstack", pattern="usr/lib/postgresql/*/bin/initdb"),
     Need("qemu-utils", "openstack", ("qemu-img", "qemu-nbd")),
     Need("libnbd-bin", "images", ("nbdcopy", "nbdinfo")),
+    Need("gpgv", "images", ("gpgv",)),
+    Need("gpg", "images", ("gpg",)),  # signs in tests; the operator only verifies, with gpgv
     Need("xorriso", "images", ("xorriso",)),
     # The image that boots: a boot loader, a file system without mounting it, a user space.
     Need("syslinux", "images", ("syslinux",)),

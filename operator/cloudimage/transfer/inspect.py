@@ -5,6 +5,7 @@ lets through is then opened by qemu-img, under limits and with the format given,
 format's own driver knows: the exact virtual size, and whether all data is there.
 """
 
+import io
 import json
 import struct
 from collections.abc import Iterable
@@ -15,6 +16,7 @@ from typing import Final
 from oslo_utils.imageutils import format_inspector
 
 from cloudimage.transfer import signatures
+from cloudimage.transfer.complete import check_complete_in_itself
 from cloudimage.transfer.tools import Toolbox, ToolError
 from cloudimage.transfer.types import Limits, Reason, TransferError
 from cloudimage.vocabulary import DiskFormat
@@ -45,10 +47,20 @@ _BY_INSPECTOR: Final[dict[str, DiskFormat]] = {
 _SHAPELESS: Final[frozenset[DiskFormat]] = frozenset({"raw", "ami", "aki", "ari", "ploop"})
 """Formats whose content shows nothing of them, so that only a declaration tells."""
 
+_INNOCENT: Final = frozenset({"raw", "gpt", "luks", "iso"})
+"""What the content of a disk may be; other formats can refer to files of a host."""
+_CONTENT_HEAD = 2**20
+"""Bytes that hold the beginning of every format."""
 _CHUNK = 4096  # the inspectors expect pieces of this size; see detect_file_format
 _VHD_FOOTER = struct.Struct(">8s32x8s8s4xI")
 _VHD_FOOTER_LENGTH = 512
-_VHD_FIXED, _VHD_DYNAMIC = 2, 3
+_VHD_FIXED = 2
+_COMPLAINTS: Final = {
+    "truncated": Reason.SOURCE_TRUNCATED,
+    "end of file": Reason.SOURCE_TRUNCATED,
+    "File too large": Reason.IMAGE_TOO_LARGE,
+}
+"""What qemu-img says of a file that it cannot open; anything else: the file is no image."""
 _CHECK_STATUSES = frozenset({0, 2, 3, 63})  # sound, corrupt, leaks, format without checks
 
 
@@ -94,6 +106,7 @@ def inspect(
     virtual_size = _open(path.name, shape, tools)
     check_size(virtual_size, min_disk, limits)
     proven = _check_complete(path.name, shape, size, tools)
+    _check_inside(path.name, shape, tools)
     return Inspected(shape, size, virtual_size, proven)
 
 
@@ -145,8 +158,7 @@ def _read_format(path: Path, size: int) -> _Content:
             Reason.SOURCE_NOT_AN_IMAGE, f"the image's {inspector} headers are not complete"
         ) from error
     shape = _BY_INSPECTOR[str(inspector)]
-    if shape == "vhd":
-        _check_vhd(head)
+    check_complete_in_itself(shape, head, inspector)
     if shape == "raw" and is_fixed_vhd(tail, size):
         return _Content("vhd", size - _VHD_FOOTER_LENGTH, known=True, compression=None)
     known = str(inspector) != "raw" or signatures.raw_content(head) is not None
@@ -203,26 +215,21 @@ def is_fixed_vhd(tail: bytes, size: int) -> bool:
     return kind == _VHD_FIXED and int.from_bytes(current) == size - _VHD_FOOTER_LENGTH
 
 
-def _check_vhd(head: bytes) -> None:
-    """Refuse a VHD that is not complete in itself: a differencing disk names a parent."""
-    *_, kind = _VHD_FOOTER.unpack_from(head)
-    if kind not in {_VHD_FIXED, _VHD_DYNAMIC}:
-        raise TransferError(Reason.UNSAFE_IMAGE, "the VHD is not safe to open: it has a parent")
-
-
 def _open(name: str, shape: DiskFormat, tools: Toolbox) -> int:
     """Return the virtual size that the format's own driver sees; refuse what points elsewhere."""
     try:
         info = tools.json("qemu-img", "info", "--output=json", "-f", QEMU_FORMATS[shape], name)
     except ToolError as error:
-        truncated = "truncated" in error.message or "end of file" in error.message
+        reasons = (each for words, each in _COMPLAINTS.items() if words in error.message)
         raise TransferError(
-            Reason.SOURCE_TRUNCATED if truncated else Reason.SOURCE_NOT_AN_IMAGE,
+            next(reasons, Reason.SOURCE_NOT_AN_IMAGE),
             f"the {shape} image cannot be opened: {error.message}",
         ) from error
     data = info.get("format-specific", {}).get("data", {})
     if "backing-filename" in info or "data-file" in data:
         raise TransferError(Reason.UNSAFE_IMAGE, "the image refers to another file")
+    if data.get("corrupt"):
+        raise TransferError(Reason.SOURCE_TRUNCATED, f"the {shape} image is marked as corrupt")
     virtual_size = int(info["virtual-size"])
     if virtual_size == 0:
         raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, f"the {shape} image is an empty disk")
@@ -260,6 +267,29 @@ def _check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> 
         )
     # The last cluster of a compressed qcow2 is often not a whole one, and rightly so.
     return not compressed or (shape == "qcow2" and report["image-end-offset"] <= size)
+
+
+def _check_inside(name: str, shape: DiskFormat, tools: Toolbox) -> None:
+    """Refuse a disk whose own content is an image again.
+
+    As a raw image it would be one for whoever probes: its backing file could be any of a host.
+    """
+    try:
+        head = tools.disk_head(name, QEMU_FORMATS[shape], _CONTENT_HEAD)
+    except ToolError as error:
+        raise TransferError(
+            Reason.SOURCE_TRUNCATED, f"the {shape} image is damaged: {error.message}"
+        ) from error
+    wrapper = format_inspector.InspectWrapper(io.BytesIO(head))
+    while wrapper.read(_CHUNK):
+        pass
+    wrapper.close()
+    inside = {str(each) for each in wrapper.formats or ()} - _INNOCENT
+    if inside:
+        raise TransferError(
+            Reason.UNSAFE_IMAGE,
+            f"the disk in the {shape} image is an image itself: {', '.join(sorted(inside))}",
+        )
 
 
 def data_end(lines: Iterable[bytes]) -> tuple[int, bool]:

@@ -15,7 +15,7 @@ from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Result, SourceInfo, Stage, TransferRequest
 from cloudimage.transfer.upload import upload
-from cloudimage.transfer.verify import verify
+from cloudimage.transfer.verify import expect, verify
 
 
 def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> Result:
@@ -28,9 +28,12 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     with workspace(request.scratch, interrupts) as folder:
         tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
         path = folder / "source"
+        meter.start(Stage.FETCHING)
+        expected = expect(source, limits, tools)
+        source = source.model_copy(update={"checksum": expected.checksum})
         fetched = fetch(source, path, limits, meter)
         meter.start(Stage.VERIFYING)
-        verify(source.checksum, fetched.checksums, fetched.size)
+        verify(expected, path, fetched.checksums, fetched.size, tools)
         meter.start(Stage.INSPECTING)
         found = inspect(path, source.format, image.min_disk, limits, tools)
         payload = convert(path, found, image.disk_format, tools, meter)
@@ -48,6 +51,7 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
             virtual_size=found.virtual_size,
             checksums=fetched.checksums,
         ),
+        warnings=expected.warnings,
     )
 
 

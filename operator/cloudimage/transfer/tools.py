@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -31,6 +31,10 @@ class ToolError(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
+
+
+class _EnoughError(Exception):
+    """The rest of a program's output is not needed."""
 
 
 def complaint(stderr: str, status: int) -> str:
@@ -71,6 +75,20 @@ class Toolbox:
         """
         server = ["qemu-nbd", "--read-only", "-f", qemu_format, name]
         return ["[", "setpriv", "--pdeathsig", "KILL", *server, "]"]
+
+    def disk_head(self, name: str, qemu_format: str, length: int) -> bytes:
+        """Return the first bytes of the disk in an image, fewer only if it has no more.
+
+        Raises:
+            ToolError: They cannot be read.
+        """
+        head = b""
+        server = self.nbd_server(name, qemu_format)
+        with suppress(_EnoughError), self.stream("nbdcopy", "--", *server, "-") as stdout:
+            head = stdout.read(length)
+            if len(head) == length:
+                raise _EnoughError
+        return head
 
     def run(self, *command: str, accept: frozenset[int] = frozenset({0})) -> bytes:
         """Run a program to its end and return its standard output.

@@ -293,7 +293,11 @@ class SourceInfo(_Model):
 
 
 class Result(_Model):
-    """The image is in Glance, and Glance's hash of it equals ours; sizes in bytes."""
+    """The image is in Glance, and Glance's hash of it equals ours; sizes in bytes.
+
+    Attributes:
+        warnings: Sentences for the user: what succeeded, but not as well as it could.
+    """
 
     type: Literal["result"] = "result"
     image_id: str
@@ -305,6 +309,7 @@ class Result(_Model):
     source: SourceInfo
     method: Literal["Upload", "GlanceDirect", "WebDownload"] = "Upload"
     method_reason: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class Failure(_Model):
