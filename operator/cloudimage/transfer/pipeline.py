@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cloudimage.transfer.client import Client
 from cloudimage.transfer.convert import convert
 from cloudimage.transfer.fetch import fetch
 from cloudimage.transfer.glance import Glance
 from cloudimage.transfer.inspect import inspect
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Result, SourceInfo, Stage, TransferRequest
 from cloudimage.transfer.upload import upload
@@ -28,7 +30,10 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     with workspace(request.scratch, interrupts) as folder:
         tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
         path = folder / "source"
-        fetched = fetch(source, path, limits, meter)
+        shared = request.cache is not None
+        cache = Cache(request.cache or folder / "cache", limits, shared=shared)
+        with Client(source, request.policy, limits, folder) as client:
+            fetched = fetch(source, path, meter, client, cache)
         meter.start(Stage.VERIFYING)
         verify(source.checksum, fetched.checksums, fetched.size)
         meter.start(Stage.INSPECTING)
