@@ -124,13 +124,14 @@ class Client:
 
     def _send(self, url: str, headers: dict[str, str], auth: "_Auth") -> requests.Response:
         stall = self.limits.stall_seconds
+        timeout = (min(_CONNECT_SECONDS, stall), stall)
         try:
-            with self._gate.within(_CONNECT_SECONDS + stall):
-                return self._session.get(
+            with self._gate.within(sum(timeout)):
+                response = self._session.get(
                     httprules.without_userinfo(url),
                     headers={"Accept": "*/*", "Accept-Encoding": "identity", **headers},
                     auth=auth,
-                    timeout=(min(_CONNECT_SECONDS, stall), stall),
+                    timeout=timeout,
                     # With each request: the environment would win over the session's.
                     verify=self._ca_file,
                     allow_redirects=False,
@@ -141,6 +142,10 @@ class Client:
         except CONNECTION_ERRORS as error:
             cause = TimeoutError() if self._gate.late else error
             raise UnansweredError(httprules.connection_error(cause, url, stall)) from error
+        if self._gate.late:  # headers that were cut short look whole to the library
+            response.close()
+            raise UnansweredError(httprules.connection_error(TimeoutError(), url, stall))
+        return response
 
 
 class _Auth(requests.auth.AuthBase):

@@ -56,6 +56,8 @@ class Gate:
             raise refusal(host, found[0])
         problem: OSError | None = None
         for address in candidates[:_MAX_ADDRESSES]:
+            if self.late:
+                break
             try:
                 opened = create_connection(
                     (address, port),

@@ -89,6 +89,13 @@ class Download:
                 self._position += len(chunk)
         if self.total is not None and self._position != self.total:
             raise UnansweredError(self._truncated("ends"))
+        if self._position == 0 and self.total is None:
+            # The same is seen when the connection ended among the headers.
+            raise UnansweredError(self._truncated("ends"))
+        if self._position == 0:
+            raise TransferError(
+                Reason.SOURCE_NOT_AN_IMAGE, f"{httprules.redacted(self.url)} is empty"
+            )
 
     def _accept(self, response: requests.Response) -> bool:
         """Decide by status and headers whether the body is the rest, or the file anew (True)."""
