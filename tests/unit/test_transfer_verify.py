@@ -12,8 +12,16 @@ from urllib.parse import urlsplit
 import pytest
 
 from cloudimage.transfer import sidefile
+from cloudimage.transfer.client import Client
 from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import Checksum, HttpSource, Limits, Reason, TransferError
+from cloudimage.transfer.types import (
+    Checksum,
+    HttpSource,
+    Limits,
+    Reason,
+    TransferError,
+    UrlPolicy,
+)
 from cloudimage.transfer.verify import Expected, expect, verify
 from testbed.process import free_ports
 from testbed.sources import Sources
@@ -56,7 +64,8 @@ class Site:
     def expect(self, **source: Any) -> Expected:
         """Find out what the image must be."""
         model = HttpSource.model_validate({"url": self.image, **source})
-        return expect(model, LIMITS, self.tools)
+        with Client(model, UrlPolicy(), LIMITS, self.tools.folder) as client:
+            return expect(model, client, self.tools)
 
     def sums(self, content: bytes | str, **wish: Any) -> dict[str, Any]:
         """Publish checksums and return that part of a source."""

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cloudimage.transfer.client import Client
 from cloudimage.transfer.convert import convert
 from cloudimage.transfer.fetch import fetch
 from cloudimage.transfer.glance import Glance
 from cloudimage.transfer.inspect import inspect
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Result, SourceInfo, Stage, TransferRequest
 from cloudimage.transfer.upload import upload
@@ -28,10 +30,13 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     with workspace(request.scratch, interrupts) as folder:
         tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
         path = folder / "source"
-        meter.start(Stage.FETCHING)
-        expected = expect(source, limits, tools)
-        source = source.model_copy(update={"checksum": expected.checksum})
-        fetched = fetch(source, path, limits, meter)
+        shared = request.cache is not None
+        cache = Cache(request.cache or folder / "cache", limits, shared=shared)
+        with Client(source, request.policy, limits, folder) as client:
+            meter.start(Stage.FETCHING)
+            expected = expect(source, client, tools)
+            source = source.model_copy(update={"checksum": expected.checksum})
+            fetched = fetch(source, path, meter, client, cache)
         meter.start(Stage.VERIFYING)
         verify(expected, path, fetched.checksums, fetched.size, tools)
         meter.start(Stage.INSPECTING)

@@ -7,10 +7,11 @@ that it never outlives the operator that started it.
 """
 
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from cloudimage.vocabulary import DiskFormat
 
@@ -179,6 +180,17 @@ class UrlPolicy(_Model):
     allow_networks: tuple[str, ...] = ("0.0.0.0/0", "::/0")
     deny_networks: tuple[str, ...] = ()
 
+    @field_validator("allow_networks", "deny_networks")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for each in networks:
+            ip_network(each)
+        return networks
+
+
+STRICT = UrlPolicy(allow_networks=())
+"""The public internet only: no private, loopback, link-local, shared or reserved address."""
+
 
 Method = Literal["Auto", "Upload", "GlanceDirect", "WebDownload"]
 """How the bytes go into Glance: through us (PUT), staged by us and converted by Glance's import,
@@ -243,6 +255,7 @@ class Limits(_Model):
         max_expanded: Bytes that a compressed source or an archive may expand to.
         max_scratch: Bytes that all that is kept in the scratch may take.
         stall_seconds: Seconds without a byte from the source after which a connection is given up.
+        min_rate: Bytes per second; a connection that gives less over ``stall_seconds`` is given up.
         tool_memory: Bytes of address space of an external tool such as qemu-img.
         tool_cpu_seconds: CPU seconds of an external tool.
     """
@@ -252,6 +265,7 @@ class Limits(_Model):
     max_expanded: int = 1 * 2**40
     max_scratch: int = 1 * 2**40
     stall_seconds: float = 60.0
+    min_rate: int = 1024
     tool_memory: int = 2 * 2**30
     tool_cpu_seconds: int = 4 * 3600
 
@@ -262,12 +276,16 @@ class TransferRequest(_Model):
     Attributes:
         scratch: A folder for what must touch the disk. The transfer makes a folder of its own in
             it and removes that whatever happens.
+        cache: A folder on the same file system for sources: shared by all transfers, it outlives
+            them. A source that is there is not fetched again, and one that was fetched in part is
+            resumed. None: the source goes with the transfer.
     """
 
     source: HttpSource
     image: NewImage
     cloud: Cloud
     scratch: Path
+    cache: Path | None = None
     method: Import = Import()
     policy: UrlPolicy = UrlPolicy()
     limits: Limits = Limits()

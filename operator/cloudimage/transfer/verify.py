@@ -10,12 +10,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from cloudimage.transfer import openpgp, sums
+from cloudimage.transfer.client import Client
 from cloudimage.transfer.sidefile import fetch_text
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import (
     Checksum,
     HttpSource,
-    Limits,
     Reason,
     Signature,
     SumsFile,
@@ -40,7 +40,7 @@ class Expected:
     warnings: tuple[str, ...] = ()
 
 
-def expect(source: HttpSource, limits: Limits, tools: Toolbox) -> Expected:
+def expect(source: HttpSource, client: Client, tools: Toolbox) -> Expected:
     """Find out what the source must be, fetching the files beside it that say so.
 
     Raises:
@@ -53,10 +53,10 @@ def expect(source: HttpSource, limits: Limits, tools: Toolbox) -> Expected:
         )
     checksum = source.checksum
     if source.sums:
-        checksum = _from_sums(source.sums, source, limits, tools)
+        checksum = _from_sums(source.sums, source, client, tools)
     signature, keyring = None, ""
     if source.signature:
-        signature = _of_image(source.signature, source, limits, tools)
+        signature = _of_image(source.signature, client)
         keyring = source.signature.keyring
     warnings = () if signature or not checksum else _weakness(checksum)
     return Expected(checksum, signature, keyring, warnings)
@@ -88,7 +88,7 @@ def verify(
         openpgp.check_file(path.name, expected.signature, expected.keyring, tools)
 
 
-def _from_sums(wanted: SumsFile, source: HttpSource, limits: Limits, tools: Toolbox) -> Checksum:
+def _from_sums(wanted: SumsFile, source: HttpSource, client: Client, tools: Toolbox) -> Checksum:
     """Return the checksum that the publisher's file has for the source."""
     filename = wanted.filename or _last_part(source.url)
     if not filename:
@@ -97,23 +97,23 @@ def _from_sums(wanted: SumsFile, source: HttpSource, limits: Limits, tools: Tool
             "the source's URL ends with no file name; say which one the file of checksums has",
         )
     signed = wanted.signature is not None
-    content = fetch_text(wanted.url, source, tools.folder, limits, signed=signed)
+    content = fetch_text(wanted.url, client, signed=signed)
     if wanted.signature and wanted.signature.url:
         keyring = wanted.signature.keyring
-        detached = fetch_text(wanted.signature.url, source, tools.folder, limits, signed=True)
+        detached = fetch_text(wanted.signature.url, client, signed=True)
         openpgp.check_text(content, detached, keyring, tools)
     elif wanted.signature:
         content = openpgp.signed_text(content, wanted.signature.keyring, tools)
     return sums.choose(content, filename, _last_part(wanted.url) or "the file of checksums")
 
 
-def _of_image(signature: Signature, source: HttpSource, limits: Limits, tools: Toolbox) -> bytes:
+def _of_image(signature: Signature, client: Client) -> bytes:
     if signature.url is None:
         raise TransferError(
             Reason.INVALID_REQUEST,
             "an image cannot be clearsigned; give the URL of its detached signature",
         )
-    return fetch_text(signature.url, source, tools.folder, limits, signed=True)
+    return fetch_text(signature.url, client, signed=True)
 
 
 def _last_part(url: str) -> str:
