@@ -68,6 +68,18 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     metrics_address: Annotated[
         str, typer.Option(envvar="CLOUDIMAGE_METRICS_ADDRESS", help="host:port of /metrics.")
     ] = "",
+    max_scratch_gib: Annotated[
+        int,
+        typer.Option(
+            envvar="CLOUDIMAGE_MAX_SCRATCH_GIB", min=1, help="GiB that fetched files may take."
+        ),
+    ] = 1024,
+    max_virtual_size_gib: Annotated[
+        int,
+        typer.Option(
+            envvar="CLOUDIMAGE_MAX_VIRTUAL_SIZE_GIB", min=1, help="GiB; larger disks are refused."
+        ),
+    ] = 4096,
     allow_networks: Annotated[
         str,
         typer.Option(
@@ -106,6 +118,12 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
         Settings(
             scratch=scratch,
             namespaces=_words(namespaces),
+            limits=types.Limits(
+                max_scratch=max_scratch_gib * 2**30,
+                max_download=max_scratch_gib * 2**30,
+                max_expanded=max_scratch_gib * 2**30,
+                max_virtual_size=max_virtual_size_gib * 2**30,
+            ),
             policy=types.UrlPolicy(
                 schemes=_words(schemes),
                 allow_networks=_words(allow_networks),

@@ -141,8 +141,8 @@ class HttpAuth(ApiModel):
     secret_name: SecretName = Field(
         description="Secret in the same namespace with the keys username and password, or token "
         "(sent as a bearer token); further keys that begin with header. are sent as headers, for "
-        "instance header.X-API-Key. Nothing of it is sent to another server, also not after a "
-        "redirect."
+        "instance header.X-API-Key. They are sent to the servers of url and mirrors only, not to "
+        "one that these redirect to."
     )
 
 

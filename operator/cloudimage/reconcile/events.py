@@ -40,8 +40,7 @@ def of_transitions(before: Iterable[Condition], after: Iterable[Condition]) -> I
     }
     for kind in _GOOD_NEWS:
         if kind in news and news[kind].reason not in _SAID_OTHERWISE:
-            weak = news[kind].reason == Reason.WEAK_CHECKSUM
-            yield Event("Warning" if weak else "Normal", news[kind].reason, news[kind].message)
+            yield Event("Normal", news[kind].reason, news[kind].message)
     if stalled := news.get(ConditionType.STALLED):
         yield Event("Warning", stalled.reason, stalled.message)
     if blocked := news.get(ConditionType.DELETION_BLOCKED):
