@@ -15,17 +15,17 @@ from openstack_actions import MIB, boot, imported, make_image, wait_until
 
 from testbed.openstack import OpenStack
 
-pytestmark = pytest.mark.cloud
+# One worker, since they tell their images from those of other tests by name alone.
+pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("testbed-openstack")]
 
 
 @pytest.fixture
 def images(openstack: OpenStack) -> Iterator[Connection]:
-    """The publisher; its images are deleted at the end."""
+    """The publisher; these tests' images are deleted at the end."""
     publisher = openstack.connect("images")
-    before = {image.id for image in publisher.image.images()}
     yield publisher
-    for image in publisher.image.images():
-        if image.id not in before and image.owner == publisher.current_project_id:
+    for name in ("testbed", "snapshot"):
+        for image in publisher.image.images(name=name, owner=publisher.current_project_id):
             publisher.image.delete_image(image)
 
 

@@ -17,7 +17,8 @@ from openstack_actions import MIB, boot, imported, make_image, put, wait_until
 from testbed.openstack import OpenStack
 from testbed.paths import REPOSITORY
 
-pytestmark = pytest.mark.cloud
+# One worker: they share a bed of their own.
+pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("openstack-lifecycle")]
 
 
 @pytest.fixture(scope="module")
