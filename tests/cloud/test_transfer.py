@@ -5,9 +5,11 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from testbed.openstack import OpenStack
 from testbed.process import free_ports
 from testbed.sources import Sources
 from transfer_images import MIB, make, qemu_img, raw_disk
+from transfer_keys import Signer
 
 pytestmark = pytest.mark.cloud
 
@@ -217,6 +220,46 @@ def test_vhdx_becomes_qcow2(bench: Bench, disk: Path, tmp_path: Path) -> None:
     qemu_img("compare", "-f", "raw", "-F", "qcow2", disk, stored)
 
 
+@pytest.fixture(scope="module")
+def signer() -> Iterator[Signer]:
+    folder = Path(tempfile.mkdtemp(prefix="g-"))
+    signer = Signer.made(folder / "good")
+    yield signer
+    signer.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("way", ["detached", "clearsigned", "over the image"])
+@pytest.mark.parametrize("algorithm", ["sha512", "md5"])
+def test_sums_and_signatures(
+    bench: Bench, qcow2: Path, signer: Signer, way: str, algorithm: str
+) -> None:
+    url = bench.put(qcow2)
+    value = hashlib.new(algorithm, qcow2.read_bytes(), usedforsecurity=False).hexdigest()
+    text = f"{value}  {url.rpartition('/')[2]}\n".encode()
+    signed = qcow2.read_bytes() if way == "over the image" else text
+    published = signer.clearsigned(text) if way == "clearsigned" else text
+    sums: dict[str, Any] = {"url": bench.sources.put(f"{bench.unique}-SUMS", published)}
+    signature: dict[str, Any] = {"keyring": signer.public()}
+    if way != "clearsigned":
+        name = f"{bench.unique}.sig"
+        signature["url"] = bench.sources.put(name, signer.detached(signed))
+    request = bench.request(url)
+    (request["source"] if way == "over the image" else sums)["signature"] = signature
+    request["source"]["sums"] = sums
+    result = succeed(request)
+    assert result.source.checksums[algorithm] == value
+    assert bool(result.warnings) == (algorithm == "md5" and way != "over the image")
+
+
+def test_checksum_that_can_be_forged_is_warned_of(bench: Bench, qcow2: Path) -> None:
+    request = bench.request(bench.put(qcow2))
+    value = hashlib.md5(qcow2.read_bytes(), usedforsecurity=False).hexdigest()
+    request["source"]["checksum"] = {"algorithm": "md5", "value": value}
+    (warning,) = succeed(request).warnings
+    assert "md5" in warning
+
+
 def test_id_of_a_deleted_image_is_not_tried_for_ever(bench: Bench, qcow2: Path) -> None:
     request = bench.request(bench.put(qcow2))
     first = succeed(request)
@@ -248,6 +291,35 @@ def cut_short(bench: Bench, image: Path, request: dict[str, Any]) -> None:
 
 def wrong_checksum(_bench: Bench, _: Path, request: dict[str, Any]) -> None:
     request["source"]["checksum"] = {"algorithm": "sha256", "value": "0" * 64}
+
+
+def wrong_sums(bench: Bench, _: Path, request: dict[str, Any]) -> None:
+    name = request["source"]["url"].rpartition("/")[2]
+    sums = f"{'0' * 64}  {name}\n".encode()
+    request["source"]["sums"] = {"url": bench.sources.put(f"{bench.unique}-SUMS", sums)}
+
+
+def sums_without_the_name(bench: Bench, _: Path, request: dict[str, Any]) -> None:
+    name = request["source"]["url"].rpartition("/")[2]
+    sums = f"{'0' * 64}  {name}.old\n".encode()
+    request["source"]["sums"] = {"url": bench.sources.put(f"{bench.unique}-SUMS", sums)}
+
+
+def no_sums(bench: Bench, _: Path, request: dict[str, Any]) -> None:
+    request["source"]["sums"] = {"url": bench.sources.url("no-such-file")}
+
+
+def foreign_signature(bench: Bench, image: Path, request: dict[str, Any]) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="g-"))
+    ours, theirs = Signer.made(folder / "a"), Signer.made(folder / "b")
+    signature = theirs.detached(image.read_bytes())
+    request["source"]["signature"] = {
+        "url": bench.sources.put(f"{bench.unique}.sig", signature),
+        "keyring": ours.public(),
+    }
+    ours.stop()
+    theirs.stop()
+    shutil.rmtree(folder)
 
 
 def no_image(bench: Bench, image: Path, _: dict[str, Any]) -> None:
@@ -311,6 +383,10 @@ def quota(bench: Bench, _: Path, request: dict[str, Any]) -> None:
         (web_page, Reason.SOURCE_NOT_AN_IMAGE, "web page"),
         (cut_short, Reason.SOURCE_TRUNCATED, "100000 of"),
         (wrong_checksum, Reason.CHECKSUM_MISMATCH, "0" * 64),
+        (wrong_sums, Reason.CHECKSUM_MISMATCH, "0" * 64),
+        (sums_without_the_name, Reason.SUMS_FILE_INVALID, ".old"),
+        (no_sums, Reason.SOURCE_NOT_FOUND, "404"),
+        (foreign_signature, Reason.SIGNATURE_INVALID, "not in the keyring"),
         (no_image, Reason.SOURCE_NOT_AN_IMAGE, "declare"),
         (published_cut, Reason.SOURCE_TRUNCATED, "qcow2"),
         (backing_file, Reason.UNSAFE_IMAGE, "backing"),

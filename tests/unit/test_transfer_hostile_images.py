@@ -16,8 +16,8 @@ import pytest
 
 from cloudimage.transfer import pipeline
 from cloudimage.transfer.convert import Payload
-from cloudimage.transfer.inspect import QEMU_FORMATS
 from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.opening import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.types import Limits, Reason, TransferError, TransferRequest
 from hostile_images import (

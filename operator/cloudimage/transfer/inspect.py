@@ -1,14 +1,11 @@
 """Decides by its content what a fetched file is, and refuses what is not safe to open.
 
 First comes oslo.utils' inspector, the one that Glance itself uses; it only reads bytes. What it
-lets through is then opened by qemu-img, under limits and with the format given, for what only the
-format's own driver knows: the exact virtual size, and whether all data is there.
+lets through, and our own rules for what Glance does not look at, is then opened by qemu, for what
+only the format's own driver knows: the exact virtual size, and whether all data is there.
 """
 
-import io
-import json
 import struct
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,21 +14,12 @@ from oslo_utils.imageutils import format_inspector
 
 from cloudimage.transfer import signatures
 from cloudimage.transfer.complete import check_complete_in_itself
-from cloudimage.transfer.tools import Toolbox, ToolError
+from cloudimage.transfer.opening import QEMU_FORMATS, check_complete, check_inside, open_disk
+from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Limits, Reason, TransferError
 from cloudimage.vocabulary import DiskFormat
 
 GIB: Final = 2**30
-
-QEMU_FORMATS: Final[dict[DiskFormat, str]] = {
-    "raw": "raw",
-    "qcow2": "qcow2",
-    "vmdk": "vmdk",
-    "vdi": "vdi",
-    "vhd": "vpc",
-    "vhdx": "vhdx",
-}
-"""The formats that can be converted, by Glance's name and qemu's."""
 
 _BY_INSPECTOR: Final[dict[str, DiskFormat]] = {
     "raw": "raw",
@@ -47,21 +35,10 @@ _BY_INSPECTOR: Final[dict[str, DiskFormat]] = {
 _SHAPELESS: Final[frozenset[DiskFormat]] = frozenset({"raw", "ami", "aki", "ari", "ploop"})
 """Formats whose content shows nothing of them, so that only a declaration tells."""
 
-_INNOCENT: Final = frozenset({"raw", "gpt", "luks", "iso"})
-"""What the content of a disk may be; other formats can refer to files of a host."""
-_CONTENT_HEAD = 2**20
-"""Bytes that hold the beginning of every format."""
 _CHUNK = 4096  # the inspectors expect pieces of this size; see detect_file_format
 _VHD_FOOTER = struct.Struct(">8s32x8s8s4xI")
 _VHD_FOOTER_LENGTH = 512
 _VHD_FIXED = 2
-_COMPLAINTS: Final = {
-    "truncated": Reason.SOURCE_TRUNCATED,
-    "end of file": Reason.SOURCE_TRUNCATED,
-    "File too large": Reason.IMAGE_TOO_LARGE,
-}
-"""What qemu-img says of a file that it cannot open; anything else: the file is no image."""
-_CHECK_STATUSES = frozenset({0, 2, 3, 63})  # sound, corrupt, leaks, format without checks
 
 
 @dataclass(frozen=True)
@@ -92,8 +69,8 @@ def inspect(
         tools: To run qemu-img.
 
     Raises:
-        TransferError: ``SourceNotAnImage``, ``UnsafeImage``, ``ImageTooLarge`` or
-            ``SourceTruncated``.
+        TransferError: ``SourceNotAnImage``, ``UnsafeImage``, ``UnsupportedFormat`` (encrypted),
+            ``ImageTooLarge`` or ``SourceTruncated``.
     """
     size = path.stat().st_size
     if size == 0:
@@ -103,10 +80,10 @@ def inspect(
     check_size(found.virtual_size, min_disk, limits)
     if shape not in QEMU_FORMATS or shape == "raw":
         return Inspected(shape, size, size)
-    virtual_size = _open(path.name, shape, tools)
+    virtual_size = open_disk(path.name, shape, tools)
     check_size(virtual_size, min_disk, limits)
-    proven = _check_complete(path.name, shape, size, tools)
-    _check_inside(path.name, shape, tools)
+    proven = check_complete(path.name, shape, size, tools)
+    check_inside(path.name, shape, tools)
     return Inspected(shape, size, virtual_size, proven)
 
 
@@ -213,98 +190,3 @@ def is_fixed_vhd(tail: bytes, size: int) -> bool:
         return False
     _, _, current, kind = _VHD_FOOTER.unpack_from(tail)
     return kind == _VHD_FIXED and int.from_bytes(current) == size - _VHD_FOOTER_LENGTH
-
-
-def _open(name: str, shape: DiskFormat, tools: Toolbox) -> int:
-    """Return the virtual size that the format's own driver sees; refuse what points elsewhere."""
-    try:
-        info = tools.json("qemu-img", "info", "--output=json", "-f", QEMU_FORMATS[shape], name)
-    except ToolError as error:
-        reasons = (each for words, each in _COMPLAINTS.items() if words in error.message)
-        raise TransferError(
-            next(reasons, Reason.SOURCE_NOT_AN_IMAGE),
-            f"the {shape} image cannot be opened: {error.message}",
-        ) from error
-    data = info.get("format-specific", {}).get("data", {})
-    if "backing-filename" in info or "data-file" in data:
-        raise TransferError(Reason.UNSAFE_IMAGE, "the image refers to another file")
-    if data.get("corrupt"):
-        raise TransferError(Reason.SOURCE_TRUNCATED, f"the {shape} image is marked as corrupt")
-    virtual_size = int(info["virtual-size"])
-    if virtual_size == 0:
-        raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, f"the {shape} image is an empty disk")
-    return virtual_size
-
-
-def _check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> bool:
-    """Refuse an image that refers to data behind the end of its file, or is corrupt.
-
-    qemu reads zeros there without a word.
-
-    Returns:
-        Whether that proves it complete; see ``Inspected``.
-    """
-    qemu_format = QEMU_FORMATS[shape]
-    try:
-        with tools.stream("qemu-img", "map", "--output=json", "-f", qemu_format, name) as lines:
-            end, compressed = data_end(lines)
-        report = tools.json(
-            "qemu-img", "check", "--output=json", "-f", qemu_format, name, accept=_CHECK_STATUSES
-        )
-    except ToolError as error:
-        raise TransferError(
-            Reason.SOURCE_TRUNCATED, f"the {shape} image is damaged: {error.message}"
-        ) from error
-    if end > size:
-        raise TransferError(
-            Reason.SOURCE_TRUNCATED,
-            f"the {shape} image is truncated: its data reaches to byte {end} of a file "
-            f"of {size} bytes",
-        )
-    if report and (report.get("corruptions") or report.get("check-errors")):
-        raise TransferError(
-            Reason.SOURCE_TRUNCATED, f"the {shape} image is damaged: qemu-img check finds errors"
-        )
-    # The last cluster of a compressed qcow2 is often not a whole one, and rightly so.
-    return not compressed or (shape == "qcow2" and report["image-end-offset"] <= size)
-
-
-def _check_inside(name: str, shape: DiskFormat, tools: Toolbox) -> None:
-    """Refuse a disk whose own content is an image again.
-
-    As a raw image it would be one for whoever probes: its backing file could be any of a host.
-    """
-    try:
-        head = tools.disk_head(name, QEMU_FORMATS[shape], _CONTENT_HEAD)
-    except ToolError as error:
-        raise TransferError(
-            Reason.SOURCE_TRUNCATED, f"the {shape} image is damaged: {error.message}"
-        ) from error
-    wrapper = format_inspector.InspectWrapper(io.BytesIO(head))
-    while wrapper.read(_CHUNK):
-        pass
-    wrapper.close()
-    inside = {str(each) for each in wrapper.formats or ()} - _INNOCENT
-    if inside:
-        raise TransferError(
-            Reason.UNSAFE_IMAGE,
-            f"the disk in the {shape} image is an image itself: {', '.join(sorted(inside))}",
-        )
-
-
-def data_end(lines: Iterable[bytes]) -> tuple[int, bool]:
-    """Return the end of the last piece of data in the file, from the output of ``qemu-img map``.
-
-    It writes one JSON object a line; read so, a list of millions of pieces takes no memory.
-
-    Returns:
-        The end in bytes, and whether there are compressed pieces, whose place is not told.
-    """
-    end, compressed = 0, False
-    for line in lines:
-        text = line.strip().strip(b"[],")
-        piece = json.loads(text) if text else {}
-        if piece.get("data"):
-            compressed |= "offset" not in piece
-            end = max(end, piece["offset"] + piece["length"] if "offset" in piece else 0)
-    return end, compressed
