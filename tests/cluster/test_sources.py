@@ -110,7 +110,7 @@ def test_a_mirror_behind_a_password_serves_when_the_first_url_does_not(
     namespace.create(unique, "", source={"http": http})
     ready = namespace.wait_condition(unique, "Ready")
     assert [each.status for each in sources.requests(f"{unique}-mirror")][-1] == 200
-    told = ready.model_dump_json() + namespace.operator.log()
+    told = json.dumps(ready.status.to_json()) + namespace.operator.log()
     assert "sesame-77" not in told
     assert base64.b64encode(b"user:sesame-77").decode() not in told
     namespace.delete(unique)

@@ -41,8 +41,8 @@ def main() -> int:
     interrupts.install()
     meter = Meter(lambda progress: emit(sys.stdout, progress))
     outcome = _outcome(meter, interrupts)
-    with interrupts.deferred():
-        emit(sys.stdout, outcome)
+    interrupts.finish()
+    emit(sys.stdout, outcome)
     return 0 if isinstance(outcome, Result) else 1
 
 

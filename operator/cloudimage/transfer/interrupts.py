@@ -56,6 +56,10 @@ class Interrupts:
             self._pending = False
             raise KeyboardInterrupt
 
+    def finish(self) -> None:
+        """Take no notice of interrupts any more: all is cleaned up and the outcome is known."""
+        self._stopping = True
+
     def _on_signal(self, number: int, _frame: object) -> None:
         if self._stopping:
             return
