@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudimage.transfer import armor
-from cloudimage.transfer.openpgp import check_file, check_text, signed_text
+from cloudimage.transfer.openpgp import _judge, check_file, check_text, signed_text
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Reason, TransferError
 from transfer_keys import Signer
@@ -183,6 +183,33 @@ def test_weak_hashes(tools: Toolbox, signers: Signers, algorithm: str) -> None:
     check_text(TEXT, rsa.detached(TEXT, "--digest-algo", "SHA256"), rsa.public(), tools)
     refusal(lambda: check_text(TEXT, rsa.detached(TEXT, *options), rsa.public(), tools))
     refusal(lambda: signed_text(rsa.clearsigned(TEXT, *options), rsa.public(), tools))
+
+
+GOOD = [
+    ["NEWSIG"],
+    ["GOODSIG", "AA", "somebody"],
+    ["VALIDSIG", "AABB", "2026-01-01", "1", "0", "4", "0", "22", "8", "00", "AABB"],
+]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        [["NODATA", "1"]],
+        GOOD[1:],  # of no signature that was begun
+        GOOD[:2],
+        [GOOD[0], GOOD[2]],
+        [*GOOD, ["ERROR", "proc_pkt.plaintext", "89"]],
+        [*GOOD, ["NEWSIG"], ["BADSIG", "CC"]],
+        [["NEWSIG"], ["BADSIG", "CC"], *GOOD],
+        [*GOOD, ["EXPKEYSIG", "AA"]],
+        [*GOOD[:2], [*GOOD[2][:8], "2", "00", "AABB"]],
+    ],
+)
+def test_status_lines_that_prove_nothing(lines: list[list[str]]) -> None:
+    _judge(GOOD)
+    refusal(lambda: _judge(lines))
 
 
 def test_one_good_signature_of_several_is_enough(

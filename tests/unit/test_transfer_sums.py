@@ -84,6 +84,7 @@ FORMS = [
     pytest.param(ROCKY, "sha256", SHA256, id="Rocky CHECKSUM"),
     pytest.param(FEDORA, "sha256", SHA256, id="Fedora CHECKSUM"),
     pytest.param(FEDORA.replace("\n", "\r\n"), "sha256", SHA256, id="Fedora with CRLF"),
+    pytest.param(FEDORA.replace("Hash: SHA256\n", ""), "sha256", SHA256, id="no armor headers"),
     pytest.param(FLATCAR, "sha512", SHA512, id="Flatcar DIGESTS"),
     pytest.param(GENTOO, "sha512", SHA512, id="Gentoo DIGESTS"),
     pytest.param(f"{SHA256}  {NAME}\n" * 2, "sha256", SHA256, id="twice the same"),

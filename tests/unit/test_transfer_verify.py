@@ -177,6 +177,15 @@ def test_clearsigned_sums_with_the_checksum_outside(site: Site, signer: Signer) 
     site.refusal(Reason.SUMS_FILE_INVALID, **source)
 
 
+def test_block_that_only_a_careless_reader_takes_for_signed(site: Site, signer: Signer) -> None:
+    """What counts comes from gpgv, not from a second reading of the file."""
+    begin = "-----BEGIN PGP SIGNED MESSAGE-----"
+    forged = f"x{begin}\n\n{'0' * 64}  disk.img\n"
+    source = site.sums(forged.encode() + signer.clearsigned(GOOD.encode()))
+    source["sums"]["signature"] = {"keyring": signer.public()}
+    assert site.expect(**source).checksum == Checksum(algorithm="sha256", value=SHA256)
+
+
 def test_sums_that_should_be_clearsigned(site: Site, signer: Signer) -> None:
     source = site.sums(GOOD)
     source["sums"]["signature"] = {"keyring": signer.public()}

@@ -129,8 +129,8 @@ def _text(content: bytes) -> str:
 
 def _inside(text: str) -> str:
     """Return what is inside of a clearsigned text (RFC 9580, 7)."""
-    _, _, rest = text.replace("\r\n", "\n").partition(f"{_SIGNED_BEGIN}\n")
-    _, _, body = rest.partition("\n\n")  # past the armor's headers
+    _, _, rest = text.replace("\r\n", "\n").partition(_SIGNED_BEGIN)
+    _, _, body = rest.partition("\n\n")  # past the armor's headers, if there are any
     body, _, _ = body.partition(_SIGNATURE_BEGIN)
     return "\n".join(line.removeprefix("- ") for line in body.split("\n"))
 
