@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cloudimage.transfer.client import Client
 from cloudimage.transfer.convert import convert
+from cloudimage.transfer.expand import expand
 from cloudimage.transfer.fetch import fetch
 from cloudimage.transfer.glance import Glance
 from cloudimage.transfer.inspect import inspect
@@ -39,6 +40,7 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
             fetched = fetch(source, path, meter, client, cache)
         meter.start(Stage.VERIFYING)
         verify(expected, path, fetched.checksums, fetched.size, tools)
+        path = expand(path, limits, tools, meter)
         meter.start(Stage.INSPECTING)
         found = inspect(path, source.format, image.min_disk, limits, tools)
         payload = convert(path, found, image.disk_format, tools, meter)

@@ -40,6 +40,7 @@ class Stage(StrEnum):
     PENDING = "Pending"
     FETCHING = "Fetching"
     VERIFYING = "Verifying"
+    EXPANDING = "Expanding"
     INSPECTING = "Inspecting"
     CONVERTING = "Converting"
     UPLOADING = "Uploading"
