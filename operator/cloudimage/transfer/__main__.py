@@ -43,6 +43,7 @@ def main() -> int:
     outcome = _outcome(meter, interrupts)
     with interrupts.deferred():
         emit(sys.stdout, outcome)
+        interrupts.finish()  # who reads the outcome closes our input, which is no reason to stop
     return 0 if isinstance(outcome, Result) else 1
 
 

@@ -13,6 +13,9 @@ from cloudimage.vocabulary import DiskFormat
 
 CHUNK = 1 * 2**20
 
+_REQUEST_SIZE: Final = f"--request-size={CHUNK}"
+"""With a pipe as large, a fifth less CPU and time than nbdcopy's own 256 KiB."""
+
 _OPTIONS: Final[dict[DiskFormat, str]] = {
     "vmdk": "subformat=streamOptimized",  # the only kind besides monolithicSparse Glance accepts
     "vhd": "subformat=dynamic,force_size=on",  # the exact size, not one of heads and cylinders
@@ -77,7 +80,7 @@ def convert(
 def _read_all(name: str, found: Inspected, tools: Toolbox) -> None:
     server = tools.nbd_server(name, QEMU_FORMATS[found.format])
     try:
-        tools.run("nbdcopy", "--", *server, "null:")
+        tools.run("nbdcopy", _REQUEST_SIZE, "--", *server, "null:")
     except ToolError as error:
         raise TransferError(
             Reason.SOURCE_TRUNCATED, f"the {found.format} image is damaged: {error.message}"
@@ -102,7 +105,7 @@ def _raw_stream(name: str, found: Inspected, tools: Toolbox) -> Payload:
     def chunks() -> Chunks:
         held, left = b"", size
         try:
-            with tools.stream("nbdcopy", "--", *server, "-") as stdout:
+            with tools.stream("nbdcopy", _REQUEST_SIZE, "--", *server, "-") as stdout:
                 while left >= 0 and (chunk := stdout.read(CHUNK)):
                     left -= len(chunk)
                     if held:

@@ -56,6 +56,11 @@ class Interrupts:
             self._pending = False
             raise KeyboardInterrupt
 
+    def finish(self) -> None:
+        """Take no more notice of anything: the transfer is over."""
+        self._stopping = True
+        self._pending = False
+
     def _on_signal(self, number: int, _frame: object) -> None:
         if self._stopping:
             return

@@ -5,18 +5,21 @@ directory (so its arguments are plain file names), no new privileges, and dies w
 even by SIGKILL.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 _MESSAGE_LENGTH = 400
+_PIPE_SIZE = 1 * 2**20
+"""Sixteen times the default: the two sides wake each other less often."""
 
 
 class ToolError(Exception):
@@ -90,7 +93,7 @@ class Toolbox:
         output = self.run(*command, accept=accept)
         return json.loads(output) if output.strip() else None
 
-    @contextmanager
+    @contextlib.contextmanager
     def stream(self, *command: str, accept: frozenset[int] = frozenset({0})) -> Iterator[IO[bytes]]:
         """Run a program beside the block, which reads its standard output.
 
@@ -110,6 +113,8 @@ class Toolbox:
                 stderr=stderr,
             )
             assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+            with contextlib.suppress(OSError):  # the kernel may not grant it
+                fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
             try:
                 with process.stdout:
                     yield process.stdout
