@@ -55,7 +55,7 @@ def convert(
     if wanted is None or wanted == found.format:
         if not found.proven:
             _read_all(path.name, found, tools)
-        return _file(path, found.format)
+        return as_file(path, found.format)
     for each in (found.format, wanted):
         if each not in QEMU_FORMATS:
             raise TransferError(
@@ -74,7 +74,7 @@ def convert(
     except ToolError as error:
         raise _failure(error) from error
     path.unlink()
-    return _file(target, wanted)
+    return as_file(target, wanted)
 
 
 def _read_all(name: str, found: Inspected, tools: Toolbox) -> None:
@@ -87,7 +87,8 @@ def _read_all(name: str, found: Inspected, tools: Toolbox) -> None:
         ) from error
 
 
-def _file(path: Path, shape: DiskFormat) -> Payload:
+def as_file(path: Path, shape: DiskFormat) -> Payload:
+    """Return a file as it is."""
     size = path.stat().st_size
 
     def chunks() -> Chunks:
