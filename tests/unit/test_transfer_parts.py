@@ -14,6 +14,7 @@ from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 
 from cloudimage.transfer.clouderrors import answer_error, exception_error, sentence
+from cloudimage.transfer.creation import image_id, new_image
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.tools import Toolbox, ToolError, complaint
@@ -24,7 +25,6 @@ from cloudimage.transfer.types import (
     Reason,
     Stage,
 )
-from cloudimage.transfer.upload import image_id, new_image
 
 GIB = 2**30
 

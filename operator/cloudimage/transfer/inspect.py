@@ -87,6 +87,18 @@ def inspect(
     return Inspected(shape, size, virtual_size, proven)
 
 
+def look(path: Path, declared: DiskFormat, min_disk: int | None, limits: Limits) -> int:
+    """Return the virtual size of a file of which only head and tail need to be there.
+
+    Raises:
+        TransferError: As for :func:`inspect`.
+    """
+    found = _read_format(path, path.stat().st_size)
+    _settle(found, declared)
+    check_size(found.virtual_size, min_disk, limits)
+    return found.virtual_size
+
+
 def check_size(virtual_size: int, min_disk: int | None, limits: Limits) -> None:
     """Compare the bytes of a virtual disk with what is allowed.
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloudimage.transfer.client import Client
-from cloudimage.transfer.convert import convert
+from cloudimage.transfer.creation import Target
+from cloudimage.transfer.delivery import Located, by_web_download, choose_method, deliver
 from cloudimage.transfer.expand import expand
 from cloudimage.transfer.fetch import fetch
 from cloudimage.transfer.glance import Glance
@@ -17,7 +18,6 @@ from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Result, SourceInfo, Stage, TransferRequest
-from cloudimage.transfer.upload import upload
 from cloudimage.transfer.verify import expect, verify
 
 
@@ -29,6 +29,15 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     """
     source, image, limits = request.source, request.image, request.limits
     with workspace(request.scratch, interrupts) as folder:
+        target = Target(
+            Glance(request.cloud, folder), image, meter, interrupts, request.method.stores, limits
+        )
+        choice = choose_method(request, target)
+        if choice.method == "WebDownload":
+            outcome = by_web_download(target, request, choice, folder)
+            if isinstance(outcome, Result):
+                return outcome
+            choice = outcome
         tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
         path = folder / "source"
         shared = request.cache is not None
@@ -43,23 +52,14 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
         path = expand(path, limits, tools, meter)
         meter.start(Stage.INSPECTING)
         found = inspect(path, source.format, image.min_disk, limits, tools)
-        payload = convert(path, found, image.disk_format, tools, meter)
-        uploaded = upload(Glance(request.cloud, folder), image, payload, meter, interrupts)
-    return Result(
-        image_id=uploaded.image_id,
-        disk_format=payload.format,
-        size=payload.size,
-        virtual_size=found.virtual_size,
-        hash_algo=uploaded.hash_algo,
-        hash_value=uploaded.hash_value,
-        source=SourceInfo(
+        info = SourceInfo(
             format=found.format,
             size=fetched.size,
             virtual_size=found.virtual_size,
             checksums=fetched.checksums,
-        ),
-        warnings=expected.warnings,
-    )
+        )
+        result = deliver(target, choice, Located(path, found, tools), info)
+        return result.model_copy(update={"warnings": expected.warnings})
 
 
 @contextmanager

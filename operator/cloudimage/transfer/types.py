@@ -257,6 +257,8 @@ class Limits(_Model):
         max_scratch: Bytes that all that is kept in the scratch may take.
         stall_seconds: Seconds without a byte from the source after which a connection is given up.
         min_rate: Bytes per second; a connection that gives less over ``stall_seconds`` is given up.
+        silence_seconds: Seconds without a sign of life from Glance, while it stores or imports,
+            after which the image is given up. Glance itself calls an import dead after an hour.
         tool_memory: Bytes of address space of an external tool such as qemu-img.
         tool_cpu_seconds: CPU seconds of an external tool.
     """
@@ -267,6 +269,7 @@ class Limits(_Model):
     max_scratch: int = 1 * 2**40
     stall_seconds: float = 60.0
     min_rate: int = 1024
+    silence_seconds: float = 3600.0
     tool_memory: int = 2 * 2**30
     tool_cpu_seconds: int = 4 * 3600
 
