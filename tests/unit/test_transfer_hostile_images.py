@@ -409,6 +409,12 @@ ODD_BUT_SOUND = {
     # Glance and Nova do not read the GPT; a kernel that finds it damaged takes the backup.
     "GPT with a wrong CRC": (content(GPT_WRONG_CRC), "raw"),
     "streamOptimized VMDK": (STREAM, "vmdk"),
+    "VMDK as VMware writes it": (
+        with_descriptor(
+            descriptor('RDONLY 16384 SPARSE "call-me-stream.vmdk" 0').replace("\n", "\r\n")
+        ),
+        "vmdk",
+    ),
     "fixed VHD": (VHD_FIXED, "vhd"),
 }
 

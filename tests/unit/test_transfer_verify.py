@@ -161,6 +161,11 @@ def test_signature_that_is_not_there(site: Site, signer: Signer) -> None:
     site.refusal(Reason.SOURCE_NOT_FOUND, **signed(site, signer, GOOD, status=404))
 
 
+@pytest.mark.parametrize("fault", ["html", "endless"])
+def test_signature_that_is_none(site: Site, signer: Signer, fault: str) -> None:
+    site.refusal(Reason.SIGNATURE_INVALID, **signed(site, signer, GOOD, fault=fault))
+
+
 def test_clearsigned_sums(site: Site, signer: Signer) -> None:
     text = signer.clearsigned(GOOD.encode())
     source = site.sums(b"0" * 64 + b"  disk.img\n" + text)

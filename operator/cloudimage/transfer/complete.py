@@ -22,7 +22,9 @@ _VMDK_MAGIC: Final = b"KDMV"
 _VMDK_DESCRIPTOR: Final = slice(512, 512 + 20 * 512)  # whatever size the header says
 _VMDK_TYPE = re.compile(r"createtype", re.IGNORECASE)
 _VMDK_EXTENT = re.compile(r"\s*(rw|rdonly|noaccess)\s", re.IGNORECASE)
-_VMDK_OWN_EXTENT = re.compile(r'(RW|RDONLY) \d+ SPARSE "[^"/:\\]+"\s*', re.IGNORECASE)
+_VMDK_OWN_EXTENT = re.compile(
+    r'(RW|RDONLY)[ \t]+\d+[ \t]+SPARSE[ \t]+"[^"/:\\]+"([ \t]+\d+)?\s*', re.IGNORECASE
+)
 _VMDK_NO_PARENT = re.compile(r"^parentCID=ffffffff\s*$", re.IGNORECASE | re.MULTILINE)
 
 _VDI_HEADER = struct.Struct("<76xI344x16s16s")

@@ -100,7 +100,7 @@ def _from_sums(wanted: SumsFile, source: HttpSource, client: Client, tools: Tool
     content = fetch_text(wanted.url, client, signed=signed)
     if wanted.signature and wanted.signature.url:
         keyring = wanted.signature.keyring
-        detached = fetch_text(wanted.signature.url, client, signed=True)
+        detached = _signature(wanted.signature.url, client)
         openpgp.check_text(content, detached, keyring, tools)
     elif wanted.signature:
         content = openpgp.signed_text(content, wanted.signature.keyring, tools)
@@ -113,7 +113,16 @@ def _of_image(signature: Signature, client: Client) -> bytes:
             Reason.INVALID_REQUEST,
             "an image cannot be clearsigned; give the URL of its detached signature",
         )
-    return fetch_text(signature.url, client, signed=True)
+    return _signature(signature.url, client)
+
+
+def _signature(url: str, client: Client) -> bytes:
+    try:
+        return fetch_text(url, client, signed=True)
+    except TransferError as error:
+        if error.reason is Reason.SUMS_FILE_INVALID:
+            raise TransferError(Reason.SIGNATURE_INVALID, error.message) from error
+        raise
 
 
 def _last_part(url: str) -> str:
