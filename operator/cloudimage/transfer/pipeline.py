@@ -32,16 +32,16 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
         tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
         path = folder / "source"
         shared = request.cache is not None
-        cache = Cache(request.cache or folder / "cache", limits, shared=shared)
-        with Client(source, request.policy, limits, folder) as client:
+        cache = Cache(request.cache or folder, limits, shared=shared)
+        with cache.discarding(source), Client(source, request.policy, limits, folder) as client:
             fetched = fetch(source, path, meter, client, cache)
-        meter.start(Stage.VERIFYING)
-        verify(source.checksum, fetched.checksums, fetched.size)
-        path = expand(path, limits, tools, meter)
-        meter.start(Stage.INSPECTING)
-        found = inspect(path, source.format, image.min_disk, limits, tools)
-        payload = convert(path, found, image.disk_format, tools, meter)
-        uploaded = upload(Glance(request.cloud, folder), image, payload, meter, interrupts)
+            meter.start(Stage.VERIFYING)
+            verify(source.checksum, fetched.checksums, fetched.size)
+            path = expand(path, limits, tools, meter)
+            meter.start(Stage.INSPECTING)
+            found = inspect(path, source.format, image.min_disk, limits, tools)
+            payload = convert(path, found, image.disk_format, tools, meter)
+            uploaded = upload(Glance(request.cloud, folder), image, payload, meter, interrupts)
     return Result(
         image_id=uploaded.image_id,
         disk_format=payload.format,
