@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,16 @@ import psutil
 import pytest
 from openstack.connection import Connection
 
-from cloudimage.transfer.types import EVENTS, Failure, Marks, Progress, Reason, Result, Stage
+from cloudimage.transfer.types import (
+    EVENTS,
+    STRICT,
+    Failure,
+    Marks,
+    Progress,
+    Reason,
+    Result,
+    Stage,
+)
 from testbed.openstack import OpenStack
 from testbed.process import free_ports
 from testbed.sources import Sources
@@ -506,3 +516,48 @@ def test_request_that_is_none(bench: Bench) -> None:
     failure = fail(request, Reason.INVALID_REQUEST)
     assert "cloud.config" in failure.message
     assert "secret" not in failure.message
+
+
+def test_image_in_a_compressed_archive(bench: Bench, disk: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "disk.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(disk, "disk.raw")
+    request = bench.request(bench.put(archive))
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    request["source"]["checksum"] = {"algorithm": "sha256", "value": sha256}
+    result = succeed(request)
+    assert (result.source.format, result.source.size) == ("raw", archive.stat().st_size)
+    assert result.source.checksums == {"sha256": sha256}
+    assert (result.disk_format, result.size) == ("raw", SIZE)
+    stored = bench.download(result.image_id, tmp_path / "stored")
+    assert stored.read_bytes() == disk.read_bytes()
+
+
+def test_forbidden_address(bench: Bench, qcow2: Path) -> None:
+    request = bench.request(bench.put(qcow2))
+    request["policy"] = STRICT.model_dump()
+    failure = fail(request, Reason.SOURCE_REFUSED)
+    assert "127.0.0.1" in failure.message
+    assert bench.images() == []
+
+
+def test_cloud_that_fails_does_not_cost_the_download(
+    bench: Bench, qcow2: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "scratch-cache"
+    request = bench.request(bench.put(qcow2), disk_format="raw") | {"cache": str(cache)}
+    good = dict(request["cloud"]["config"])
+    no_cloud(bench, qcow2, request)
+    fail(request, Reason.CLOUD_UNREACHABLE)
+    request["cloud"]["config"] = good
+    succeed(request)
+    statuses = [each.status for each in bench.sources.requests(f"{bench.unique}-{qcow2.name}")]
+    assert statuses == [200, 304]
+
+
+def test_bytes_that_are_no_good_are_not_kept(bench: Bench, qcow2: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "scratch-cache"
+    request = bench.request(bench.put(qcow2)) | {"cache": str(cache)}
+    published_cut(bench, qcow2, request)
+    fail(request, Reason.SOURCE_TRUNCATED)
+    assert list(cache.iterdir()) == []

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cloudimage.transfer import pipeline
+from cloudimage.transfer import delivery, pipeline
 from cloudimage.transfer.convert import Payload
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.opening import QEMU_FORMATS
@@ -462,7 +462,7 @@ class Bench:
         rows = [line.rstrip("\t").split("\t") for line in lines]
         return [Call(program, memory, cpu, words) for program, memory, cpu, *words in rows]
 
-    def upload(self, _glance: object, _image: object, payload: Payload, *_: object) -> Any:
+    def upload(self, _target: object, payload: Payload) -> Any:
         """Read what would be sent."""
         size = sum(map(len, payload.open()))
         self.uploaded.append((payload.format, size))
@@ -479,6 +479,7 @@ class Bench:
                 "image": {"id_seed": "x", "name": "x", **image},
                 "cloud": {"config": {}},
                 "scratch": self._scratch,
+                "method": {"method": "Upload"},
                 "limits": LIMITS,
             }
         )
@@ -498,7 +499,7 @@ def bench(
 ) -> Iterator[Bench]:
     bench = Bench(sources, unique, disk, tmp_path)
     monkeypatch.setattr(pipeline, "Glance", lambda *_: None)
-    monkeypatch.setattr(pipeline, "upload", bench.upload)
+    monkeypatch.setattr(delivery, "upload", bench.upload)
     bench.record_tools(monkeypatch)
     yield bench
     assert list((tmp_path / "scratch").iterdir()) == []

@@ -14,6 +14,7 @@ from cloudimage.transfer.fetch import fetch
 from cloudimage.transfer.glance import Glance
 from cloudimage.transfer.inspect import inspect
 from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.methods import Choice
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.tools import Toolbox
@@ -27,39 +28,45 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     Raises:
         TransferError: With every reason of a transfer.
     """
-    source, image, limits = request.source, request.image, request.limits
+    limits = request.limits
     with workspace(request.scratch, interrupts) as folder:
-        target = Target(
-            Glance(request.cloud, folder), image, meter, interrupts, request.method.stores, limits
-        )
+        stores = request.method.stores
+        glance = Glance(request.cloud, folder)
+        target = Target(glance, request.image, meter, interrupts, stores, limits)
         choice = choose_method(request, target)
         if choice.method == "WebDownload":
             outcome = by_web_download(target, request, choice, folder)
             if isinstance(outcome, Result):
                 return outcome
             choice = outcome
-        tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
-        path = folder / "source"
-        shared = request.cache is not None
-        cache = Cache(request.cache or folder / "cache", limits, shared=shared)
-        with Client(source, request.policy, limits, folder) as client:
-            meter.start(Stage.FETCHING)
-            expected = expect(source, client, tools)
-            source = source.model_copy(update={"checksum": expected.checksum})
+        return _through_us(request, target, choice, folder)
+
+
+def _through_us(request: TransferRequest, target: Target, choice: Choice, folder: Path) -> Result:
+    """Move the bytes by way of the scratch."""
+    source, limits, meter = request.source, request.limits, target.meter
+    tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
+    cache = Cache(request.cache or folder, limits, shared=request.cache is not None)
+    with Client(source, request.policy, limits, folder) as client:
+        meter.start(Stage.FETCHING)
+        expected = expect(source, client, tools)
+        source = source.model_copy(update={"checksum": expected.checksum})
+        with cache.discarding(source):
+            path = folder / "source"
             fetched = fetch(source, path, meter, client, cache)
-        meter.start(Stage.VERIFYING)
-        verify(expected, path, fetched.checksums, fetched.size, tools)
-        path = expand(path, limits, tools, meter)
-        meter.start(Stage.INSPECTING)
-        found = inspect(path, source.format, image.min_disk, limits, tools)
-        info = SourceInfo(
-            format=found.format,
-            size=fetched.size,
-            virtual_size=found.virtual_size,
-            checksums=fetched.checksums,
-        )
-        result = deliver(target, choice, Located(path, found, tools), info)
-        return result.model_copy(update={"warnings": expected.warnings})
+            meter.start(Stage.VERIFYING)
+            verify(expected, path, fetched.checksums, fetched.size, tools)
+            path = expand(path, limits, tools, meter)
+            meter.start(Stage.INSPECTING)
+            found = inspect(path, source.format, request.image.min_disk, limits, tools)
+            info = SourceInfo(
+                format=found.format,
+                size=fetched.size,
+                virtual_size=found.virtual_size,
+                checksums=fetched.checksums,
+            )
+            result = deliver(target, choice, Located(path, found, tools), info)
+    return result.model_copy(update={"warnings": expected.warnings})
 
 
 @contextmanager

@@ -27,6 +27,20 @@ from pydantic import BaseModel, ValidationError
 from cloudimage.transfer.types import HttpSource, Limits, Reason, TransferError
 
 _BLOCK: Final = 512  # of st_blocks
+_SPOILED: Final = frozenset(
+    {
+        Reason.CHECKSUM_MISMATCH,
+        Reason.SIGNATURE_INVALID,
+        Reason.SOURCE_NOT_AN_IMAGE,
+        Reason.SOURCE_TRUNCATED,
+        Reason.UNSAFE_IMAGE,
+        Reason.UNSUPPORTED_FORMAT,
+        Reason.IMAGE_TOO_LARGE,
+        Reason.CONVERSION_FAILED,
+    }
+)
+"""Reasons after which the same bytes are of no use."""
+
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -82,12 +96,24 @@ class Cache:
     def entry(self, source: HttpSource) -> Iterator["Entry"]:
         """Hold a source's entry; wait while another process holds it."""
         key = key_of(source)
-        with _lock(self._folder / f"{key}.lock", wait=True):
-            yield Entry(self, self._folder, key)
+        lock = self._folder / f"{key}.lock"
+        with _lock(lock, wait=True):
+            entry = Entry(self, self._folder, key)
+            try:
+                yield entry
+            finally:
+                if not (entry.part.exists() or entry.data.exists()):
+                    lock.unlink(missing_ok=True)
 
-    def discard(self, source: HttpSource) -> None:
-        """Remove a source whose bytes are no good, unless another process is at it."""
-        self._remove(key_of(source))
+    @contextmanager
+    def discarding(self, source: HttpSource) -> Iterator[None]:
+        """Remove a source if the block fails because of its bytes, unless another is at it."""
+        try:
+            yield
+        except TransferError as error:
+            if error.reason in _SPOILED:
+                self._remove(key_of(source))
+            raise
 
     def sweep(self) -> None:
         """Remove what dead processes left and nobody can use."""
