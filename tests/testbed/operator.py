@@ -58,6 +58,10 @@ class Operator:
         """Where its transfers put their files."""
         return self.folder / "scratch"
 
+    def leftovers(self) -> list[str]:
+        """Return what is in the scratch besides the sources that transfers share."""
+        return [path.name for path in self.scratch.iterdir() if path.name != "cache"]
+
     @property
     def service(self) -> Service:
         """The process."""
