@@ -7,17 +7,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloudimage.transfer.client import Client
-from cloudimage.transfer.convert import convert
+from cloudimage.transfer.convert import Payload, convert
 from cloudimage.transfer.expand import expand
-from cloudimage.transfer.fetch import fetch
+from cloudimage.transfer.fetch import Fetched, fetch
 from cloudimage.transfer.glance import Glance
-from cloudimage.transfer.inspect import inspect
+from cloudimage.transfer.inspect import Inspected, inspect
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.straight import go_straight
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Result, SourceInfo, Stage, TransferRequest
-from cloudimage.transfer.upload import upload
+from cloudimage.transfer.upload import Uploaded, upload
 from cloudimage.transfer.verify import verify
 
 
@@ -30,10 +31,14 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     source, image, limits = request.source, request.image, request.limits
     with workspace(request.scratch, interrupts) as folder:
         tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
-        path = folder / "source"
-        shared = request.cache is not None
-        cache = Cache(request.cache or folder, limits, shared=shared)
+        cache = Cache(request.cache or folder, limits, shared=request.cache is not None)
         with cache.discarding(source), Client(source, request.policy, limits, folder) as client:
+            glance = Glance(request.cloud, folder)
+            kept = cache.holds(source)
+            if not kept and (straight := go_straight(source, image, client, folder)):
+                uploaded = upload(glance, image, straight.payload, meter, interrupts)
+                return _result(uploaded, straight.payload, straight.found, straight.fetched)
+            path = folder / "source"
             fetched = fetch(source, path, meter, client, cache)
             meter.start(Stage.VERIFYING)
             verify(source.checksum, fetched.checksums, fetched.size)
@@ -41,7 +46,11 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
             meter.start(Stage.INSPECTING)
             found = inspect(path, source.format, image.min_disk, limits, tools)
             payload = convert(path, found, image.disk_format, tools, meter)
-            uploaded = upload(Glance(request.cloud, folder), image, payload, meter, interrupts)
+            uploaded = upload(glance, image, payload, meter, interrupts)
+    return _result(uploaded, payload, found, fetched)
+
+
+def _result(uploaded: Uploaded, payload: Payload, found: Inspected, fetched: Fetched) -> Result:
     return Result(
         image_id=uploaded.image_id,
         disk_format=payload.format,
