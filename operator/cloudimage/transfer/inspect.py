@@ -99,6 +99,15 @@ def look(path: Path, declared: DiskFormat, min_disk: int | None, limits: Limits)
     return found.virtual_size
 
 
+def shape_of(path: Path, size: int, declared: DiskFormat | None) -> DiskFormat:
+    """Return the format of a file of so many bytes, of which ``path`` has the first at least.
+
+    Raises:
+        TransferError: ``SourceNotAnImage`` or ``UnsafeImage``.
+    """
+    return _settle(_read_format(path, size), declared)
+
+
 def check_size(virtual_size: int, min_disk: int | None, limits: Limits) -> None:
     """Compare the bytes of a virtual disk with what is allowed.
 

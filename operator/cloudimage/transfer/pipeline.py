@@ -8,7 +8,14 @@ from pathlib import Path
 
 from cloudimage.transfer.client import Client
 from cloudimage.transfer.creation import Target
-from cloudimage.transfer.delivery import Located, by_web_download, choose_method, deliver
+from cloudimage.transfer.delivery import (
+    Located,
+    by_web_download,
+    choose_method,
+    deliver,
+    deliver_straight,
+    source_info,
+)
 from cloudimage.transfer.expand import expand
 from cloudimage.transfer.fetch import fetch
 from cloudimage.transfer.glance import Glance
@@ -17,8 +24,9 @@ from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.methods import Choice
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.straight import go_straight
 from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import Result, SourceInfo, Stage, TransferRequest
+from cloudimage.transfer.types import Result, Stage, TransferRequest
 from cloudimage.transfer.verify import expect, verify
 
 
@@ -52,6 +60,11 @@ def _through_us(request: TransferRequest, target: Target, choice: Choice, folder
         expected = expect(source, client, tools)
         source = source.model_copy(update={"checksum": expected.checksum})
         with cache.discarding(source):
+            # What is in the scratch already need not be fetched again.
+            pure = choice.method == "Upload" and not cache.holds(source)
+            if pure and (straight := go_straight(source, request.image, client, folder)):
+                result = deliver_straight(target, choice, straight)
+                return result.model_copy(update={"warnings": expected.warnings})
             path = folder / "source"
             fetched = fetch(source, path, meter, client, cache)
             meter.start(Stage.VERIFYING)
@@ -59,12 +72,7 @@ def _through_us(request: TransferRequest, target: Target, choice: Choice, folder
             path = expand(path, limits, tools, meter)
             meter.start(Stage.INSPECTING)
             found = inspect(path, source.format, request.image.min_disk, limits, tools)
-            info = SourceInfo(
-                format=found.format,
-                size=fetched.size,
-                virtual_size=found.virtual_size,
-                checksums=fetched.checksums,
-            )
+            info = source_info(found, fetched)
             result = deliver(target, choice, Located(path, found, tools), info)
     return result.model_copy(update={"warnings": expected.warnings})
 

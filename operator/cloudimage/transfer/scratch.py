@@ -115,6 +115,10 @@ class Cache:
                 self._remove(key_of(source))
             raise
 
+    def holds(self, source: HttpSource) -> bool:
+        """Tell whether the whole file of a source is there."""
+        return (self._folder / f"{key_of(source)}.data").exists()
+
     def sweep(self) -> None:
         """Remove what dead processes left and nobody can use."""
         for path in self._folder.glob("*.part"):
