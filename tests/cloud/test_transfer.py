@@ -2,170 +2,31 @@
 
 import base64
 import hashlib
-import json
 import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from openstack.connection import Connection
 
-from cloudimage.transfer.types import (
-    EVENTS,
-    STRICT,
-    Failure,
-    Marks,
-    Progress,
-    Reason,
-    Result,
-    Stage,
-)
-from testbed.openstack import OpenStack
+from cloudimage.transfer.types import STRICT, Failure, Marks, Reason, Stage
 from testbed.process import free_ports
-from testbed.sources import Sources
 from transfer_images import MIB, make, qemu_img, raw_disk
 from transfer_keys import Signer
+from transfer_runs import Bench, Transfer, fail, succeed
 
 pytestmark = pytest.mark.cloud
 
 SIZE = 16 * MIB
 QEMU = {"raw": "raw", "qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc", "vhdx": "vhdx"}
 OPTIONS = {"vhd": "force_size=on"}
-
-
-class Transfer:
-    """One transfer in a process of its own; its standard input stays open, as the operator's."""
-
-    def __init__(self, request: dict[str, Any]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "cloudimage.transfer"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdin is not None
-        self.stdin = self.process.stdin
-        self.stdin.write(json.dumps(request) + "\n")
-        self.stdin.flush()
-        self.events = self._events()
-
-    def _events(self) -> Iterator[Progress | Result | Failure]:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            yield EVENTS.validate_json(line)
-
-    def until(self, stage: Stage, transferred: int = 0) -> Progress:
-        """Wait until the stage has come so far."""
-        for event in self.events:
-            assert isinstance(event, Progress), event
-            if event.stage is stage and event.transferred >= transferred:
-                return event
-        raise AssertionError(f"the transfer ended before {stage}")
-
-    def end(self) -> Result | Failure:
-        """Return the outcome, which comes last and agrees with the exit status."""
-        *_, outcome = self.events
-        assert isinstance(outcome, Result | Failure)
-        assert self.process.wait(20) == (0 if isinstance(outcome, Result) else 1)
-        return outcome
-
-
-@dataclass
-class Bench:
-    """What a test needs: a project, sources, a scratch, and a name for its images."""
-
-    openstack: OpenStack
-    sources: Sources
-    scratch: Path
-    unique: str
-    project: str = "images"
-
-    def request(self, url: str, **image: Any) -> dict[str, Any]:
-        """Return a request; what the image does not say is the same for all."""
-        return {
-            "source": {"url": url},
-            "image": {"id_seed": self.unique, "name": self.unique, **image},
-            "cloud": {"config": self.openstack.cloud(self.project)},
-            "scratch": str(self.scratch),
-            "limits": {"stall_seconds": 5},
-        }
-
-    def put(self, path: Path) -> str:
-        """Serve a file and return its URL."""
-        return self.sources.put(f"{self.unique}-{path.name}", path)
-
-    def connection(self) -> Connection:
-        """Connect as the project."""
-        return self.openstack.connect(self.project)
-
-    def images(self) -> list[Any]:
-        """Return the test's images in Glance; ours are hidden."""
-        api: Any = self.connection().image
-        return [
-            image
-            for hidden in (True, False)
-            for image in api.images(name=self.unique, is_hidden=hidden)
-        ]
-
-    def download(self, image_id: str, target: Path) -> Path:
-        """Write an image's bytes to a file."""
-        api: Any = self.connection().image
-        target.write_bytes(api.download_image(image_id).content)
-        return target
-
-
-@pytest.fixture
-def bench(openstack: OpenStack, sources: Sources, tmp_path: Path, unique: str) -> Iterator[Bench]:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    bench = Bench(openstack, sources, scratch, unique)
-    yield bench
-    assert list(scratch.iterdir()) == []
-    for image in bench.images():
-        api: Any = bench.connection().image
-        api.delete_image(image.id)
-
-
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("disk") / "disk.raw"
-    raw_disk(path, SIZE)
-    return path
-
-
-@pytest.fixture
-def qcow2(disk: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "disk.qcow2"
-    make(disk, path, "qcow2", compress=True)
-    return path
-
-
-def run(request: dict[str, Any]) -> Result | Failure:
-    return Transfer(request).end()
-
-
-def succeed(request: dict[str, Any]) -> Result:
-    outcome = run(request)
-    assert isinstance(outcome, Result), outcome
-    return outcome
-
-
-def fail(request: dict[str, Any], reason: Reason) -> Failure:
-    outcome = run(request)
-    assert isinstance(outcome, Failure), outcome
-    assert outcome.reason is reason, outcome
-    return outcome
 
 
 def test_qcow2_becomes_raw(bench: Bench, disk: Path, qcow2: Path) -> None:
@@ -545,7 +406,11 @@ def test_cloud_that_fails_does_not_cost_the_download(
     bench: Bench, qcow2: Path, tmp_path: Path
 ) -> None:
     cache = tmp_path / "scratch-cache"
-    request = bench.request(bench.put(qcow2), disk_format="raw") | {"cache": str(cache)}
+    request = bench.request(bench.put(qcow2), disk_format="raw") | {
+        "cache": str(cache),
+        # Auto would ask the cloud what it offers, and fail before the download.
+        "method": {"method": "Upload"},
+    }
     good = dict(request["cloud"]["config"])
     no_cloud(bench, qcow2, request)
     fail(request, Reason.CLOUD_UNREACHABLE)

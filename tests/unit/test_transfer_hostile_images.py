@@ -79,7 +79,7 @@ NOISE = random.Random(1).randbytes(100_000)  # noqa: S311 - the same at each run
 
 def encrypted(_: Path, path: Path) -> None:
     secret = ("--object", "secret,id=s,data=abcdefgh")
-    options = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=10"
+    options = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=200"
     qemu_img("create", "-q", "-f", "qcow2", *secret, "-o", options, path, "8M")
 
 

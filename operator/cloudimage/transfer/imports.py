@@ -8,6 +8,7 @@ from typing import Any, Final
 from cloudimage.transfer.content import HashedBody, compare, hash_of
 from cloudimage.transfer.convert import Payload
 from cloudimage.transfer.creation import Stored, Target, created, settle
+from cloudimage.transfer.httprules import looks_like_page
 from cloudimage.transfer.inspect import look
 from cloudimage.transfer.sending import repeated, send
 from cloudimage.transfer.types import Checksum, HttpSource, Reason, Stage, TransferError
@@ -141,9 +142,14 @@ def _look(target: Target, identifier: str, image: dict[str, Any], path: Path) ->
     """Inspect what Glance fetched, by its two ends; return its virtual size."""
     size = image["size"]
     begin = max(0, size - _TAIL)
+    head = (size and target.glance.read(identifier, 0, min(size, _HEAD))) or b""
+    if not head or looks_like_page(head[:1024]):
+        raise TransferError(
+            Reason.SOURCE_NOT_AN_IMAGE, "what Glance fetched is empty or a web page, and no image"
+        )
     with path.open("wb") as file:
         file.truncate(size)
-        file.write(target.glance.read(identifier, 0, min(size, _HEAD)) or b"")
+        file.write(head)
         if begin > _HEAD and (tail := target.glance.read(identifier, begin, _TAIL)):
             file.seek(begin)
             file.write(tail)
