@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cloudimage.transfer.types import STRICT, Failure, Marks, Reason, Stage
+from cloudimage.transfer.types import STRICT, Failure, Marks, Reason, Result, Stage
 from testbed.process import free_ports
 from transfer_images import MIB, make, qemu_img, raw_disk
 from transfer_keys import Signer
