@@ -58,9 +58,7 @@ CASES = {
             "image": {"diskFormat": "raw"},
         },
     ),
-    "public": Bad(
-        "Forbidden", ("until the spec changes",), spec={"image": {"visibility": "public"}}
-    ),
+    "public": Bad("Forbidden", ("Tried again at",), spec={"image": {"visibility": "public"}}),
 }
 
 

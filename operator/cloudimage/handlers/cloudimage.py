@@ -195,7 +195,7 @@ class CloudImageReconciler:
         trouble = status.Trouble(
             reason,
             str(error),
-            stalled=reason in CREDENTIALS_REASONS | TERMINAL_REASONS,
+            stalled=reason in CREDENTIALS_REASONS | TERMINAL_REASONS | {Reason.FORBIDDEN},
             retry=_retry_at(delay),
         )
         self._write(resource, status.troubled(resource, trouble, _now()))

@@ -74,7 +74,8 @@ class Reason(StrEnum):
     """The image went away while it was worked on. Tried again."""
     FORBIDDEN = "Forbidden"
     """The cloud's policy does not allow it, for instance visibility public for a project that is
-    not the administrators'. Change the spec, or ask the cloud's administrator."""
+    not the administrators'. Change the spec, or ask the cloud's administrator. Tried again with
+    growing pauses, since a right may be granted."""
     INVALID_IMAGE = "InvalidImage"
     """Glance refuses a value of spec.image; the message has its words. Change the spec."""
     QUOTA_EXCEEDED = "QuotaExceeded"
@@ -148,7 +149,6 @@ CREDENTIALS_REASONS = frozenset(
 
 TERMINAL_REASONS = frozenset(
     {
-        Reason.FORBIDDEN,
         Reason.INVALID_IMAGE,
         Reason.QUOTA_EXCEEDED,
         Reason.SOURCE_REFUSED,
