@@ -31,7 +31,6 @@ ALLOWED = {
     ("patch", "cloudimages.cloudimage.dev"),
     ("update", "cloudimages/status.cloudimage.dev"),
     ("get", "secrets."),
-    ("get", "configmaps."),
     ("create", "events."),
 }
 """All that the operator may do where it looks after CloudImages."""

@@ -57,9 +57,8 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def finish(self) -> None:
-        """Take no more notice of anything: the transfer is over."""
+        """Take no notice of interrupts any more: all is cleaned up and the outcome is known."""
         self._stopping = True
-        self._pending = False
 
     def _on_signal(self, number: int, _frame: object) -> None:
         if self._stopping:
