@@ -9,6 +9,7 @@ import pytest
 
 from testbed.kubernetes import Cluster, Kubernetes
 from testbed.openstack import OpenStack
+from testbed.paths import forget_state
 from testbed.sources import Sources
 
 _STARTED_BY_US = pytest.StashKey[list["_Part"]]()
@@ -47,6 +48,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if "KEEP" not in os.environ:
         for part in config.stash.get(_STARTED_BY_US, []):
             part.down()
+        forget_state()
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,10 @@ import base64
 import hashlib
 import os
 import random
+import shutil
 import signal
+import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,10 +16,11 @@ from typing import Any
 import psutil
 import pytest
 
-from cloudimage.transfer.types import Failure, Marks, Reason, Stage
+from cloudimage.transfer.types import STRICT, Failure, Marks, Reason, Result, Stage
 from testbed.process import free_ports
-from transfer_images import MIB, make, qemu_img
-from transfer_runs import Bench, Transfer, fail, succeed
+from transfer_images import MIB, make, qemu_img, raw_disk
+from transfer_keys import Signer
+from transfer_runs import Bench, Transfer, fail, run, succeed
 
 pytestmark = pytest.mark.cloud
 
@@ -87,6 +91,46 @@ def test_vhdx_becomes_qcow2(bench: Bench, disk: Path, tmp_path: Path) -> None:
     qemu_img("compare", "-f", "raw", "-F", "qcow2", disk, stored)
 
 
+@pytest.fixture(scope="module")
+def signer() -> Iterator[Signer]:
+    folder = Path(tempfile.mkdtemp(prefix="g-"))
+    signer = Signer.made(folder / "good")
+    yield signer
+    signer.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("way", ["detached", "clearsigned", "over the image"])
+@pytest.mark.parametrize("algorithm", ["sha512", "md5"])
+def test_sums_and_signatures(
+    bench: Bench, qcow2: Path, signer: Signer, way: str, algorithm: str
+) -> None:
+    url = bench.put(qcow2)
+    value = hashlib.new(algorithm, qcow2.read_bytes(), usedforsecurity=False).hexdigest()
+    text = f"{value}  {url.rpartition('/')[2]}\n".encode()
+    signed = qcow2.read_bytes() if way == "over the image" else text
+    published = signer.clearsigned(text) if way == "clearsigned" else text
+    sums: dict[str, Any] = {"url": bench.sources.put(f"{bench.unique}-SUMS", published)}
+    signature: dict[str, Any] = {"keyring": signer.public()}
+    if way != "clearsigned":
+        name = f"{bench.unique}.sig"
+        signature["url"] = bench.sources.put(name, signer.detached(signed))
+    request = bench.request(url)
+    (request["source"] if way == "over the image" else sums)["signature"] = signature
+    request["source"]["sums"] = sums
+    result = succeed(request)
+    assert result.source.checksums[algorithm] == value
+    assert bool(result.warnings) == (algorithm == "md5" and way != "over the image")
+
+
+def test_checksum_that_can_be_forged_is_warned_of(bench: Bench, qcow2: Path) -> None:
+    request = bench.request(bench.put(qcow2))
+    value = hashlib.md5(qcow2.read_bytes(), usedforsecurity=False).hexdigest()
+    request["source"]["checksum"] = {"algorithm": "md5", "value": value}
+    (warning,) = succeed(request).warnings
+    assert "md5" in warning
+
+
 def test_id_of_a_deleted_image_is_not_tried_for_ever(bench: Bench, qcow2: Path) -> None:
     request = bench.request(bench.put(qcow2))
     first = succeed(request)
@@ -118,6 +162,35 @@ def cut_short(bench: Bench, image: Path, request: dict[str, Any]) -> None:
 
 def wrong_checksum(_bench: Bench, _: Path, request: dict[str, Any]) -> None:
     request["source"]["checksum"] = {"algorithm": "sha256", "value": "0" * 64}
+
+
+def wrong_sums(bench: Bench, _: Path, request: dict[str, Any]) -> None:
+    name = request["source"]["url"].rpartition("/")[2]
+    sums = f"{'0' * 64}  {name}\n".encode()
+    request["source"]["sums"] = {"url": bench.sources.put(f"{bench.unique}-SUMS", sums)}
+
+
+def sums_without_the_name(bench: Bench, _: Path, request: dict[str, Any]) -> None:
+    name = request["source"]["url"].rpartition("/")[2]
+    sums = f"{'0' * 64}  {name}.old\n".encode()
+    request["source"]["sums"] = {"url": bench.sources.put(f"{bench.unique}-SUMS", sums)}
+
+
+def no_sums(bench: Bench, _: Path, request: dict[str, Any]) -> None:
+    request["source"]["sums"] = {"url": bench.sources.url("no-such-file")}
+
+
+def foreign_signature(bench: Bench, image: Path, request: dict[str, Any]) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="g-"))
+    ours, theirs = Signer.made(folder / "a"), Signer.made(folder / "b")
+    signature = theirs.detached(image.read_bytes())
+    request["source"]["signature"] = {
+        "url": bench.sources.put(f"{bench.unique}.sig", signature),
+        "keyring": ours.public(),
+    }
+    ours.stop()
+    theirs.stop()
+    shutil.rmtree(folder)
 
 
 def no_image(bench: Bench, image: Path, _: dict[str, Any]) -> None:
@@ -181,6 +254,10 @@ def quota(bench: Bench, _: Path, request: dict[str, Any]) -> None:
         (web_page, Reason.SOURCE_NOT_AN_IMAGE, "web page"),
         (cut_short, Reason.SOURCE_TRUNCATED, "100000 of"),
         (wrong_checksum, Reason.CHECKSUM_MISMATCH, "0" * 64),
+        (wrong_sums, Reason.CHECKSUM_MISMATCH, "0" * 64),
+        (sums_without_the_name, Reason.SUMS_FILE_INVALID, ".old"),
+        (no_sums, Reason.SOURCE_NOT_FOUND, "404"),
+        (foreign_signature, Reason.SIGNATURE_INVALID, "not in the keyring"),
         (no_image, Reason.SOURCE_NOT_AN_IMAGE, "declare"),
         (published_cut, Reason.SOURCE_TRUNCATED, "qcow2"),
         (backing_file, Reason.UNSAFE_IMAGE, "backing"),
@@ -202,6 +279,16 @@ def test_failures_leave_nothing(
     assert words in failure.message
     assert "<" not in failure.message
     assert bench.images() == []
+
+
+@pytest.mark.parametrize("spoil", [no_cloud, wrong_password])
+def test_cloud_that_cannot_be_used_is_noticed_before_the_download(
+    bench: Bench, qcow2: Path, spoil: Spoil
+) -> None:
+    request = bench.request(bench.put(qcow2))
+    spoil(bench, qcow2, request)
+    run(request)
+    assert bench.fetches(qcow2) == 0
 
 
 def test_damage_found_while_streaming_never_becomes_an_image(bench: Bench, tmp_path: Path) -> None:
@@ -300,3 +387,88 @@ def test_request_that_is_none(bench: Bench) -> None:
     failure = fail(request, Reason.INVALID_REQUEST)
     assert "cloud.config" in failure.message
     assert "secret" not in failure.message
+
+
+def test_image_in_a_compressed_archive(bench: Bench, disk: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "disk.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(disk, "disk.raw")
+    request = bench.request(bench.put(archive))
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    request["source"]["checksum"] = {"algorithm": "sha256", "value": sha256}
+    result = succeed(request)
+    assert (result.source.format, result.source.size) == ("raw", archive.stat().st_size)
+    assert result.source.checksums == {"sha256": sha256}
+    assert (result.disk_format, result.size) == ("raw", SIZE)
+    stored = bench.download(result.image_id, tmp_path / "stored")
+    assert stored.read_bytes() == disk.read_bytes()
+
+
+def test_forbidden_address(bench: Bench, qcow2: Path) -> None:
+    request = bench.request(bench.put(qcow2))
+    request["policy"] = STRICT.model_dump()
+    failure = fail(request, Reason.SOURCE_REFUSED)
+    assert "127.0.0.1" in failure.message
+    assert bench.images() == []
+
+
+def test_cloud_that_fails_does_not_cost_the_download(
+    bench: Bench, qcow2: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "scratch-cache"
+    request = bench.request(bench.put(qcow2), disk_format="raw") | {"cache": str(cache)}
+    wrong_container(bench, qcow2, request)
+    fail(request, Reason.INVALID_IMAGE)
+    del request["image"]["container_format"]
+    succeed(request)
+    statuses = [each.status for each in bench.sources.requests(f"{bench.unique}-{qcow2.name}")]
+    assert [each for each in statuses if each != 206] == [200, 304]
+
+
+def test_bytes_that_are_no_good_are_not_kept(bench: Bench, qcow2: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "scratch-cache"
+    request = bench.request(bench.put(qcow2)) | {"cache": str(cache)}
+    published_cut(bench, qcow2, request)
+    fail(request, Reason.SOURCE_TRUNCATED)
+    assert list(cache.iterdir()) == []
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    path = tmp_path / "large.raw"
+    raw_disk(path, 64 * MIB)
+    return path
+
+
+def raw_request(bench: Bench, path: Path, **query: Any) -> dict[str, Any]:
+    bench.put(path)
+    request = bench.request(bench.sources.url(f"{bench.unique}-{path.name}", **query))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    request["source"]["checksum"] = {"algorithm": "sha256", "value": sha256}
+    return request
+
+
+def test_raw_touches_no_disk(bench: Bench, large: Path, tmp_path: Path) -> None:
+    request = raw_request(bench, large, rate=20_000_000, fault="reset", at=30_000_000)
+    transfer = Transfer(request)
+    transfer.until(Stage.UPLOADING, 10 * MIB)
+    written = sum(path.stat().st_size for path in bench.scratch.rglob("*") if path.is_file())
+    assert written < MIB
+    result = transfer.end()
+    assert isinstance(result, Result), result
+    assert result.source.checksums["sha256"] == hashlib.sha256(large.read_bytes()).hexdigest()
+    assert bench.download(result.image_id, tmp_path / "x").read_bytes() == large.read_bytes()
+    statuses = [each.status for each in bench.sources.requests(f"{bench.unique}-{large.name}")]
+    assert statuses[-3:] == [200, 206, 206]
+
+
+def test_raw_with_a_wrong_checksum_never_turns_active(bench: Bench, large: Path) -> None:
+    request = raw_request(bench, large, rate=40_000_000)
+    request["source"]["checksum"]["value"] = "0" * 64
+    transfer = Transfer(request)
+    transfer.until(Stage.UPLOADING, 10 * MIB)
+    assert {image.status for image in bench.images()} <= {"queued", "saving"}
+    failure = transfer.end()
+    assert isinstance(failure, Failure)
+    assert (failure.reason, failure.stage) == (Reason.CHECKSUM_MISMATCH, Stage.UPLOADING)
+    assert bench.images() == []

@@ -16,7 +16,8 @@ from testbed.kubernetes import Cluster, KubectlError, Kubernetes, UnsupportedErr
 from testbed.kubernetes.pins import TOOLS
 from testbed.process import bed_lock
 
-pytestmark = pytest.mark.cluster
+# One worker: they share a second control plane.
+pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("kubernetes-bed")]
 
 
 @pytest.fixture(scope="module")

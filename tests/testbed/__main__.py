@@ -5,7 +5,6 @@ Progress goes to standard error. Standard output has what runs where, and lines 
 """
 
 import argparse
-import contextlib
 import os
 import shlex
 import sys
@@ -17,7 +16,8 @@ from typing import Protocol
 from testbed import packages
 from testbed.kubernetes import Kubernetes
 from testbed.openstack import OpenStack
-from testbed.paths import state_dir
+from testbed.operator import end_demo
+from testbed.paths import forget_state
 from testbed.sources import Sources
 
 REPORT_SECONDS = 30.0
@@ -80,8 +80,9 @@ def run(command: str, names: Sequence[str]) -> int:
         return 1
     succeeded = command not in WORKS or each(parts, command, WORKS[command])
     if command == "down":
-        with contextlib.suppress(OSError):  # another part is still in it
-            state_dir().rmdir()
+        if not names:
+            end_demo()
+        forget_state()
     if command in {"up", "status"}:
         print(*table(parts), *exports(parts), sep="\n")
     return 0 if succeeded else 1

@@ -19,8 +19,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from testbed.images import bootable_qcow2, sha256_of
 from testbed.kubernetes import Kubernetes
 from testbed.openstack import OpenStack
-from testbed.operator import Operator, install_crds
-from testbed.paths import REPOSITORY, state_dir
+from testbed.operator import Operator, end_demo, install_crds
+from testbed.paths import REPOSITORY, demo_folder, forget_state
 from testbed.sources import Sources
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ def prepare(kubernetes: Kubernetes) -> Operator:
     """Install the CRDs and the chart's rights, and start the operator under them."""
     step("Installing the CRDs and the chart's ServiceAccount and Role; starting the operator")
     install_crds(kubernetes)
-    operator = Operator(kubernetes, kubernetes.new_namespace("demo"), state_dir() / "demo")
+    operator = Operator(kubernetes, kubernetes.new_namespace("demo"), demo_folder())
     operator.stop()  # one that an earlier demo left with KEEP=1 looks after another namespace
     operator.install()
     operator.start()
@@ -262,10 +262,10 @@ def leave(operator: Operator | None, parts: tuple[Kubernetes, OpenStack, Sources
         console.print(f"export OS_CLIENT_CONFIG_FILE={openstack.clouds_yaml} OS_CLOUD=images")
         console.print(f"{kubernetes.kubectl} -n {operator.namespace} get cloudimages", markup=False)
         return
-    if operator is not None:
-        operator.stop()
+    end_demo()
     for part in parts:
         part.down()
+    forget_state()
 
 
 if __name__ == "__main__":

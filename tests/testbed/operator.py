@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from cloudimage.api.kinds import KINDS
 from testbed.kubernetes import Cluster
-from testbed.paths import REPOSITORY
+from testbed.paths import REPOSITORY, demo_folder
 from testbed.process import Service, answers, free_ports
 
 CHART = REPOSITORY / "helm" / "cloudimage-operator"
@@ -57,6 +58,10 @@ class Operator:
         """Where its transfers put their files."""
         return self.folder / "scratch"
 
+    def leftovers(self) -> list[str]:
+        """Return what is in the scratch besides the sources that transfers share."""
+        return [path.name for path in self.scratch.iterdir() if path.name != "cache"]
+
     @property
     def service(self) -> Service:
         """The process."""
@@ -80,6 +85,7 @@ class Operator:
                 "KUBECONFIG": str(kubeconfig),
                 "CLOUDIMAGE_NAMESPACES": self.namespace,
                 "CLOUDIMAGE_SCRATCH_DIR": str(self.scratch),
+                "CLOUDIMAGE_ALLOW_NETWORKS": "127.0.0.0/8",
                 "CLOUDIMAGE_PROBE_ADDRESS": f"127.0.0.1:{port}",
                 **environment,
             },
@@ -113,3 +119,10 @@ class Operator:
         words = ("template", RELEASE, CHART, "-n", self.namespace, "-f", path)
         command = [str(self.cluster.helm), *map(str, words)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def end_demo() -> None:
+    """Stop the operator that ``make demo`` left running with KEEP=1."""
+    folder = demo_folder()
+    Service("operator", folder).stop()
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,6 @@
 """Where the test bed keeps what it builds once (the cache) and what runs now (the state)."""
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -27,3 +28,14 @@ def state_dir() -> Path:
     path = Path(os.environ.get("TESTBED_STATE") or default)
     path.mkdir(parents=True, exist_ok=True, mode=0o755)
     return path
+
+
+def forget_state() -> None:
+    """Remove the state folder if nothing is left in it."""
+    with contextlib.suppress(OSError):
+        state_dir().rmdir()
+
+
+def demo_folder() -> Path:
+    """Return the folder of the demo's operator: its log, its kubeconfig, its scratch."""
+    return state_dir() / "demo"

@@ -85,8 +85,11 @@ class Service:
         if process is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
-            family = survivors(family)
-        kill(family)
+            kill(survivors(family))
+        else:
+            kill(family)
+        # Collects those that are this process's own children; else they stay as zombies.
+        psutil.wait_procs(family, timeout=0)
         self._record.unlink(missing_ok=True)
 
     def _family(self) -> list[psutil.Process]:

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +60,7 @@ class Transfer:
     outcome: Result | Failure | None = None
     cancelled: bool = False
     process: subprocess.Popen[bytes] | None = None
+    turn: Future[None] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -96,18 +97,22 @@ class ChildRunner:
             notify: Called from another thread when there is something new to see.
         """
         transfer = self._transfers[uid] = Transfer(digest, notify)
-        self._threads.submit(self._work, uid, transfer, request)
+        transfer.turn = self._threads.submit(self._work, uid, transfer, request)
 
     def forget(self, uid: str) -> None:
         """Drop a transfer that has ended; its outcome was taken note of."""
         self._transfers.pop(uid, None)
 
     def cancel(self, uid: str) -> None:
-        """Have the transfer end; :meth:`view` shows it until it has."""
+        """Have the transfer end; :meth:`view` shows it until it has.
+
+        One that waits for its turn is gone at once.
+        """
         transfer = self._transfers.get(uid)
         if transfer is None:
             return
-        if transfer.outcome is not None:
+        waits = transfer.turn is not None and transfer.turn.cancel()
+        if waits or transfer.outcome is not None:
             self.forget(uid)
             return
         with transfer.lock:

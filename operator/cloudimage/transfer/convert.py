@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cloudimage.transfer.inspect import QEMU_FORMATS, Inspected
+from cloudimage.transfer.inspect import Inspected
+from cloudimage.transfer.opening import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.tools import Toolbox, ToolError
 from cloudimage.transfer.types import Reason, Stage, TransferError

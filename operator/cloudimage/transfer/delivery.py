@@ -6,10 +6,12 @@ from typing import Final
 
 from cloudimage.transfer.convert import Payload, as_file, convert
 from cloudimage.transfer.creation import Stored, Target
+from cloudimage.transfer.fetch import Fetched
 from cloudimage.transfer.imports import glance_direct, web_download
 from cloudimage.transfer.inspect import Inspected
 from cloudimage.transfer.methods import Choice, Offers, choose
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.straight import Straight
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import (
     Import,
@@ -96,6 +98,26 @@ def deliver(target: Target, choice: Choice, located: Located, source: SourceInfo
                 raise
             choice = choice.instead(error)
     return _result(upload(target, payload), choice, source)
+
+
+def deliver_straight(target: Target, choice: Choice, straight: Straight) -> Result:
+    """Give Glance a raw source as it comes from its server.
+
+    Raises:
+        TransferError: Those of the source and of :func:`upload`.
+    """
+    stored = upload(target, straight.payload)
+    return _result(stored, choice, source_info(straight.found, straight.fetched))
+
+
+def source_info(found: Inspected, fetched: Fetched) -> SourceInfo:
+    """Return what a fetched source turned out to be."""
+    return SourceInfo(
+        format=found.format,
+        size=fetched.size,
+        virtual_size=found.virtual_size,
+        checksums=fetched.checksums,
+    )
 
 
 def _convert_by_store(target: Target, located: Located) -> Stored:

@@ -5,7 +5,6 @@ directory (so its arguments are plain file names), no new privileges, and dies w
 even by SIGKILL.
 """
 
-import contextlib
 import fcntl
 import json
 import os
@@ -13,6 +12,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -34,6 +34,10 @@ class ToolError(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
+
+
+class _EnoughError(Exception):
+    """The rest of a program's output is not needed."""
 
 
 def complaint(stderr: str, status: int) -> str:
@@ -75,6 +79,20 @@ class Toolbox:
         server = ["qemu-nbd", "--read-only", "-f", qemu_format, name]
         return ["[", "setpriv", "--pdeathsig", "KILL", *server, "]"]
 
+    def disk_head(self, name: str, qemu_format: str, length: int) -> bytes:
+        """Return the first bytes of the disk in an image, fewer only if it has no more.
+
+        Raises:
+            ToolError: They cannot be read.
+        """
+        head = b""
+        server = self.nbd_server(name, qemu_format)
+        with suppress(_EnoughError), self.stream("nbdcopy", "--", *server, "-") as stdout:
+            head = stdout.read(length)
+            if len(head) == length:
+                raise _EnoughError
+        return head
+
     def run(self, *command: str, accept: frozenset[int] = frozenset({0})) -> bytes:
         """Run a program to its end and return its standard output.
 
@@ -93,7 +111,7 @@ class Toolbox:
         output = self.run(*command, accept=accept)
         return json.loads(output) if output.strip() else None
 
-    @contextlib.contextmanager
+    @contextmanager
     def stream(self, *command: str, accept: frozenset[int] = frozenset({0})) -> Iterator[IO[bytes]]:
         """Run a program beside the block, which reads its standard output.
 
@@ -113,7 +131,7 @@ class Toolbox:
                 stderr=stderr,
             )
             assert process.stdout is not None  # noqa: S101 - a pipe was asked for
-            with contextlib.suppress(OSError):  # the kernel may not grant it
+            with suppress(OSError):  # the kernel may not grant it
                 fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
             try:
                 with process.stdout:

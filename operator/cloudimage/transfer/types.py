@@ -7,10 +7,11 @@ that it never outlives the operator that started it.
 """
 
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from cloudimage.vocabulary import DiskFormat
 
@@ -39,6 +40,7 @@ class Stage(StrEnum):
     PENDING = "Pending"
     FETCHING = "Fetching"
     VERIFYING = "Verifying"
+    EXPANDING = "Expanding"
     INSPECTING = "Inspecting"
     CONVERTING = "Converting"
     UPLOADING = "Uploading"
@@ -179,6 +181,17 @@ class UrlPolicy(_Model):
     allow_networks: tuple[str, ...] = ("0.0.0.0/0", "::/0")
     deny_networks: tuple[str, ...] = ()
 
+    @field_validator("allow_networks", "deny_networks")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for each in networks:
+            ip_network(each)
+        return networks
+
+
+STRICT = UrlPolicy(allow_networks=())
+"""The public internet only: no private, loopback, link-local, shared or reserved address."""
+
 
 Method = Literal["Auto", "Upload", "GlanceDirect", "WebDownload"]
 """How the bytes go into Glance: through us (PUT), staged by us and converted by Glance's import,
@@ -243,6 +256,7 @@ class Limits(_Model):
         max_expanded: Bytes that a compressed source or an archive may expand to.
         max_scratch: Bytes that all that is kept in the scratch may take.
         stall_seconds: Seconds without a byte from the source after which a connection is given up.
+        min_rate: Bytes per second; a connection that gives less over ``stall_seconds`` is given up.
         silence_seconds: Seconds without a sign of life from Glance, while it stores or imports,
             after which the image is given up. Glance itself calls an import dead after an hour.
         tool_memory: Bytes of address space of an external tool such as qemu-img.
@@ -254,6 +268,7 @@ class Limits(_Model):
     max_expanded: int = 1 * 2**40
     max_scratch: int = 1 * 2**40
     stall_seconds: float = 60.0
+    min_rate: int = 1024
     silence_seconds: float = 3600.0
     tool_memory: int = 2 * 2**30
     tool_cpu_seconds: int = 4 * 3600
@@ -265,12 +280,16 @@ class TransferRequest(_Model):
     Attributes:
         scratch: A folder for what must touch the disk. The transfer makes a folder of its own in
             it and removes that whatever happens.
+        cache: A folder on the same file system for sources: shared by all transfers, it outlives
+            them. A source that is there is not fetched again, and one that was fetched in part is
+            resumed. None: the source goes with the transfer.
     """
 
     source: HttpSource
     image: NewImage
     cloud: Cloud
     scratch: Path
+    cache: Path | None = None
     method: Import = Import()
     policy: UrlPolicy = UrlPolicy()
     limits: Limits = Limits()
@@ -296,7 +315,11 @@ class SourceInfo(_Model):
 
 
 class Result(_Model):
-    """The image is in Glance, and Glance's hash of it equals ours; sizes in bytes."""
+    """The image is in Glance, and Glance's hash of it equals ours; sizes in bytes.
+
+    Attributes:
+        warnings: Sentences for the user: what succeeded, but not as well as it could.
+    """
 
     type: Literal["result"] = "result"
     image_id: str
@@ -308,6 +331,7 @@ class Result(_Model):
     source: SourceInfo
     method: Literal["Upload", "GlanceDirect", "WebDownload"] = "Upload"
     method_reason: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class Failure(_Model):

@@ -101,8 +101,8 @@ class OpenStack:
     def clouds_yaml(self) -> Path:
         """The clients' file: admin and system-admin; images, consumer and tiny.
 
-        The projects log in by application credentials; the first two also, as
-        ``images-password`` and ``consumer-password``, by name and password.
+        The projects log in by application credentials, and as ``images-password`` and so on by
+        name and password.
         """
         return self._site.clouds_yaml
 
@@ -182,7 +182,7 @@ class OpenStack:
         database.start()
         services.start(site, API_SERVICES[:-1])
         seed = Seed.of(site)
-        seed.fill()
+        seed.services()
         Api(site, "nova").start()
         entries = seed.projects()
         Api(site, "nova").wait()

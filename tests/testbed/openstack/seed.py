@@ -13,6 +13,11 @@ from testbed.openstack.site import Site
 
 if TYPE_CHECKING:
     from openstack.connection import Connection
+    from openstack.identity.v3._proxy import Proxy as Keystone
+    from openstack.identity.v3.project import Project
+    from openstack.identity.v3.role import Role
+    from openstack.identity.v3.service import Service
+    from openstack.identity.v3.user import User
 
 # Each project with its one user, who has the role `member`.
 PROJECTS = {"images": "publisher", "consumer": "bob", "tiny": "tim"}
@@ -43,73 +48,66 @@ class Seed:
     """Fills the Keystone of a site whose databases are fresh."""
 
     site: Site
-    admin: "Connection"
+    admin: "Keystone"
     system_admin: "Connection"
+    roles: Mapping[str, "Role"]
 
     @classmethod
     def of(cls, site: Site) -> "Seed":
         """Log in as the admin that ``keystone-manage bootstrap`` made; no catalog exists yet."""
         early = {"identity_endpoint_override": site.auth_url}
         admins = _admins(site)
-        return cls(site, connect(admins["admin"] | early), connect(admins["system-admin"] | early))
+        admin = keystone(connect(admins["admin"] | early))
+        roles = {role.name: role for role in admin.roles()}
+        return cls(site, admin, connect(admins["system-admin"] | early), roles)
 
-    def fill(self) -> None:
-        """Make everything but what needs Nova, which starts only after this."""
-        keystone(self.admin).create_project(name="service", domain_id="default")
+    def services(self) -> None:
+        """Make the services' users, the catalog and the limits: what Nova needs to start."""
+        project = self.admin.create_project(name="service", domain_id="default")
         for name, (kind, path) in _CATALOG.items():
-            self._service(name, kind, self.site.url(name) + path)
-        # Glance reads limits with a system-scoped token.
-        identity = keystone(self.admin)
-        reader = identity.find_role("reader", ignore_missing=False)
-        user = identity.find_user("glance", ignore_missing=False)
-        identity.assign_system_role_to_user(user, reader, "all")
-        self._limits()
+            service = self.admin.create_service(name=name, type=kind)
+            self._endpoints(service, self.site.url(name) + path)
+            if name == "keystone":
+                continue
+            user = self._user(name, project, "admin", "service")
+            if name == "glance":
+                # Glance reads limits with a system-scoped token.
+                self.admin.assign_system_role_to_user(user, self.roles["reader"], "all")
+                self._limits(service)
 
-    def _service(self, name: str, kind: str, url: str) -> None:
-        identity = keystone(self.admin)
-        service = identity.create_service(name=name, type=kind)
+    def _endpoints(self, service: "Service", url: str) -> None:
         for interface in ("public", "internal"):
-            identity.create_endpoint(
+            self.admin.create_endpoint(
                 service_id=service.id, interface=interface, url=url, region_id=REGION
             )
-        if name != "keystone":
-            self._user(name, "service", "admin", "service")
 
-    def _limits(self) -> None:
+    def _limits(self, service: "Service") -> None:
         identity = keystone(self.system_admin)
-        glance = next(identity.services(type="image"))
         for name, value in _LIMITS.items():
             identity.create_registered_limit(
-                service_id=glance.id, region_id=REGION, resource_name=name, default_limit=value
+                service_id=service.id, region_id=REGION, resource_name=name, default_limit=value
             )
 
-    def _user(self, name: str, project_name: str, *roles: str) -> None:
-        identity = keystone(self.admin)
-        project = identity.find_project(project_name, ignore_missing=False)
-        user = identity.create_user(
+    def _user(self, name: str, project: "Project", *roles: str) -> "User":
+        user = self.admin.create_user(
             name=name, password=PASSWORD, domain_id="default", default_project_id=project.id
         )
         for role in roles:
-            found = identity.find_role(role, ignore_missing=False)
-            identity.assign_project_role_to_user(project, user, found)
+            self.admin.assign_project_role_to_user(project, user, self.roles[role])
+        return user
 
     def projects(self) -> dict[str, Entry]:
         """Make the members' projects and return their entries of ``clouds.yaml``."""
         entries: dict[str, Entry] = {}
-        for project, user in PROJECTS.items():
-            keystone(self.admin).create_project(name=project, domain_id="default")
+        for name, user in PROJECTS.items():
+            project = self.admin.create_project(name=name, domain_id="default")
             self._user(user, project, "member")
-            by_password = _by_password(self.site, user, project)
-            entries[f"{project}-password"] = by_password
-            entries[project] = _by_application_credential(self.site, by_password)
-        set_limit(
-            self.system_admin, self.project_ids()["tiny"], "image_size_total", _TINY_SIZE_TOTAL
-        )
+            by_password = _by_password(self.site, user, name)
+            entries[f"{name}-password"] = by_password
+            entries[name] = _by_application_credential(self.site, by_password)
+            if name == "tiny":
+                set_limit(self.system_admin, project.id, "image_size_total", _TINY_SIZE_TOTAL)
         return entries
-
-    def project_ids(self) -> dict[str, str]:
-        """Return the id of every project by its name."""
-        return {each.name: each.id for each in keystone(self.admin).projects()}
 
     def flavor(self) -> None:
         """Make the one flavor; sizes are in MiB and GiB."""
@@ -118,8 +116,9 @@ class Seed:
         admin.compute.create_flavor(name=FLAVOR, ram=64, vcpus=1, disk=1)
 
     def write(self, entries: Mapping[str, Entry]) -> None:
-        """Write the ids of the projects and then ``clouds.yaml``, both readable by us alone."""
-        (self.site.folder / "projects.json").write_text(json.dumps(self.project_ids()))
+        """Write the ids of the projects and then ``clouds.yaml``, which only we can read."""
+        ids = {project.name: project.id for project in self.admin.projects()}
+        (self.site.folder / "projects.json").write_text(json.dumps(ids))
         clouds = {**_admins(self.site), **entries}
         partial = self.site.clouds_yaml.with_suffix(".partial")
         partial.touch(mode=0o600)

@@ -1,0 +1,134 @@
+"""The work queue: one reconcile a key at a time, the earliest due time counts."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+from cloudimage.handlers.backoff import Backoff
+from cloudimage.handlers.queue import WorkQueue
+
+
+def run(reconcile: Callable[[str], float | None], use: Callable[[WorkQueue[str]], None]) -> None:
+    """Run a queue for half a second and stop it."""
+
+    async def main() -> None:
+        queue = WorkQueue(reconcile, workers=4)
+        queue.start()
+        await asyncio.to_thread(use, queue)
+        await asyncio.sleep(0.5)
+        await queue.stop()
+
+    asyncio.run(main())
+
+
+def test_a_key_added_many_times_before_its_turn_is_worked_on_once() -> None:
+    calls: list[str] = []
+
+    def use(queue: WorkQueue[str]) -> None:
+        for _ in range(5):
+            queue.add("a", 0.1)
+
+    run(calls.append, use)
+    assert calls == ["a"]
+
+
+def test_of_two_due_times_the_earlier_counts() -> None:
+    times: list[float] = []
+    begin = time.monotonic()
+
+    def use(queue: WorkQueue[str]) -> None:
+        queue.add("a", 30)
+        queue.add("a", 0.05)
+        queue.add("a", 20)
+
+    run(lambda _: times.append(time.monotonic() - begin), use)
+    assert len(times) == 1
+    assert times[0] < 5
+
+
+def test_a_key_is_never_worked_on_twice_at_once_but_once_more_after() -> None:
+    running, most, calls = 0, 0, 0
+    lock = threading.Lock()
+
+    def reconcile(_: str) -> None:
+        nonlocal running, most, calls
+        with lock:
+            running, calls = running + 1, calls + 1
+            most = max(most, running)
+        time.sleep(0.1)
+        with lock:
+            running -= 1
+
+    def use(queue: WorkQueue[str]) -> None:
+        queue.add("a")
+        time.sleep(0.03)
+        for _ in range(5):
+            queue.add("a")
+
+    run(reconcile, use)
+    assert (most, calls) == (1, 2)
+
+
+def test_different_keys_do_not_wait_for_each_other() -> None:
+    barrier = threading.Barrier(3, timeout=5)
+
+    def reconcile(_: str) -> None:
+        barrier.wait()
+
+    def use(queue: WorkQueue[str]) -> None:
+        for key in "abc":
+            queue.add(key)
+
+    run(reconcile, use)
+    assert not barrier.broken
+
+
+def test_it_comes_back_when_the_reconciler_says_so() -> None:
+    calls: list[str] = []
+
+    def reconcile(key: str) -> float | None:
+        calls.append(key)
+        return 0.05 if len(calls) < 3 else None
+
+    run(reconcile, lambda queue: queue.add("a"))
+    assert calls == ["a", "a", "a"]
+
+
+def test_an_exception_loses_no_key() -> None:
+    seen = threading.Event()
+
+    def reconcile(_: str) -> None:
+        if not seen.is_set():
+            seen.set()
+            raise ValueError("first")
+
+    async def main() -> None:
+        again = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def twice(key: str) -> None:
+            reconcile(key)
+            loop.call_soon_threadsafe(again.set)
+
+        queue = WorkQueue(twice, workers=1)
+        queue.start()
+        queue.add("a")
+        await asyncio.wait_for(again.wait(), 10)
+        await queue.stop()
+
+    asyncio.run(main())
+
+
+def test_backoff_grows_is_bounded_and_belongs_to_a_generation() -> None:
+    backoff = Backoff(first=10, last=40)
+    pauses = [backoff.failed("u", 1) for _ in range(5)]
+    for pause, expected in zip(pauses, [10, 20, 40, 40, 40], strict=True):
+        assert 0.8 * expected <= pause <= 1.2 * expected
+    assert backoff.remaining("u", 1) > 0
+    assert backoff.remaining("u", 2) == 0
+    assert backoff.remaining("other", 1) == 0
+    assert backoff.failed("u", 2) <= 12
+    assert backoff.failed("u", 2, at_least=100) == 100
+    backoff.clear("u")
+    assert backoff.remaining("u", 2) == 0
