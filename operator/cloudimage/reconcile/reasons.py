@@ -118,8 +118,6 @@ class Reason(StrEnum):
     """Servers still use the image. It is deleted within 30 seconds of the last one's end."""
     PROTECTED = "Protected"
     """The image is protected in Glance. Set spec.image.protected to false to let it go."""
-    NOT_BLOCKED = "NotBlocked"
-    """Nothing holds the deletion back."""
 
 
 CREDENTIALS_REASONS = frozenset(
