@@ -8,6 +8,7 @@ import typer
 
 from cloudimage import __version__, logs
 from cloudimage.settings import Settings
+from cloudimage.transfer import types
 
 app = typer.Typer(
     name="cloudimage",
@@ -15,6 +16,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # they would show credentials
 )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in (each.strip() for each in text.split(",")) if word)
 
 
 def _version(*, show: bool) -> None:
@@ -63,6 +68,37 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     metrics_address: Annotated[
         str, typer.Option(envvar="CLOUDIMAGE_METRICS_ADDRESS", help="host:port of /metrics.")
     ] = "",
+    max_scratch_gib: Annotated[
+        int,
+        typer.Option(
+            envvar="CLOUDIMAGE_MAX_SCRATCH_GIB", min=1, help="GiB that fetched files may take."
+        ),
+    ] = 1024,
+    max_virtual_size_gib: Annotated[
+        int,
+        typer.Option(
+            envvar="CLOUDIMAGE_MAX_VIRTUAL_SIZE_GIB", min=1, help="GiB; larger disks are refused."
+        ),
+    ] = 4096,
+    allow_networks: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDIMAGE_ALLOW_NETWORKS",
+            help="CIDRs, with commas between, that images may be fetched from although they are "
+            "private, loopback or link-local.",
+        ),
+    ] = "",
+    deny_networks: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDIMAGE_DENY_NETWORKS",
+            help="CIDRs, with commas between, that are refused whatever else allows them.",
+        ),
+    ] = "",
+    schemes: Annotated[
+        str,
+        typer.Option(envvar="CLOUDIMAGE_SCHEMES", help="URL schemes that images may have."),
+    ] = "http,https",
     log_level: Annotated[
         str, typer.Option(envvar="CLOUDIMAGE_LOG_LEVEL", help="DEBUG, INFO, WARNING or ERROR.")
     ] = "INFO",
@@ -81,7 +117,18 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     Operator(
         Settings(
             scratch=scratch,
-            namespaces=tuple(name for name in namespaces.split(",") if name),
+            namespaces=_words(namespaces),
+            limits=types.Limits(
+                max_scratch=max_scratch_gib * 2**30,
+                max_download=max_scratch_gib * 2**30,
+                max_expanded=max_scratch_gib * 2**30,
+                max_virtual_size=max_virtual_size_gib * 2**30,
+            ),
+            policy=types.UrlPolicy(
+                schemes=_words(schemes),
+                allow_networks=_words(allow_networks),
+                deny_networks=_words(deny_networks),
+            ),
             max_concurrent_transfers=max_concurrent_transfers,
             resync_seconds=resync_seconds,
             probe_address=probe_address or None,
@@ -91,11 +138,71 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
 
 
 @app.command()
-def transfer() -> None:
-    """Move one image: a request as a line of JSON in, events as lines of JSON out."""
-    from cloudimage.transfer.__main__ import main as transfer_main  # noqa: PLC0415
+def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
+    *,
+    url: Annotated[str, typer.Option(help="URL of the image file.")],
+    name: Annotated[str, typer.Option(help="Name of the new image in Glance.")],
+    os_cloud: Annotated[
+        str, typer.Option(envvar="OS_CLOUD", help="Cloud of clouds.yaml, where openstack finds it.")
+    ],
+    mirror: Annotated[list[str] | None, typer.Option(help="Another URL of it; repeatable.")] = None,
+    checksum: Annotated[str, typer.Option(help="algorithm:hash, for instance sha256:ab12...")] = "",
+    checksums_url: Annotated[
+        str, typer.Option(help="URL of a file of checksums that has the image's.")
+    ] = "",
+    disk_format: Annotated[str, typer.Option(help="Convert to this format.")] = "",
+    source_format: Annotated[str, typer.Option(help="Refuse the file unless it is this.")] = "",
+    container_format: Annotated[str, typer.Option(help="Glance's container_format.")] = "bare",
+    visibility: Annotated[str, typer.Option(help="Who sees it, once verified.")] = "private",
+    min_disk: Annotated[int, typer.Option(min=0, help="Glance's min_disk, in GiB.")] = 0,
+    min_ram: Annotated[int, typer.Option(min=0, help="Glance's min_ram, in MiB.")] = 0,
+    tag: Annotated[list[str] | None, typer.Option(help="A tag; repeatable.")] = None,
+    prop: Annotated[
+        list[str] | None, typer.Option("--property", help="name=value; repeatable.")
+    ] = None,
+    method: Annotated[
+        str, typer.Option(help="Auto, Upload, GlanceDirect or WebDownload.")
+    ] = "Auto",
+    store: Annotated[list[str] | None, typer.Option(help="A Glance store; repeatable.")] = None,
+    scratch: Annotated[
+        Path, typer.Option(envvar="CLOUDIMAGE_SCRATCH_DIR", help="Folder for its files.")
+    ] = Path("/tmp/cloudimage"),  # noqa: S108  # transfers make folders of mode 0700 in it
+) -> None:
+    """Move one image into Glance by hand, as the operator does; print its id.
 
-    raise typer.Exit(transfer_main())
+    It is fetched, verified, inspected, converted, uploaded and compared; whatever fails leaves
+    nothing behind.
+    """
+    from cloudimage import transfer_command  # noqa: PLC0415
+
+    try:
+        wanted = transfer_command.Wanted(
+            source=types.HttpSource.model_validate(
+                {
+                    "url": url,
+                    "mirrors": mirror or (),
+                    "checksum": transfer_command.checksum(checksum),
+                    "sums": {"url": checksums_url} if checksums_url else None,
+                    "format": source_format or None,
+                }
+            ),
+            image=transfer_command.new_image(
+                name,
+                prop or (),
+                disk_format=disk_format or None,
+                container_format=container_format,
+                min_disk=min_disk or None,
+                min_ram=min_ram or None,
+                tags=tuple(tag or ()),
+            ),
+            method=types.Import.model_validate({"method": method, "stores": store or ()}),
+            cloud=os_cloud,
+            visibility=visibility,
+            scratch=scratch,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    raise typer.Exit(transfer_command.run(wanted))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloudimage.transfer.types import Limits
+from cloudimage.transfer.types import Limits, UrlPolicy
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Settings:
         resync_seconds: How often a settled object is compared with Glance, give or take a fifth.
         probe_address: ``host:port`` of the liveness probe; None: none is served.
         metrics_address: ``host:port`` of Prometheus' metrics; None: none are served.
+        policy: Which URLs transfers fetch at all.
         limits: What each transfer may use.
     """
 
@@ -28,4 +29,5 @@ class Settings:
     resync_seconds: float = 600.0
     probe_address: str | None = None
     metrics_address: str | None = None
+    policy: UrlPolicy = field(default_factory=UrlPolicy)
     limits: Limits = field(default_factory=Limits)

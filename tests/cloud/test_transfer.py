@@ -2,157 +2,31 @@
 
 import base64
 import hashlib
-import json
 import os
 import random
+import shutil
 import signal
-import subprocess
-import sys
+import tarfile
+import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from openstack.connection import Connection
 
-from cloudimage.transfer.types import EVENTS, Failure, Marks, Progress, Reason, Result, Stage
-from testbed.openstack import OpenStack
+from cloudimage.transfer.types import STRICT, Failure, Marks, Reason, Result, Stage
 from testbed.process import free_ports
-from testbed.sources import Sources
 from transfer_images import MIB, make, qemu_img, raw_disk
+from transfer_keys import Signer
+from transfer_runs import Bench, Transfer, fail, succeed
 
 pytestmark = pytest.mark.cloud
 
 SIZE = 16 * MIB
 QEMU = {"raw": "raw", "qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc", "vhdx": "vhdx"}
 OPTIONS = {"vhd": "force_size=on"}
-
-
-class Transfer:
-    """One transfer in a process of its own; its standard input stays open, as the operator's."""
-
-    def __init__(self, request: dict[str, Any]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "cloudimage.transfer"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdin is not None
-        self.stdin = self.process.stdin
-        self.stdin.write(json.dumps(request) + "\n")
-        self.stdin.flush()
-        self.events = self._events()
-
-    def _events(self) -> Iterator[Progress | Result | Failure]:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            yield EVENTS.validate_json(line)
-
-    def until(self, stage: Stage, transferred: int = 0) -> Progress:
-        """Wait until the stage has come so far."""
-        for event in self.events:
-            assert isinstance(event, Progress), event
-            if event.stage is stage and event.transferred >= transferred:
-                return event
-        raise AssertionError(f"the transfer ended before {stage}")
-
-    def end(self) -> Result | Failure:
-        """Return the outcome, which comes last and agrees with the exit status."""
-        *_, outcome = self.events
-        assert isinstance(outcome, Result | Failure)
-        assert self.process.wait(20) == (0 if isinstance(outcome, Result) else 1)
-        return outcome
-
-
-@dataclass
-class Bench:
-    """What a test needs: a project, sources, a scratch, and a name for its images."""
-
-    openstack: OpenStack
-    sources: Sources
-    scratch: Path
-    unique: str
-    project: str = "images"
-
-    def request(self, url: str, **image: Any) -> dict[str, Any]:
-        """Return a request; what the image does not say is the same for all."""
-        return {
-            "source": {"url": url},
-            "image": {"id_seed": self.unique, "name": self.unique, **image},
-            "cloud": {"config": self.openstack.cloud(self.project)},
-            "scratch": str(self.scratch),
-            "limits": {"stall_seconds": 5},
-        }
-
-    def put(self, path: Path) -> str:
-        """Serve a file and return its URL."""
-        return self.sources.put(f"{self.unique}-{path.name}", path)
-
-    def connection(self) -> Connection:
-        """Connect as the project."""
-        return self.openstack.connect(self.project)
-
-    def images(self) -> list[Any]:
-        """Return the test's images in Glance; ours are hidden."""
-        api: Any = self.connection().image
-        return [
-            image
-            for hidden in (True, False)
-            for image in api.images(name=self.unique, is_hidden=hidden)
-        ]
-
-    def download(self, image_id: str, target: Path) -> Path:
-        """Write an image's bytes to a file."""
-        api: Any = self.connection().image
-        target.write_bytes(api.download_image(image_id).content)
-        return target
-
-
-@pytest.fixture
-def bench(openstack: OpenStack, sources: Sources, tmp_path: Path, unique: str) -> Iterator[Bench]:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    bench = Bench(openstack, sources, scratch, unique)
-    yield bench
-    assert list(scratch.iterdir()) == []
-    for image in bench.images():
-        api: Any = bench.connection().image
-        api.delete_image(image.id)
-
-
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("disk") / "disk.raw"
-    raw_disk(path, SIZE)
-    return path
-
-
-@pytest.fixture
-def qcow2(disk: Path, tmp_path: Path) -> Path:
-    path = tmp_path / "disk.qcow2"
-    make(disk, path, "qcow2", compress=True)
-    return path
-
-
-def run(request: dict[str, Any]) -> Result | Failure:
-    return Transfer(request).end()
-
-
-def succeed(request: dict[str, Any]) -> Result:
-    outcome = run(request)
-    assert isinstance(outcome, Result), outcome
-    return outcome
-
-
-def fail(request: dict[str, Any], reason: Reason) -> Failure:
-    outcome = run(request)
-    assert isinstance(outcome, Failure), outcome
-    assert outcome.reason is reason, outcome
-    return outcome
 
 
 def test_qcow2_becomes_raw(bench: Bench, disk: Path, qcow2: Path) -> None:
@@ -217,6 +91,46 @@ def test_vhdx_becomes_qcow2(bench: Bench, disk: Path, tmp_path: Path) -> None:
     qemu_img("compare", "-f", "raw", "-F", "qcow2", disk, stored)
 
 
+@pytest.fixture(scope="module")
+def signer() -> Iterator[Signer]:
+    folder = Path(tempfile.mkdtemp(prefix="g-"))
+    signer = Signer.made(folder / "good")
+    yield signer
+    signer.stop()
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("way", ["detached", "clearsigned", "over the image"])
+@pytest.mark.parametrize("algorithm", ["sha512", "md5"])
+def test_sums_and_signatures(
+    bench: Bench, qcow2: Path, signer: Signer, way: str, algorithm: str
+) -> None:
+    url = bench.put(qcow2)
+    value = hashlib.new(algorithm, qcow2.read_bytes(), usedforsecurity=False).hexdigest()
+    text = f"{value}  {url.rpartition('/')[2]}\n".encode()
+    signed = qcow2.read_bytes() if way == "over the image" else text
+    published = signer.clearsigned(text) if way == "clearsigned" else text
+    sums: dict[str, Any] = {"url": bench.sources.put(f"{bench.unique}-SUMS", published)}
+    signature: dict[str, Any] = {"keyring": signer.public()}
+    if way != "clearsigned":
+        name = f"{bench.unique}.sig"
+        signature["url"] = bench.sources.put(name, signer.detached(signed))
+    request = bench.request(url)
+    (request["source"] if way == "over the image" else sums)["signature"] = signature
+    request["source"]["sums"] = sums
+    result = succeed(request)
+    assert result.source.checksums[algorithm] == value
+    assert bool(result.warnings) == (algorithm == "md5" and way != "over the image")
+
+
+def test_checksum_that_can_be_forged_is_warned_of(bench: Bench, qcow2: Path) -> None:
+    request = bench.request(bench.put(qcow2))
+    value = hashlib.md5(qcow2.read_bytes(), usedforsecurity=False).hexdigest()
+    request["source"]["checksum"] = {"algorithm": "md5", "value": value}
+    (warning,) = succeed(request).warnings
+    assert "md5" in warning
+
+
 def test_id_of_a_deleted_image_is_not_tried_for_ever(bench: Bench, qcow2: Path) -> None:
     request = bench.request(bench.put(qcow2))
     first = succeed(request)
@@ -248,6 +162,35 @@ def cut_short(bench: Bench, image: Path, request: dict[str, Any]) -> None:
 
 def wrong_checksum(_bench: Bench, _: Path, request: dict[str, Any]) -> None:
     request["source"]["checksum"] = {"algorithm": "sha256", "value": "0" * 64}
+
+
+def wrong_sums(bench: Bench, _: Path, request: dict[str, Any]) -> None:
+    name = request["source"]["url"].rpartition("/")[2]
+    sums = f"{'0' * 64}  {name}\n".encode()
+    request["source"]["sums"] = {"url": bench.sources.put(f"{bench.unique}-SUMS", sums)}
+
+
+def sums_without_the_name(bench: Bench, _: Path, request: dict[str, Any]) -> None:
+    name = request["source"]["url"].rpartition("/")[2]
+    sums = f"{'0' * 64}  {name}.old\n".encode()
+    request["source"]["sums"] = {"url": bench.sources.put(f"{bench.unique}-SUMS", sums)}
+
+
+def no_sums(bench: Bench, _: Path, request: dict[str, Any]) -> None:
+    request["source"]["sums"] = {"url": bench.sources.url("no-such-file")}
+
+
+def foreign_signature(bench: Bench, image: Path, request: dict[str, Any]) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="g-"))
+    ours, theirs = Signer.made(folder / "a"), Signer.made(folder / "b")
+    signature = theirs.detached(image.read_bytes())
+    request["source"]["signature"] = {
+        "url": bench.sources.put(f"{bench.unique}.sig", signature),
+        "keyring": ours.public(),
+    }
+    ours.stop()
+    theirs.stop()
+    shutil.rmtree(folder)
 
 
 def no_image(bench: Bench, image: Path, _: dict[str, Any]) -> None:
@@ -311,6 +254,10 @@ def quota(bench: Bench, _: Path, request: dict[str, Any]) -> None:
         (web_page, Reason.SOURCE_NOT_AN_IMAGE, "web page"),
         (cut_short, Reason.SOURCE_TRUNCATED, "100000 of"),
         (wrong_checksum, Reason.CHECKSUM_MISMATCH, "0" * 64),
+        (wrong_sums, Reason.CHECKSUM_MISMATCH, "0" * 64),
+        (sums_without_the_name, Reason.SUMS_FILE_INVALID, ".old"),
+        (no_sums, Reason.SOURCE_NOT_FOUND, "404"),
+        (foreign_signature, Reason.SIGNATURE_INVALID, "not in the keyring"),
         (no_image, Reason.SOURCE_NOT_AN_IMAGE, "declare"),
         (published_cut, Reason.SOURCE_TRUNCATED, "qcow2"),
         (backing_file, Reason.UNSAFE_IMAGE, "backing"),
@@ -430,3 +377,93 @@ def test_request_that_is_none(bench: Bench) -> None:
     failure = fail(request, Reason.INVALID_REQUEST)
     assert "cloud.config" in failure.message
     assert "secret" not in failure.message
+
+
+def test_image_in_a_compressed_archive(bench: Bench, disk: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "disk.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(disk, "disk.raw")
+    request = bench.request(bench.put(archive))
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    request["source"]["checksum"] = {"algorithm": "sha256", "value": sha256}
+    result = succeed(request)
+    assert (result.source.format, result.source.size) == ("raw", archive.stat().st_size)
+    assert result.source.checksums == {"sha256": sha256}
+    assert (result.disk_format, result.size) == ("raw", SIZE)
+    stored = bench.download(result.image_id, tmp_path / "stored")
+    assert stored.read_bytes() == disk.read_bytes()
+
+
+def test_forbidden_address(bench: Bench, qcow2: Path) -> None:
+    request = bench.request(bench.put(qcow2))
+    request["policy"] = STRICT.model_dump()
+    failure = fail(request, Reason.SOURCE_REFUSED)
+    assert "127.0.0.1" in failure.message
+    assert bench.images() == []
+
+
+def test_cloud_that_fails_does_not_cost_the_download(
+    bench: Bench, qcow2: Path, tmp_path: Path
+) -> None:
+    cache = tmp_path / "scratch-cache"
+    request = bench.request(bench.put(qcow2), disk_format="raw") | {
+        "cache": str(cache),
+        # Auto would ask the cloud what it offers, and fail before the download.
+        "method": {"method": "Upload"},
+    }
+    good = dict(request["cloud"]["config"])
+    no_cloud(bench, qcow2, request)
+    fail(request, Reason.CLOUD_UNREACHABLE)
+    request["cloud"]["config"] = good
+    succeed(request)
+    statuses = [each.status for each in bench.sources.requests(f"{bench.unique}-{qcow2.name}")]
+    assert [each for each in statuses if each != 206] == [200, 304]
+
+
+def test_bytes_that_are_no_good_are_not_kept(bench: Bench, qcow2: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "scratch-cache"
+    request = bench.request(bench.put(qcow2)) | {"cache": str(cache)}
+    published_cut(bench, qcow2, request)
+    fail(request, Reason.SOURCE_TRUNCATED)
+    assert list(cache.iterdir()) == []
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    path = tmp_path / "large.raw"
+    raw_disk(path, 64 * MIB)
+    return path
+
+
+def raw_request(bench: Bench, path: Path, **query: Any) -> dict[str, Any]:
+    bench.put(path)
+    request = bench.request(bench.sources.url(f"{bench.unique}-{path.name}", **query))
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    request["source"]["checksum"] = {"algorithm": "sha256", "value": sha256}
+    return request
+
+
+def test_raw_touches_no_disk(bench: Bench, large: Path, tmp_path: Path) -> None:
+    request = raw_request(bench, large, rate=20_000_000, fault="reset", at=30_000_000)
+    transfer = Transfer(request)
+    transfer.until(Stage.UPLOADING, 10 * MIB)
+    written = sum(path.stat().st_size for path in bench.scratch.rglob("*") if path.is_file())
+    assert written < MIB
+    result = transfer.end()
+    assert isinstance(result, Result), result
+    assert result.source.checksums["sha256"] == hashlib.sha256(large.read_bytes()).hexdigest()
+    assert bench.download(result.image_id, tmp_path / "x").read_bytes() == large.read_bytes()
+    statuses = [each.status for each in bench.sources.requests(f"{bench.unique}-{large.name}")]
+    assert statuses[-3:] == [200, 206, 206]
+
+
+def test_raw_with_a_wrong_checksum_never_turns_active(bench: Bench, large: Path) -> None:
+    request = raw_request(bench, large, rate=40_000_000)
+    request["source"]["checksum"]["value"] = "0" * 64
+    transfer = Transfer(request)
+    transfer.until(Stage.UPLOADING, 10 * MIB)
+    assert {image.status for image in bench.images()} <= {"queued", "saving"}
+    failure = transfer.end()
+    assert isinstance(failure, Failure)
+    assert (failure.reason, failure.stage) == (Reason.CHECKSUM_MISMATCH, Stage.UPLOADING)
+    assert bench.images() == []

@@ -202,4 +202,6 @@ def test_the_scratch_is_empty_after_it_all(
     own_namespace.wait_condition(f"{unique}-bad", "Stalled", reason="ChecksumMismatch")
     own_namespace.create(f"{unique}-good", url, sha256_of(qcow2_disk), image={"diskFormat": "raw"})
     own_namespace.wait_condition(f"{unique}-good", "Ready")
-    assert list(own_namespace.operator.scratch.iterdir()) == []
+    assert own_namespace.operator.leftovers() == []
+    kept = own_namespace.operator.scratch / "cache"
+    assert len(list(kept.glob("*.data"))) == 1, "the good source is kept for others, and only that"

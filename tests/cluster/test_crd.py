@@ -68,7 +68,7 @@ def cloud_image(changes: dict[str, Any] | None = None) -> Body:
     return body
 
 
-def checksum(**algorithms: str) -> dict[str, Any]:
+def checksum(**algorithms: Any) -> dict[str, Any]:
     return {"spec.source.http.checksum": algorithms}
 
 
@@ -153,6 +153,32 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
         "give the checksum by exactly one algorithm",
     ),
     "no checksum in checksum": (checksum(), "give the checksum by exactly one algorithm"),
+    "checksum and from": (
+        checksum(sha256=SHA256, **{"from": {"url": "https://example.org/SUMS"}}),
+        "give the checksum by exactly one algorithm",
+    ),
+    "clearsigned nothing": (
+        checksum(signature={"keyring": {"secret": {"name": "k", "key": "ring"}}}),
+        "set from, or signature.url",
+    ),
+    "keyring twice": (
+        checksum(
+            signature={
+                "url": "https://example.org/image.sig",
+                "keyring": {
+                    "secret": {"name": "k", "key": "ring"},
+                    "configMap": {"name": "k", "key": "ring"},
+                },
+            }
+        ),
+        "name either a secret or a configMap",
+    ),
+    "unknown method": (
+        {"spec.import.method": "Teleport"},
+        'spec.import.method: Unsupported value: "Teleport"',
+    ),
+    "no stores": ({"spec.import.stores": []}, "should have at least 1 items"),
+    "size without unit": ({"spec.image.maxSize": "20"}, "spec.image.maxSize: Invalid value"),
     "not hexadecimal": (
         checksum(sha256="g" * 64),
         "spec.source.http.checksum.sha256: Invalid value",

@@ -31,6 +31,7 @@ ALLOWED = {
     ("patch", "cloudimages.cloudimage.dev"),
     ("update", "cloudimages/status.cloudimage.dev"),
     ("get", "secrets."),
+    ("get", "configmaps."),
     ("create", "events."),
 }
 """All that the operator may do where it looks after CloudImages."""

@@ -79,7 +79,7 @@ def test_killed_in_the_middle_it_ends_with_one_right_image(
     [image] = images_of(images, ready.metadata.uid)
     assert (image["id"], image["status"]) == (ready.status.image_id, "active")
     assert content_of(images, image["id"]) == slow_upload_raw
-    assert wait_until(lambda: list(own_namespace.operator.scratch.iterdir()) == [], 10)
+    assert wait_until(lambda: own_namespace.operator.leftovers() == [], 10)
     own_namespace.delete(unique)
     own_namespace.wait_gone(unique)
 
@@ -98,7 +98,7 @@ def test_stopped_politely_it_takes_the_half_image_away(
     assert resource is not None
     own_namespace.operator.stop()
     assert images_of(openstack.connect("images"), resource.metadata.uid) == []
-    assert list(own_namespace.operator.scratch.iterdir()) == []
+    assert own_namespace.operator.leftovers() == []
 
 
 def test_a_killed_transfer_is_tried_again(
@@ -115,7 +115,7 @@ def test_a_killed_transfer_is_tried_again(
     for child in _children(own_namespace):
         child.kill()
     own_namespace.wait_condition(unique, "Stalled", reason="InternalError")
-    assert list(own_namespace.operator.scratch.iterdir()) == []
+    assert own_namespace.operator.leftovers() == []
     ready = own_namespace.wait_condition(unique, "Ready")
     images = openstack.connect("images")
     [image] = images_of(images, ready.metadata.uid)

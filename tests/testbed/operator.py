@@ -58,6 +58,10 @@ class Operator:
         """Where its transfers put their files."""
         return self.folder / "scratch"
 
+    def leftovers(self) -> list[str]:
+        """Return what is in the scratch besides the sources that transfers share."""
+        return [path.name for path in self.scratch.iterdir() if path.name != "cache"]
+
     @property
     def service(self) -> Service:
         """The process."""
@@ -81,6 +85,7 @@ class Operator:
                 "KUBECONFIG": str(kubeconfig),
                 "CLOUDIMAGE_NAMESPACES": self.namespace,
                 "CLOUDIMAGE_SCRATCH_DIR": str(self.scratch),
+                "CLOUDIMAGE_ALLOW_NETWORKS": "127.0.0.0/8",
                 "CLOUDIMAGE_PROBE_ADDRESS": f"127.0.0.1:{port}",
                 **environment,
             },

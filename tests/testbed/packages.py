@@ -36,6 +36,12 @@ NEEDS = (
     Need("postgresql", "openstack", pattern="usr/lib/postgresql/*/bin/initdb"),
     Need("qemu-utils", "openstack", ("qemu-img", "qemu-nbd")),
     Need("libnbd-bin", "images", ("nbdcopy", "nbdinfo")),
+    Need("gpgv", "images", ("gpgv",)),
+    Need("gpg", "images", ("gpg",)),  # signs in tests; the operator only verifies, with gpgv
+    Need("gzip", "images", ("gzip",)),
+    Need("xz-utils", "images", ("xz",)),
+    Need("bzip2", "images", ("bzip2",)),
+    Need("zstd", "images", ("zstd",)),
     Need("xorriso", "images", ("xorriso",)),
     # The image that boots: a boot loader, a file system without mounting it, a user space.
     Need("syslinux", "images", ("syslinux",)),

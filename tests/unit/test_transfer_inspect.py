@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from cloudimage.transfer.convert import convert
-from cloudimage.transfer.inspect import data_end, inspect, is_fixed_vhd
+from cloudimage.transfer.inspect import inspect, is_fixed_vhd
+from cloudimage.transfer.opening import data_end
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import DiskFormat, Limits, Reason, TransferError

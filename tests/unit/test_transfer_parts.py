@@ -14,20 +14,17 @@ from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 
 from cloudimage.transfer.clouderrors import answer_error, exception_error, sentence
+from cloudimage.transfer.creation import image_id, new_image
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.tools import Toolbox, ToolError, complaint
 from cloudimage.transfer.types import (
-    Checksum,
     Marks,
     NewImage,
     Progress,
     Reason,
     Stage,
-    TransferError,
 )
-from cloudimage.transfer.upload import image_id, new_image
-from cloudimage.transfer.verify import verify
 
 GIB = 2**30
 
@@ -72,18 +69,6 @@ def test_the_end_of_a_stage_is_always_reported() -> None:
     meter.count(9)
     meter.count(10)
     assert [event.transferred for event in events] == [0, 10]
-
-
-def test_checksum_that_differs() -> None:
-    with pytest.raises(TransferError) as caught:
-        verify(Checksum(algorithm="md5", value="aa"), {"md5": "bb", "sha256": "aa"}, 7)
-    assert caught.value.reason is Reason.CHECKSUM_MISMATCH
-    assert all(word in caught.value.message for word in ("md5", "aa", "bb", "7 bytes"))
-
-
-def test_checksum_that_is_right_or_not_asked_for() -> None:
-    verify(Checksum(algorithm="md5", value="bb"), {"md5": "bb"}, 7)
-    verify(None, {"sha256": "aa"}, 7)
 
 
 @pytest.fixture

@@ -7,13 +7,16 @@ from typing import Any, cast
 
 import pytest
 
-from cloudimage.transfer import upload as module
+from cloudimage.transfer import creation
+from cloudimage.transfer.clouderrors import UnansweredError
+from cloudimage.transfer.content import HashedBody
 from cloudimage.transfer.convert import Payload
+from cloudimage.transfer.creation import Stored, Target, image_id
 from cloudimage.transfer.glance import Body, Glance
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.types import Marks, NewImage, Reason, TransferError
-from cloudimage.transfer.upload import HashedBody, Uploaded, image_id, upload
+from cloudimage.transfer.types import Limits, Marks, NewImage, Reason, TransferError
+from cloudimage.transfer.upload import upload
 
 CHUNKS = [b"a" * 1000, b"b" * 1000]
 CONTENT = b"".join(CHUNKS)
@@ -29,6 +32,7 @@ class FakeGlance:
         self.algorithm = "sha512"
         self.truth: dict[str, Any] = {}
         self.fail_at: dict[str, list[BaseException]] = {}
+        self.silence = 60.0
 
     def _maybe_fail(self, step: str) -> None:
         if self.fail_at.get(step):
@@ -43,7 +47,7 @@ class FakeGlance:
         self._maybe_fail("create")
         return True
 
-    def send(self, identifier: str, body: Body) -> None:
+    def send(self, identifier: str, body: Body, _stores: tuple[str, ...]) -> None:
         """Take the bytes."""
         self._maybe_fail("send")
         content = b"".join(body)
@@ -54,6 +58,7 @@ class FakeGlance:
             "os_hash_value": hashlib.new(self.algorithm, content).hexdigest(),
             **self.truth,
         }
+        self._maybe_fail("after sending")
 
     def show(self, identifier: str) -> dict[str, Any]:
         """Return the image."""
@@ -81,10 +86,12 @@ def chunks() -> Iterator[bytes]:
     yield from CHUNKS
 
 
-def go(glance: FakeGlance) -> Uploaded:
+def go(glance: FakeGlance) -> Stored:
     payload = Payload("raw", len(CONTENT), cast("Any", chunks))
+    limits = Limits(silence_seconds=glance.silence)
     meter = Meter(lambda _: None)
-    return upload(cast("Glance", glance), IMAGE, payload, meter, Interrupts())
+    target = Target(cast("Glance", glance), IMAGE, meter, Interrupts(), limits=limits)
+    return upload(target, payload)
 
 
 def failure(glance: FakeGlance) -> TransferError:
@@ -96,7 +103,7 @@ def failure(glance: FakeGlance) -> TransferError:
 def test_verified_image(glance: FakeGlance) -> None:
     value = hashlib.sha512(CONTENT).hexdigest()
     uploaded = go(glance)
-    assert uploaded == Uploaded(image_id("seed", 0), "sha512", value)
+    assert uploaded == Stored(image_id("seed", 0), "raw", len(CONTENT), "sha512", value)
     assert glance.images[uploaded.image_id][Marks.VERIFIED] == f"sha512:{value}"
 
 
@@ -128,10 +135,10 @@ def test_store_that_dropped_the_bytes(glance: FakeGlance, status: str) -> None:
     assert glance.images == {}
 
 
-def test_store_that_never_ends(glance: FakeGlance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ACTIVE_SECONDS", 0.05)
+def test_store_that_never_ends(glance: FakeGlance) -> None:
+    glance.silence = 0.05
     glance.truth = {"status": "saving"}
-    assert "not active" in failure(glance).message
+    assert "no sign of life for 0.05 s" in failure(glance).message
     assert glance.images == {}
 
 
@@ -140,7 +147,7 @@ STEPS = ["create", "send", "show", "set_property"]
 
 @pytest.mark.parametrize("step", STEPS)
 def test_failure_at_any_step_deletes_the_image(glance: FakeGlance, step: str) -> None:
-    error = TransferError(Reason.CLOUD_UNREACHABLE, "gone")
+    error = TransferError(Reason.CLOUD_ERROR, "gone")
     glance.fail_at = {step: [error], "delete": [error]}
     assert failure(glance) is error
     assert glance.images == {}
@@ -156,8 +163,53 @@ def test_interrupt_at_any_step_deletes_the_image(glance: FakeGlance, step: str) 
 
 def test_image_that_cannot_be_deleted_does_not_hide_the_reason(glance: FakeGlance) -> None:
     error = TransferError(Reason.QUOTA_EXCEEDED, "too much")
-    glance.fail_at = {"send": [error], "delete": [error] * 9}
+    glance.fail_at = {"send": [error], "delete": [error] * 99}
     assert failure(glance) is error
+
+
+GONE = UnansweredError("gone")
+
+
+@pytest.mark.parametrize("error", [GONE, TransferError(Reason.INVALID_CREDENTIALS, "401")])
+def test_bytes_that_did_not_get_through_are_sent_again(
+    glance: FakeGlance, error: TransferError
+) -> None:
+    glance.fail_at = {"send": [error]}
+    assert go(glance).image_id == image_id("seed", 1)
+    assert set(glance.images) == {image_id("seed", 1)}
+
+
+def test_token_that_expires_at_the_very_end(glance: FakeGlance) -> None:
+    glance.fail_at = {"after sending": [TransferError(Reason.INVALID_CREDENTIALS, "401")]}
+    assert go(glance).image_id == image_id("seed", 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"), [(GONE, 3), (TransferError(Reason.INVALID_CREDENTIALS, "401"), 2)]
+)
+def test_bytes_are_not_sent_for_ever(
+    glance: FakeGlance, error: TransferError, attempts: int
+) -> None:
+    glance.fail_at = {"send": [error] * 9}
+    assert failure(glance) is error
+    assert len(glance.used) == attempts
+    assert glance.images == {}
+
+
+def test_answer_lost_after_the_last_byte(glance: FakeGlance) -> None:
+    glance.fail_at = {"after sending": [GONE]}
+    assert go(glance).image_id == image_id("seed", 0)
+
+
+def test_outage_while_the_store_works(glance: FakeGlance) -> None:
+    glance.fail_at = {"show": [GONE, GONE]}
+    assert go(glance).image_id == image_id("seed", 0)
+
+
+def test_image_that_could_not_be_deleted_is_deleted_later(glance: FakeGlance) -> None:
+    glance.fail_at = {"send": [GONE], "delete": [GONE] * len(creation.DELETE_PAUSES)}
+    go(glance)
+    assert set(glance.images) == {image_id("seed", 1)}
 
 
 def test_used_ids_are_passed_over_and_left_alone(glance: FakeGlance) -> None:
@@ -168,7 +220,7 @@ def test_used_ids_are_passed_over_and_left_alone(glance: FakeGlance) -> None:
 
 
 def test_ids_come_to_an_end(glance: FakeGlance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(creation, "MAX_ATTEMPTS", 2)
     glance.used = {image_id("seed", 0), image_id("seed", 1)}
     assert failure(glance).reason is Reason.CLOUD_ERROR
 

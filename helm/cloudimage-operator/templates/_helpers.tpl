@@ -46,7 +46,7 @@ test compares them.
   resources: [cloudimages/status]
   verbs: [update]
 - apiGroups: [""]
-  resources: [secrets]
+  resources: [secrets, configmaps]
   verbs: [get]  # only those that a CloudImage names: none is ever listed
 - apiGroups: [""]
   resources: [events]

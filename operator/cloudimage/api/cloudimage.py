@@ -41,9 +41,69 @@ class CloudCredentialsRef(ApiModel):
     )
 
 
-_ONE_ALGORITHM = (
-    "[has(self.md5), has(self.sha1), has(self.sha256), has(self.sha512), has(self.blake2b)]"
-    ".exists_one(x, x)"
+Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s/@]+(/\S*)?$")]
+ObjectKey = Annotated[
+    str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
+]
+
+
+class KeyReference(ApiModel):
+    """One key of a Secret or ConfigMap of the same namespace."""
+
+    name: SecretName = Field(description="Name of the Secret or ConfigMap.")
+    key: ObjectKey = Field(description="Key in it.")
+
+
+class TextReference(
+    ApiModel,
+    json_schema_extra=rules(
+        (
+            "[has(self.secret), has(self.configMap)].exists_one(x, x)",
+            "name either a secret or a configMap",
+        )
+    ),
+):
+    """A text kept in a Secret or a ConfigMap: exactly one of them."""
+
+    secret: KeyReference | None = Field(default=None, description="A key of a Secret.")
+    config_map: KeyReference | None = Field(default=None, description="A key of a ConfigMap.")
+
+
+class ChecksumsFile(ApiModel):
+    """A file of checksums that the publisher keeps, in any of the usual forms."""
+
+    url: Url = Field(
+        description="URL of the file, for instance SHA256SUMS, CHECKSUM or DIGESTS; fetched with "
+        "the same credentials as the image where it is on the same server."
+    )
+    filename: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
+        default=None,
+        description="The image's name in it, exactly; the last part of the source's URL when left "
+        "out.",
+    )
+
+
+class Signature(ApiModel):
+    """An OpenPGP signature that must be good, and whom to believe; no key server is asked."""
+
+    url: Url | None = Field(
+        default=None,
+        description="URL of a detached signature. Left out: the file of checksums is clearsigned.",
+    )
+    keyring: TextReference = Field(description="The public keys that count, ASCII-armored.")
+
+
+_WAYS = (
+    "[has(self.md5), has(self.sha1), has(self.sha256), has(self.sha512), has(self.blake2b), "
+    "has(self.from)]"
+)
+_ONE_WAY = (
+    f"{_WAYS}.exists_one(x, x) || (has(self.signature) && !{_WAYS}.exists(x, x))",
+    "give the checksum by exactly one algorithm, or by from, or only a signature",
+)
+_CLEARSIGNED = (
+    "!has(self.signature) || has(self.signature.url) || has(self.from)",
+    "a signature without a url is one inside the file of checksums: set from, or signature.url",
 )
 _LIKE_CONTAINER = (
     "!has(self.diskFormat) || !(self.diskFormat in ['ami', 'aki', 'ari']) || "
@@ -53,7 +113,7 @@ _LIKE_CONTAINER = (
 
 class Checksum(
     ApiModel,
-    json_schema_extra=rules((_ONE_ALGORITHM, "give the checksum by exactly one algorithm")),
+    json_schema_extra=rules(_ONE_WAY, _CLEARSIGNED),
 ):
     """What the downloaded file must hash to, before any conversion."""
 
@@ -63,18 +123,50 @@ class Checksum(
     sha512: str | None = _hex(128, "SHA-512")
     # Camel case would make it blake2B.
     blake2b: str | None = _hex(128, "BLAKE2b with 512 bits, as b2sum prints it", alias="blake2b")
+    from_: ChecksumsFile | None = Field(
+        default=None,
+        alias="from",
+        description="Take it from a file of checksums that the publisher keeps; of several "
+        "algorithms in it the strongest counts.",
+    )
+    signature: Signature | None = Field(
+        default=None,
+        description="OpenPGP signature over the file of from, else over the image file itself.",
+    )
+
+
+class HttpAuth(ApiModel):
+    """What the source's server wants to see."""
+
+    secret_name: SecretName = Field(
+        description="Secret in the same namespace with the keys username and password, or token "
+        "(sent as a bearer token); further keys that begin with header. are sent as headers, for "
+        "instance header.X-API-Key. They are sent to the servers of url and mirrors only, not to "
+        "one that these redirect to."
+    )
 
 
 class HttpSource(ApiModel):
     """A file behind a URL."""
 
-    url: Annotated[str, StringConstraints(max_length=2048)] = Field(
-        pattern=r"^https?://[^\s/@]+(/\S*)?$",
+    url: Url = Field(
         description="http:// or https:// URL of the image file, without a user and password, "
         "which everybody who may read this object would see. Give a checksum with it.",
     )
+    mirrors: Annotated[tuple[Url, ...], Field(max_length=8)] | None = Field(
+        default=None,
+        description="URLs of the same file, tried in this order when the first cannot be had.",
+    )
     checksum: Checksum | None = Field(
         default=None, description="The file is refused unless it hashes to this."
+    )
+    auth: HttpAuth | None = Field(
+        default=None, description="What the source's server wants to see."
+    )
+    ca_certificate: TextReference | None = Field(
+        default=None,
+        description="PEM certificates that the server's TLS is verified with, instead of the "
+        "public ones.",
     )
     format: DiskFormat | None = Field(
         default=None,
@@ -110,6 +202,15 @@ class Image(
         default=None,
         description="Wanted format: the source is converted when it has another one. Left out: "
         "the source's format is kept.",
+    )
+    compress: bool | None = Field(
+        default=None, description="Compress the clusters when a qcow2 is converted to."
+    )
+    max_size: Annotated[str, StringConstraints(max_length=16)] | None = Field(
+        default=None,
+        pattern=r"^[1-9][0-9]*(Mi|Gi|Ti)$",
+        description="Refuse a source with a larger virtual size, for instance 20Gi. The operator "
+        "has a limit of its own besides.",
     )
     container_format: ContainerFormat = Field(
         default="bare", description="Glance's container_format."
@@ -157,6 +258,28 @@ class Image(
     )
 
 
+class Import(ApiModel):
+    """How the bytes go into Glance."""
+
+    method: Literal["Auto", "Upload", "GlanceDirect", "WebDownload"] = Field(
+        default="Auto",
+        description="Upload: through the operator. GlanceDirect: staged, and converted by Glance "
+        "itself where its import plugin is on. WebDownload: Glance fetches by itself, where what "
+        "the spec says can be verified afterwards. Auto: the cheapest of them that keeps every "
+        "promise of the spec; status.method says which and why.",
+    )
+    stores: (
+        Annotated[
+            frozenset[Annotated[str, StringConstraints(min_length=1, max_length=255)]],
+            Field(min_length=1, max_length=16),
+        ]
+        | None
+    ) = Field(
+        default=None,
+        description="Glance stores that are to hold the image; Glance's default when left out.",
+    )
+
+
 class DeletionPolicy(StrEnum):
     """What becomes of the Glance image when its CloudImage is deleted."""
 
@@ -172,6 +295,11 @@ class CloudImageSpec(ApiModel):
     )
     source: Source = Field(description="Where the bytes come from: exactly one member.")
     image: Image = Image()
+    import_: Import | None = Field(
+        default=None,
+        alias="import",
+        description="How the bytes go into Glance; Auto when left out.",
+    )
     deletion_policy: DeletionPolicy = Field(
         default=DeletionPolicy.DELETE,
         description="Delete: the Glance image goes with this object, once nothing uses it. "
@@ -247,6 +375,7 @@ class CloudImageStatus(ApiModel):
         "before a transfer starts.",
     )
     method: str | None = Field(default=None, description="How the bytes went into Glance.")
+    method_reason: str | None = Field(default=None, description="Why that way.")
     disk_format: str | None = Field(default=None, description="Disk format in Glance.")
     visibility: str | None = Field(default=None, description="Visibility in Glance.")
     size: int | None = Field(default=None, description="Size in Glance, in bytes.")

@@ -19,6 +19,7 @@ from cloudimage.handlers.kube import Key, Kube, StaleError, key_of
 from cloudimage.handlers.runner import ChildRunner
 from cloudimage.handlers.status import StatusWriter
 from cloudimage.reconcile import content, metadata, plan, status
+from cloudimage.reconcile.events import Event
 from cloudimage.reconcile.reasons import CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
 from cloudimage.settings import Settings
 from cloudimage.transfer import types as transfer
@@ -127,6 +128,9 @@ class CloudImageReconciler:
         if result:
             metrics.TRANSFERS.labels(Reason.AVAILABLE).inc()
             metrics.UPLOADED_BYTES.inc(result.size)
+            for warning in result.warnings:
+                event = Event("Warning", Reason.WEAK_CHECKSUM, warning)
+                StatusWriter(self.kube).post(resource, event)
         self.runner.forget(resource.metadata.uid)
         self.backoff.clear(resource.metadata.uid)
         return self._not_before(resource, None) or self.settings.resync_seconds
@@ -138,14 +142,18 @@ class CloudImageReconciler:
         for leftover in standing.leftovers:
             cloud.glance.delete(leftover.id)
         self.runner.forget(resource.metadata.uid)
+        texts = credentials.load_source(self.kube, resource)
         serving = next(iter(standing.previous), None)
         resource = self._write(resource, status.starting(resource, serving, _now()))
         request = transfer.TransferRequest(
-            source=content.source(resource.spec),
+            source=content.source(resource.spec, texts),
             image=content.new_image(resource),
             cloud=transfer.Cloud(config=dict(config.options), ca_certificate=config.ca_certificate),
             scratch=self.settings.scratch,
-            limits=self.settings.limits,
+            cache=self.settings.scratch / "cache",
+            method=content.method(resource.spec),
+            policy=self.settings.policy,
+            limits=content.limits(resource.spec, self.settings.limits),
         )
         key = key_of(resource)
         self.runner.start(
@@ -176,7 +184,7 @@ class CloudImageReconciler:
     def _troubled(self, resource: CloudImage, error: CloudError) -> float | None:
         reason = Reason(error.reason)
         delay: float | None
-        if reason is Reason.SECRET_NOT_FOUND:
+        if reason in {Reason.SECRET_NOT_FOUND, Reason.CONFIG_MAP_NOT_FOUND}:
             delay = _SECRET_SECONDS
         elif reason in CREDENTIALS_REASONS:
             delay = _CREDENTIALS_SECONDS

@@ -1,22 +1,32 @@
 """From a CloudImage to the cloud it names, by way of a Secret of its own namespace."""
 
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from kubernetes.client import ApiException
 
-from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.cloudimage import CloudImage, TextReference
 from cloudimage.cloud.config import CloudConfig, parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
 from cloudimage.handlers.kube import Kube
+from cloudimage.reconcile.content import SourceTexts, http_source
+from cloudimage.transfer.types import HttpAuth
 
 CLOUDS_YAML = "clouds.yaml"
 CA_CERTIFICATE = "cacert"
+_HEADER_PREFIX = "header."
 
 
 class SecretNotFoundError(CloudError):
     """The Secret or its key clouds.yaml is not there (yet)."""
 
     reason = "SecretNotFound"
+
+
+class ConfigMapNotFoundError(CloudError):
+    """The ConfigMap or its key is not there (yet)."""
+
+    reason = "ConfigMapNotFound"
 
 
 def load(kube: Kube, resource: CloudImage) -> CloudConfig:
@@ -26,20 +36,86 @@ def load(kube: Kube, resource: CloudImage) -> CloudConfig:
         SecretNotFoundError: There is no such Secret, key, or right to read it.
         CloudError: clouds.yaml is of no use.
     """
-    namespace, ref = resource.metadata.namespace, resource.spec.cloud_credentials_ref
-    try:
-        secret = kube.read_secret(namespace, ref.secret_name)
-    except ApiException as error:
-        if error.status == HTTPStatus.FORBIDDEN:
-            raise SecretNotFoundError(
-                f"the operator's ServiceAccount may not read Secrets in namespace {namespace}"
-            ) from error
-        raise
-    if secret is None:
-        raise SecretNotFoundError(
-            f"Secret {ref.secret_name} is not in namespace {namespace}; create it with the key "
-            f"{CLOUDS_YAML}"
-        )
+    ref = resource.spec.cloud_credentials_ref
+    secret = _secret(kube, resource.metadata.namespace, ref.secret_name)
     if CLOUDS_YAML not in secret:
         raise SecretNotFoundError(f"Secret {ref.secret_name} has no key {CLOUDS_YAML}")
     return parse_clouds_yaml(secret[CLOUDS_YAML], ref.cloud_name, secret.get(CA_CERTIFICATE))
+
+
+def load_source(kube: Kube, resource: CloudImage) -> SourceTexts:
+    """Return what the references of the resource's source lead to.
+
+    Raises:
+        SecretNotFoundError: A Secret or its key is not there.
+        ConfigMapNotFoundError: A ConfigMap or its key is not there.
+    """
+    namespace, http = resource.metadata.namespace, http_source(resource.spec)
+    signature = http.checksum.signature if http.checksum else None
+    return SourceTexts(
+        auth=_auth(_secret(kube, namespace, http.auth.secret_name)) if http.auth else None,
+        ca_certificate=_text(kube, namespace, http.ca_certificate) if http.ca_certificate else None,
+        keyring=_text(kube, namespace, signature.keyring) if signature else None,
+    )
+
+
+def _auth(secret: Mapping[str, str]) -> HttpAuth:
+    headers = {
+        key.removeprefix(_HEADER_PREFIX): value.strip()
+        for key, value in secret.items()
+        if key.startswith(_HEADER_PREFIX)
+    }
+    # `kubectl create secret --from-file` keeps the file's last newline, which no header may have.
+    username, password, token = (
+        secret[key].rstrip("\r\n") if key in secret else None
+        for key in ("username", "password", "token")
+    )
+    return HttpAuth(username=username, password=password, bearer=token, headers=headers)
+
+
+def _text(kube: Kube, namespace: str, reference: TextReference) -> str:
+    if reference.secret is not None:
+        ref, texts = reference.secret, _secret(kube, namespace, reference.secret.name)
+        missing: type[CloudError] = SecretNotFoundError
+    elif reference.config_map is not None:
+        ref, texts = reference.config_map, _config_map(kube, namespace, reference.config_map.name)
+        missing = ConfigMapNotFoundError
+    else:
+        raise ValueError("unreachable: the CRD demands one of them")
+    if ref.key not in texts:
+        raise missing(f"{ref.name} in namespace {namespace} has no key {ref.key}")
+    return texts[ref.key]
+
+
+def _secret(kube: Kube, namespace: str, name: str) -> Mapping[str, str]:
+    found = _allowed(kube.read_secret, namespace, name, SecretNotFoundError)
+    if found is None:
+        raise SecretNotFoundError(
+            f"Secret {name} is not in namespace {namespace}; create it, and the work goes on"
+        )
+    return found
+
+
+def _config_map(kube: Kube, namespace: str, name: str) -> Mapping[str, str]:
+    found = _allowed(kube.read_config_map, namespace, name, ConfigMapNotFoundError)
+    if found is None:
+        raise ConfigMapNotFoundError(
+            f"ConfigMap {name} is not in namespace {namespace}; create it, and the work goes on"
+        )
+    return found
+
+
+def _allowed(
+    read: Callable[[str, str], Mapping[str, str] | None],
+    namespace: str,
+    name: str,
+    refused: type[CloudError],
+) -> Mapping[str, str] | None:
+    try:
+        return read(namespace, name)
+    except ApiException as error:
+        if error.status == HTTPStatus.FORBIDDEN:
+            raise refused(
+                f"the operator's ServiceAccount may not read {name} in namespace {namespace}"
+            ) from error
+        raise

@@ -118,6 +118,18 @@ class Kube:
             for key, value in (secret.data or {}).items()
         }
 
+    def read_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """Return a ConfigMap's keys with their texts; None when there is no such ConfigMap."""
+        try:
+            found = kubernetes.client.CoreV1Api(self.client).read_namespaced_config_map(
+                name, namespace, _request_timeout=REQUEST_TIMEOUT_SECONDS
+            )
+        except ApiException as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return found.data or {}
+
     def post_event(self, resource: CloudImage, event: Event) -> None:
         """Write an Event about the object."""
         now = datetime.now(UTC)

@@ -2,18 +2,36 @@
 
 import hashlib
 import json
+from dataclasses import dataclass, field
+from typing import get_args
 
-from cloudimage.api.cloudimage import Checksum, CloudImage, CloudImageSpec, HttpSource
+from cloudimage.api.cloudimage import Checksum, CloudImage, CloudImageSpec, HttpSource, Import
 from cloudimage.transfer import types as transfer
 
 
+@dataclass(frozen=True)
+class SourceTexts:
+    """What the source's references lead to; it holds secrets, hence no repr.
+
+    Attributes:
+        auth: What the server wants to see.
+        ca_certificate: PEM text.
+        keyring: ASCII-armored public keys.
+    """
+
+    auth: transfer.HttpAuth | None = field(default=None, repr=False)
+    ca_certificate: str | None = field(default=None, repr=False)
+    keyring: str | None = field(default=None, repr=False)
+
+
 def checksum(source: HttpSource) -> transfer.Checksum | None:
-    """Return the checksum that the spec gives, by whichever algorithm."""
-    given = (source.checksum or Checksum()).to_json()
+    """Return the checksum that the spec itself gives, by whichever algorithm."""
+    given = source.checksum.to_json() if source.checksum else {}
     return next(
         (
-            transfer.Checksum.model_validate({"algorithm": name, "value": value.lower()})
-            for name, value in given.items()
+            transfer.Checksum.model_validate({"algorithm": name, "value": given[name].lower()})
+            for name in get_args(transfer.ChecksumAlgorithm)
+            if name in given
         ),
         None,
     )
@@ -34,14 +52,20 @@ def digest(spec: CloudImageSpec) -> str:
     """Return the digest of all that the bytes in Glance depend on.
 
     With a checksum the URL does not count: another mirror of the same bytes needs no new image.
+    A signature counts: what was made without asking for it was not checked against it.
     """
     source = http_source(spec)
     wanted = checksum(source)
-    parts = {
+    parts: dict[str, object] = {
         "content": f"{wanted.algorithm}:{wanted.value}" if wanted else source.url,
         "disk_format": spec.image.disk_format,
         "container_format": spec.image.container_format,
     }
+    proof = source.checksum.to_json() if source.checksum else {}
+    # Left out where they are not set: the digest of what was made before they existed stays.
+    parts |= {name: proof[name] for name in ("from", "signature") if name in proof}
+    if spec.image.compress:
+        parts["compress"] = True
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -56,6 +80,7 @@ def new_image(resource: CloudImage) -> transfer.NewImage:
         container_format=image.container_format,
         min_disk=image.min_disk_gib,
         min_ram=image.min_ram_mib,
+        compress=image.compress is True,
         tags=tuple(sorted(image.tags or ())),
         properties={
             **(image.properties or {}),
@@ -65,7 +90,53 @@ def new_image(resource: CloudImage) -> transfer.NewImage:
     )
 
 
-def source(spec: CloudImageSpec) -> transfer.HttpSource:
-    """Return the source as a transfer takes it."""
+def source(spec: CloudImageSpec, texts: SourceTexts) -> transfer.HttpSource:
+    """Return the source as a transfer takes it.
+
+    Args:
+        spec: The spec.
+        texts: What its references lead to.
+    """
     http = http_source(spec)
-    return transfer.HttpSource(url=http.url, checksum=checksum(http), format=http.format)
+    proof = http.checksum or Checksum()
+    signature = _signature(proof, texts)
+    sums = None
+    if proof.from_ is not None:
+        named = proof.from_
+        sums = transfer.SumsFile(url=named.url, filename=named.filename, signature=signature)
+    return transfer.HttpSource(
+        url=http.url,
+        mirrors=http.mirrors or (),
+        checksum=checksum(http),
+        sums=sums,
+        signature=None if sums else signature,
+        format=http.format,
+        auth=texts.auth,
+        ca_certificate=texts.ca_certificate,
+    )
+
+
+def _signature(proof: Checksum, texts: SourceTexts) -> transfer.Signature | None:
+    if proof.signature is None:
+        return None
+    if texts.keyring is None:
+        raise ValueError("unreachable: a signature's keyring is loaded before")
+    return transfer.Signature(url=proof.signature.url, keyring=texts.keyring)
+
+
+_UNITS = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+def limits(spec: CloudImageSpec, operators: transfer.Limits) -> transfer.Limits:
+    """Return the limits of a transfer: the operator's, and the spec's where it is stricter."""
+    if spec.image.max_size is None:
+        return operators
+    number, unit = spec.image.max_size[:-2], spec.image.max_size[-2:]
+    largest = min(operators.max_virtual_size, int(number) * _UNITS[unit])
+    return operators.model_copy(update={"max_virtual_size": largest})
+
+
+def method(spec: CloudImageSpec) -> transfer.Import:
+    """Return how the bytes are to go into Glance."""
+    wanted = spec.import_ or Import()
+    return transfer.Import(method=wanted.method, stores=tuple(sorted(wanted.stores or ())))

@@ -54,8 +54,9 @@ class Reason(StrEnum):
     """Nothing differs."""
 
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105  # a reason, not a password
-    """The Secret of spec.cloudCredentialsRef, or its key clouds.yaml, is not there. Goes on by
-    itself once it is."""
+    """A Secret that the spec names, or a key in it, is not there. Goes on by itself once it is."""
+    CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
+    """A ConfigMap that the spec names, or its key, is not there. Goes on by itself once it is."""
     INVALID_CLOUDS_YAML = "InvalidCloudsYaml"
     """clouds.yaml in the Secret cannot be read or asks for what is not allowed. Looked at again
     every minute."""
@@ -93,6 +94,19 @@ class Reason(StrEnum):
     """The file ended before its announced length. Tried again with growing pauses."""
     CHECKSUM_MISMATCH = "ChecksumMismatch"
     """The file does not have the checksum of the spec. Change one of them; nothing was uploaded."""
+    SUMS_FILE_INVALID = "SumsFileInvalid"
+    """The file of checksums cannot be read, or does not name the image. Change
+    spec.source.http.checksum.from."""
+    SIGNATURE_INVALID = "SignatureInvalid"
+    """The signature is not good, or not by a key of the keyring. Nothing was uploaded."""
+    SIGNATURE_MATCHED = "SignatureMatched"
+    """The signature is good, and by a key of the keyring."""
+    METHOD_UNAVAILABLE = "MethodUnavailable"
+    """The cloud does not offer spec.import.method, or it cannot keep what the spec promises.
+    Choose another, or Auto."""
+    WEAK_CHECKSUM = "WeakChecksum"
+    """The file has the checksum of the spec, but MD5 and SHA-1 can be forged: ask for a better
+    one."""
     UNSAFE_IMAGE = "UnsafeImage"
     """The image reaches outside itself, or is not what it is declared to be. Refused for good."""
     UNSUPPORTED_FORMAT = "UnsupportedFormat"
@@ -123,6 +137,7 @@ class Reason(StrEnum):
 CREDENTIALS_REASONS = frozenset(
     {
         Reason.SECRET_NOT_FOUND,
+        Reason.CONFIG_MAP_NOT_FOUND,
         Reason.INVALID_CLOUDS_YAML,
         Reason.CLOUD_NOT_FOUND,
         Reason.INVALID_CREDENTIALS,
@@ -136,7 +151,10 @@ TERMINAL_REASONS = frozenset(
         Reason.QUOTA_EXCEEDED,
         Reason.SOURCE_REFUSED,
         Reason.SOURCE_NOT_AN_IMAGE,
+        Reason.SUMS_FILE_INVALID,
         Reason.CHECKSUM_MISMATCH,
+        Reason.SIGNATURE_INVALID,
+        Reason.METHOD_UNAVAILABLE,
         Reason.UNSAFE_IMAGE,
         Reason.UNSUPPORTED_FORMAT,
         Reason.IMAGE_TOO_LARGE,

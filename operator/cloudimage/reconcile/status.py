@@ -206,7 +206,6 @@ def available(
     changes: dict[str, object] = {
         "digest": content.digest(resource.spec),
         "image_id": image.id,
-        "method": "Upload",
         "disk_format": image.disk_format,
         "visibility": image.visibility,
         "size": image.size,
@@ -220,6 +219,8 @@ def available(
     if usage is not None:
         changes["used_by"] = used_by(usage)
     if result is not None:
+        changes["method"] = result.method
+        changes["method_reason"] = result.method_reason or None
         changes["virtual_size"] = result.virtual_size
         changes["source"] = SourceStatus(
             format=result.source.format,
@@ -244,20 +245,26 @@ def _availability(image: GlanceImage) -> Draft:
 
 
 def _verified(resource: CloudImage) -> Draft:
-    wanted = content.checksum(content.http_source(resource.spec))
-    if wanted is None:
+    http = content.http_source(resource.spec)
+    wanted = content.checksum(http)
+    if http.checksum is None:
         return Draft(
             ConditionType.VERIFIED,
             "Unknown",
             Reason.NO_CHECKSUM,
             "The spec gives no checksum of the source: give one, so that nobody can swap the file.",
         )
-    return Draft(
-        ConditionType.VERIFIED,
-        "True",
-        Reason.CHECKSUM_MATCHED,
-        f"The file has the {wanted.algorithm} of the spec.",
-    )
+    if http.checksum.signature is not None:
+        reason, message = Reason.SIGNATURE_MATCHED, "The signature is by a key of the keyring."
+    elif wanted is None:
+        reason, message = Reason.CHECKSUM_MATCHED, "The file has the checksum of its publisher."
+    elif wanted.algorithm in {"md5", "sha1"}:
+        reason = Reason.WEAK_CHECKSUM
+        message = f"The file has the {wanted.algorithm} of the spec, which can be forged."
+    else:
+        reason = Reason.CHECKSUM_MATCHED
+        message = f"The file has the {wanted.algorithm} of the spec."
+    return Draft(ConditionType.VERIFIED, "True", reason, message)
 
 
 def _checksums(image: GlanceImage) -> dict[str, str]:

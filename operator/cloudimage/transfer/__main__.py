@@ -89,7 +89,8 @@ def _limit(request: TransferRequest) -> None:
     os.umask(0o077)
     os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the secrets
-    largest = max(request.limits.max_download, request.limits.max_virtual_size)
+    limits = request.limits
+    largest = max(limits.max_download, limits.max_expanded, limits.max_virtual_size)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit = largest if hard == resource.RLIM_INFINITY else min(largest, hard)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))

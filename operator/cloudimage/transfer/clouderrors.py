@@ -44,6 +44,13 @@ _WRONG_CREDENTIALS: Final = (
 )
 
 
+class UnansweredError(TransferError):
+    """The cloud was not reached, or the connection broke before its answer."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Reason.CLOUD_UNREACHABLE, message)
+
+
 def answer_error(response: requests.Response, doing: str, otherwise: Reason) -> TransferError:
     """Return what a status other than success means.
 
@@ -75,7 +82,7 @@ def exception_error(error: Exception, otherwise: Reason = Reason.CLOUD_ERROR) ->
     """Return what an exception of the SDK, of Keystone's library or of the connection means."""
     text = " ".join(str(error).split())[:_LENGTH]
     if isinstance(error, _UNREACHABLE) or "Unable to establish connection" in text:
-        return TransferError(Reason.CLOUD_UNREACHABLE, f"the cloud cannot be reached: {text}")
+        return UnansweredError(f"the cloud cannot be reached: {text}")
     if isinstance(error, _WRONG_CREDENTIALS):
         return TransferError(Reason.INVALID_CREDENTIALS, f"the cloud refuses to log in: {text}")
     if isinstance(error, sdk.HttpException | keystone.HttpError):

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cloudimage.transfer.inspect import QEMU_FORMATS, Inspected
+from cloudimage.transfer.inspect import Inspected
+from cloudimage.transfer.opening import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.tools import Toolbox, ToolError
 from cloudimage.transfer.types import Reason, Stage, TransferError
 from cloudimage.vocabulary import DiskFormat
 
 CHUNK = 1 * 2**20
+
+_REQUEST_SIZE: Final = f"--request-size={CHUNK}"
+"""With a pipe as large, a fifth less CPU and time than nbdcopy's own 256 KiB."""
 
 _OPTIONS: Final[dict[DiskFormat, str]] = {
     "vmdk": "subformat=streamOptimized",  # the only kind besides monolithicSparse Glance accepts
@@ -52,7 +56,7 @@ def convert(
     if wanted is None or wanted == found.format:
         if not found.proven:
             _read_all(path.name, found, tools)
-        return _file(path, found.format)
+        return as_file(path, found.format)
     for each in (found.format, wanted):
         if each not in QEMU_FORMATS:
             raise TransferError(
@@ -71,20 +75,21 @@ def convert(
     except ToolError as error:
         raise _failure(error) from error
     path.unlink()
-    return _file(target, wanted)
+    return as_file(target, wanted)
 
 
 def _read_all(name: str, found: Inspected, tools: Toolbox) -> None:
     server = tools.nbd_server(name, QEMU_FORMATS[found.format])
     try:
-        tools.run("nbdcopy", "--", *server, "null:")
+        tools.run("nbdcopy", _REQUEST_SIZE, "--", *server, "null:")
     except ToolError as error:
         raise TransferError(
             Reason.SOURCE_TRUNCATED, f"the {found.format} image is damaged: {error.message}"
         ) from error
 
 
-def _file(path: Path, shape: DiskFormat) -> Payload:
+def as_file(path: Path, shape: DiskFormat) -> Payload:
+    """Return a file as it is."""
     size = path.stat().st_size
 
     def chunks() -> Chunks:
@@ -102,7 +107,7 @@ def _raw_stream(name: str, found: Inspected, tools: Toolbox) -> Payload:
     def chunks() -> Chunks:
         held, left = b"", size
         try:
-            with tools.stream("nbdcopy", "--", *server, "-") as stdout:
+            with tools.stream("nbdcopy", _REQUEST_SIZE, "--", *server, "-") as stdout:
                 while left >= 0 and (chunk := stdout.read(CHUNK)):
                     left -= len(chunk)
                     if held:

@@ -2,33 +2,33 @@
 
 import errno
 import hashlib
-import shutil
-import time
+import io
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import IO
-from urllib.parse import unquote, urlsplit
+from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
-import requests
-import urllib3
-
-from cloudimage.transfer import httprules
+from cloudimage.transfer.client import Client, UnansweredError
+from cloudimage.transfer.download import CHUNK, Download
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.types import HttpSource, Limits, Reason, Stage, TransferError
+from cloudimage.transfer.scratch import Cache, Entry, Note, digest
+from cloudimage.transfer.types import HttpSource, Reason, Stage, TransferError
 
-CHUNK = 256 * 2**10
-MAX_REDIRECTS = 10
+_UNSIZED_STEP: Final = 64 * 2**20
+"""How far ahead there must be space for a body of unknown length."""
 
-MAX_RESUMES = 5
-"""How often a broken connection is taken up again without much progress in between."""
+_ENDING: Final = frozenset({Reason.INVALID_REQUEST, Reason.INSUFFICIENT_SCRATCH})
+"""Reasons that no other mirror changes."""
 
-RESUME_PROGRESS = 64 * 2**20
-"""Bytes after which a resumed connection has proved useful and the count starts anew."""
+_PASSING: Final = frozenset(
+    {Reason.SOURCE_UNREACHABLE, Reason.SOURCE_NOT_FOUND, Reason.SOURCE_TRUNCATED}
+)
+"""Reasons that may be gone at the next attempt."""
 
-_CONNECT_SECONDS = 30.0
-_CONNECTION_ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -44,207 +44,206 @@ class Fetched:
     checksums: dict[str, str]
 
 
-def fetch(source: HttpSource, target: Path, limits: Limits, meter: Meter) -> Fetched:
-    """Fetch the source into the file ``target``.
+def fetch(source: HttpSource, target: Path, meter: Meter, client: Client, cache: Cache) -> Fetched:
+    """Fetch the source into the file ``target``, which is for reading only.
 
     A connection that breaks is resumed where it broke, if the server can prove by a validator
-    that it is the same file.
+    that it is the same file; so is a download whose process died. Of the mirrors, the first that
+    gives the whole file, with the right checksum if one is known, is taken.
 
     Raises:
         TransferError: ``InvalidRequest``, ``SourceUnreachable``, ``SourceNotFound``,
-            ``SourceRefused``, ``SourceNotAnImage``, ``SourceTruncated``, ``ImageTooLarge`` or
-            ``InsufficientScratch``.
+            ``SourceRefused``, ``SourceNotAnImage``, ``SourceTruncated``, ``ChecksumMismatch``,
+            ``ImageTooLarge`` or ``InsufficientScratch``.
     """
-    with requests.Session() as session, target.open("wb", buffering=0) as file:
-        download = _Download(source, file, target.parent, limits, meter)
-        return download.run(session)
+    meter.start(Stage.FETCHING)
+    cache.sweep()
+    with cache.entry(source) as entry:
+        work = _Fetch(source, meter, client, entry)
+        fetched = work.reused() or first_of((source.url, *source.mirrors), work.from_url)
+        entry.give(target)
+    return fetched
 
 
-class _BrokenError(Exception):
-    """The connection broke; ``error`` is what to tell if it cannot be resumed."""
+def first_of(urls: tuple[str, ...], attempt: Callable[[str], T]) -> T:
+    """Return what the first URL gives that does not fail.
 
-    def __init__(self, error: TransferError) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
-class _Download:
-    def __init__(
-        self, source: HttpSource, file: IO[bytes], folder: Path, limits: Limits, meter: Meter
-    ) -> None:
-        self._url = httprules.checked_url(source.url)
-        self._verified = source.checksum is not None
-        self._algorithms = {"sha256"} | ({source.checksum.algorithm} if source.checksum else set())
-        self._file = file
-        self._folder = folder
-        self._limits = limits
-        self._meter = meter
-        self._validator: str | None = None
-        self._begin(None)
-
-    def _begin(self, total: int | None) -> None:
-        self._file.seek(0)
-        self._file.truncate()
-        self._size = 0
-        self._total = total
-        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in self._algorithms}
-        self._meter.start(Stage.FETCHING, total)
-
-    def run(self, session: requests.Session) -> Fetched:
-        resumes = 0
-        while True:
-            before = self._size
-            try:
-                with closing(self._request(session)) as response:
-                    self._accept(response)
-                    self._receive(response)
-            except _BrokenError as broken:
-                resumes = 0 if self._size - before >= RESUME_PROGRESS else resumes
-                if not self._validator or resumes == MAX_RESUMES:
-                    raise broken.error from broken
-                time.sleep(min(0.2 * 2**resumes, self._limits.stall_seconds))
-                resumes += 1
-            else:
-                hashes = {name: each.hexdigest() for name, each in self._hashes.items()}
-                return Fetched(self._size, hashes)
-
-    def _request(self, session: requests.Session) -> requests.Response:
-        """Ask for the rest of the file, following redirects."""
-        headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
-        if self._size and self._validator:
-            headers |= {"Range": f"bytes={self._size}-", "If-Range": self._validator}
-        url = self._url
-        timeout = (
-            min(_CONNECT_SECONDS, self._limits.stall_seconds),
-            self._limits.stall_seconds,
-        )
-        for _ in range(MAX_REDIRECTS + 1):
-            try:
-                response = session.get(
-                    _without_userinfo(url),
-                    headers=headers,
-                    auth=_Auth(url if httprules.same_origin(url, self._url) else ""),
-                    timeout=timeout,
-                    allow_redirects=False,
-                    stream=True,
-                )
-            except (requests.exceptions.InvalidURL, UnicodeError) as error:
-                raise TransferError(
-                    Reason.INVALID_REQUEST, "the source's URL is not valid"
-                ) from error
-            except _CONNECTION_ERRORS as error:
-                raise _BrokenError(
-                    httprules.connection_error(error, url, self._limits.stall_seconds)
-                ) from error
-            location = response.headers.get("Location")
-            if response.status_code not in httprules.REDIRECTS or location is None:
-                return response
-            response.close()
-            url = httprules.redirect_target(url, location, verified=self._verified)
-        raise TransferError(
-            Reason.SOURCE_REFUSED,
-            f"{httprules.redacted(self._url)} redirects more than {MAX_REDIRECTS} times",
-        )
-
-    def _accept(self, response: requests.Response) -> None:
-        """Decide by status and headers whether, and where in the file, the body goes."""
-        status, headers = response.status_code, response.headers
-        if self._size and status == HTTPStatus.PARTIAL_CONTENT:
-            if httprules.resumes_at(headers) != (self._size, self._total or -1):
-                raise self._truncated("resumes at a wrong place")
-            return
-        if self._size and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise self._truncated("has no more")
-        if status != HTTPStatus.OK:
-            raise httprules.status_error(status, response.url, headers)
-        if httprules.is_page(headers):
-            raise self._page()
-        total = httprules.content_length(headers)
-        self._validator = httprules.validator(headers) if total is not None else None
-        self._begin(total)
-        if total is not None:
-            self._check_length(total)
-            self._check_space(total)
-
-    def _receive(self, response: requests.Response) -> None:
-        while chunk := self._read(response):
-            if self._size == 0 and httprules.looks_like_page(chunk[:1024]):
-                raise self._page()
-            self._check_length(self._size + len(chunk))
-            for each in self._hashes.values():
-                each.update(chunk)
-            self._write(chunk)
-            self._size += len(chunk)
-            self._meter.count(self._size)
-        if self._total is not None and self._size != self._total:
-            raise _BrokenError(self._truncated("ends"))
-
-    def _read(self, response: requests.Response) -> bytes:
+    Raises:
+        TransferError: If all fail: the first failure that may pass, else the first; its message
+            says of each URL what was wrong.
+    """
+    failures: list[TransferError] = []
+    for url in urls:
         try:
-            chunk: bytes = response.raw.read(CHUNK, decode_content=False)
-        except urllib3.exceptions.ProtocolError as error:
-            raise _BrokenError(self._truncated("breaks off")) from error
-        except _CONNECTION_ERRORS as error:
-            raise _BrokenError(
-                httprules.connection_error(error, response.url, self._limits.stall_seconds)
-            ) from error
-        return chunk
+            return attempt(url)
+        except TransferError as error:
+            if error.reason in _ENDING or len(urls) == 1:
+                raise
+            failures.append(error)
+    chosen = next((each for each in failures if each.reason in _PASSING), failures[0])
+    said = "; ".join(
+        f"{urlsplit(url).hostname}: {each.message}"
+        for url, each in zip(urls, failures, strict=True)
+    )
+    raise TransferError(
+        chosen.reason,
+        f"none of {len(urls)} URLs gave the image: {said}",
+        retry_after=chosen.retry_after,
+    )
 
-    def _write(self, chunk: bytes) -> None:
+
+class Hashes:
+    """Several hashes of the same bytes.
+
+    Attributes:
+        size: Bytes so far.
+    """
+
+    def __init__(self, source: HttpSource) -> None:
+        wanted = {"sha256"} | ({source.checksum.algorithm} if source.checksum else set())
+        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in wanted}
+        self._checksum = source.checksum
+        self.size = 0
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        for each in self._hashes.values():
+            each.update(chunk)
+        self.size += len(chunk)
+
+    def update_from(self, path: Path, meter: Meter) -> None:
+        """Take all of a file."""
+        with path.open("rb", buffering=0) as file:
+            while chunk := file.read(CHUNK):
+                self.update(chunk)
+                meter.count(self.size)
+
+    def fetched(self) -> Fetched:
+        """Return the result."""
+        checksums = {name: each.hexdigest() for name, each in self._hashes.items()}
+        return Fetched(self.size, checksums)
+
+    def check(self) -> None:
+        """Compare with the source's checksum, if it has one.
+
+        Raises:
+            TransferError: ``ChecksumMismatch``.
+        """
+        if self._checksum is None:
+            return
+        name, found = self._checksum.algorithm, self.fetched().checksums[self._checksum.algorithm]
+        if found != self._checksum.value:
+            raise TransferError(
+                Reason.CHECKSUM_MISMATCH,
+                f"the {name} of the {self.size} bytes fetched is {found}, "
+                f"expected {self._checksum.value}",
+            )
+
+
+class _Fetch:
+    def __init__(self, source: HttpSource, meter: Meter, client: Client, entry: Entry) -> None:
+        self._source = source
+        self._verified = source.checksum is not None
+        self._meter = meter
+        self._client = client
+        self._entry = entry
+
+    def reused(self) -> Fetched | None:
+        """Return the file that is there already, if it is still the right one."""
+        note = self._entry.note()
+        if not self._entry.data.exists():
+            return None
+        if note is None or note.sha256 is None or not (self._verified or self._is_current(note)):
+            self._entry.forget()
+            return None
+        self._meter.start(Stage.FETCHING, note.total)
+        hashes = Hashes(self._source)
+        hashes.update_from(self._entry.data, self._meter)
+        fetched = hashes.fetched()
+        if fetched.checksums["sha256"] != note.sha256:
+            self._entry.forget()
+            return None
+        return fetched
+
+    def _is_current(self, note: Note) -> bool:
+        """Ask the server whether the file is still the one we have."""
+        urls = (self._source.url, *self._source.mirrors)
+        url = next((each for each in urls if digest(each) == note.url), None)
+        if url is None or note.validator is None:
+            return False
+        name = "If-None-Match" if note.validator.startswith('"') else "If-Modified-Since"
+        try:
+            answer = self._client.get(url, {name: note.validator}, verified=self._verified)
+        except (UnansweredError, TransferError):
+            return False
+        with closing(answer):
+            return answer.status_code == HTTPStatus.NOT_MODIFIED
+
+    def from_url(self, url: str) -> Fetched:
+        """Fetch from one URL, going on from what is there of it."""
+        download = Download(self._client, url, verified=self._verified)
+        try:
+            hashes = self._receive(download)
+            hashes.check()
+        except TransferError as error:
+            if error.reason is not Reason.SOURCE_UNREACHABLE:
+                self._entry.forget()
+            raise
+        fetched = hashes.fetched()
+        self._entry.finish(_note(download, fetched.checksums["sha256"]))
+        return fetched
+
+    def _receive(self, download: Download) -> Hashes:
+        hashes, begin = self._begun(download.url)
+        with self._entry.part.open("ab", buffering=0) as file:
+            for offset, chunk in download.chunks(*begin):
+                if offset == 0 and not chunk:
+                    file.truncate(0)
+                    hashes = Hashes(self._source)
+                    self._announce(download)
+                elif download.total is None and offset % _UNSIZED_STEP < len(chunk):
+                    self._entry.reserve(_UNSIZED_STEP)
+                self._write(file, chunk)
+                hashes.update(chunk)
+                self._meter.count(hashes.size)
+        return hashes
+
+    def _begun(self, url: str) -> tuple[Hashes, tuple[int, int | None, str | None]]:
+        """Return the hashes of what is there of a URL's file, and where to go on."""
+        note, hashes = self._entry.note(), Hashes(self._source)
+        if note and note.total and note.url == digest(url) and self._entry.part.exists():
+            self._meter.start(Stage.FETCHING, note.total)
+            hashes.update_from(self._entry.part, self._meter)
+            if 0 < hashes.size < note.total:
+                self._entry.reserve(note.total - hashes.size)
+                return hashes, (hashes.size, note.total, note.validator)
+        self._entry.forget()
+        return Hashes(self._source), (0, None, None)
+
+    def _announce(self, download: Download) -> None:
+        """Prepare for a file's first byte."""
+        self._meter.start(Stage.FETCHING, download.total)
+        self._entry.reserve(download.total or _UNSIZED_STEP)
+        if download.validator:
+            self._entry.remember(_note(download))
+
+    def _write(self, file: io.FileIO, chunk: bytes) -> None:
         rest = memoryview(chunk)
         try:
             while rest:
-                rest = rest[self._file.write(rest) :]
+                rest = rest[file.write(rest) :]
         except OSError as error:
             if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
                 raise
-            self._check_space((self._total or self._size + len(rest)) - self._size, least=1)
-
-    def _check_length(self, size: int) -> None:
-        if size > self._limits.max_download:
             raise TransferError(
-                Reason.IMAGE_TOO_LARGE,
-                f"the source has over {self._limits.max_download} bytes, "
-                "the limit of what is downloaded",
-            )
-
-    def _check_space(self, needed: int, least: int = 0) -> None:
-        free = shutil.disk_usage(self._folder).free
-        missing = max(needed - free, least)
-        if missing > 0:
-            raise TransferError(
-                Reason.INSUFFICIENT_SCRATCH,
-                f"the scratch has {free} bytes free, {needed} are needed: {missing} are missing",
-            )
-
-    def _page(self) -> TransferError:
-        return TransferError(
-            Reason.SOURCE_NOT_AN_IMAGE,
-            f"{httprules.redacted(self._url)} is a web page and not an image",
-        )
-
-    def _truncated(self, how: str) -> TransferError:
-        total = "" if self._total is None else f" of {self._total}"
-        return TransferError(
-            Reason.SOURCE_TRUNCATED,
-            f"{httprules.redacted(self._url)} {how} after {self._size}{total} bytes",
-        )
+                Reason.INSUFFICIENT_SCRATCH, "the scratch became full while the source was fetched"
+            ) from error
 
 
-class _Auth(requests.auth.AuthBase):
-    """Basic authentication by the URL's user information; none means none, not ~/.netrc."""
-
-    def __init__(self, url: str) -> None:
-        self._parts = urlsplit(url)
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._parts.username is None:
-            return request
-        user, password = unquote(self._parts.username), unquote(self._parts.password or "")
-        requests.auth.HTTPBasicAuth(user, password)(request)
-        return request
-
-
-def _without_userinfo(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+def _note(download: Download, sha256: str | None = None) -> Note:
+    return Note(
+        url=digest(download.url),
+        validator=download.validator,
+        total=download.total,
+        sha256=sha256,
+    )

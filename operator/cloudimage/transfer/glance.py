@@ -1,7 +1,8 @@
 """Glance's API as far as a transfer needs it; every failure is a ``TransferError``."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -12,7 +13,8 @@ from keystoneauth1.exceptions import ClientException
 from openstack.exceptions import SDKException
 
 from cloudimage.transfer.clouderrors import answer_error, exception_error
-from cloudimage.transfer.types import Cloud, Marks, Reason
+from cloudimage.transfer.methods import Offers
+from cloudimage.transfer.types import Cloud, Marks, Reason, TransferError
 
 _CONNECT_SECONDS: Final = 60.0
 """Also how long a send may block while Glance's store is busy."""
@@ -21,6 +23,7 @@ _ANSWER_SECONDS: Final = 60.0
 _STORED_SECONDS: Final = 1800.0
 """How long Glance may take to answer after the last byte: a store may copy or flush them first."""
 
+_CHUNK: Final = 256 * 2**10
 _PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
 _EXCEPTIONS: Final = (ClientException, SDKException, requests.RequestException, OSError)
 
@@ -75,8 +78,8 @@ class Glance:
         self._expect(response, HTTPStatus.CREATED, "create the image")
         return True
 
-    def send(self, image_id: str, body: Body) -> None:
-        """Give an image its bytes.
+    def send(self, image_id: str, body: Body, stores: Sequence[str] = ()) -> None:
+        """Give an image its bytes, into the first of the stores; none: the default one.
 
         The token is a new one: Glance needs it until the last byte is stored, and a stream cannot
         be sent a second time with another.
@@ -84,14 +87,129 @@ class Glance:
         Raises:
             TransferError: ``QuotaExceeded``, ``InvalidImage``, ``UploadFailed`` and the cloud's.
         """
+        headers = {"X-Image-Meta-Store": stores[0]} if stores else {}
+        self._put(f"/images/{image_id}/file", body, headers, "store the image")
+
+    def stage(self, image_id: str, body: Body) -> None:
+        """Give Glance an image's bytes, to be imported.
+
+        Raises:
+            TransferError: As for :meth:`send`.
+        """
+        self._put(f"/images/{image_id}/stage", body, {}, "stage the image")
+
+    def _put(self, path: str, body: Body, headers: dict[str, str], doing: str) -> None:
         self._connection.session.invalidate()
-        headers = {"Content-Type": "application/octet-stream"}
-        timeout = (_CONNECT_SECONDS, _STORED_SECONDS)
-        path = f"/images/{image_id}/file"
-        response = self._call("PUT", path, data=body, headers=headers, timeout=timeout)
-        self._expect(
-            response, HTTPStatus.NO_CONTENT, "store the image", otherwise=Reason.UPLOAD_FAILED
+        response = self._call(
+            "PUT",
+            path,
+            data=body,
+            headers={"Content-Type": "application/octet-stream", **headers},
+            timeout=(_CONNECT_SECONDS, _STORED_SECONDS),
+            allow_reauth=False,
         )
+        self._expect(response, HTTPStatus.NO_CONTENT, doing, otherwise=Reason.UPLOAD_FAILED)
+
+    def start_import(self, image_id: str, method: dict[str, str], stores: Sequence[str]) -> None:
+        """Have Glance fill an image, or more stores with it; it goes on after the answer.
+
+        Args:
+            image_id: The image.
+            method: As the API has it: a ``name`` and, for web-download, a ``uri``.
+            stores: All of these, or none.
+
+        Raises:
+            TransferError: ``MethodUnavailable`` for a URI that Glance does not want to fetch,
+                ``Forbidden``, ``QuotaExceeded``, ``UploadFailed`` and the cloud's.
+        """
+        body: dict[str, Any] = {"method": method}
+        if stores:
+            body |= {"stores": list(stores), "all_stores_must_succeed": True}
+        response = self._call("POST", f"/images/{image_id}/import", json=body)
+        name = method["name"]
+        if response.status_code == HTTPStatus.FORBIDDEN and name == "copy-image":
+            raise TransferError(
+                Reason.FORBIDDEN,
+                "Glance's policy `copy_image` does not let these credentials copy an image to "
+                f"{', '.join(stores)}; by default it is for administrators only",
+            )
+        if response.status_code == HTTPStatus.BAD_REQUEST and "uri" in method:
+            # Not Glance's own text: it repeats the URI, which may hold secrets.
+            raise TransferError(
+                Reason.METHOD_UNAVAILABLE,
+                "Glance refuses to fetch from this host by itself: its import_filtering_opts "
+                "deny the scheme, the host or the port",
+            )
+        if response.status_code == HTTPStatus.CONFLICT and self._imports(image_id):
+            _log.warning("image %s is being imported already", image_id)
+            return
+        self._expect(
+            response, HTTPStatus.ACCEPTED, f"import the image by {name}", Reason.UPLOAD_FAILED
+        )
+
+    def _imports(self, image_id: str) -> bool:
+        task = self.newest_task(image_id)
+        return task is not None and task["status"] in {"pending", "processing", "success"}
+
+    def newest_task(self, image_id: str) -> dict[str, Any] | None:
+        """Return the newest import task of an image; None when it has none, or Glance is too old.
+
+        Raises:
+            TransferError: The cloud's.
+        """
+        response = self._call("GET", f"/images/{image_id}/tasks")
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        self._expect(response, HTTPStatus.OK, "show the tasks of the image")
+        tasks: list[dict[str, Any]] = response.json()["tasks"]
+        return max(tasks, key=lambda task: str(task["created_at"]), default=None)
+
+    def offers(self) -> Offers:
+        """Return what this cloud offers beyond a plain upload.
+
+        Raises:
+            TransferError: The cloud's.
+        """
+        methods = self._info("/info/import")
+        stores = self._info("/info/stores")
+        return Offers(
+            methods=frozenset(methods["import-methods"]["value"] if methods else ()),
+            stores=None
+            if stores is None
+            else tuple(each["id"] for each in stores["stores"] if not each.get("read-only")),
+        )
+
+    def _info(self, path: str) -> dict[str, Any] | None:
+        response = self._call("GET", path)
+        if response.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        self._expect(response, HTTPStatus.OK, "say what it offers")
+        found: dict[str, Any] = response.json()
+        return found
+
+    def read(self, image_id: str, start: int, length: int) -> bytes | None:
+        """Return a piece of an image's bytes; None where the store only reads from the start.
+
+        Raises:
+            TransferError: ``Forbidden``, ``UploadFailed`` and the cloud's.
+        """
+        headers = {"Range": f"bytes={start}-{start + length - 1}"}
+        path = f"/images/{image_id}/file"
+        response = self._call("GET", path, headers=headers, stream=True)
+        with closing(response):
+            if response.status_code != HTTPStatus.OK or start > 0:
+                if response.status_code == HTTPStatus.OK:
+                    return None
+                self._expect(
+                    response,
+                    HTTPStatus.PARTIAL_CONTENT,
+                    "show the image's bytes",
+                    Reason.UPLOAD_FAILED,
+                )
+            try:
+                return b"".join(_first(response, length))
+            except _EXCEPTIONS as error:
+                raise exception_error(error) from error
 
     def show(self, image_id: str) -> dict[str, Any]:
         """Return an image.
@@ -153,3 +271,11 @@ class Glance:
     ) -> None:
         if response.status_code != status:
             raise answer_error(response, doing, otherwise)
+
+
+def _first(response: requests.Response, length: int) -> Iterator[bytes]:
+    for chunk in response.iter_content(_CHUNK):
+        yield chunk[:length]
+        length -= len(chunk)
+        if length <= 0:
+            return

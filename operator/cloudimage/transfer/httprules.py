@@ -3,7 +3,7 @@
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -12,6 +12,10 @@ from urllib.parse import urljoin, urlsplit
 from cloudimage.transfer.types import Reason, TransferError
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+SCHEMES = ("http", "https")
+
+_PORTS = {"http": 80, "https": 443}
+_AMBIGUOUS = re.compile(r"[\\\x00-\x1f\x7f]")
 
 _REASON_BY_STATUS = {
     HTTPStatus.NOT_FOUND: Reason.SOURCE_NOT_FOUND,
@@ -21,7 +25,8 @@ _REASON_BY_STATUS = {
     HTTPStatus.TOO_MANY_REQUESTS: Reason.SOURCE_UNREACHABLE,
 }
 _HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<body|<\?xml|<!--)", re.IGNORECASE)
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_SIZE = re.compile(r"[0-9]{1,18}")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
 
 def redacted(url: str) -> str:
@@ -30,41 +35,64 @@ def redacted(url: str) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def checked_url(url: str) -> str:
-    """Return the URL if its scheme is one we fetch.
+def without_userinfo(url: str) -> str:
+    """Return the URL without user information."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def checked_url(url: str, schemes: Collection[str] = SCHEMES) -> str:
+    """Return the URL if its scheme is one we fetch, and an allowed one.
 
     Raises:
-        TransferError: ``InvalidRequest``.
+        TransferError: ``InvalidRequest``; ``SourceRefused`` for a scheme that the policy refuses.
     """
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname)
-        _ = parts.port
-    except ValueError:
-        valid = False
-    if not valid:
+    if not _is_valid(url):
         raise TransferError(Reason.INVALID_REQUEST, "the source must be an http or https URL")
+    scheme = urlsplit(url).scheme
+    if scheme not in schemes:
+        raise TransferError(
+            Reason.SOURCE_REFUSED,
+            f"{redacted(url)}: the operator's URL policy does not allow {scheme}",
+        )
     return url
 
 
-def redirect_target(url: str, location: str, *, verified: bool) -> str:
+def _is_valid(url: str) -> bool:
+    """Tell whether a URL is one of HTTP, of which no two parsers see different hosts."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    clear = not _AMBIGUOUS.search(url) and not any(map(str.isspace, parts.netloc))
+    return clear and parts.scheme in SCHEMES and bool(parts.hostname)
+
+
+def redirect_target(
+    url: str, location: str, schemes: Collection[str] = SCHEMES, *, verified: bool
+) -> str:
     """Return where a redirect leads.
 
     Args:
         url: The URL that answered with the redirect.
         location: Its Location header.
+        schemes: Those that the policy allows.
         verified: Whether a checksum protects the bytes; if not, HTTPS never leads to HTTP.
 
     Raises:
         TransferError: ``SourceRefused``.
     """
     try:
-        target = checked_url(urljoin(url, location))
-    except (TransferError, ValueError):
+        target = checked_url(urljoin(url, location), schemes)
+    except (TransferError, ValueError) as error:
+        if isinstance(error, TransferError) and error.reason is Reason.SOURCE_REFUSED:
+            raise
         raise TransferError(
             Reason.SOURCE_REFUSED, f"{redacted(url)} redirects to something not http or https"
         ) from None
-    if url.startswith("https:") and target.startswith("http:") and not verified:
+    downgrade = urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http"
+    if downgrade and not verified:
         raise TransferError(
             Reason.SOURCE_REFUSED,
             f"{redacted(url)} redirects from https to http; give a checksum to allow that",
@@ -74,12 +102,12 @@ def redirect_target(url: str, location: str, *, verified: bool) -> str:
 
 def same_origin(one: str, other: str) -> bool:
     """Tell whether two URLs have the same scheme, host and port, so may share credentials."""
-    first, second = urlsplit(one), urlsplit(other)
-    return (first.scheme, first.hostname, first.port) == (
-        second.scheme,
-        second.hostname,
-        second.port,
-    )
+    return _origin(one) == _origin(other)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 def status_error(status: int, url: str, headers: Mapping[str, str]) -> TransferError:
@@ -113,7 +141,7 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
 def content_length(headers: Mapping[str, str]) -> int | None:
     """Return the length of the body if the header tells it (RFC 9112, 6.3)."""
     value = headers.get("Content-Length", "")
-    return None if "Transfer-Encoding" in headers or not value.isdecimal() else int(value)
+    return None if "Transfer-Encoding" in headers or not _SIZE.fullmatch(value) else int(value)
 
 
 def validator(headers: Mapping[str, str]) -> str | None:

@@ -1,13 +1,11 @@
 """Decides by its content what a fetched file is, and refuses what is not safe to open.
 
 First comes oslo.utils' inspector, the one that Glance itself uses; it only reads bytes. What it
-lets through is then opened by qemu-img, under limits and with the format given, for what only the
-format's own driver knows: the exact virtual size, and whether all data is there.
+lets through, and our own rules for what Glance does not look at, is then opened by qemu, for what
+only the format's own driver knows: the exact virtual size, and whether all data is there.
 """
 
-import json
 import struct
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,21 +13,13 @@ from typing import Final
 from oslo_utils.imageutils import format_inspector
 
 from cloudimage.transfer import signatures
-from cloudimage.transfer.tools import Toolbox, ToolError
+from cloudimage.transfer.complete import check_complete_in_itself
+from cloudimage.transfer.opening import QEMU_FORMATS, check_complete, check_inside, open_disk
+from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Limits, Reason, TransferError
 from cloudimage.vocabulary import DiskFormat
 
 GIB: Final = 2**30
-
-QEMU_FORMATS: Final[dict[DiskFormat, str]] = {
-    "raw": "raw",
-    "qcow2": "qcow2",
-    "vmdk": "vmdk",
-    "vdi": "vdi",
-    "vhd": "vpc",
-    "vhdx": "vhdx",
-}
-"""The formats that can be converted, by Glance's name and qemu's."""
 
 _BY_INSPECTOR: Final[dict[str, DiskFormat]] = {
     "raw": "raw",
@@ -48,8 +38,7 @@ _SHAPELESS: Final[frozenset[DiskFormat]] = frozenset({"raw", "ami", "aki", "ari"
 _CHUNK = 4096  # the inspectors expect pieces of this size; see detect_file_format
 _VHD_FOOTER = struct.Struct(">8s32x8s8s4xI")
 _VHD_FOOTER_LENGTH = 512
-_VHD_FIXED, _VHD_DYNAMIC = 2, 3
-_CHECK_STATUSES = frozenset({0, 2, 3, 63})  # sound, corrupt, leaks, format without checks
+_VHD_FIXED = 2
 
 
 @dataclass(frozen=True)
@@ -80,8 +69,8 @@ def inspect(
         tools: To run qemu-img.
 
     Raises:
-        TransferError: ``SourceNotAnImage``, ``UnsafeImage``, ``ImageTooLarge`` or
-            ``SourceTruncated``.
+        TransferError: ``SourceNotAnImage``, ``UnsafeImage``, ``UnsupportedFormat`` (encrypted),
+            ``ImageTooLarge`` or ``SourceTruncated``.
     """
     size = path.stat().st_size
     if size == 0:
@@ -91,10 +80,32 @@ def inspect(
     check_size(found.virtual_size, min_disk, limits)
     if shape not in QEMU_FORMATS or shape == "raw":
         return Inspected(shape, size, size)
-    virtual_size = _open(path.name, shape, tools)
+    virtual_size = open_disk(path.name, shape, tools)
     check_size(virtual_size, min_disk, limits)
-    proven = _check_complete(path.name, shape, size, tools)
+    proven = check_complete(path.name, shape, size, tools)
+    check_inside(path.name, shape, tools)
     return Inspected(shape, size, virtual_size, proven)
+
+
+def look(path: Path, declared: DiskFormat, min_disk: int | None, limits: Limits) -> int:
+    """Return the virtual size of a file of which only head and tail need to be there.
+
+    Raises:
+        TransferError: As for :func:`inspect`.
+    """
+    found = _read_format(path, path.stat().st_size)
+    _settle(found, declared)
+    check_size(found.virtual_size, min_disk, limits)
+    return found.virtual_size
+
+
+def shape_of(path: Path, size: int, declared: DiskFormat | None) -> DiskFormat:
+    """Return the format of a file of so many bytes, of which ``path`` has the first at least.
+
+    Raises:
+        TransferError: ``SourceNotAnImage`` or ``UnsafeImage``.
+    """
+    return _settle(_read_format(path, size), declared)
 
 
 def check_size(virtual_size: int, min_disk: int | None, limits: Limits) -> None:
@@ -145,8 +156,7 @@ def _read_format(path: Path, size: int) -> _Content:
             Reason.SOURCE_NOT_AN_IMAGE, f"the image's {inspector} headers are not complete"
         ) from error
     shape = _BY_INSPECTOR[str(inspector)]
-    if shape == "vhd":
-        _check_vhd(head)
+    check_complete_in_itself(shape, head, inspector)
     if shape == "raw" and is_fixed_vhd(tail, size):
         return _Content("vhd", size - _VHD_FOOTER_LENGTH, known=True, compression=None)
     known = str(inspector) != "raw" or signatures.raw_content(head) is not None
@@ -201,80 +211,3 @@ def is_fixed_vhd(tail: bytes, size: int) -> bool:
         return False
     _, _, current, kind = _VHD_FOOTER.unpack_from(tail)
     return kind == _VHD_FIXED and int.from_bytes(current) == size - _VHD_FOOTER_LENGTH
-
-
-def _check_vhd(head: bytes) -> None:
-    """Refuse a VHD that is not complete in itself: a differencing disk names a parent."""
-    *_, kind = _VHD_FOOTER.unpack_from(head)
-    if kind not in {_VHD_FIXED, _VHD_DYNAMIC}:
-        raise TransferError(Reason.UNSAFE_IMAGE, "the VHD is not safe to open: it has a parent")
-
-
-def _open(name: str, shape: DiskFormat, tools: Toolbox) -> int:
-    """Return the virtual size that the format's own driver sees; refuse what points elsewhere."""
-    try:
-        info = tools.json("qemu-img", "info", "--output=json", "-f", QEMU_FORMATS[shape], name)
-    except ToolError as error:
-        truncated = "truncated" in error.message or "end of file" in error.message
-        raise TransferError(
-            Reason.SOURCE_TRUNCATED if truncated else Reason.SOURCE_NOT_AN_IMAGE,
-            f"the {shape} image cannot be opened: {error.message}",
-        ) from error
-    data = info.get("format-specific", {}).get("data", {})
-    if "backing-filename" in info or "data-file" in data:
-        raise TransferError(Reason.UNSAFE_IMAGE, "the image refers to another file")
-    virtual_size = int(info["virtual-size"])
-    if virtual_size == 0:
-        raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, f"the {shape} image is an empty disk")
-    return virtual_size
-
-
-def _check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> bool:
-    """Refuse an image that refers to data behind the end of its file, or is corrupt.
-
-    qemu reads zeros there without a word.
-
-    Returns:
-        Whether that proves it complete; see ``Inspected``.
-    """
-    qemu_format = QEMU_FORMATS[shape]
-    try:
-        with tools.stream("qemu-img", "map", "--output=json", "-f", qemu_format, name) as lines:
-            end, compressed = data_end(lines)
-        report = tools.json(
-            "qemu-img", "check", "--output=json", "-f", qemu_format, name, accept=_CHECK_STATUSES
-        )
-    except ToolError as error:
-        raise TransferError(
-            Reason.SOURCE_TRUNCATED, f"the {shape} image is damaged: {error.message}"
-        ) from error
-    if end > size:
-        raise TransferError(
-            Reason.SOURCE_TRUNCATED,
-            f"the {shape} image is truncated: its data reaches to byte {end} of a file "
-            f"of {size} bytes",
-        )
-    if report and (report.get("corruptions") or report.get("check-errors")):
-        raise TransferError(
-            Reason.SOURCE_TRUNCATED, f"the {shape} image is damaged: qemu-img check finds errors"
-        )
-    # The last cluster of a compressed qcow2 is often not a whole one, and rightly so.
-    return not compressed or (shape == "qcow2" and report["image-end-offset"] <= size)
-
-
-def data_end(lines: Iterable[bytes]) -> tuple[int, bool]:
-    """Return the end of the last piece of data in the file, from the output of ``qemu-img map``.
-
-    It writes one JSON object a line; read so, a list of millions of pieces takes no memory.
-
-    Returns:
-        The end in bytes, and whether there are compressed pieces, whose place is not told.
-    """
-    end, compressed = 0, False
-    for line in lines:
-        text = line.strip().strip(b"[],")
-        piece = json.loads(text) if text else {}
-        if piece.get("data"):
-            compressed |= "offset" not in piece
-            end = max(end, piece["offset"] + piece["length"] if "offset" in piece else 0)
-    return end, compressed

@@ -57,8 +57,9 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def finish(self) -> None:
-        """Take no notice of interrupts any more: all is cleaned up and the outcome is known."""
+        """Take no more notice of anything: the transfer is over."""
         self._stopping = True
+        self._pending = False
 
     def _on_signal(self, number: int, _frame: object) -> None:
         if self._stopping:

@@ -6,16 +6,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cloudimage.transfer.convert import convert
+from cloudimage.transfer.client import Client
+from cloudimage.transfer.creation import Target
+from cloudimage.transfer.delivery import (
+    Located,
+    by_web_download,
+    choose_method,
+    deliver,
+    deliver_straight,
+    source_info,
+)
+from cloudimage.transfer.expand import expand
 from cloudimage.transfer.fetch import fetch
 from cloudimage.transfer.glance import Glance
 from cloudimage.transfer.inspect import inspect
 from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.methods import Choice
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.straight import go_straight
 from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import Result, SourceInfo, Stage, TransferRequest
-from cloudimage.transfer.upload import upload
-from cloudimage.transfer.verify import verify
+from cloudimage.transfer.types import Result, Stage, TransferRequest
+from cloudimage.transfer.verify import expect, verify
 
 
 def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> Result:
@@ -24,31 +36,45 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     Raises:
         TransferError: With every reason of a transfer.
     """
-    source, image, limits = request.source, request.image, request.limits
+    limits = request.limits
     with workspace(request.scratch, interrupts) as folder:
-        tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
-        path = folder / "source"
-        fetched = fetch(source, path, limits, meter)
-        meter.start(Stage.VERIFYING)
-        verify(source.checksum, fetched.checksums, fetched.size)
-        meter.start(Stage.INSPECTING)
-        found = inspect(path, source.format, image.min_disk, limits, tools)
-        payload = convert(path, found, image.disk_format, tools, meter)
-        uploaded = upload(Glance(request.cloud, folder), image, payload, meter, interrupts)
-    return Result(
-        image_id=uploaded.image_id,
-        disk_format=payload.format,
-        size=payload.size,
-        virtual_size=found.virtual_size,
-        hash_algo=uploaded.hash_algo,
-        hash_value=uploaded.hash_value,
-        source=SourceInfo(
-            format=found.format,
-            size=fetched.size,
-            virtual_size=found.virtual_size,
-            checksums=fetched.checksums,
-        ),
-    )
+        stores = request.method.stores
+        glance = Glance(request.cloud, folder)
+        target = Target(glance, request.image, meter, interrupts, stores, limits)
+        choice = choose_method(request, target)
+        if choice.method == "WebDownload":
+            outcome = by_web_download(target, request, choice, folder)
+            if isinstance(outcome, Result):
+                return outcome
+            choice = outcome
+        return _through_us(request, target, choice, folder)
+
+
+def _through_us(request: TransferRequest, target: Target, choice: Choice, folder: Path) -> Result:
+    """Move the bytes by way of the scratch."""
+    source, limits, meter = request.source, request.limits, target.meter
+    tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
+    cache = Cache(request.cache or folder, limits, shared=request.cache is not None)
+    with Client(source, request.policy, limits, folder) as client:
+        meter.start(Stage.FETCHING)
+        expected = expect(source, client, tools)
+        source = source.model_copy(update={"checksum": expected.checksum})
+        with cache.discarding(source):
+            # What is in the scratch already need not be fetched again.
+            pure = choice.method == "Upload" and not cache.holds(source)
+            if pure and (straight := go_straight(source, request.image, client, folder)):
+                result = deliver_straight(target, choice, straight)
+                return result.model_copy(update={"warnings": expected.warnings})
+            path = folder / "source"
+            fetched = fetch(source, path, meter, client, cache)
+            meter.start(Stage.VERIFYING)
+            verify(expected, path, fetched.checksums, fetched.size, tools)
+            path = expand(path, limits, tools, meter)
+            meter.start(Stage.INSPECTING)
+            found = inspect(path, source.format, request.image.min_disk, limits, tools)
+            info = source_info(found, fetched)
+            result = deliver(target, choice, Located(path, found, tools), info)
+    return result.model_copy(update={"warnings": expected.warnings})
 
 
 @contextmanager

@@ -35,6 +35,8 @@ _COMPRESSIONS: Final[tuple[tuple[str, bytes], ...]] = (
     ("7-zip", b"7z\xbc\xaf\x27\x1c"),
 )
 
+_TAR_HEADER: Final = 512
+
 
 def raw_content(head: bytes) -> str | None:
     """Name the file system, or the like, that a raw image without partitions begins with."""
@@ -50,3 +52,21 @@ def compression(head: bytes) -> str | None:
         if head.startswith(magic):
             return name
     return None
+
+
+def wrapping(head: bytes) -> str | None:
+    """Name what a file is inside of that can be taken off: a compression, zip or tar."""
+    name = compression(head)
+    if name in {"gzip", "xz", "bzip2", "zstd", "zip"}:
+        return name
+    return "tar" if _is_tar(head) else None
+
+
+def _is_tar(head: bytes) -> bool:
+    """Tell whether there is a header of tar, with the right checksum: the word alone is short."""
+    header = head[:_TAR_HEADER]
+    if len(header) < _TAR_HEADER or header[257:262] != b"ustar":
+        return False
+    digits = header[148:156].strip(b" \0")
+    plain = sum(header) - sum(header[148:156]) + 8 * ord(" ")
+    return digits.lstrip(b"0") == b"%o" % plain

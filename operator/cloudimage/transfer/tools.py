@@ -5,18 +5,21 @@ directory (so its arguments are plain file names), no new privileges, and dies w
 even by SIGKILL.
 """
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 _MESSAGE_LENGTH = 400
+_PIPE_SIZE = 1 * 2**20
+"""Sixteen times the default: the two sides wake each other less often."""
 
 
 class ToolError(Exception):
@@ -31,6 +34,10 @@ class ToolError(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
+
+
+class _EnoughError(Exception):
+    """The rest of a program's output is not needed."""
 
 
 def complaint(stderr: str, status: int) -> str:
@@ -72,6 +79,20 @@ class Toolbox:
         server = ["qemu-nbd", "--read-only", "-f", qemu_format, name]
         return ["[", "setpriv", "--pdeathsig", "KILL", *server, "]"]
 
+    def disk_head(self, name: str, qemu_format: str, length: int) -> bytes:
+        """Return the first bytes of the disk in an image, fewer only if it has no more.
+
+        Raises:
+            ToolError: They cannot be read.
+        """
+        head = b""
+        server = self.nbd_server(name, qemu_format)
+        with suppress(_EnoughError), self.stream("nbdcopy", "--", *server, "-") as stdout:
+            head = stdout.read(length)
+            if len(head) == length:
+                raise _EnoughError
+        return head
+
     def run(self, *command: str, accept: frozenset[int] = frozenset({0})) -> bytes:
         """Run a program to its end and return its standard output.
 
@@ -110,6 +131,8 @@ class Toolbox:
                 stderr=stderr,
             )
             assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+            with suppress(OSError):  # the kernel may not grant it
+                fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
             try:
                 with process.stdout:
                     yield process.stdout

@@ -7,10 +7,11 @@ that it never outlives the operator that started it.
 """
 
 from enum import StrEnum
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
 from cloudimage.vocabulary import DiskFormat
 
@@ -39,6 +40,7 @@ class Stage(StrEnum):
     PENDING = "Pending"
     FETCHING = "Fetching"
     VERIFYING = "Verifying"
+    EXPANDING = "Expanding"
     INSPECTING = "Inspecting"
     CONVERTING = "Converting"
     UPLOADING = "Uploading"
@@ -54,7 +56,10 @@ class Reason(StrEnum):
     SOURCE_REFUSED = "SourceRefused"
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
     SOURCE_TRUNCATED = "SourceTruncated"
+    SUMS_FILE_INVALID = "SumsFileInvalid"
     CHECKSUM_MISMATCH = "ChecksumMismatch"
+    SIGNATURE_INVALID = "SignatureInvalid"
+    METHOD_UNAVAILABLE = "MethodUnavailable"
     UNSAFE_IMAGE = "UnsafeImage"
     UNSUPPORTED_FORMAT = "UnsupportedFormat"
     IMAGE_TOO_LARGE = "ImageTooLarge"
@@ -102,17 +107,106 @@ class Checksum(_Model):
     value: str
 
 
-class HttpSource(_Model):
-    """A file behind an HTTP or HTTPS URL.
+class Signature(_Model):
+    """An OpenPGP signature and whom to believe.
 
     Attributes:
-        format: The disk format the user declares; None: decided from the content alone. A raw
-            image that shows neither a partition table nor a file system must be declared.
+        url: Of a detached signature; None: what it covers is clearsigned.
+        keyring: The public keys that count, ASCII-armored.
+    """
+
+    url: str | None = None
+    keyring: str
+
+
+class SumsFile(_Model):
+    """A file of checksums that the publisher keeps beside the image.
+
+    Attributes:
+        filename: The image's name in it; None: the last part of the source's URL.
+        signature: Over the file of checksums.
     """
 
     url: str
+    filename: str | None = None
+    signature: Signature | None = None
+
+
+class HttpAuth(_Model):
+    """What a server wants to see; sent to the origin of the source's URLs only, hence no repr."""
+
+    username: str | None = Field(default=None, repr=False)
+    password: str | None = Field(default=None, repr=False)
+    bearer: str | None = Field(default=None, repr=False)
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+
+
+class HttpSource(_Model):
+    """A file behind HTTP or HTTPS URLs.
+
+    Attributes:
+        url: Where it is.
+        mirrors: Where the same file is too, in the order to try them.
+        checksum: What the fetched file must hash to.
+        sums: Where that is written instead.
+        signature: Over the fetched file itself.
+        format: The disk format the user declares; None: decided from the content alone. A raw
+            image that shows neither a partition table nor a file system must be declared.
+        auth: What the servers of the URLs want to see.
+        ca_certificate: PEM text that their TLS is verified with.
+    """
+
+    url: str
+    mirrors: tuple[str, ...] = ()
     checksum: Checksum | None = None
+    sums: SumsFile | None = None
+    signature: Signature | None = None
     format: DiskFormat | None = None
+    auth: HttpAuth | None = Field(default=None, repr=False)
+    ca_certificate: str | None = None
+
+
+class UrlPolicy(_Model):
+    """Which URLs are fetched at all; checked on every redirect, too.
+
+    Attributes:
+        schemes: Allowed schemes.
+        allow_networks: CIDRs of addresses that are allowed although they are private, loopback,
+            link-local or otherwise not of the public internet. Checked on the address that is
+            really connected to.
+        deny_networks: CIDRs that are refused whatever else allows them, for instance the cluster's.
+    """
+
+    schemes: tuple[str, ...] = ("http", "https")
+    allow_networks: tuple[str, ...] = ("0.0.0.0/0", "::/0")
+    deny_networks: tuple[str, ...] = ()
+
+    @field_validator("allow_networks", "deny_networks")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for each in networks:
+            ip_network(each)
+        return networks
+
+
+STRICT = UrlPolicy(allow_networks=())
+"""The public internet only: no private, loopback, link-local, shared or reserved address."""
+
+
+Method = Literal["Auto", "Upload", "GlanceDirect", "WebDownload"]
+"""How the bytes go into Glance: through us (PUT), staged by us and converted by Glance's import,
+or fetched by Glance itself; Auto is the cheapest that keeps every promise of the request."""
+
+
+class Import(_Model):
+    """How the bytes go into Glance.
+
+    Attributes:
+        stores: Where they are to be; empty: Glance's default store.
+    """
+
+    method: Method = "Auto"
+    stores: tuple[str, ...] = ()
 
 
 class NewImage(_Model):
@@ -126,6 +220,7 @@ class NewImage(_Model):
         disk_format: The wanted format, converted to if need be; None keeps the source's.
         min_disk: GiB. An image whose virtual size is larger is refused.
         min_ram: MiB.
+        compress: Compress the clusters of a qcow2 that is converted to.
         properties: Free-form properties, with the marks of the owner.
     """
 
@@ -135,6 +230,7 @@ class NewImage(_Model):
     container_format: str = "bare"
     min_disk: int | None = None
     min_ram: int | None = None
+    compress: bool = False
     tags: tuple[str, ...] = ()
     properties: dict[str, str] = Field(default_factory=dict)
 
@@ -157,14 +253,23 @@ class Limits(_Model):
     Attributes:
         max_virtual_size: Bytes; a larger image is refused.
         max_download: Bytes; a longer body is cut off and refused.
+        max_expanded: Bytes that a compressed source or an archive may expand to.
+        max_scratch: Bytes that all that is kept in the scratch may take.
         stall_seconds: Seconds without a byte from the source after which a connection is given up.
+        min_rate: Bytes per second; a connection that gives less over ``stall_seconds`` is given up.
+        silence_seconds: Seconds without a sign of life from Glance, while it stores or imports,
+            after which the image is given up. Glance itself calls an import dead after an hour.
         tool_memory: Bytes of address space of an external tool such as qemu-img.
         tool_cpu_seconds: CPU seconds of an external tool.
     """
 
     max_virtual_size: int = 4 * 2**40
     max_download: int = 1 * 2**40
+    max_expanded: int = 1 * 2**40
+    max_scratch: int = 1 * 2**40
     stall_seconds: float = 60.0
+    min_rate: int = 1024
+    silence_seconds: float = 3600.0
     tool_memory: int = 2 * 2**30
     tool_cpu_seconds: int = 4 * 3600
 
@@ -175,12 +280,18 @@ class TransferRequest(_Model):
     Attributes:
         scratch: A folder for what must touch the disk. The transfer makes a folder of its own in
             it and removes that whatever happens.
+        cache: A folder on the same file system for sources: shared by all transfers, it outlives
+            them. A source that is there is not fetched again, and one that was fetched in part is
+            resumed. None: the source goes with the transfer.
     """
 
     source: HttpSource
     image: NewImage
     cloud: Cloud
     scratch: Path
+    cache: Path | None = None
+    method: Import = Import()
+    policy: UrlPolicy = UrlPolicy()
     limits: Limits = Limits()
 
 
@@ -204,7 +315,11 @@ class SourceInfo(_Model):
 
 
 class Result(_Model):
-    """The image is in Glance, and Glance's hash of it equals ours; sizes in bytes."""
+    """The image is in Glance, and Glance's hash of it equals ours; sizes in bytes.
+
+    Attributes:
+        warnings: Sentences for the user: what succeeded, but not as well as it could.
+    """
 
     type: Literal["result"] = "result"
     image_id: str
@@ -214,6 +329,9 @@ class Result(_Model):
     hash_algo: str
     hash_value: str
     source: SourceInfo
+    method: Literal["Upload", "GlanceDirect", "WebDownload"] = "Upload"
+    method_reason: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 class Failure(_Model):

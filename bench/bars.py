@@ -1,0 +1,178 @@
+"""The bars: what is compared with what."""
+
+import hashlib
+import os
+import subprocess
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from bench.results import Bar, Limit
+from bench.rig import Rig, shell, timed
+from bench.scale import MIB, Scale
+from bench.watch import Peak, bytes_in, cpu_seconds, memory, watching, worst_lag
+from cloudimage.handlers.runner import ChildRunner
+
+_NBDCOPY: Final = ("nbdcopy", "--request-size=1048576", "--", "[", "qemu-nbd", "--read-only", "-f")
+
+
+def conversion(rig: Rig, scale: Scale) -> Bar:
+    """A compressed qcow2 becomes a raw image: against the shell way, and against the PUT alone."""
+    bar = Bar("conversion", "qcow2 URL to raw in Glance, with its checksum")
+    source = rig.image("qcow2", scale.virtual, scale.data, compress=True)
+    copy, raw = rig.folder / "copy.qcow2", rig.folder / "copy.raw"
+    shell_way: list[float] = []
+    alone: list[float] = []
+    ours: list[float] = []
+    with rig.served(source) as url:
+        for _ in range(scale.repeats):
+            steps = {
+                "curl": timed(partial(shell, "curl", "-sSf", "-o", copy, url)),
+                "sha256sum": timed(partial(shell, "sha256sum", copy)),
+                "qemu-img convert": timed(
+                    partial(shell, "qemu-img", "convert", "-f", "qcow2", "-O", "raw", copy, raw)
+                ),
+                "openstack image create --file": rig.openstack_create(raw, "raw"),
+            }
+            shell_way.append(sum(steps.values()))
+            moved = rig.transfer(rig.request(url, source, "raw"))
+            ours.append(moved.seconds)
+            stages = {
+                "fetch (curl)": steps["curl"],
+                "convert (qemu-nbd and nbdcopy)": timed(partial(_drain, copy)),
+                "hash of the raw bytes (sha512)": timed(partial(_hash, raw)),
+                "PUT (curl)": rig.put(raw, "raw"),
+            }
+            alone.append(max(stages.values()))
+            for label, seconds in [
+                *((f"the shell way: {label}", seconds) for label, seconds in steps.items()),
+                *((f"alone: {label}", seconds) for label, seconds in stages.items()),
+                *((f"ours: {label}", seconds) for label, seconds in moved.stages.items()),
+            ]:
+                bar.seconds[label] = min(seconds, bar.seconds.get(label, seconds))
+    copy.unlink()
+    raw.unlink()
+    bar.seconds |= {"the shell way": min(shell_way), "ours": min(ours)}
+    bar.limits = [
+        Limit("ours / the shell way", min(ours) / min(shell_way), 0.6),
+        Limit("ours / the slowest stage alone", min(ours) / min(alone), 1.2),
+    ]
+    return bar
+
+
+def _drain(path: Path) -> None:
+    """Read an image as raw bytes and throw them away."""
+    command = [*_NBDCOPY, "qcow2", path.name, "]", "-"]
+    with subprocess.Popen(command, cwd=path.parent, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while process.stdout.read(MIB):
+            pass
+
+
+def _hash(path: Path) -> None:
+    with path.open("rb") as file:
+        hashlib.file_digest(file, "sha512")
+
+
+def passage(rig: Rig, scale: Scale) -> Bar:
+    """A raw image goes through: against curl's PUT of the same file."""
+    bar = Bar("passage", "raw URL to Glance with sha256 verified, against curl -T of the file")
+    source = rig.image("raw", scale.raw, scale.raw // 2)
+    put: list[float] = []
+    ours: list[float] = []
+    with rig.served(source) as url:
+        for _ in range(scale.repeats):
+            put.append(rig.put(source, "raw"))
+            moved = rig.transfer(rig.request(url, source, "raw"))
+            ours.append(moved.seconds)
+            bar.seconds |= {f"ours: {label}": each for label, each in moved.stages.items()}
+    bar.seconds |= {"curl -T": min(put), "ours": min(ours)}
+    bar.limits = [Limit("ours / curl -T", min(ours) / min(put), 1.1)]
+    return bar
+
+
+def footprint(rig: Rig, scale: Scale) -> Bar:
+    """Memory and scratch do not grow with the image."""
+    bar = Bar("footprint", "memory (PSS) of a transfer and its children; raw bytes in the scratch")
+    for virtual in scale.memory:
+        source = rig.image("qcow2", virtual, virtual // 16, compress=True)
+        pids: set[int] = set()
+        used = Peak(lambda: sum(memory(pid) for pid in pids))  # noqa: B023 - used in this round
+        kept = Peak(lambda: bytes_in(rig.scratch))
+        with rig.served(source) as url, watching(used, kept):
+            moved = rig.transfer(rig.request(url, source, "raw"), beside=pids.add)
+        size = f"{virtual // MIB} MiB"
+        bar.seconds[size] = moved.seconds
+        raw = max(0, kept.value - source.stat().st_size)
+        bar.limits += [
+            Limit(f"memory at {size}", used.value / MIB, 200, " MiB"),
+            Limit(f"raw bytes in the scratch at {size}", raw / MIB, 0, " MiB"),
+        ]
+    return bar
+
+
+def crowd(rig: Rig, scale: Scale) -> Bar:
+    """Many transfers at once take what Glance or the processors allow, and the loop stays free."""
+    bar = Bar("crowd", f"{scale.at_once} transfers at once, by the operator's own runner")
+    source = rig.image("raw", scale.each, scale.each // 2)
+    with rig.served(source) as url:
+        together = partial(_together, rig, url, source, scale.at_once)
+        lag: list[float] = []
+        puts = timed(partial(_puts, rig, source, scale.at_once))
+        before = _cpu(rig)
+        ours = timed(lambda: lag.append(worst_lag(together)))
+        cpu = (_cpu(rig) - before) / (os.cpu_count() or 1)
+    allowed = max(puts, cpu)
+    bar.seconds = {
+        f"{scale.at_once} curl -T at once": puts,
+        "processor time of all, over all processors": cpu,
+        "ours": ours,
+    }
+    bar.limits = [
+        Limit("ours / what the slowest shared resource allows", ours / allowed, 1.1),
+        Limit("the event loop's worst lag", lag[0] * 1000, 100, " ms"),
+    ]
+    return bar
+
+
+def _cpu(rig: Rig) -> float:
+    """Return the processor time so far of this process and of all servers."""
+    servers = [row[1] for part in (rig.openstack, rig.sources) for row in part.status()]
+    return cpu_seconds({os.getpid(), *(pid for pid in servers if pid)})
+
+
+def _puts(rig: Rig, source: Path, count: int) -> None:
+    with ThreadPoolExecutor(count) as pool:
+        list(pool.map(lambda _: rig.put(source, "raw"), range(count)))
+
+
+def _together(rig: Rig, url: str, source: Path, count: int) -> None:
+    runner = ChildRunner(count)
+    request = rig.request(url, source, "raw")
+    ended = threading.Semaphore(0)
+    uids = [str(number) for number in range(count)]
+    for uid in uids:
+        image = request.image.model_copy(update={"id_seed": f"{request.image.id_seed}/{uid}"})
+        one = request.model_copy(update={"image": image})
+        runner.start(uid, "digest", one, partial(_notice, runner, uid, ended))
+    for _ in uids:
+        ended.acquire()
+    outcomes = [transfer.outcome for uid in uids if (transfer := runner.view(uid))]
+    runner.stop()
+    for outcome in outcomes:
+        assert outcome is not None
+        rig.settle(outcome)
+
+
+def _notice(runner: ChildRunner, uid: str, ended: threading.Semaphore) -> None:
+    transfer = runner.view(uid)
+    if transfer is not None and transfer.outcome is not None:
+        ended.release()
+
+
+BARS: Final[dict[str, Callable[[Rig, Scale], Bar]]] = {
+    each.__name__: each for each in (conversion, passage, footprint, crowd)
+}

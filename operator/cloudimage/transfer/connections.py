@@ -1,0 +1,181 @@
+"""Connections to allowed addresses only, beneath requests.
+
+A name is resolved once, and it is the resolved address that is judged and connected to: a name
+that has another address a moment later gains nothing. TLS and the Host header keep the name.
+
+Behind a proxy (``HTTP_PROXY``, ``HTTPS_PROXY`` and ``NO_PROXY`` are honoured) it is the proxy that
+resolves and connects, and it may come to other addresses than we do. A name is still resolved here
+and refused if any of its addresses is; a name that cannot be resolved here is left to the proxy,
+whose own rules are then the ones that count.
+"""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.connection import create_connection
+
+from cloudimage.transfer import addresses
+from cloudimage.transfer.types import Reason, TransferError, UrlPolicy
+
+_MAX_ADDRESSES: Final = 8
+"""How many addresses of a name are tried: each may cost the time of a connection."""
+
+
+class Gate:
+    """Opens sockets as a policy allows, and can cut the last one.
+
+    Attributes:
+        late: Whether a connection was cut since it took too long.
+    """
+
+    def __init__(self, policy: UrlPolicy) -> None:
+        self._policy = policy
+        self._last: socket.socket | None = None
+        self.late = False
+
+    def connect(self, connection: HTTPConnection, *, checked: bool) -> socket.socket:
+        """Connect to the host of a connection, trying its addresses in order.
+
+        Raises:
+            TransferError: ``SourceRefused``.
+            OSError: No address could be connected to.
+        """
+        host, port = connection.host.strip("[]"), connection.port or connection.default_port
+        found = _resolve(host)
+        allowed = [each for each in found if addresses.is_allowed(each, self._policy)]
+        candidates = allowed if checked else found
+        if not candidates:
+            raise refusal(host, found[0])
+        problem: OSError | None = None
+        for address in candidates[:_MAX_ADDRESSES]:
+            if self.late:
+                break
+            try:
+                opened = create_connection(
+                    (address, port),
+                    connection.timeout,
+                    source_address=connection.source_address,
+                    socket_options=connection.socket_options,
+                )
+            except OSError as error:
+                problem = error
+            else:
+                self._remember(opened)
+                return opened
+        raise problem or OSError("no address")
+
+    def check_behind_proxy(self, host: str) -> None:
+        """Refuse a name that a proxy shall resolve, as far as we can resolve it.
+
+        Raises:
+            TransferError: ``SourceRefused``.
+        """
+        try:
+            found = _resolve(host)
+        except OSError:
+            return
+        for each in found:
+            if not addresses.is_allowed(each, self._policy):
+                raise refusal(host, each)
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Cut the connection if the block takes longer.
+
+        A socket's own timeout begins anew with each byte, which a hostile server knows.
+        """
+        self.late = False
+        timer = threading.Timer(seconds, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def close(self) -> None:
+        """Forget the last connection."""
+        if self._last is not None:
+            self._last.close()
+            self._last = None
+
+    def _remember(self, opened: socket.socket) -> None:
+        self.close()
+        self._last = opened.dup()  # TLS takes the descriptor out of the object it wraps
+
+    def _cut(self) -> None:
+        self.late = True
+        if self._last is not None:
+            with suppress(OSError):
+                self._last.shutdown(socket.SHUT_RDWR)
+
+
+class Adapter(HTTPAdapter):
+    """requests' transport over a gate."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as inherited
+        """Have direct connections checked."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._gate, checked=True)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> urllib3.ProxyManager:  # noqa: ANN401 - as inherited
+        """Leave the proxy's own address alone: whoever runs this process chose it."""
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = _pools(self._gate, checked=False)
+        return manager
+
+    def get_connection_with_tls_context(
+        self,
+        request: requests.PreparedRequest,
+        verify: Any,  # noqa: ANN401 - as inherited
+        proxies: Any = None,  # noqa: ANN401
+        cert: Any = None,  # noqa: ANN401
+    ) -> urllib3.connectionpool.ConnectionPool:
+        """Choose the connection: to a proxy only if the policy does not speak against the host."""
+        url = request.url or ""
+        if select_proxy(url, proxies):
+            self._gate.check_behind_proxy((urllib3.util.parse_url(url).host or "").strip("[]"))
+        return super().get_connection_with_tls_context(request, verify, proxies, cert)
+
+
+def refusal(host: str, address: str) -> TransferError:
+    """Return the failure for a host whose address the policy refuses."""
+    return TransferError(
+        Reason.SOURCE_REFUSED,
+        f"{host} is at {address}, which the operator's URL policy does not allow",
+    )
+
+
+def _resolve(host: str) -> list[str]:
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def _pools(gate: Gate, *, checked: bool) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    class Plain(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return gate.connect(self, checked=checked)
+
+    class Secure(HTTPSConnection):
+        def _new_conn(self) -> socket.socket:
+            return gate.connect(self, checked=checked)
+
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}

@@ -1,0 +1,150 @@
+"""Carries out the method that was chosen, or the one that is left when that fails."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cloudimage.transfer.convert import Payload, as_file, convert
+from cloudimage.transfer.creation import Stored, Target
+from cloudimage.transfer.fetch import Fetched
+from cloudimage.transfer.imports import glance_direct, web_download
+from cloudimage.transfer.inspect import Inspected
+from cloudimage.transfer.methods import Choice, Offers, choose
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.straight import Straight
+from cloudimage.transfer.tools import Toolbox
+from cloudimage.transfer.types import (
+    Import,
+    Reason,
+    Result,
+    SourceInfo,
+    TransferError,
+    TransferRequest,
+)
+from cloudimage.transfer.upload import upload
+from cloudimage.vocabulary import DiskFormat
+
+FALL_BACK: Final = frozenset(
+    {Reason.METHOD_UNAVAILABLE, Reason.UPLOAD_FAILED, Reason.FORBIDDEN, Reason.QUOTA_EXCEEDED}
+)
+"""Failures of a method chosen by us after which a plain upload may still succeed."""
+
+
+@dataclass(frozen=True)
+class Located:
+    """An inspected file in the scratch."""
+
+    path: Path
+    found: Inspected
+    tools: Toolbox
+
+    def as_format(self, wanted: DiskFormat | None, meter: Meter) -> Payload:
+        """Return the file in a format."""
+        return convert(self.path, self.found, wanted, self.tools, meter)
+
+
+def choose_method(request: TransferRequest, target: Target) -> Choice:
+    """Choose the method by what the cloud offers; a plain upload needs no offer.
+
+    Raises:
+        TransferError: As for :func:`cloudimage.transfer.methods.choose`, and the cloud's.
+    """
+    plain = request.method == Import(method="Upload")
+    return choose(request, Offers() if plain else target.glance.offers())
+
+
+def by_web_download(
+    target: Target, request: TransferRequest, choice: Choice, folder: Path
+) -> Result | Choice:
+    """Have Glance fetch the source; what is known of that is what Glance says of the image.
+
+    Returns:
+        The outcome, or another choice if nobody asked for this method and it failed.
+
+    Raises:
+        TransferError: Those of :func:`web_download`.
+    """
+    try:
+        stored, virtual_size = web_download(target, request.source, folder)
+    except TransferError as error:
+        if choice.asked or error.reason not in FALL_BACK:
+            raise
+        return choice.instead(error)
+    shape = request.source.format or stored.disk_format
+    kept = shape == stored.disk_format
+    info = SourceInfo(
+        format=shape,
+        size=stored.size,
+        virtual_size=virtual_size,
+        checksums={stored.hash_algo: stored.hash_value} if kept else {},
+    )
+    return _result(stored, choice, info)
+
+
+def deliver(target: Target, choice: Choice, located: Located, source: SourceInfo) -> Result:
+    """Give the fetched file to Glance.
+
+    Raises:
+        TransferError: Those of the conversion and of the methods.
+    """
+    if choice.method == "GlanceDirect" and choice.asked:
+        return _result(_convert_by_store(target, located), choice, source)
+    payload = located.as_format(target.image.disk_format, target.meter)
+    if choice.method == "GlanceDirect":
+        try:
+            return _result(glance_direct(target, payload, payload), choice, source)
+        except TransferError as error:
+            if error.reason not in FALL_BACK:
+                raise
+            choice = choice.instead(error)
+    return _result(upload(target, payload), choice, source)
+
+
+def deliver_straight(target: Target, choice: Choice, straight: Straight) -> Result:
+    """Give Glance a raw source as it comes from its server.
+
+    Raises:
+        TransferError: Those of the source and of :func:`upload`.
+    """
+    stored = upload(target, straight.payload)
+    return _result(stored, choice, source_info(straight.found, straight.fetched))
+
+
+def source_info(found: Inspected, fetched: Fetched) -> SourceInfo:
+    """Return what a fetched source turned out to be."""
+    return SourceInfo(
+        format=found.format,
+        size=fetched.size,
+        virtual_size=found.virtual_size,
+        checksums=fetched.checksums,
+    )
+
+
+def _convert_by_store(target: Target, located: Located) -> Stored:
+    """Stage the file as it is; what Glance makes of it must be what we would make of it."""
+    wanted, found = target.image.disk_format, located.found
+    if wanted in {None, found.format}:
+        payload = located.as_format(None, target.meter)
+        return glance_direct(target, payload, payload)
+    if wanted != "raw":
+        raise TransferError(
+            Reason.METHOD_UNAVAILABLE,
+            f"Glance's conversion from {found.format} to {wanted} cannot be compared with our own: "
+            "GlanceDirect converts to raw only",
+        )
+    proof = located.as_format("raw", target.meter)
+    return glance_direct(target, as_file(located.path, found.format), proof)
+
+
+def _result(stored: Stored, choice: Choice, source: SourceInfo) -> Result:
+    return Result(
+        image_id=stored.image_id,
+        disk_format=stored.disk_format,
+        size=stored.size,
+        virtual_size=source.virtual_size,
+        hash_algo=stored.hash_algo,
+        hash_value=stored.hash_value,
+        source=source,
+        method=choice.method,
+        method_reason=choice.reason,
+    )

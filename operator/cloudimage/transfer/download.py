@@ -1,0 +1,185 @@
+"""The bytes of one URL, in their order, taken up again where connections break."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from http import HTTPStatus
+from typing import Final
+
+import requests
+import urllib3
+
+from cloudimage.transfer import httprules
+from cloudimage.transfer.client import CONNECTION_ERRORS, Client, UnansweredError
+from cloudimage.transfer.types import Limits, Reason, TransferError
+
+CHUNK: Final = 256 * 2**10
+
+MAX_RESUMES: Final = 5
+"""How often a broken connection is taken up again without much progress in between."""
+
+RESUME_PROGRESS: Final = 64 * 2**20
+"""Bytes after which a resumed connection has proved useful and the count starts anew."""
+
+
+class Download:
+    """Reads one URL.
+
+    Attributes:
+        url: Where from.
+        total: Bytes of the whole file, if the server says; known from the first chunk on.
+        validator: What If-Range may hold; None: what breaks cannot be resumed.
+    """
+
+    def __init__(self, client: Client, url: str, *, verified: bool) -> None:
+        self.url = url
+        self.total: int | None = None
+        self.validator: str | None = None
+        self._client = client
+        self._limits = client.limits
+        self._verified = verified
+        self._position = 0
+
+    def chunks(
+        self, position: int = 0, total: int | None = None, validator: str | None = None
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yield pieces of the file, each with the offset where it belongs.
+
+        An empty piece at offset 0 comes before the file's first byte. If it comes again, the file
+        is not the one it was, and what came before counts no more.
+
+        Args:
+            position: Where to begin, for who has the bytes before that.
+            total: Size of the file that these bytes are of.
+            validator: Of that file.
+
+        Raises:
+            TransferError: ``InvalidRequest``, ``SourceUnreachable``, ``SourceNotFound``,
+                ``SourceRefused``, ``SourceNotAnImage``, ``SourceTruncated`` or ``ImageTooLarge``.
+        """
+        self._position, self.total, self.validator = position, total, validator
+        resumes = 0
+        while True:
+            before = self._position
+            try:
+                yield from self._connection()
+            except UnansweredError as broken:
+                resumes = 0 if self._position - before >= RESUME_PROGRESS else resumes
+                if not self.validator or resumes == MAX_RESUMES:
+                    raise broken.error from broken
+                time.sleep(min(0.2 * 2**resumes, self._limits.stall_seconds))
+                resumes += 1
+            else:
+                return
+
+    def _connection(self) -> Iterator[tuple[int, bytes]]:
+        """Yield what one connection gives."""
+        headers = {}
+        if self._position and self.validator:
+            headers = {"Range": f"bytes={self._position}-", "If-Range": self.validator}
+        with closing(self._client.get(self.url, headers, verified=self._verified)) as response:
+            if self._accept(response):
+                yield 0, b""
+            pace = _Pace(self._limits)
+            while chunk := self._read(response, pace):
+                if self._position == 0 and httprules.looks_like_page(chunk[:1024]):
+                    raise self._page()
+                self._check_length(self._position + len(chunk))
+                yield self._position, chunk
+                self._position += len(chunk)
+        if self.total is not None and self._position != self.total:
+            raise UnansweredError(self._truncated("ends"))
+        if self._position == 0 and self.total is None:
+            # The same is seen when the connection ended among the headers.
+            raise UnansweredError(self._truncated("ends"))
+        if self._position == 0:
+            raise TransferError(
+                Reason.SOURCE_NOT_AN_IMAGE, f"{httprules.redacted(self.url)} is empty"
+            )
+
+    def _accept(self, response: requests.Response) -> bool:
+        """Decide by status and headers whether the body is the rest, or the file anew (True)."""
+        status, headers = response.status_code, response.headers
+        if self._position and status == HTTPStatus.PARTIAL_CONTENT:
+            if httprules.resumes_at(headers) != (self._position, self.total or -1):
+                raise self._truncated("resumes at a wrong place")
+            return False
+        if self._position and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise self._truncated("has no more")
+        if status != HTTPStatus.OK:
+            raise httprules.status_error(status, response.url, headers)
+        if httprules.is_page(headers):
+            raise self._page()
+        self.total = httprules.content_length(headers)
+        self.validator = httprules.validator(headers) if self.total is not None else None
+        self._position = 0
+        self._check_length(self.total or 0)
+        return True
+
+    def _read(self, response: requests.Response, pace: "_Pace") -> bytes:
+        try:
+            # read1: a server that drips must not keep us in one call.
+            chunk = pace.of(lambda: response.raw.read1(CHUNK, decode_content=False))
+        except urllib3.exceptions.ProtocolError as error:
+            raise UnansweredError(self._truncated("breaks off")) from error
+        except CONNECTION_ERRORS as error:
+            raise UnansweredError(
+                httprules.connection_error(error, response.url, self._limits.stall_seconds)
+            ) from error
+        if pace.too_slow:
+            raise UnansweredError(
+                TransferError(
+                    Reason.SOURCE_UNREACHABLE,
+                    f"{httprules.redacted(self.url)} gives less than "
+                    f"{self._limits.min_rate} bytes per second",
+                )
+            )
+        return chunk
+
+    def _check_length(self, size: int) -> None:
+        if size > self._limits.max_download:
+            raise TransferError(
+                Reason.IMAGE_TOO_LARGE,
+                f"the source has over {self._limits.max_download} bytes, "
+                "the limit of what is downloaded",
+            )
+
+    def _page(self) -> TransferError:
+        return TransferError(
+            Reason.SOURCE_NOT_AN_IMAGE,
+            f"{httprules.redacted(self.url)} is a web page and not an image",
+        )
+
+    def _truncated(self, how: str) -> TransferError:
+        total = "" if self.total is None else f" of {self.total}"
+        return TransferError(
+            Reason.SOURCE_TRUNCATED,
+            f"{httprules.redacted(self.url)} {how} after {self._position}{total} bytes",
+        )
+
+
+class _Pace:
+    """Notices a connection that gives just enough not to stall.
+
+    Only the time of waiting for bytes counts, not what is done with them meanwhile.
+
+    Attributes:
+        too_slow: It gave less than the limit in the last while.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._waited = 0.0
+        self._came = 0
+        self.too_slow = False
+
+    def of(self, read: Callable[[], bytes]) -> bytes:
+        """Read, and take note of what came and how long it took."""
+        begun = time.monotonic()
+        chunk = read()
+        self._waited += time.monotonic() - begun
+        self._came += len(chunk)
+        if chunk and self._waited >= self._limits.stall_seconds:
+            self.too_slow = self._came < self._limits.min_rate * self._waited
+            self._waited, self._came = 0.0, 0
+        return chunk

@@ -1,0 +1,168 @@
+"""Checks OpenPGP signatures with gpgv.
+
+gpgv trusts exactly the keys of the keyring that it is given, asks nobody for others, and has no
+options of its user's. Its exit status says less than its status lines (GnuPG's doc/DETAILS), so
+these decide.
+"""
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cloudimage.transfer import armor
+from cloudimage.transfer.tools import Toolbox, ToolError
+from cloudimage.transfer.types import Reason, TransferError
+
+CPU_SECONDS_OF_TEXT: Final = 60
+
+_STRONG_HASHES: Final[Mapping[str, str]] = {
+    "8": "SHA-256",
+    "9": "SHA-384",
+    "10": "SHA-512",
+    "11": "SHA-224",
+    "12": "SHA3-256",
+    "14": "SHA3-512",
+}
+"""By the numbers of RFC 9580, 9.5; MD5, SHA-1 and RIPEMD-160 are no proof of anything any more."""
+
+_BAD: Final[Mapping[str, str]] = {
+    "BADSIG": "does not fit what it signs, which was changed",
+    "REVKEYSIG": "is by a key that was revoked",
+    "EXPKEYSIG": "is by a key that has expired",
+    "EXPSIG": "has expired",
+    "NO_PUBKEY": "is by a key that is not in the keyring",
+    "ERRSIG": "cannot be checked",
+}
+"""What a status line says of a signature, the most telling first."""
+
+_PREFIX: Final = "[GNUPG:] "
+_ACCEPTED: Final = frozenset({0, 1, 2})  # good, bad, not checked; the status lines know better
+_NOT_FOUND: Final = 127
+_CLEARSIGNED: Final = b"-----BEGIN PGP SIGNED MESSAGE-----"
+
+
+def signed_text(text: bytes, keyring: str, tools: Toolbox) -> bytes:
+    """Return the text that is signed inside of a clearsigned one.
+
+    Raises:
+        TransferError: ``SignatureInvalid``, or ``InvalidRequest`` for the keyring.
+    """
+    lines = [line.rstrip() for line in text.split(b"\n")]
+    if lines.count(_CLEARSIGNED) != 1:
+        raise _invalid("it is not one clearsigned text; give the URL of its detached signature")
+    tools = dataclasses.replace(tools, cpu_seconds=min(tools.cpu_seconds, CPU_SECONDS_OF_TEXT))
+    with _Workplace.made(keyring, tools) as place:
+        place.path("text").write_bytes(text)
+        _judge(place.gpgv("--output", place.name("inside"), place.name("text")))
+        inside = place.path("inside")
+        return inside.read_bytes() if inside.exists() else b""
+
+
+def check_text(text: bytes, signature: bytes, keyring: str, tools: Toolbox) -> None:
+    """Check the detached signature of a text.
+
+    Raises:
+        TransferError: ``SignatureInvalid``, or ``InvalidRequest`` for the keyring.
+    """
+    tools = dataclasses.replace(tools, cpu_seconds=min(tools.cpu_seconds, CPU_SECONDS_OF_TEXT))
+    with _Workplace.made(keyring, tools) as place:
+        place.path("text").write_bytes(text)
+        place.path("signature").write_bytes(signature)
+        _judge(place.gpgv(place.name("signature"), place.name("text")))
+
+
+def check_file(name: str, signature: bytes, keyring: str, tools: Toolbox) -> None:
+    """Check the detached signature of a file in the toolbox's folder.
+
+    Raises:
+        TransferError: ``SignatureInvalid``, or ``InvalidRequest`` for the keyring.
+    """
+    with _Workplace.made(keyring, tools) as place:
+        place.path("signature").write_bytes(signature)
+        _judge(place.gpgv(place.name("signature"), f"./{name}"))
+
+
+@dataclass(frozen=True)
+class _Workplace:
+    """A folder below the toolbox's with a keyring, which is gpgv's home too."""
+
+    folder: Path
+    tools: Toolbox
+
+    @classmethod
+    @contextmanager
+    def made(cls, keyring: str, tools: Toolbox) -> "Iterator[_Workplace]":
+        try:
+            keys = armor.public_keys(keyring)
+        except ValueError as error:
+            raise TransferError(
+                Reason.INVALID_REQUEST, f"the keyring cannot be read: {error}"
+            ) from None
+        with tempfile.TemporaryDirectory(prefix="gpgv-", dir=tools.folder) as folder:
+            place = cls(Path(folder), tools)
+            place.path("keyring").write_bytes(keys)
+            yield place
+
+    def path(self, name: str) -> Path:
+        return self.folder / name
+
+    def name(self, name: str) -> str:
+        """Return the path for an argument, relative to where programs run."""
+        return f"./{self.folder.name}/{name}"
+
+    def gpgv(self, *words: str) -> list[list[str]]:
+        """Run gpgv and return its status lines, split into words."""
+        home = ["--homedir", f"./{self.folder.name}", "--keyring", self.name("keyring")]
+        try:
+            output = self.tools.run("gpgv", *home, "--status-fd", "1", *words, accept=_ACCEPTED)
+        except ToolError as error:
+            if error.status == _NOT_FOUND:
+                raise TransferError(
+                    Reason.INTERNAL_ERROR, f"gpgv cannot be run: {error.message}"
+                ) from error
+            raise _invalid(f"gpgv failed: {error.message}") from error
+        lines = output.decode(errors="replace").splitlines()
+        return [line.removeprefix(_PREFIX).split() for line in lines if line.startswith(_PREFIX)]
+
+
+def _judge(lines: list[list[str]]) -> None:
+    """Accept one good signature or more, and none that is bad.
+
+    Raises:
+        TransferError: ``SignatureInvalid``, saying what is wrong with each signature.
+    """
+    signatures: list[dict[str, list[str]]] = []
+    for word, *rest in filter(None, lines):
+        if word == "ERROR":
+            raise _invalid("it is damaged, or signs something else besides")
+        if word == "NEWSIG":
+            signatures.append({})
+        elif signatures:
+            signatures[-1].setdefault(word, rest)
+    problems = [_problem(each) for each in signatures]
+    bad = any("BADSIG" in each for each in signatures)
+    if bad or None not in problems:
+        found = "; ".join(dict.fromkeys(each for each in problems if each))
+        raise _invalid(found or "it has no OpenPGP signature")
+
+
+def _problem(status: Mapping[str, list[str]]) -> str | None:
+    """Return what is wrong with a signature, from the status lines about it; None: it is good."""
+    for word, problem in _BAD.items():
+        if word in status:
+            key = status[word][0] if status[word] else "?"
+            return f"the signature by the key {key} {problem}"
+    if "GOODSIG" not in status or "VALIDSIG" not in status:
+        return "a signature cannot be checked"
+    fingerprint, *_ = valid = status["VALIDSIG"]
+    if valid[7] not in _STRONG_HASHES:
+        return f"the signature by the key {fingerprint} uses a hash that is no longer safe"
+    return None
+
+
+def _invalid(problem: str) -> TransferError:
+    return TransferError(Reason.SIGNATURE_INVALID, f"the signature is not valid: {problem}")

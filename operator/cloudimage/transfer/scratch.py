@@ -1,0 +1,272 @@
+"""Where fetched sources are kept: shared, bounded, and safe against processes that die.
+
+A source is known by its checksum, else by its URL, so that transfers of the same source share one
+file: who comes second waits for the first's download and takes its file. A source behind
+credentials, or behind a URL with a query, is shared only with who has the same: a checksum that
+everybody may know must not open a file that not everybody may fetch.
+
+Of each source there are, by its key, ``.lock`` (held while it is fetched), ``.part`` (what has
+come so far), ``.data`` (a whole file; transfers that use it have hard links) and ``.json`` (what
+it takes to go on, or to reuse it). What is reused is hashed again. What was being written when the
+machine itself went down is not trusted.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ValidationError
+
+from cloudimage.transfer.types import HttpSource, Limits, Reason, TransferError
+
+_BLOCK: Final = 512  # of st_blocks
+_SPOILED: Final = frozenset(
+    {
+        Reason.CHECKSUM_MISMATCH,
+        Reason.SIGNATURE_INVALID,
+        Reason.SOURCE_NOT_AN_IMAGE,
+        Reason.SOURCE_TRUNCATED,
+        Reason.UNSAFE_IMAGE,
+        Reason.UNSUPPORTED_FORMAT,
+        Reason.IMAGE_TOO_LARGE,
+        Reason.CONVERSION_FAILED,
+    }
+)
+"""Reasons after which the same bytes are of no use."""
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Note(BaseModel):
+    """What is known of a file in the cache.
+
+    Attributes:
+        url: Digest of the URL it came from; the URL itself may hold secrets.
+        validator: What the server calls this version of the file.
+        total: Bytes of the whole file.
+        sha256: Of the whole file, once it is there.
+        boot: Of which run of the machine it is.
+    """
+
+    url: str
+    validator: str | None
+    total: int | None
+    sha256: str | None = None
+    boot: str = ""
+
+
+def key_of(source: HttpSource) -> str:
+    """Return what identifies a source: who has the same key may have the same bytes."""
+    if source.checksum is not None:
+        parts = [source.checksum.algorithm, source.checksum.value]
+    else:
+        parts = [source.url]
+    urls = (source.url, *source.mirrors)
+    if source.auth is not None or any(map(_is_private, urls)):
+        parts += [*urls, source.auth.model_dump_json() if source.auth else ""]
+    return digest("\n".join(parts))
+
+
+def digest(text: str) -> str:
+    """Return a name for a text that does not show it."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Cache:
+    """A folder of sources.
+
+    Attributes:
+        shared: Whether the folder outlives the transfer and others use it.
+    """
+
+    def __init__(self, folder: Path, limits: Limits, *, shared: bool) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder = folder
+        self._limits = limits
+        self.shared = shared
+
+    @contextmanager
+    def entry(self, source: HttpSource) -> Iterator["Entry"]:
+        """Hold a source's entry; wait while another process holds it."""
+        key = key_of(source)
+        lock = self._folder / f"{key}.lock"
+        with _lock(lock, wait=True):
+            entry = Entry(self, self._folder, key)
+            try:
+                yield entry
+            finally:
+                if not (entry.part.exists() or entry.data.exists()):
+                    lock.unlink(missing_ok=True)
+
+    @contextmanager
+    def discarding(self, source: HttpSource) -> Iterator[None]:
+        """Remove a source if the block fails because of its bytes, unless another is at it."""
+        try:
+            yield
+        except TransferError as error:
+            if error.reason in _SPOILED:
+                self._remove(key_of(source))
+            raise
+
+    def holds(self, source: HttpSource) -> bool:
+        """Tell whether the whole file of a source is there."""
+        return (self._folder / f"{key_of(source)}.data").exists()
+
+    def sweep(self) -> None:
+        """Remove what dead processes left and nobody can use."""
+        for path in self._folder.glob("*.part"):
+            if not path.with_suffix(".json").exists():
+                self._remove(path.stem)
+        for path in self._folder.glob("*.lock"):
+            if not any(path.with_suffix(each).exists() for each in (".part", ".data")):
+                self._remove(path.stem)
+
+    def reserve(self, needed: int, held: str) -> None:
+        """See that so many more bytes have a place; the least recently used files make it.
+
+        Args:
+            needed: Bytes.
+            held: The key of the caller's own entry, which stays.
+
+        Raises:
+            TransferError: ``InsufficientScratch``.
+        """
+        victims = iter(self._victims(held))
+        while (missing := self._missing(needed)) > 0:
+            victim = next(victims, None)
+            if victim is None:
+                free = shutil.disk_usage(self._folder).free
+                raise TransferError(
+                    Reason.INSUFFICIENT_SCRATCH,
+                    f"the scratch has {free} bytes free and may take {self._limits.max_scratch}, "
+                    f"{needed} more are needed: {missing} are missing",
+                )
+            self._remove(victim)
+
+    def _missing(self, needed: int) -> int:
+        free = shutil.disk_usage(self._folder).free
+        used = sum(_size(path) for path in self._files())
+        return max(needed - free, used + needed - self._limits.max_scratch)
+
+    def _files(self) -> list[Path]:
+        return [path for path in self._folder.iterdir() if path.suffix in {".part", ".data"}]
+
+    def _victims(self, held: str) -> list[str]:
+        """Return keys in the order to remove them: whole files that nobody uses, then parts."""
+        ages = []
+        for path in self._files():
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                if path.stem != held and status.st_nlink == 1:
+                    ages.append((path.suffix == ".part", status.st_mtime, path.stem))
+        return [key for *_, key in sorted(ages)]
+
+    def _remove(self, key: str) -> None:
+        path = self._folder / f"{key}.lock"
+        with contextlib.suppress(BlockingIOError), _lock(path, wait=False):
+            for suffix in (".part", ".data", ".json", ".lock"):
+                path.with_suffix(suffix).unlink(missing_ok=True)
+
+
+class Entry:
+    """One source in the cache, held by us.
+
+    Attributes:
+        part: The file to write to.
+        data: The whole file, if there is one.
+    """
+
+    def __init__(self, cache: Cache, folder: Path, key: str) -> None:
+        self._cache = cache
+        self._key = key
+        self.part = folder / f"{key}.part"
+        self.data = folder / f"{key}.data"
+        self._note = folder / f"{key}.json"
+
+    def note(self) -> Note | None:
+        """Return what is known of the file; None: nothing that can be relied on."""
+        try:
+            note = Note.model_validate_json(self._note.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+        return note if note.boot == _boot() else None
+
+    def remember(self, note: Note) -> None:
+        """Write down what is known of the file."""
+        incoming = self._note.with_suffix(".new")
+        incoming.write_text(note.model_copy(update={"boot": _boot()}).model_dump_json())
+        incoming.replace(self._note)
+
+    def forget(self) -> None:
+        """Remove the files."""
+        for path in (self.part, self.data, self._note):
+            path.unlink(missing_ok=True)
+
+    def reserve(self, needed: int) -> None:
+        """See that so many more bytes have a place.
+
+        Raises:
+            TransferError: ``InsufficientScratch``.
+        """
+        self._cache.reserve(needed, self._key)
+
+    def finish(self, note: Note) -> None:
+        """Make the part the whole file."""
+        self.part.replace(self.data)
+        self.remember(note)
+
+    def give(self, target: Path) -> None:
+        """Put the whole file where the transfer wants it, for reading only.
+
+        Raises:
+            TransferError: ``InvalidRequest`` if that is on another file system.
+        """
+        if not self._cache.shared:
+            self.data.replace(target)
+            return
+        os.utime(self.data)
+        try:
+            target.hardlink_to(self.data)
+        except OSError as error:
+            raise TransferError(
+                Reason.INVALID_REQUEST, "the cache must be on the same file system as the scratch"
+            ) from error
+
+
+@contextmanager
+def _lock(path: Path, *, wait: bool) -> Iterator[None]:
+    """Hold a lock file; it is gone with the process.
+
+    Raises:
+        BlockingIOError: Another holds it, and we do not wait.
+    """
+    while True:
+        with path.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            # Who held it may have removed it meanwhile; then another may hold a new one.
+            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                yield
+                return
+
+
+def _is_private(url: str) -> bool:
+    parts = urlsplit(url)
+    return bool(parts.query) or "@" in parts.netloc
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_blocks * _BLOCK
+    except FileNotFoundError:
+        return 0
+
+
+def _boot() -> str:
+    return _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""

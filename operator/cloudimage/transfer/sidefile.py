@@ -1,0 +1,79 @@
+"""Fetches the small files beside an image: checksums and signatures."""
+
+import time
+from contextlib import closing
+from http import HTTPStatus
+from typing import Final
+
+import requests
+import urllib3
+
+from cloudimage.transfer import httprules
+from cloudimage.transfer.client import CONNECTION_ERRORS, Client, UnansweredError
+from cloudimage.transfer.types import Reason, TransferError
+
+MAX_BYTES: Final = 2**20
+MAX_SECONDS: Final = 120.0
+"""A megabyte that takes longer will not come."""
+
+_CHUNK = 64 * 2**10
+
+
+def fetch_text(url: str, client: Client, *, signed: bool) -> bytes:
+    """Fetch a small file whole into memory.
+
+    Args:
+        url: Where it is.
+        client: Of the source whose side file it is.
+        signed: Whether its content is proved by a signature, so that HTTPS may lead to HTTP.
+
+    Raises:
+        TransferError: ``InvalidRequest``, ``SourceUnreachable``, ``SourceNotFound``,
+            ``SourceRefused``, ``SourceTruncated``, or ``SumsFileInvalid`` for what is too long or
+            a web page.
+    """
+    begun = time.monotonic()
+    try:
+        response = client.get(url, verified=signed)
+    except UnansweredError as unanswered:
+        raise unanswered.error from unanswered
+    with closing(response):
+        if response.status_code != HTTPStatus.OK:
+            raise httprules.status_error(response.status_code, response.url, response.headers)
+        content = _receive(response, begun, client.limits.stall_seconds)
+    if httprules.is_page(response.headers) or httprules.looks_like_page(content[:1024]):
+        raise TransferError(
+            Reason.SUMS_FILE_INVALID, f"{httprules.redacted(response.url)} is a web page"
+        )
+    return content
+
+
+def _receive(response: requests.Response, begun: float, stall_seconds: float) -> bytes:
+    where = httprules.redacted(response.url)
+    content = bytearray()
+    try:
+        # read1: a server that drips must not keep us in one call.
+        while chunk := response.raw.read1(_CHUNK, decode_content=False):
+            content += chunk
+            if len(content) > MAX_BYTES:
+                raise TransferError(
+                    Reason.SUMS_FILE_INVALID,
+                    f"{where} has over {MAX_BYTES} bytes; it is no file of checksums or signature",
+                )
+            if time.monotonic() - begun > MAX_SECONDS:
+                raise TransferError(
+                    Reason.SOURCE_UNREACHABLE,
+                    f"{where} gave {len(content)} bytes in {MAX_SECONDS:g} s",
+                )
+    except urllib3.exceptions.ProtocolError as error:
+        raise _truncated(where, len(content)) from error
+    except CONNECTION_ERRORS as error:
+        raise httprules.connection_error(error, response.url, stall_seconds) from error
+    total = httprules.content_length(response.headers)
+    if total is not None and len(content) != total:
+        raise _truncated(where, len(content))
+    return bytes(content)
+
+
+def _truncated(where: str, size: int) -> TransferError:
+    return TransferError(Reason.SOURCE_TRUNCATED, f"{where} breaks off after {size} bytes")

@@ -1,0 +1,161 @@
+"""``cloudimage transfer``: one image moved by hand, with a progress bar on a terminal."""
+
+import sys
+import tempfile
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from openstack.config import OpenStackConfig
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TransferSpeedColumn,
+)
+
+from cloudimage.cloud.config import CloudConfig
+from cloudimage.cloud.connection import open_cloud
+from cloudimage.reconcile.metadata import without_marks
+from cloudimage.transfer import types
+from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.pipeline import transfer
+from cloudimage.transfer.progress import Meter
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line asks for, already in the transfer's own types.
+
+    Attributes:
+        cloud: The entry of clouds.yaml, by the files and variables that openstacksdk reads.
+        visibility: Glance's, once the image is verified.
+    """
+
+    source: types.HttpSource
+    image: types.NewImage
+    method: types.Import
+    cloud: str
+    visibility: str
+    scratch: Path
+
+
+def request(wanted: Wanted, config: dict[str, Any], scratch: Path) -> types.TransferRequest:
+    """Return the request of a transfer by hand: any URL is fine, it is the user's own machine."""
+    return types.TransferRequest(
+        source=wanted.source,
+        image=wanted.image,
+        cloud=types.Cloud(config=config),
+        scratch=scratch,
+        method=wanted.method,
+    )
+
+
+def cloud_config(name: str) -> dict[str, Any]:
+    """Return a cloud of the user's clouds.yaml, for ``openstack.connect``.
+
+    Raises:
+        openstack.exceptions.ConfigException: There is no such cloud.
+    """
+    known: dict[str, Any] = OpenStackConfig().get_one(cloud=name).config
+    return {key: value for key, value in known.items() if value not in (None, {}, [], "")}
+
+
+def run(wanted: Wanted) -> int:
+    """Move the image, show it, print its id on standard output; return the exit status."""
+    config = cloud_config(wanted.cloud)
+    interrupts = Interrupts()
+    interrupts.install()
+    console = Console(stderr=True)
+    wanted.scratch.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=wanted.scratch) as scratch, _bars(console) as bars:
+        meter = Meter(_Display(bars).show)
+        try:
+            result = transfer(request(wanted, config, Path(scratch)), meter, interrupts)
+        except types.TransferError as error:
+            console.print(f"{error.reason}: {error.message}", style="red", markup=False)
+            return 1
+        except KeyboardInterrupt:
+            console.print("stopped; nothing is left behind", style="red")
+            return 130
+    _publish(CloudConfig(config), result.image_id, wanted.visibility)
+    sys.stdout.write(f"{result.image_id}\n")
+    return 0
+
+
+def _publish(config: CloudConfig, image_id: str, visibility: str) -> None:
+    """Show the verified image, and make it nobody's: no CloudImage owns it."""
+    with open_cloud(config) as cloud:
+        image = cloud.glance.get(image_id)
+        marks = without_marks(image) if image else ()
+        shown = (
+            {"op": "replace", "path": "/os_hidden", "value": False},
+            {"op": "replace", "path": "/visibility", "value": visibility},
+        )
+        cloud.glance.patch(image_id, (*marks, *shown))
+
+
+def _bars(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description:<12}"),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+    )
+    return Progress(*columns, console=console, transient=False)
+
+
+class _Display:
+    """A bar for each stage, the earlier ones full."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._tasks: dict[types.Stage, TaskID] = {}
+
+    def show(self, progress: types.Progress) -> None:
+        """Draw what a transfer tells."""
+        if progress.stage not in self._tasks:
+            for task in self._tasks.values():
+                self._bars.stop_task(task)
+            self._tasks[progress.stage] = self._bars.add_task(progress.stage, total=progress.total)
+        self._bars.update(
+            self._tasks[progress.stage], completed=progress.transferred, total=progress.total
+        )
+
+
+def checksum(text: str) -> dict[str, str] | None:
+    """Return ``algorithm:hash`` in parts; None for an empty text.
+
+    Raises:
+        ValueError: There is no colon.
+    """
+    if not text:
+        return None
+    algorithm, colon, value = text.partition(":")
+    if not colon:
+        raise ValueError("a checksum is algorithm:hash, for instance sha256:ab12...")
+    return {"algorithm": algorithm, "value": value.lower()}
+
+
+def new_image(name: str, properties: Sequence[str], **attributes: object) -> types.NewImage:
+    """Return the image to make, with an id of its own each time.
+
+    Raises:
+        ValueError: A property is not ``name=value``, or Glance has no such attribute's value.
+    """
+    pairs = [each.partition("=") for each in properties]
+    if broken := [key for key, equals, _ in pairs if not equals]:
+        raise ValueError(f"a property is name=value: {', '.join(broken)}")
+    return types.NewImage.model_validate(
+        {
+            "id_seed": str(uuid.uuid4()),
+            "name": name,
+            "properties": {key: value for key, _, value in pairs},
+            **attributes,
+        }
+    )

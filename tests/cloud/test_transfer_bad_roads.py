@@ -1,0 +1,75 @@
+"""Uploads through a proxy with faults; the source is never fetched twice."""
+
+from pathlib import Path
+
+import pytest
+import requests
+
+from cloudimage.transfer.types import Reason
+from transfer_images import MIB
+from transfer_proxy import Fault
+from transfer_runs import Bench, by_method, fail, succeed, through
+
+pytestmark = pytest.mark.cloud
+
+SIZE = 16 * MIB
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("PUT", "/file", "spoil token"),
+        Fault("PUT", "/file", "reset", at=0),
+        Fault("PUT", "/file", "reset", at=SIZE // 2, times=2),
+        Fault("PUT", "/file", "lose answer"),
+    ],
+    ids=lambda fault: f"{fault.action}-{fault.at}",
+)
+def test_upload_succeeds_all_the_same(bench: Bench, qcow2: Path, fault: Fault) -> None:
+    request = by_method(bench, bench.put(qcow2), "Upload", disk_format="raw")
+    with through(bench, request, fault):
+        result = succeed(request)
+    assert fault.seen == (1 if fault.action == "lose answer" else fault.times + 1)
+    assert [image.id for image in bench.images()] == [result.image_id]
+    assert bench.fetches(qcow2) == 1
+
+
+def test_token_revoked_on_the_way(bench: Bench, qcow2: Path) -> None:
+    def revoke(token: str) -> None:
+        url = f"{bench.openstack.auth_url}/auth/tokens"
+        headers = {"X-Auth-Token": token, "X-Subject-Token": token}
+        assert requests.delete(url, headers=headers, timeout=30).status_code == 204
+
+    fault = Fault("PUT", "/file", "call", at=SIZE // 2, call=revoke)
+    request = by_method(bench, bench.put(qcow2), "Upload", disk_format="raw")
+    with through(bench, request, fault):
+        succeed(request)
+    assert fault.seen == 1
+    assert bench.fetches(qcow2) == 1
+
+
+def test_token_that_is_always_refused(bench: Bench, qcow2: Path) -> None:
+    fault = Fault("PUT", "/file", "spoil token", times=9)
+    request = by_method(bench, bench.put(qcow2), "Upload", disk_format="raw")
+    with through(bench, request, fault):
+        fail(request, Reason.INVALID_CREDENTIALS)
+    assert fault.seen == 2
+    assert bench.images() == []
+
+
+@pytest.mark.parametrize("at", [0, SIZE // 2])
+def test_early_refusal_and_reset(bench: Bench, qcow2: Path, at: int) -> None:
+    request = by_method(bench, bench.put(qcow2), "Upload", disk_format="raw")
+    with through(bench, request, Fault("PUT", "/file", "refuse", at=at, times=9)):
+        failure = fail(request, Reason.QUOTA_EXCEEDED)
+    assert "says the proxy" in failure.message
+    assert bench.images() == []
+
+
+def test_road_that_is_always_broken(bench: Bench, qcow2: Path) -> None:
+    request = by_method(bench, bench.put(qcow2), "Upload", disk_format="raw")
+    with through(bench, request, Fault("PUT", "/file", "reset", at=SIZE // 2, times=9)):
+        failure = fail(request, Reason.UPLOAD_FAILED)
+    assert "the connection to Glance broke after" in failure.message
+    assert "pipe" not in failure.message.lower()
+    assert bench.images() == []

@@ -1,0 +1,194 @@
+"""Broken and hostile images: what qemu-img makes, edited by hand, and bytes from nothing.
+
+Offsets are those of qemu's docs/interop/qcow2.txt and block/{vmdk,vdi,vpc,vhdx}.c.
+"""
+
+import struct
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from transfer_images import MIB, make, qemu_img
+
+Build = Callable[[Path, Path], None]
+"""Makes an image at the second path, from the raw disk at the first if it likes."""
+
+ELSEWHERE = "/etc/passwd"
+
+
+def created(qemu_format: str, *options: str, size: str = "8M") -> Build:
+    """Make an empty image."""
+
+    def build(_: Path, path: Path) -> None:
+        qemu_img("create", "-q", "-f", qemu_format, *options, path, size)
+
+    return build
+
+
+def converted(qemu_format: str, options: str = "", *, compress: bool = False) -> Build:
+    """Make an image of the disk."""
+
+    def build(disk: Path, path: Path) -> None:
+        make(disk, path, qemu_format, options, compress=compress)
+
+    return build
+
+
+def content(data: bytes) -> Build:
+    """Make a file of these bytes."""
+
+    def build(_: Path, path: Path) -> None:
+        path.write_bytes(data)
+
+    return build
+
+
+def patched(base: Build, *edits: tuple[int, str, int | bytes]) -> Build:
+    """Write values into an image: each an offset (from the end if negative), a format, a value."""
+
+    def build(disk: Path, path: Path) -> None:
+        base(disk, path)
+        data = bytearray(path.read_bytes())
+        for offset, form, value in edits:
+            struct.pack_into(form, data, offset % len(data), value)
+        path.write_bytes(data)
+
+    return build
+
+
+def replaced(base: Build, *pairs: tuple[bytes, bytes]) -> Build:
+    """Replace bytes of an image by as many others; a shorter value is padded with newlines."""
+
+    def build(disk: Path, path: Path) -> None:
+        base(disk, path)
+        data = path.read_bytes()
+        for old, new in pairs:
+            assert old in data
+            data = data.replace(old, new, 1)
+        path.write_bytes(data)
+
+    return build
+
+
+def cut(base: Build, size: float) -> Build:
+    """Cut an image to bytes, or less from its end, or to a part of it."""
+
+    def build(disk: Path, path: Path) -> None:
+        base(disk, path)
+        data = path.read_bytes()
+        path.write_bytes(data[: int(len(data) * size) if isinstance(size, float) else size])
+
+    return build
+
+
+def followed(base: Build, tail: bytes) -> Build:
+    """Add bytes to an image."""
+
+    def build(disk: Path, path: Path) -> None:
+        base(disk, path)
+        path.write_bytes(path.read_bytes() + tail)
+
+    return build
+
+
+def with_descriptor(text: str, *, capacity: int | None = None) -> Build:
+    """Make a monolithicSparse VMDK with another descriptor."""
+    base = patched(converted("vmdk"), (512, f"{20 * 512}s", text.encode()))
+    return base if capacity is None else patched(base, (12, "<Q", capacity))
+
+
+def descriptor(
+    extents: str, *, create_type: str = 'createType="monolithicSparse"', extra: str = ""
+) -> str:
+    """Return the text of a VMDK's descriptor."""
+    return (
+        "# Disk DescriptorFile\nversion=1\nCID=12345678\nparentCID=ffffffff\n"
+        f"{create_type}\n{extra}\n# Extent description\n{extents}\n\n# The Disk Data Base\n#DDB\n\n"
+        'ddb.virtualHWVersion = "4"\nddb.geometry.cylinders = "16"\nddb.geometry.heads = "16"\n'
+        'ddb.geometry.sectors = "63"\nddb.adapterType = "ide"\n'
+    )
+
+
+def text_vmdk(extents: str, create_type: str) -> Build:
+    """Make a VMDK that is a descriptor alone."""
+    text = descriptor(extents, create_type=f'createType="{create_type}"')
+    return content((text + "#" * 600 + "\n").encode())
+
+
+def vhdx_item(identity: str, *, replace: bytes | None = None, flags: int | None = None) -> Build:
+    """Edit an item of a VHDX's metadata: its identity, or the flags after its block size."""
+
+    def build(disk: Path, path: Path) -> None:
+        make(disk, path, "vhdx")
+        data = bytearray(path.read_bytes())
+        entry = data.index(uuid.UUID(identity).bytes_le)
+        table = data.rindex(b"metadata", 0, entry)
+        if replace is not None:
+            data[entry : entry + 16] = replace
+        if flags is not None:
+            (offset,) = struct.unpack_from("<I", data, entry + 16)
+            struct.pack_into("<I", data, table + offset + 4, flags)
+        path.write_bytes(data)
+
+    return build
+
+
+def vhd(base: Build, offset: int, form: str, value: int | bytes) -> Build:
+    """Edit both footers of a dynamic VHD and make their checksums right again."""
+
+    def build(disk: Path, path: Path) -> None:
+        base(disk, path)
+        data = bytearray(path.read_bytes())
+        for start in (0, len(data) - 512):
+            struct.pack_into(form, data, start + offset, value)
+            struct.pack_into(">I", data, start + 64, 0)
+            total = ~sum(data[start : start + 512]) & 0xFFFFFFFF
+            struct.pack_into(">I", data, start + 64, total)
+        path.write_bytes(data)
+
+    return build
+
+
+def iso(boot: bytes = b"", kind: bytes = b"CD001") -> bytes:
+    """Return an ISO 9660 of 512 KiB whose system area begins as told."""
+    block = bytearray(2048)
+    block[:7] = b"\x01" + kind + b"\x01"
+    struct.pack_into("<I", block, 80, 256)
+    struct.pack_into("<H", block, 128, 2048)
+    return boot.ljust(32768, b"\0") + block + bytes(512 * 1024 - 34816)
+
+
+def mbr(*entries: tuple[int, int, int, int], signature: bytes = b"\x55\xaa") -> bytes:
+    """Return a boot sector; entries are boot flag, type, first sector, sectors."""
+    table = b"".join(
+        struct.pack("<B3sB3sII", flag, b"\0\2\0", kind, b"\xff" * 3, first, count)
+        for flag, kind, first, count in entries
+    )
+    return bytes(446) + table.ljust(64, b"\0") + signature
+
+
+PROTECTIVE = mbr((0, 0xEE, 1, 2**32 - 1))
+GPT_WRONG_CRC = PROTECTIVE + b"EFI PART" + bytes([0, 0, 1, 0, 92, 0, 0, 0]) + b"\xde\xad\xbe\xef"
+GPT_WRONG_CRC += bytes(MIB - len(GPT_WRONG_CRC))
+
+QCOW2_MAGIC = b"QFI\xfb\0\0\0\3"
+
+
+def qcow2_header(**fields: int) -> bytes:
+    """Return a qcow2 header of version 3 and nothing else, padded to a cluster."""
+    values = {
+        "backing_offset": 0,
+        "backing_size": 0,
+        "cluster_bits": 16,
+        "size": 8 * MIB,
+        "crypt": 0,
+        "l1_size": 1,
+        "l1_offset": 3 * 65536,
+        "refcount_offset": 65536,
+        "refcount_clusters": 1,
+        "snapshots": 0,
+        "snapshots_offset": 0,
+        **fields,
+    }
+    head = QCOW2_MAGIC + struct.pack(">QIIQIIQQIIQ", *values.values())
+    return (head + struct.pack(">QQQII", 0, 0, 0, 4, 104)).ljust(65536, b"\0")

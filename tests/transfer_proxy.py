@@ -1,0 +1,162 @@
+"""A proxy before the real Glance that does what bad networks and impatient proxies do."""
+
+import http.client
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal, Self
+from urllib.parse import urlsplit
+
+CHUNK = 65536
+
+Action = Literal["reset", "refuse", "spoil token", "lose answer", "twice", "swallow", "call"]
+
+
+@dataclass
+class Fault:
+    """What goes wrong with the first ``times`` requests of a kind.
+
+    Attributes:
+        method: Of the request.
+        path: What its path ends with.
+        action: ``reset`` after ``at`` bytes of the body; ``refuse`` with 413 after as many, then
+            reset; ``spoil token``; ``lose answer``: 504 instead of Glance's; ``twice``: Glance
+            gets it twice, the second answer counts; ``swallow``: 202 and Glance never sees it;
+            ``call``: a function of the test with the request's token, after ``at`` bytes.
+        seen: How many came.
+    """
+
+    method: str
+    path: str
+    action: Action
+    times: int = 1
+    at: int = 0
+    call: Callable[[str], None] = lambda _: None
+    seen: int = field(default=0, init=False)
+
+    def takes(self, method: str, path: str) -> bool:
+        """Tell whether a request is to fail, and count it."""
+        if method != self.method or not path.endswith(self.path):
+            return False
+        self.seen += 1
+        return self.seen <= self.times
+
+
+class FaultProxy(ThreadingHTTPServer):
+    """Passes requests on to ``upstream``, faults excepted; used as a context manager."""
+
+    daemon_threads = True
+
+    def __init__(self, upstream: str, *faults: Fault) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.upstream = urlsplit(upstream).netloc
+        self.faults = faults
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _ResetError(Exception):
+    """The connection is to be reset now."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: FaultProxy
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except (_ResetError, ConnectionError):
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        if name.startswith("do_"):
+            return self._pass_on
+        raise AttributeError(name)
+
+    def _pass_on(self) -> None:
+        taken = [each for each in self.server.faults if each.takes(self.command, self.path)]
+        fault = taken[0] if taken else None
+        action = fault.action if fault else None
+        headers = dict(self.headers.items())
+        if action == "spoil token":
+            headers["X-Auth-Token"] = "spoilt"
+        if action == "swallow":
+            self._answer(202, [], b"")
+            return
+        if action == "twice":
+            content = b"".join(self._body(None))
+            self._ask(headers, iter([content]))
+            self._answer(*self._ask(headers, iter([content])))
+            return
+        answer = self._ask(headers, self._body(fault))
+        self._answer(*((504, [], b"out of patience") if action == "lose answer" else answer))
+
+    def _body(self, fault: Fault | None) -> Iterator[bytes]:
+        left = int(self.headers.get("Content-Length") or 0)
+        came = 0
+        while left:
+            if fault and came >= fault.at:
+                self._fail(fault)
+                fault = None
+            chunk = self.rfile.read(min(left, CHUNK))
+            if not chunk:
+                raise _ResetError
+            left -= len(chunk)
+            came += len(chunk)
+            yield chunk
+
+    def _fail(self, fault: Fault) -> None:
+        if fault.action == "refuse":
+            self._answer(413, [("Content-Type", "text/plain")], b"image_size_total, says the proxy")
+            self.wfile.flush()
+        if fault.action in {"refuse", "reset"}:
+            raise _ResetError
+        if fault.action == "call":
+            fault.call(self.headers["X-Auth-Token"])
+
+    def _ask(
+        self, headers: dict[str, str], body: Iterator[bytes]
+    ) -> tuple[int, list[tuple[str, str]], bytes]:
+        upstream = http.client.HTTPConnection(self.server.upstream, timeout=120)
+        try:
+            upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in headers.items():
+                upstream.putheader(name, value)
+            upstream.endheaders()
+            try:
+                for chunk in body:
+                    upstream.send(chunk)
+            except ConnectionError:
+                pass  # Glance may have answered before the end
+            response = upstream.getresponse()
+            return response.status, response.getheaders(), response.read()
+        finally:
+            upstream.close()
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers:
+            if name.lower() not in {"transfer-encoding", "connection", "content-length"}:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(content)

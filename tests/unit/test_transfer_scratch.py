@@ -1,0 +1,355 @@
+"""Sources kept between transfers: shared, resumed, bounded."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from cloudimage.transfer import scratch as module
+from cloudimage.transfer.client import Client
+from cloudimage.transfer.fetch import Fetched, fetch
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache, key_of
+from cloudimage.transfer.types import (
+    Checksum,
+    HttpAuth,
+    HttpSource,
+    Limits,
+    Reason,
+    TransferError,
+    UrlPolicy,
+)
+from testbed.sources import Sources
+
+CONTENT = random.Random(5).randbytes(2_000_000)  # noqa: S311 - the same at each run
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+RIGHT = Checksum(algorithm="sha256", value=SHA256)
+
+
+class Bench:
+    """A cache, and the folders of transfers beside it."""
+
+    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
+        self.folder = folder
+        self.limits = limits or Limits(stall_seconds=5)
+        self.runs = 0
+
+    @property
+    def cache(self) -> Cache:
+        """Return the cache as one process sees it."""
+        return Cache(self.folder / "cache", self.limits, shared=True)
+
+    def fetch(self, source: HttpSource) -> tuple[Fetched, Path]:
+        """Fetch as a transfer of its own, which then uses the file."""
+        self.runs += 1
+        run = self.folder / f"run-{self.runs}"
+        run.mkdir()
+        with Client(source, UrlPolicy(), self.limits, run) as client:
+            fetched = fetch(source, run / "source", Meter(lambda _: None), client, self.cache)
+        return fetched, run / "source"
+
+    def kept(self) -> list[str]:
+        """Return the kinds of files in the cache."""
+        return sorted(path.suffix for path in (self.folder / "cache").iterdir())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def url(sources: Sources, unique: str) -> str:
+    return sources.put(f"{unique}.img", CONTENT)
+
+
+def asked(sources: Sources, url: str) -> list[int | None]:
+    """Return the statuses of the requests so far."""
+    return [each.status for each in sources.requests(url.rpartition("/")[2].partition("?")[0])]
+
+
+def test_source_with_a_checksum_is_fetched_once(bench: Bench, sources: Sources, url: str) -> None:
+    source = HttpSource(url=url, checksum=RIGHT)
+    for fetched, path in (bench.fetch(source), bench.fetch(source)):
+        assert fetched == Fetched(len(CONTENT), {"sha256": SHA256})
+        assert path.read_bytes() == CONTENT
+    assert asked(sources, url) == [200]
+
+
+def test_source_without_one_is_asked_about(bench: Bench, sources: Sources, url: str) -> None:
+    bench.fetch(HttpSource(url=url))
+    _, path = bench.fetch(HttpSource(url=url))
+    assert path.read_bytes() == CONTENT
+    assert asked(sources, url) == [200, 304]
+
+
+def test_changed_source_is_fetched_anew(bench: Bench, sources: Sources, url: str) -> None:
+    _, before = bench.fetch(HttpSource(url=url))
+    sources.put(url.rpartition("/")[2], CONTENT[::-1])
+    fetched, after = bench.fetch(HttpSource(url=url))
+    assert after.read_bytes() == CONTENT[::-1]
+    assert fetched.checksums["sha256"] == hashlib.sha256(CONTENT[::-1]).hexdigest()
+    assert before.read_bytes() == CONTENT
+
+
+def test_two_at_once_share_one_download(bench: Bench, sources: Sources, url: str) -> None:
+    source = HttpSource(url=f"{url}?rate=2000000", checksum=RIGHT)
+    with ThreadPoolExecutor(3) as threads:
+        results = list(threads.map(bench.fetch, [source] * 3))
+    assert {fetched.checksums["sha256"] for fetched, _ in results} == {SHA256}
+    assert len({path.stat().st_ino for _, path in results}) == 1
+    assert asked(sources, url) == [200]
+
+
+def test_download_of_a_killed_process_is_resumed(bench: Bench, sources: Sources, url: str) -> None:
+    source = HttpSource(url=f"{url}?rate=1000000")
+    victim = multiprocessing.get_context("fork").Process(target=bench.fetch, args=(source,))
+    victim.start()
+    part = bench.folder / "cache" / f"{key_of(source)}.part"
+    while not part.exists() or part.stat().st_size < 500_000:
+        time.sleep(0.05)
+    victim.kill()
+    victim.join()
+    bench.runs += 1
+    came = part.stat().st_size
+    fetched, path = bench.fetch(source)
+    assert fetched.checksums["sha256"] == SHA256
+    assert path.read_bytes() == CONTENT
+    first, second = sources.requests(url.rpartition("/")[2])
+    assert "range" not in first.headers
+    assert (second.status, second.headers["range"]) == (206, f"bytes={came}-")
+
+
+def leave_part(bench: Bench, source: HttpSource, content: bytes) -> Path:
+    """Leave what a killed download of the source would, and return its note."""
+    bench.fetch(source)
+    cache = bench.folder / "cache"
+    (cache / f"{key_of(source)}.data").unlink()
+    (cache / f"{key_of(source)}.part").write_bytes(content)
+    return cache / f"{key_of(source)}.json"
+
+
+def test_part_that_is_damaged_is_found_out(bench: Bench, url: str) -> None:
+    source = HttpSource(url=url, checksum=RIGHT)
+    leave_part(bench, source, b"x" * 1000)
+    with pytest.raises(TransferError) as caught:
+        bench.fetch(source)
+    assert caught.value.reason is Reason.CHECKSUM_MISMATCH
+    assert bench.kept() == []
+    bench.fetch(source)
+
+
+@pytest.mark.parametrize("field", ["boot", "url"])
+def test_part_of_another_time_or_place_is_dropped(
+    bench: Bench, sources: Sources, url: str, field: str
+) -> None:
+    source = HttpSource(url=url)
+    note = leave_part(bench, source, CONTENT[:1000])
+    note.write_text(json.dumps(json.loads(note.read_text()) | {field: "other"}))
+    bench.fetch(source)
+    assert asked(sources, url) == [200, 200]
+
+
+@pytest.mark.parametrize("size", [0, len(CONTENT), len(CONTENT) + 1])
+def test_part_of_an_odd_size(bench: Bench, url: str, size: int) -> None:
+    source = HttpSource(url=url)
+    leave_part(bench, source, bytes(size))
+    assert bench.fetch(source)[1].read_bytes() == CONTENT
+
+
+def test_note_that_is_damaged(bench: Bench, url: str) -> None:
+    source = HttpSource(url=url)
+    leave_part(bench, source, CONTENT[:1000]).write_text("{")
+    assert bench.fetch(source)[1].read_bytes() == CONTENT
+
+
+def test_kept_file_that_is_damaged_is_fetched_anew(bench: Bench, url: str) -> None:
+    source = HttpSource(url=url, checksum=RIGHT)
+    bench.fetch(source)
+    (bench.folder / "cache" / f"{key_of(source)}.data").write_bytes(CONTENT[::-1])
+    assert bench.fetch(source)[1].read_bytes() == CONTENT
+
+
+def test_failure_that_may_pass_keeps_the_part(
+    bench: Bench, sources: Sources, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    bench.limits = Limits(stall_seconds=0.3)
+    source = HttpSource(url=f"{url}?fault=stall&at=100000&seconds=2")
+    with pytest.raises(TransferError) as caught:
+        bench.fetch(source)
+    assert caught.value.reason is Reason.SOURCE_UNREACHABLE
+    assert bench.kept() == [".json", ".lock", ".part"]
+
+
+def put(bench: Bench, sources: Sources, name: str, *, use: bool) -> HttpSource:
+    """Fetch a file of a megabyte into the cache, and perhaps go on using it."""
+    source = HttpSource(url=sources.put(name, random.Random(name).randbytes(2**20)))  # noqa: S311
+    _, path = bench.fetch(source)
+    if not use:
+        path.unlink()
+    time.sleep(0.02)
+    return source
+
+
+def keys(bench: Bench) -> set[str]:
+    return {path.stem for path in (bench.folder / "cache").glob("*.data")}
+
+
+def test_least_recently_used_go_first(bench: Bench, sources: Sources, unique: str) -> None:
+    bench.limits = Limits(max_scratch=3 * 2**20 + 500_000)
+    first, second, third = (put(bench, sources, f"{unique}-{n}", use=False) for n in range(3))
+    _, again = bench.fetch(first)
+    again.unlink()
+    fourth = put(bench, sources, f"{unique}-3", use=False)
+    assert keys(bench) == {key_of(each) for each in (first, third, fourth)}
+    assert key_of(second) not in {path.stem for path in (bench.folder / "cache").iterdir()}
+
+
+def test_what_is_in_use_stays(bench: Bench, sources: Sources, unique: str) -> None:
+    bench.limits = Limits(max_scratch=2 * 2**20 + 500_000)
+    first = put(bench, sources, f"{unique}-0", use=True)
+    put(bench, sources, f"{unique}-1", use=False)
+    third = put(bench, sources, f"{unique}-2", use=True)
+    assert keys(bench) == {key_of(first), key_of(third)}
+    with pytest.raises(TransferError) as caught:
+        put(bench, sources, f"{unique}-3", use=True)
+    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
+    missing = re.search(r"1048576 more are needed: (\d+) are missing", caught.value.message)
+    assert missing is not None
+    assert abs(int(missing[1]) - (2**20 - 500_000)) < 20_000
+    assert keys(bench) == {key_of(first), key_of(third)}
+
+
+def test_what_is_being_fetched_stays(bench: Bench, sources: Sources, url: str, unique: str) -> None:
+    bench.limits = Limits(max_scratch=2_500_000)
+    slow = HttpSource(url=f"{url}?rate=1000000")
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(bench.fetch, slow)
+        part = bench.folder / "cache" / f"{key_of(slow)}.part"
+        while not part.exists() or part.stat().st_size < 1_600_000:
+            time.sleep(0.05)
+        with pytest.raises(TransferError) as caught:
+            put(bench, sources, unique, use=False)
+        assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
+        assert running.result()[1].read_bytes() == CONTENT
+
+
+def test_left_parts_make_place(bench: Bench, sources: Sources, url: str, unique: str) -> None:
+    leave_part(bench, HttpSource(url=url), CONTENT[:1_900_000])
+    bench.limits = Limits(max_scratch=2_500_000)
+    put(bench, sources, unique, use=False)
+    assert [each for each in bench.kept() if each == ".part"] == []
+
+
+def test_small_disk_before_the_start(small_disk: Path, sources: Sources, unique: str) -> None:
+    bench = Bench(small_disk)
+    url = sources.put(unique, bytes(20 * 2**20))
+    with pytest.raises(TransferError) as caught:
+        bench.fetch(HttpSource(url=url))
+    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
+    assert "are missing" in caught.value.message
+    assert bench.kept() == []
+
+
+def test_disk_full_in_the_middle(
+    small_disk: Path, sources: Sources, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cache, "reserve", lambda *_: None)  # another process was quicker
+    bench = Bench(small_disk)
+    url = sources.put(unique, random.Random(1).randbytes(12 * 2**20))  # noqa: S311
+    with pytest.raises(TransferError) as caught:
+        bench.fetch(HttpSource(url=url))
+    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
+    assert "full" in caught.value.message
+    assert bench.kept() == []
+
+
+def test_disk_full_of_an_endless_file(small_disk: Path, sources: Sources, unique: str) -> None:
+    bench = Bench(small_disk)
+    sources.put(unique, bytes(2**20))
+    with pytest.raises(TransferError) as caught:
+        bench.fetch(HttpSource(url=sources.url(unique, fault="endless")))
+    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
+    assert bench.kept() == []
+
+
+def test_disk_makes_place_for_the_next(small_disk: Path, sources: Sources, unique: str) -> None:
+    bench = Bench(small_disk)
+    for number in range(12):
+        put(bench, sources, f"{unique}-{number}", use=False)
+    assert 4 <= len(keys(bench)) <= 7
+
+
+def test_sweep(bench: Bench, url: str) -> None:
+    bench.fetch(HttpSource(url=url))
+    folder = bench.folder / "cache"
+    for name in ("a.part", "a.lock", "b.lock", "c.lock", "c.json"):
+        (folder / name).touch()
+    bench.cache.sweep()
+    assert bench.kept() == [".data", ".json", ".lock"]
+
+
+def test_lock_that_was_removed_while_we_waited(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    with ThreadPoolExecutor(1) as threads:
+        with module._lock(path, wait=True):
+            waiting = threads.submit(lambda: module._lock(path, wait=True).__enter__())
+            time.sleep(0.2)
+            path.unlink()
+        waiting.result(5)
+    assert path.exists()
+
+
+def test_another_file_system_is_refused(small_disk: Path, tmp_path: Path, url: str) -> None:
+    source, limits = HttpSource(url=url), Limits()
+    cache = Cache(small_disk / "cache", limits, shared=True)
+    with (
+        Client(source, UrlPolicy(), limits, tmp_path) as client,
+        pytest.raises(TransferError) as caught,
+    ):
+        fetch(source, tmp_path / "source", Meter(lambda _: None), client, cache)
+    assert caught.value.reason is Reason.INVALID_REQUEST
+
+
+def test_files_are_for_the_owner_alone(bench: Bench, url: str) -> None:
+    umask = os.umask(0o077)
+    try:
+        bench.fetch(HttpSource(url=url))
+    finally:
+        os.umask(umask)
+    assert {path.stat().st_mode & 0o077 for path in (bench.folder / "cache").iterdir()} == {0}
+    assert (bench.folder / "cache").stat().st_mode & 0o077 == 0
+
+
+PUBLIC = HttpSource(url="https://a.example/x", checksum=RIGHT)
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"url": "https://b.example/y"}, True),
+        ({"mirrors": ("https://b.example/y",)}, True),
+        ({"checksum": None}, False),
+        ({"checksum": Checksum(algorithm="sha256", value="0" * 64)}, False),
+        ({"url": "https://a.example/x?token=1"}, False),
+        ({"url": "https://me:secret@a.example/x"}, False),
+        ({"auth": HttpAuth(bearer="secret")}, False),
+    ],
+)
+def test_who_shares(change: dict[str, object], same: bool) -> None:  # noqa: FBT001 - of the table
+    assert (key_of(PUBLIC.model_copy(update=change)) == key_of(PUBLIC)) is same
+
+
+def test_others_with_a_secret_share_no_file() -> None:
+    private = PUBLIC.model_copy(update={"auth": HttpAuth(bearer="one")})
+    other = PUBLIC.model_copy(update={"auth": HttpAuth(bearer="two")})
+    assert key_of(private) != key_of(other)
+    assert key_of(private) == key_of(private.model_copy())

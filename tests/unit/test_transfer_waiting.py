@@ -1,0 +1,136 @@
+"""When an image is stored, may still be, or never will be."""
+
+import time
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from cloudimage.transfer import waiting
+from cloudimage.transfer.clouderrors import UnansweredError
+from cloudimage.transfer.types import Reason, TransferError
+from cloudimage.transfer.waiting import failure, is_stored, wait_until_stored
+
+if TYPE_CHECKING:
+    from cloudimage.transfer.glance import Glance
+
+
+@pytest.mark.parametrize(
+    ("image", "stored"),
+    [
+        ({"status": "active"}, False),
+        ({"status": "active", "stores": "fast"}, False),
+        ({"status": "active", "stores": "slow,fast"}, True),
+        ({"status": "active", "stores": "slow", "os_glance_importing_to_stores": "x"}, False),
+        ({"status": "importing", "stores": "slow"}, False),
+    ],
+)
+def test_stored(image: dict[str, Any], stored: bool) -> None:  # noqa: FBT001 - a row of the table
+    assert is_stored(image, ("slow",)) is stored
+
+
+RUNNING = {"status": "processing"}
+
+
+@pytest.mark.parametrize(
+    ("image", "task", "words"),
+    [
+        ({"status": "saving"}, None, None),
+        ({"status": "importing"}, RUNNING, None),
+        ({"status": "queued"}, RUNNING, None),
+        ({"status": "queued"}, None, "Glance dropped the bytes"),
+        ({"status": "queued"}, {"status": "success"}, "Glance dropped the bytes"),
+        ({"status": "killed"}, None, "killed"),
+        ({"status": "importing"}, {"status": "failure", "message": "no route"}, "no route"),
+        ({"status": "importing"}, {"status": "failure", "message": None}, "not say why"),
+        ({"status": "queued", "os_glance_failed_import": "slow"}, None, "(into slow)"),
+        ({"status": "active", "stores": "fast"}, RUNNING, None),
+        ({"status": "active", "os_glance_importing_to_stores": "slow"}, None, None),
+        ({"status": "active", "stores": "fast"}, {"status": "success"}, "not in slow"),
+    ],
+)
+def test_failures(image: dict[str, Any], task: dict[str, Any] | None, words: str | None) -> None:
+    found = failure(image, task, ("slow",), waiting=False)
+    if words is None:
+        assert found is None
+    else:
+        assert found is not None
+        assert found.reason is Reason.UPLOAD_FAILED
+        assert words in found.message
+
+
+def test_import_that_has_not_begun() -> None:
+    assert failure({"status": "queued"}, None, (), waiting=True) is None
+    failed = {"status": "queued", "os_glance_failed_import": "fast"}
+    assert failure(failed, None, (), waiting=True) is not None
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Project x is over limit for image_size_total", "Image storage media is full: /images"],
+)
+def test_quota(said: str) -> None:
+    found = failure({"status": "queued"}, {"status": "failure", "message": said}, (), waiting=False)
+    assert found is not None
+    assert found.reason is Reason.QUOTA_EXCEEDED
+
+
+class Scripted:
+    """A Glance that shows one image after the other, and raises the errors among them."""
+
+    def __init__(self, *shown: dict[str, Any] | TransferError) -> None:
+        self.shown = list(shown)
+
+    def show(self, _: str) -> dict[str, Any]:
+        """Return the next image; the last one for ever."""
+        now = self.shown.pop(0) if len(self.shown) > 1 else self.shown[0]
+        if isinstance(now, TransferError):
+            raise now
+        return now
+
+    def newest_task(self, _: str) -> None:
+        """Return no task: the Glance is old."""
+
+
+def wait(*shown: dict[str, Any] | TransferError, silence: float = 60) -> dict[str, Any]:
+    glance = cast("Glance", Scripted(*shown))
+    return wait_until_stored(glance, "id", silence, on_task=lambda _: None)
+
+
+@pytest.fixture(autouse=True)
+def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_POLL_SECONDS", 0.01)
+
+
+GONE = UnansweredError("gone")
+ACTIVE = {"status": "active", "size": 1}
+QUEUED, IMPORTING = {"status": "queued"}, {"status": "importing"}
+
+
+def test_import_without_tasks() -> None:
+    assert wait(QUEUED, IMPORTING, GONE, IMPORTING, ACTIVE) == ACTIVE
+
+
+def test_import_that_falls_back_to_queued() -> None:
+    with pytest.raises(TransferError, match="dropped the bytes"):
+        wait(QUEUED, IMPORTING, QUEUED)
+
+
+def test_silence_counts_from_the_last_news() -> None:
+    steps = [{"status": "importing", "updated_at": str(n)} for n in range(20)]
+    began = time.monotonic()
+    with pytest.raises(TransferError, match="no sign of life"):
+        wait(*steps, silence=0.1)
+    assert time.monotonic() - began > 0.2
+
+
+@pytest.mark.parametrize("limit", [0.05, 60])
+def test_outages_end(monkeypatch: pytest.MonkeyPatch, limit: float) -> None:
+    monkeypatch.setattr(waiting, "OUTAGE_SECONDS", 0.05)
+    with pytest.raises(TransferError) as caught:
+        wait(GONE, silence=limit)
+    assert caught.value.reason in {Reason.CLOUD_UNREACHABLE, Reason.UPLOAD_FAILED}
+
+
+def test_other_errors_end_at_once() -> None:
+    with pytest.raises(TransferError, match="broken"):
+        wait(TransferError(Reason.CLOUD_ERROR, "broken"), ACTIVE)
