@@ -348,6 +348,11 @@ def test_who_shares(change: dict[str, object], same: bool) -> None:  # noqa: FBT
     assert (key_of(PUBLIC.model_copy(update=change)) == key_of(PUBLIC)) is same
 
 
+def test_hash_that_can_be_forged_is_no_identity() -> None:
+    md5 = PUBLIC.model_copy(update={"checksum": Checksum(algorithm="md5", value="0" * 32)})
+    assert key_of(md5) != key_of(md5.model_copy(update={"url": "https://b.example/y"}))
+
+
 def test_others_with_a_secret_share_no_file() -> None:
     private = PUBLIC.model_copy(update={"auth": HttpAuth(bearer="one")})
     other = PUBLIC.model_copy(update={"auth": HttpAuth(bearer="two")})

@@ -123,16 +123,20 @@ class Hashes:
         checksums = {name: each.hexdigest() for name, each in self._hashes.items()}
         return Fetched(self.size, checksums)
 
+    def are_right(self) -> bool:
+        """Tell whether the source's checksum, if it has one, is among them."""
+        wanted = self._checksum
+        return wanted is None or self._hashes[wanted.algorithm].hexdigest() == wanted.value
+
     def check(self) -> None:
         """Compare with the source's checksum, if it has one.
 
         Raises:
             TransferError: ``ChecksumMismatch``.
         """
-        if self._checksum is None:
-            return
-        name, found = self._checksum.algorithm, self.fetched().checksums[self._checksum.algorithm]
-        if found != self._checksum.value:
+        if self._checksum is not None and not self.are_right():
+            name = self._checksum.algorithm
+            found = self._hashes[name].hexdigest()
             raise TransferError(
                 Reason.CHECKSUM_MISMATCH,
                 f"the {name} of the {self.size} bytes fetched is {found}, "
@@ -160,7 +164,7 @@ class _Fetch:
         hashes = Hashes(self._source)
         hashes.update_from(self._entry.data, self._meter)
         fetched = hashes.fetched()
-        if fetched.checksums["sha256"] != note.sha256:
+        if fetched.checksums["sha256"] != note.sha256 or not hashes.are_right():
             self._entry.forget()
             return None
         return fetched

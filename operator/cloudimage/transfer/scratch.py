@@ -26,6 +26,9 @@ from pydantic import BaseModel, ValidationError
 
 from cloudimage.transfer.types import HttpSource, Limits, Reason, TransferError
 
+_FORGEABLE: Final = frozenset({"md5", "sha1"})
+"""Two different files with one hash can be made; such a source is shared by its URLs, too."""
+
 _BLOCK: Final = 512  # of st_blocks
 _SPOILED: Final = frozenset(
     {
@@ -64,11 +67,12 @@ class Note(BaseModel):
 
 def key_of(source: HttpSource) -> str:
     """Return what identifies a source: who has the same key may have the same bytes."""
+    urls = (source.url, *source.mirrors)
+    parts = [source.url]
     if source.checksum is not None:
         parts = [source.checksum.algorithm, source.checksum.value]
-    else:
-        parts = [source.url]
-    urls = (source.url, *source.mirrors)
+        if source.checksum.algorithm in _FORGEABLE:
+            parts += urls
     if source.auth is not None or any(map(_is_private, urls)):
         parts += [*urls, source.auth.model_dump_json() if source.auth else ""]
     return digest("\n".join(parts))
