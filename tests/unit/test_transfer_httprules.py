@@ -1,8 +1,11 @@
 """What HTTP's headers mean to a fetch."""
 
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import pytest
+import requests
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -135,3 +138,52 @@ def test_same_origin(other: str, same: bool) -> None:  # noqa: FBT001 - a parame
 )
 def test_pages(beginning: bytes, page: bool) -> None:  # noqa: FBT001 - a parameter of the table
     assert httprules.looks_like_page(beginning) is page
+
+
+ODD = st.text(alphabet="ab.0:1@/?#[]%\\\t\n\r -_~!$&'()*+,;=\x00\x7f", max_size=30)
+
+
+@given(st.sampled_from(["http://", "https://", "HTTP://", "http:/", "//", ""]), ODD)
+def test_host_is_the_same_to_all_who_read_a_url(scheme: str, rest: str) -> None:
+    """Or credentials and the policy would be for another host than the one connected to."""
+    try:
+        url = httprules.checked_url(scheme + rest)
+        prepared = requests.Request("GET", httprules.without_userinfo(url)).prepare()
+    except (TransferError, requests.exceptions.InvalidURL):
+        return
+    host = urllib3.util.parse_url(prepared.url or "").host or ""
+    assert host.strip("[]").lower() == urlsplit(url).hostname
+
+
+@given(ODD, st.booleans())
+def test_redirects_to_anything(location: str, verified: bool) -> None:  # noqa: FBT001 - generated
+    try:
+        target = httprules.redirect_target("https://a.example/x", location, verified=verified)
+    except TransferError as error:
+        assert error.reason is Reason.SOURCE_REFUSED  # noqa: PT017 - either is right
+        return
+    assert urlsplit(target).scheme == "https" or verified
+
+
+@given(st.text(max_size=50) | st.from_regex(r"bytes [0-9]+-[0-9]+/[0-9]+", fullmatch=True))
+def test_headers_of_anything(value: str) -> None:
+    headers = {
+        "Content-Length": value,
+        "Content-Range": value,
+        "ETag": value,
+        "Content-Type": value,
+    }
+    assert (httprules.content_length(headers) or 0) < 10**18
+    assert httprules.resumes_at(headers) is None or value.startswith("bytes ")
+    assert not (httprules.validator(headers) or "").startswith("W/")
+    httprules.is_page(headers)
+
+
+def test_length_of_thousands_of_digits() -> None:
+    assert httprules.content_length({"Content-Length": "9" * 5000}) is None
+    assert httprules.resumes_at({"Content-Range": f"bytes 0-1/{'9' * 5000}"}) is None
+
+
+def test_ports_that_are_the_default_ones() -> None:
+    assert httprules.same_origin("https://a.example/", "https://a.example:443/")
+    assert not httprules.same_origin("http://a.example/", "http://a.example:443/")
