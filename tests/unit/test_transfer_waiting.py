@@ -123,12 +123,16 @@ def test_silence_counts_from_the_last_news() -> None:
     assert time.monotonic() - began > 0.2
 
 
-@pytest.mark.parametrize("limit", [0.05, 60])
-def test_outages_end(monkeypatch: pytest.MonkeyPatch, limit: float) -> None:
+def test_outages_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "OUTAGE_SECONDS", 0.05)
     with pytest.raises(TransferError) as caught:
-        wait(GONE, silence=limit)
-    assert caught.value.reason in {Reason.CLOUD_UNREACHABLE, Reason.UPLOAD_FAILED}
+        wait(IMPORTING, GONE)
+    assert caught.value.reason is Reason.CLOUD_UNREACHABLE
+
+
+def test_outage_after_a_long_silence_is_one_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "OUTAGE_SECONDS", 0.1)
+    assert wait(*[IMPORTING] * 20, GONE, ACTIVE) == ACTIVE
 
 
 def test_other_errors_end_at_once() -> None:

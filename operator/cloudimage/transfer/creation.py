@@ -20,6 +20,9 @@ MAX_ATTEMPTS: Final = 1000
 DELETE_PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each attempt to delete an image: Glance may be restarting."""
 
+DELETE_SECONDS: Final = 20.0
+"""No attempt begins after so long: each may take its time-out."""
+
 _NAMESPACE: Final = uuid.UUID("7d4cf8a5-3f0e-5b0c-9a52-0f6b1c1f7f0e")
 
 _log = logging.getLogger(__name__)
@@ -125,8 +128,11 @@ def settle(target: Target, identifier: str, image: dict[str, Any]) -> Stored:
 
 def discard(target: Target, identifier: str) -> None:
     """Delete an image that was not finished; failing that, note it down."""
+    deadline = time.monotonic() + DELETE_SECONDS
     with target.interrupts.deferred():
         for pause in DELETE_PAUSES:
+            if time.monotonic() + pause > deadline:
+                break
             time.sleep(pause)
             try:
                 target.glance.delete(identifier)

@@ -41,7 +41,7 @@ def _glance_direct(target: Target, staged: Payload, wanted: Payload) -> Stored:
         body = HashedBody(staged, target.meter)
         send(partial(target.glance.stage, identifier), body, answer=True)
         size = target.glance.show(identifier)["size"]
-        if size != staged.size:
+        if size not in {None, staged.size}:
             raise TransferError(
                 Reason.UPLOAD_MISMATCH, f"Glance staged {size} bytes, sent were {staged.size}"
             )

@@ -38,7 +38,7 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     """
     limits = request.limits
     with workspace(request.scratch, interrupts) as folder:
-        stores = request.method.stores
+        stores = tuple(dict.fromkeys(request.method.stores))
         glance = Glance(request.cloud, folder)
         target = Target(glance, request.image, meter, interrupts, stores, limits)
         choice = choose_method(request, target)

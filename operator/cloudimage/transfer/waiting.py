@@ -5,7 +5,7 @@ task of an import a message now and then. An image whose worker died stays as it
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from cloudimage.transfer.glance import Glance
@@ -50,16 +50,18 @@ def wait_until_stored(
         TransferError: ``UploadFailed``, ``QuotaExceeded`` and the cloud's.
     """
     patience = _Patience(silence)
+    answered = time.monotonic()
     importing = False
     while True:
         try:
             image = glance.show(identifier)
             task = glance.newest_task(identifier) if on_task else None
         except TransferError as error:
-            if error.reason is not Reason.CLOUD_UNREACHABLE or patience.silent > OUTAGE_SECONDS:
+            away = time.monotonic() - answered
+            if error.reason is not Reason.CLOUD_UNREACHABLE or away > OUTAGE_SECONDS:
                 raise
-            patience.check("image cannot be seen")
         else:
+            answered = time.monotonic()
             if task and on_task:
                 on_task(task)
             if is_stored(image, stores):
@@ -68,8 +70,7 @@ def wait_until_stored(
             waiting = on_task is not None and not importing
             if (why := failure(image, task, stores, waiting=waiting)) is not None:
                 raise why
-            patience.note((image["status"], image.get("updated_at"), _sign(task)))
-            patience.check(f"image is {image['status']}")
+            patience.note(image, task)
         time.sleep(_POLL_SECONDS)
 
 
@@ -81,22 +82,21 @@ class _Patience:
         self._seen: object = None
         self._since = time.monotonic()
 
-    @property
-    def silent(self) -> float:
-        """Seconds since something new was seen."""
-        return time.monotonic() - self._since
+    def note(self, image: Image, task: Task | None) -> None:
+        """Take note of what is seen now.
 
-    def note(self, seen: object) -> None:
-        """Take note of what is seen now."""
+        Raises:
+            TransferError: ``UploadFailed`` when it has been the same for too long.
+        """
+        at_work = task and (task["status"], task.get("message"), task.get("updated_at"))
+        seen = (image["status"], image.get("updated_at"), at_work)
         if seen != self._seen:
             self._seen, self._since = seen, time.monotonic()
-
-    def check(self, state: str) -> None:
-        """Raise ``UploadFailed`` when it has been too long."""
-        if self.silent > self._limit:
+        elif time.monotonic() - self._since > self._limit:
             raise TransferError(
                 Reason.UPLOAD_FAILED,
-                f"the {state}, and Glance gave no sign of life for {self._limit:g} s",
+                f"the image is {image['status']}, and Glance gave no sign of life for "
+                f"{self._limit:g} s",
             )
 
 
@@ -147,7 +147,3 @@ def _failed(image: Image, said: str) -> TransferError:
 
 def _words(image: Image, name: str) -> list[str]:
     return [word for word in (image.get(name) or "").split(",") if word]
-
-
-def _sign(task: Mapping[str, Any] | None) -> object:
-    return task and (task["status"], task.get("message"), task.get("updated_at"))
