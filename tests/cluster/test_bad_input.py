@@ -90,7 +90,8 @@ def test_a_bad_spec_or_source_stalls_with_its_reason_and_leaves_nothing(
     for words in bad.words:
         assert words in message
     assert condition_of(stalled, "Ready") == ("False", bad.reason, message)
-    assert ("Warning", bad.reason) in namespace.events(unique)
+    # The condition comes first, the Event right after it.
+    assert wait_until(lambda: ("Warning", bad.reason) in namespace.events(unique), 10)
     cloud = spec.get("cloudCredentialsRef", {}).get("cloudName", "images")
     left = images_of(openstack.connect(cloud), stalled.metadata.uid)
     if bad.reason == "Forbidden":
@@ -122,7 +123,8 @@ def test_a_source_that_comes_back_is_fetched_without_a_change_of_the_spec(
     namespace: Namespace, sources: Sources, qcow2_disk: Path, unique: str
 ) -> None:
     sources.put(unique, qcow2_disk)
-    url = sources.url(unique, status=404, times=1, key=unique)
+    # Twice: a source is looked at before it is fetched.
+    url = sources.url(unique, status=404, times=2, key=unique)
     namespace.create(unique, url, sha256_of(qcow2_disk))
     namespace.wait_condition(unique, "Stalled", reason="SourceNotFound")
     namespace.wait_condition(unique, "Ready")
