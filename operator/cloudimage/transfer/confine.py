@@ -1,5 +1,4 @@
-"""Starts external programs that have no network: a program that an image has taken over reaches
-nobody.
+"""Starts external programs without network: one that an image has taken over reaches nobody.
 
 A seccomp filter is one thread's own, and what that thread starts inherits it for good. So one
 thread is put under the filter and starts every program, while the others go on talking to servers.
@@ -94,4 +93,5 @@ def _confine_thread() -> None:
     # architectures, whose arguments a filter cannot see.
     for name in ("io_uring_setup", "socketcall"):
         rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), name)
+    rules.set_attr(pyseccomp.Attr.API_SYSRAWRC, 1)  # the kernel's own error, not ECANCELED
     rules.load()  # with no_new_privs, without which the kernel refuses

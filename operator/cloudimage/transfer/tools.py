@@ -163,12 +163,11 @@ class Toolbox:
                 raise ToolError(message, status)
 
 
-def _end(starting: "Future[subprocess.Popen[bytes]]") -> None:
+def _end(starting: Future[subprocess.Popen[bytes]]) -> None:
     """Kill what was started, if it was; nothing when it has ended."""
     if starting.exception() is None:
-        process = starting.result()
-        process.kill()
-        process.wait()
+        with starting.result() as process:
+            process.kill()
 
 
 def _path() -> str:
