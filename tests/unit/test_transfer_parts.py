@@ -1,6 +1,7 @@
 """The small parts of a transfer: progress, verification, tools, interrupts, Glance's sentences."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,18 +16,22 @@ from openstack import exceptions as sdk
 
 from cloudimage.transfer.clouderrors import answer_error, exception_error, sentence
 from cloudimage.transfer.creation import image_id, new_image
+from cloudimage.transfer.expand import expand
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.tools import Toolbox, ToolError, complaint
 from cloudimage.transfer.types import (
+    Limits,
     Marks,
     NewImage,
     Progress,
     Reason,
     Stage,
+    TransferError,
 )
 
 GIB = 2**30
+ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class Clock:
@@ -89,6 +94,31 @@ def test_tool_that_fails(tools: Toolbox) -> None:
     with pytest.raises(ToolError) as caught:
         tools.run("sh", "-c", "echo too  bad >&2; exit 3")
     assert (caught.value.message, caught.value.status) == ("too bad", 3)
+
+
+def test_tool_that_is_not_installed(
+    tools: Toolbox, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    programs = tmp_path_factory.mktemp("bin")
+    monkeypatch.setenv("PATH", str(programs))
+    (tools.folder / "source").write_bytes(ZSTD)
+    for missing in ("setpriv", "prlimit", "zstd"):
+        with pytest.raises(TransferError, match=f"{missing} is not installed beside") as caught:
+            expand(tools.folder / "source", Limits(), tools, Meter(lambda _: None))
+        assert caught.value.reason is Reason.INTERNAL_ERROR
+        (programs / missing).symlink_to(shutil.which(missing, path=os.defpath) or "")
+    (programs / "nbdcopy").symlink_to(shutil.which("nbdcopy", path=os.defpath) or "")
+    with pytest.raises(TransferError, match="qemu-nbd is not installed beside"):
+        tools.disk_head("source", "raw", 1)
+
+
+def test_tool_that_cannot_be_run(tools: Toolbox) -> None:
+    broken = tools.folder / "broken"
+    broken.write_text("#!/no/such/interpreter\n")
+    broken.chmod(0o755)
+    with pytest.raises(TransferError, match=r"broken cannot be run: .*No such file") as caught:
+        tools.run(str(broken))
+    assert caught.value.reason is Reason.INTERNAL_ERROR
 
 
 def test_tool_over_its_cpu_time(tools: Toolbox) -> None:

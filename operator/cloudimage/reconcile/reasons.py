@@ -126,7 +126,8 @@ class Reason(StrEnum):
     INTERRUPTED = "Interrupted"
     """The transfer was stopped from outside. Tried again at once."""
     INTERNAL_ERROR = "InternalError"
-    """A fault of the operator; its log has the details. Please report it. Tried again."""
+    """A fault of the operator, whose log has the details: please report it. Or its container image
+    lacks a program, or its kernel seccomp, as the message says. Tried again."""
 
     IN_USE = "InUse"
     """Servers still use the image. It is deleted within 30 seconds of the last one's end."""

@@ -41,7 +41,6 @@ _BAD: Final[Mapping[str, str]] = {
 
 _PREFIX: Final = "[GNUPG:] "
 _ACCEPTED: Final = frozenset({0, 1, 2})  # good, bad, not checked; the status lines know better
-_NOT_FOUND: Final = 127
 _CLEARSIGNED: Final = b"-----BEGIN PGP SIGNED MESSAGE-----"
 
 
@@ -120,10 +119,6 @@ class _Workplace:
         try:
             output = self.tools.run("gpgv", *home, "--status-fd", "1", *words, accept=_ACCEPTED)
         except ToolError as error:
-            if error.status == _NOT_FOUND:
-                raise TransferError(
-                    Reason.INTERNAL_ERROR, f"gpgv cannot be run: {error.message}"
-                ) from error
             raise _invalid(f"gpgv failed: {error.message}") from error
         lines = output.decode(errors="replace").splitlines()
         return [line.removeprefix(_PREFIX).split() for line in lines if line.startswith(_PREFIX)]

@@ -1,25 +1,33 @@
 """External programs, under limits: they parse what strangers wrote.
 
 Each gets a closed standard input, a bare environment, the transfer's scratch folder as its working
-directory (so its arguments are plain file names), no new privileges, and dies with the transfer,
-even by SIGKILL.
+directory (so its arguments are plain file names), no network, no new privileges, and dies with the
+transfer, even by SIGKILL.
 """
 
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from cloudimage.transfer import confine
+from cloudimage.transfer.types import Reason, TransferError
+
 _MESSAGE_LENGTH = 400
 _PIPE_SIZE = 1 * 2**20
 """Sixteen times the default: the two sides wake each other less often."""
+
+_NOT_RUN = frozenset({126, 127})
+"""Exit statuses by which setpriv, prlimit and the dynamic linker say that a program cannot run."""
 
 
 class ToolError(Exception):
@@ -75,7 +83,11 @@ class Toolbox:
         """Return the words by which nbdcopy starts a server that reads an image.
 
         The server must die with nbdcopy as nbdcopy dies with us.
+
+        Raises:
+            TransferError: ``InternalError``: it is not installed.
         """
+        _require("qemu-nbd")
         server = ["qemu-nbd", "--read-only", "-f", qemu_format, name]
         return ["[", "setpriv", "--pdeathsig", "KILL", *server, "]"]
 
@@ -84,6 +96,7 @@ class Toolbox:
 
         Raises:
             ToolError: They cannot be read.
+            TransferError: ``InternalError``: a program is not installed, or cannot be confined.
         """
         head = b""
         server = self.nbd_server(name, qemu_format)
@@ -98,6 +111,7 @@ class Toolbox:
 
         Raises:
             ToolError: Its exit status is not among ``accept``.
+            TransferError: ``InternalError``: it is not installed, or cannot be confined.
         """
         with self.stream(*command, accept=accept) as stdout:
             return stdout.read()
@@ -107,6 +121,7 @@ class Toolbox:
 
         Raises:
             ToolError: Its exit status is not among ``accept``.
+            TransferError: ``InternalError``: it is not installed, or cannot be confined.
         """
         output = self.run(*command, accept=accept)
         return json.loads(output) if output.strip() else None
@@ -120,26 +135,55 @@ class Toolbox:
 
         Raises:
             ToolError: Its exit status is not among ``accept``.
+            TransferError: ``InternalError``: it is not installed, or cannot be confined.
         """
+        words = self.confined(*command)
+        _require(words[0], "prlimit", command[0])
         with tempfile.TemporaryFile(dir=self.folder) as stderr:
-            process = subprocess.Popen(
-                self.confined(*command),
-                cwd=self.folder,
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-            )
-            assert process.stdout is not None  # noqa: S101 - a pipe was asked for
-            with suppress(OSError):  # the kernel may not grant it
-                fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+            environment = {"PATH": _path(), "LC_ALL": "C"}
+            starting = confine.start(words, self.folder, environment, stderr)
             try:
+                process = starting.result()
+                assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+                with suppress(OSError):  # the kernel may not grant it
+                    fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
                 with process.stdout:
                     yield process.stdout
                 status = process.wait()
             finally:
-                process.kill()
-                process.wait()
+                _end(starting)
             if status not in accept:
                 stderr.seek(0)
-                raise ToolError(complaint(stderr.read().decode(errors="replace"), status), status)
+                message = complaint(stderr.read().decode(errors="replace"), status)
+                if status in _NOT_RUN:
+                    raise TransferError(
+                        Reason.INTERNAL_ERROR,
+                        f"the program {command[0]} cannot be run: {message}",
+                    )
+                raise ToolError(message, status)
+
+
+def _end(starting: Future[subprocess.Popen[bytes]]) -> None:
+    """Kill what was started, if it was; nothing when it has ended."""
+    if starting.exception() is None:
+        with starting.result() as process:
+            process.kill()
+
+
+def _path() -> str:
+    return os.environ.get("PATH", os.defpath)
+
+
+def _require(*programs: str) -> None:
+    """Refuse to go on without a program.
+
+    Raises:
+        TransferError: ``InternalError``, saying which one.
+    """
+    for program in programs:
+        if shutil.which(program, path=_path()) is None:
+            raise TransferError(
+                Reason.INTERNAL_ERROR,
+                f"the program {program} is not installed beside the operator; "
+                "the container image lacks it",
+            )

@@ -1,0 +1,97 @@
+"""Starts external programs without network: one that an image has taken over reaches nobody.
+
+A seccomp filter is one thread's own, and what that thread starts inherits it for good. So one
+thread is put under the filter and starts every program, while the others go on talking to servers.
+It needs no privileges and no namespaces, so it works in a container of Kubernetes' restricted
+profile, and it costs nothing for each program.
+"""
+
+import errno
+import socket
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, Final
+
+from cloudimage.transfer.types import Reason, TransferError
+
+# One thread for the life of the process: the kernel takes the end of the thread that started a
+# program for the end of its parent, and kills the program.
+_STARTER: Final = ThreadPoolExecutor(1, "confined")
+
+
+class _Thread(threading.local):
+    """What is known of the current thread."""
+
+    confined = False
+
+
+_thread: Final = _Thread()
+
+
+def start(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], stderr: IO[bytes]
+) -> Future[subprocess.Popen[bytes]]:
+    """Start a program without network in a folder; its standard output is a pipe, its input closed.
+
+    The future, and not the process, is returned at once, so that the caller can end the process
+    even if he is interrupted while it is starting.
+
+    Raises:
+        TransferError: By the future: ``InternalError``, the kernel or libseccomp refuses the
+            filter. A program is never started without it.
+        OSError: By the future: the program cannot be started.
+    """
+    return _STARTER.submit(_start, command, folder, environment, stderr)
+
+
+def _start(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], stderr: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    if not _thread.confined:
+        try:
+            _confine_thread()
+        # pyseccomp raises RuntimeError when imported without libseccomp.
+        except (OSError, ImportError, RuntimeError) as error:
+            raise TransferError(
+                Reason.INTERNAL_ERROR,
+                "external programs cannot be cut off from the network, and are not run "
+                f"otherwise; seccomp with libseccomp2 is needed: {error}",
+            ) from error
+        _thread.confined = True
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+    )
+
+
+def _confine_thread() -> None:
+    """Take the network from this thread and all that it will start, for good.
+
+    Raises:
+        OSError: The kernel refuses.
+        RuntimeError: There is no libseccomp.
+    """
+    # It looks for libseccomp when imported: slow, and its absence shall have a sentence.
+    import pyseccomp  # noqa: PLC0415
+
+    rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+    # System calls by the numbers of another architecture (i386, x32), which the rules do not know.
+    rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
+    # nbdcopy talks to qemu-nbd through a Unix socket. All else is for the network, for other
+    # machines (vsock) or for the kernel (netlink).
+    not_unix = pyseccomp.Arg(0, pyseccomp.NE, socket.AF_UNIX)
+    for name in ("socket", "socketpair"):
+        rules.add_rule(pyseccomp.ERRNO(errno.EAFNOSUPPORT), name, not_unix)
+    # io_uring makes sockets past all filters. socketcall is an old way to make one, on some
+    # architectures, whose arguments a filter cannot see.
+    for name in ("io_uring_setup", "socketcall"):
+        rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), name)
+    rules.set_attr(pyseccomp.Attr.API_SYSRAWRC, 1)  # the kernel's own error, not ECANCELED
+    rules.load()  # with no_new_privs, without which the kernel refuses

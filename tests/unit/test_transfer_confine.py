@@ -1,0 +1,224 @@
+"""External programs have no network, whatever an image makes of them."""
+
+import ctypes.util
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pyseccomp
+import pytest
+
+from cloudimage.transfer import confine
+from cloudimage.transfer.tools import Toolbox, ToolError
+from cloudimage.transfer.types import Reason, TransferError
+from transfer_images import MIB, make, raw_disk
+
+GIB = 2**30
+SOCKET = "import socket, sys; socket.socket(getattr(socket, sys.argv[1]))"
+UNIX = """
+import socket
+server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+server.bind("socket")
+server.listen()
+client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+client.connect("socket")
+left, right = socket.socketpair()
+left.send(b"works")
+print(right.recv(5).decode())
+"""
+SYSCALL = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+print(libc.syscall(*map(int, sys.argv[1:])), os.strerror(ctypes.get_errno()))
+"""
+# socket(AF_INET, SOCK_STREAM, 0) by i386's numbers, in a process of x86_64; it prints what comes.
+I386 = """
+import ctypes, mmap
+code = bytes.fromhex("53 b867010000 bb02000000 b901000000 ba00000000 cd80 5b c3")
+memory = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+memory.write(code)
+print(ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(memory)))())
+"""
+IO_URING_SETUP = 425  # on every architecture
+X32 = 0x40000000
+X86_64_SOCKET = 41
+
+on_x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="an ABI of x86_64")
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Toolbox:
+    return Toolbox(tmp_path, memory=GIB, cpu_seconds=30)
+
+
+@pytest.fixture
+def image(tools: Toolbox) -> Path:
+    """A small qcow2 in the folder of the tools, and ``disk``, the raw disk that is in it."""
+    disk = tools.folder / "disk"
+    raw_disk(disk, 8 * MIB)
+    make(disk, tools.folder / "source", "qcow2")
+    return tools.folder / "source"
+
+
+@pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_NETLINK", "AF_VSOCK", "AF_PACKET"])
+def test_no_socket_but_unix(tools: Toolbox, family: str) -> None:
+    with pytest.raises(ToolError, match="Address family not supported"):
+        tools.run(sys.executable, "-c", SOCKET, family)
+
+
+def test_no_socket_of_bash(tools: Toolbox) -> None:
+    with pytest.raises(ToolError, match="Address family not supported"):
+        tools.run("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/1")
+
+
+def test_no_socket_of_what_a_program_starts(tools: Toolbox) -> None:
+    inner = f"{sys.executable} -c '{SOCKET}' AF_INET"
+    with pytest.raises(ToolError, match="Address family not supported"):
+        tools.run("setsid", "--wait", "sh", "-c", inner)
+
+
+def test_unix_sockets_work(tools: Toolbox) -> None:
+    assert tools.run(sys.executable, "-c", UNIX) == b"works\n"
+
+
+def test_no_io_uring(tools: Toolbox) -> None:
+    output = tools.run(sys.executable, "-c", SYSCALL, str(IO_URING_SETUP), "1", "0")
+    assert output == b"-1 Function not implemented\n"
+
+
+@on_x86_64
+def test_no_socket_by_i386(tools: Toolbox) -> None:
+    command = [sys.executable, "-c", I386]
+    free = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    if free.returncode or int(free.stdout) < 0:
+        pytest.skip("the kernel has no i386")
+    with pytest.raises(ToolError) as caught:
+        tools.run(*command)
+    assert caught.value.status == -signal.SIGSYS
+
+
+@on_x86_64
+def test_no_socket_by_x32(tools: Toolbox) -> None:
+    with pytest.raises(ToolError) as caught:
+        tools.run(sys.executable, "-c", SYSCALL, str(X32 | X86_64_SOCKET), "2", "1", "0")
+    assert caught.value.status == -signal.SIGSYS
+
+
+@on_x86_64
+def test_upper_half_of_the_family_does_not_count(tools: Toolbox) -> None:
+    """The kernel looks at 32 bits of it only."""
+    script = SYSCALL.replace("map(int, sys.argv[1:])", "map(ctypes.c_long, map(int, sys.argv[1:]))")
+    family = str(2**32 + 2)
+    output = tools.run(sys.executable, "-c", script, str(X86_64_SOCKET), family, "1", "0")
+    assert output == b"-1 Address family not supported by protocol\n"
+
+
+def test_the_transfer_itself_keeps_its_network(tools: Toolbox) -> None:
+    tools.run("true")
+    socket.socket(socket.AF_INET).close()
+    with ThreadPoolExecutor(1) as other:
+        other.submit(socket.socket, socket.AF_INET).result().close()
+
+
+def test_programs_of_several_threads_at_once(tools: Toolbox) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        outputs = pool.map(lambda number: tools.run("echo", str(number)), range(8))
+        assert list(outputs) == [f"{number}\n".encode() for number in range(8)]
+
+
+def test_qemu_img_converts(tools: Toolbox, image: Path) -> None:
+    tools.run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", image.name, "converted")
+    assert (tools.folder / "converted").read_bytes() == (tools.folder / "disk").read_bytes()
+
+
+def test_nbdcopy_streams(tools: Toolbox, image: Path) -> None:
+    server = tools.nbd_server(image.name, "qcow2")
+    with tools.stream("nbdcopy", "--", *server, "-") as output:
+        assert output.read() == (tools.folder / "disk").read_bytes()
+
+
+def test_server_of_nbdcopy_has_no_network(tools: Toolbox) -> None:
+    server = ["[", *tools.nbd_server("x", "raw")[1:4], sys.executable, "-c", SOCKET, "AF_INET", "]"]
+    with pytest.raises(ToolError, match="Address family not supported"):
+        tools.run("nbdcopy", "--", *server, "-")
+
+
+@pytest.fixture
+def unconfined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread is under the filter yet."""
+    monkeypatch.setattr(confine, "_STARTER", ThreadPoolExecutor(1))
+    monkeypatch.setattr(confine, "_thread", confine._Thread())
+
+
+@pytest.mark.usefixtures("unconfined")
+def test_nothing_runs_when_the_kernel_refuses(
+    tools: Toolbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(pyseccomp.SyscallFilter, "load", refuse)
+    for _ in range(2):
+        with pytest.raises(TransferError, match=r"cut off from the network.*Invalid arg") as caught:
+            tools.run("touch", "ran")
+        assert caught.value.reason is Reason.INTERNAL_ERROR
+    assert not (tools.folder / "ran").exists()
+
+
+@pytest.mark.usefixtures("unconfined")
+def test_nothing_runs_without_libseccomp(tools: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "pyseccomp")
+    find = ctypes.util.find_library
+    found = {"seccomp": None}
+    monkeypatch.setattr(ctypes.util, "find_library", lambda name: found.get(name, find("c")))
+    with pytest.raises(TransferError, match="libseccomp2 is needed: Unable to find libseccomp"):
+        tools.run("touch", "ran")
+    assert not (tools.folder / "ran").exists()
+
+
+def test_interrupt_while_a_program_starts(tools: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is started by another thread, which goes on; what comes of it is ended."""
+    start, processes = confine._start, []
+
+    def slow(*words: Any) -> subprocess.Popen[bytes]:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        time.sleep(0.2)
+        processes.append(start(*words))
+        return processes[0]
+
+    monkeypatch.setattr(confine, "_start", slow)
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            tools.run("sleep", "100")
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert processes[0].returncode == -signal.SIGKILL
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from cloudimage.transfer.tools import Toolbox
+tools = Toolbox(Path(sys.argv[1]), memory=2**30, cpu_seconds=30)
+with tools.stream("sh", "-c", "echo $$; exec sleep 100") as output:
+    print(int(output.readline()), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_program_dies_with_the_transfer(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+    assert done.returncode == -signal.SIGKILL
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int(done.stdout)).wait(timeout=10)
