@@ -13,6 +13,7 @@ import psutil
 
 _EVERY_SECONDS: Final = 0.05
 _TICK_SECONDS: Final = 0.01
+_NOTES: Final = frozenset({".json", ".new"})  # of cloudimage.transfer.scratch
 
 
 def memory(pid: int) -> int:
@@ -47,11 +48,15 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def bytes_in(folder: Path) -> int:
-    """Return the size of all files in a folder; files may vanish meanwhile."""
+    """Return the size of a transfer's files in a folder; files may vanish meanwhile.
+
+    The few bytes that the cache notes beside each source are not of an image and do not count.
+    """
     total = 0
     for path in folder.rglob("*"):
         with contextlib.suppress(FileNotFoundError):
-            total += path.stat().st_size if path.is_file() else 0
+            if path.is_file() and path.suffix not in _NOTES:
+                total += path.stat().st_size
     return total
 
 
