@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,17 @@ class Bench:
         api: Any = self.connection().image
         return set(api.get(f"/images/{image_id}").json()["stores"].split(","))
 
-    def fetches(self, path: Path) -> int:
-        """Return how often a served file was asked for."""
+    def asked(self, path: Path) -> int:
+        """Return how often anything of a served file was asked for."""
         return len(self.sources.requests(f"{self.unique}-{path.name}"))
+
+    def fetches(self, path: Path) -> int:
+        """Return how often a served file was fetched from its beginning.
+
+        A look at its ends, to see whether it is raw, and the rest after a break are no fetches.
+        """
+        asked = self.sources.requests(f"{self.unique}-{path.name}")
+        return sum(each.status == HTTPStatus.OK for each in asked)
 
     def download(self, image_id: str, target: Path) -> Path:
         """Write an image's bytes to a file."""

@@ -1,4 +1,4 @@
-"""Uploads through a proxy with faults; the source is never fetched twice."""
+"""Uploads through a proxy with faults; a source in the scratch is never fetched twice."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import requests
 from cloudimage.transfer.types import Reason
 from transfer_images import MIB
 from transfer_proxy import Fault
-from transfer_runs import Bench, by_method, fail, succeed, through
+from transfer_runs import Bench, by_method, checksum, fail, succeed, through
 
 pytestmark = pytest.mark.cloud
 
@@ -32,6 +32,19 @@ def test_upload_succeeds_all_the_same(bench: Bench, qcow2: Path, fault: Fault) -
     assert fault.seen == (1 if fault.action == "lose answer" else fault.times + 1)
     assert [image.id for image in bench.images()] == [result.image_id]
     assert bench.fetches(qcow2) == 1
+
+
+def test_what_goes_straight_is_fetched_again(bench: Bench, disk: Path) -> None:
+    """No disk holds what the broken PUT took."""
+    fault = Fault("PUT", "/file", "reset", at=SIZE // 2)
+    request = by_method(bench, bench.put(disk), "Upload")
+    request["source"]["checksum"] = checksum(disk, "sha256")
+    with through(bench, request, fault):
+        result = succeed(request)
+    assert fault.seen == 2
+    assert [image.id for image in bench.images()] == [result.image_id]
+    assert result.hash_value == checksum(disk, "sha512")["value"]
+    assert bench.fetches(disk) == 2
 
 
 def test_token_revoked_on_the_way(bench: Bench, qcow2: Path) -> None:

@@ -30,7 +30,7 @@ def test_store_that_is_not_there(bench: Bench, qcow2: Path) -> None:
     failure = fail(by_method(bench, url, "Upload", "fast", "tape"), Reason.INVALID_IMAGE)
     assert "no store tape" in failure.message
     assert "fast, slow" in failure.message
-    assert bench.fetches(qcow2) == 0
+    assert bench.asked(qcow2) == 0
 
 
 def test_copies_are_for_administrators(bench: Bench, qcow2: Path) -> None:

@@ -41,7 +41,7 @@ def test_checksum_that_glance_cannot_prove(bench: Bench, qcow2: Path) -> None:
     request = by_method(bench, bench.put(qcow2), "WebDownload", disk_format="qcow2")
     request["source"]["checksum"] = checksum(qcow2, "sha256")
     assert "sha256" in fail(request, Reason.METHOD_UNAVAILABLE).message
-    assert bench.fetches(qcow2) == 0
+    assert bench.asked(qcow2) == 0
 
 
 def test_format_that_nobody_says(bench: Bench, qcow2: Path) -> None:
