@@ -26,6 +26,7 @@ class Fault:
             reset; ``spoil token``; ``lose answer``: 504 instead of Glance's; ``twice``: Glance
             gets it twice, the second answer counts; ``swallow``: 202 and Glance never sees it;
             ``call``: a function of the test with the request's token, after ``at`` bytes.
+        times: 0: nothing goes wrong, they are only counted.
         seen: How many came.
     """
 
@@ -46,7 +47,13 @@ class Fault:
 
 
 class FaultProxy(ThreadingHTTPServer):
-    """Passes requests on to ``upstream``, faults excepted; used as a context manager."""
+    """Passes requests on to ``upstream``, faults excepted; used as a context manager.
+
+    Attributes:
+        spent: Tokens that Glance is to refuse from now on, and how often they came since. Revoked
+            ones it would go on to take for minutes, from the cache of its middleware; expired ones
+            it would not.
+    """
 
     daemon_threads = True
 
@@ -54,6 +61,7 @@ class FaultProxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = urlsplit(upstream).netloc
         self.faults = faults
+        self.spent: dict[str, int] = {}
 
     @property
     def url(self) -> str:
@@ -96,7 +104,10 @@ class _Handler(BaseHTTPRequestHandler):
         fault = taken[0] if taken else None
         action = fault.action if fault else None
         headers = dict(self.headers.items())
-        if action == "spoil token":
+        token = headers.get("X-Auth-Token", "")
+        if token in self.server.spent:
+            self.server.spent[token] += 1
+        if action == "spoil token" or token in self.server.spent:
             headers["X-Auth-Token"] = "spoilt"
         if action == "swallow":
             self._answer(202, [], b"")
@@ -122,6 +133,8 @@ class _Handler(BaseHTTPRequestHandler):
             left -= len(chunk)
             came += len(chunk)
             yield chunk
+        if fault and 0 < fault.at <= came:
+            self._fail(fault)
 
     def _fail(self, fault: Fault) -> None:
         if fault.action == "refuse":
