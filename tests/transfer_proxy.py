@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 CHUNK = 65536
 
-Action = Literal["reset", "refuse", "spoil token", "lose answer", "twice", "swallow", "call"]
+Action = Literal[
+    "reset", "refuse", "spoil token", "lose answer", "twice", "swallow", "call", "answer"
+]
 
 
 @dataclass
@@ -25,7 +27,8 @@ class Fault:
         action: ``reset`` after ``at`` bytes of the body; ``refuse`` with 413 after as many, then
             reset; ``spoil token``; ``lose answer``: 504 instead of Glance's; ``twice``: Glance
             gets it twice, the second answer counts; ``swallow``: 202 and Glance never sees it;
-            ``call``: a function of the test with the request's token, after ``at`` bytes.
+            ``call``: a function of the test with the request's token, after ``at`` bytes;
+            ``answer``: ``status`` and ``content``, and Glance never sees it.
         times: 0: nothing goes wrong, they are only counted.
         seen: How many came.
     """
@@ -36,6 +39,8 @@ class Fault:
     times: int = 1
     at: int = 0
     call: Callable[[str], None] = lambda _: None
+    status: int = 500
+    content: bytes = b""
     seen: int = field(default=0, init=False)
 
     def takes(self, method: str, path: str) -> bool:
@@ -111,6 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
             headers["X-Auth-Token"] = "spoilt"
         if action == "swallow":
             self._answer(202, [], b"")
+            return
+        if fault and action == "answer":
+            self._answer(fault.status, [], fault.content)
             return
         if action == "twice":
             content = b"".join(self._body(None))
