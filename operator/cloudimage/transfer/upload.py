@@ -7,8 +7,8 @@ from cloudimage.transfer.convert import Payload
 from cloudimage.transfer.creation import Stored, Target, created, settle
 from cloudimage.transfer.imports import copy_to_stores
 from cloudimage.transfer.quota import Quota, check_quota
-from cloudimage.transfer.sending import repeated, send
-from cloudimage.transfer.types import Stage
+from cloudimage.transfer.sending import BrokenError, repeated, send
+from cloudimage.transfer.types import Reason, Stage, TransferError
 from cloudimage.transfer.waiting import wait_until_stored
 
 
@@ -31,9 +31,16 @@ def _upload(target: Target, payload: Payload) -> Stored:
     target.meter.start(Stage.UPLOADING, payload.size)
     with created(target, payload.format) as identifier:
         body = HashedBody(payload, target.meter)
-        send(lambda body: target.glance.send(identifier, body, first), body, answer=False)
+        answered = send(
+            lambda body: target.glance.send(identifier, body, first), body, answer=False
+        )
         silence = target.limits.silence_seconds
-        image = wait_until_stored(target.glance, identifier, silence, first)
+        try:
+            image = wait_until_stored(target.glance, identifier, silence, first)
+        except TransferError as error:
+            if answered or error.reason is not Reason.UPLOAD_FAILED:
+                raise
+            raise BrokenError(error) from error
         compare(image, payload, body.sha512)
         copy_to_stores(target, identifier, others)
         return settle(target, identifier, image)
