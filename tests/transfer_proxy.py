@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 CHUNK = 65536
 
-Action = Literal["reset", "refuse", "spoil token", "lose answer", "twice", "swallow", "call"]
+Action = Literal[
+    "reset", "refuse", "spoil token", "lose answer", "twice", "swallow", "call", "answer"
+]
 
 
 @dataclass
@@ -25,7 +27,9 @@ class Fault:
         action: ``reset`` after ``at`` bytes of the body; ``refuse`` with 413 after as many, then
             reset; ``spoil token``; ``lose answer``: 504 instead of Glance's; ``twice``: Glance
             gets it twice, the second answer counts; ``swallow``: 202 and Glance never sees it;
-            ``call``: a function of the test with the request's token, after ``at`` bytes.
+            ``call``: a function of the test with the request's token, after ``at`` bytes;
+            ``answer``: ``status`` and ``content``, and Glance never sees it.
+        times: 0: nothing goes wrong, they are only counted.
         seen: How many came.
     """
 
@@ -35,6 +39,8 @@ class Fault:
     times: int = 1
     at: int = 0
     call: Callable[[str], None] = lambda _: None
+    status: int = 500
+    content: bytes = b""
     seen: int = field(default=0, init=False)
 
     def takes(self, method: str, path: str) -> bool:
@@ -46,7 +52,13 @@ class Fault:
 
 
 class FaultProxy(ThreadingHTTPServer):
-    """Passes requests on to ``upstream``, faults excepted; used as a context manager."""
+    """Passes requests on to ``upstream``, faults excepted; used as a context manager.
+
+    Attributes:
+        spent: Tokens that Glance is to refuse from now on, and how often they came since. Revoked
+            ones it would go on to take for minutes, from the cache of its middleware; expired ones
+            it would not.
+    """
 
     daemon_threads = True
 
@@ -54,6 +66,7 @@ class FaultProxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.upstream = urlsplit(upstream).netloc
         self.faults = faults
+        self.spent: dict[str, int] = {}
 
     @property
     def url(self) -> str:
@@ -96,10 +109,16 @@ class _Handler(BaseHTTPRequestHandler):
         fault = taken[0] if taken else None
         action = fault.action if fault else None
         headers = dict(self.headers.items())
-        if action == "spoil token":
+        token = headers.get("X-Auth-Token", "")
+        if token in self.server.spent:
+            self.server.spent[token] += 1
+        if action == "spoil token" or token in self.server.spent:
             headers["X-Auth-Token"] = "spoilt"
         if action == "swallow":
             self._answer(202, [], b"")
+            return
+        if fault and action == "answer":
+            self._answer(fault.status, [], fault.content)
             return
         if action == "twice":
             content = b"".join(self._body(None))
@@ -122,6 +141,8 @@ class _Handler(BaseHTTPRequestHandler):
             left -= len(chunk)
             came += len(chunk)
             yield chunk
+        if fault and 0 < fault.at <= came:
+            self._fail(fault)
 
     def _fail(self, fault: Fault) -> None:
         if fault.action == "refuse":

@@ -11,7 +11,8 @@ from cloudimage.transfer.types import Reason, Result, Stage
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
 from transfer_images import MIB, make, qemu_img
-from transfer_runs import Bench, Transfer, by_method, checksum, fail, succeed
+from transfer_proxy import Fault
+from transfer_runs import Bench, Transfer, by_method, checksum, fail, succeed, through
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("converting glance")]
 
@@ -96,7 +97,11 @@ def test_quota_of_the_staging_area(converting: Bench, disk: Path) -> None:
     converting.project = "tiny"
     converting.openstack.set_quota("tiny", "image_stage_total", 1)
     request = by_method(converting, converting.put(disk), "GlanceDirect")
-    assert "image_stage_total" in fail(request, Reason.QUOTA_EXCEEDED).message
+    staged = Fault("PUT", "/stage", "call", times=0)
+    with through(converting, request, staged):
+        failure = fail(request, Reason.QUOTA_EXCEEDED)
+    assert "16 MiB of image_stage_total, of which 0 of 1 MiB are used" in failure.message
+    assert staged.seen == 0
     assert converting.images() == []
 
 

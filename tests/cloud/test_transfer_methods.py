@@ -77,7 +77,12 @@ def test_glance_direct_conversion_that_cannot_be_compared(bench: Bench, qcow2: P
 
 def test_glance_direct_quota_that_only_the_import_notices(bench: Bench, disk: Path) -> None:
     bench.project = "tiny"  # 5 MiB; 1 TiB may be staged
-    failure = fail(by_method(bench, bench.put(disk), "GlanceDirect"), Reason.QUOTA_EXCEEDED)
+    request = by_method(bench, bench.put(disk), "GlanceDirect")
+    silent = Fault("GET", "/info/usage", "lose answer", times=9)
+    staged = Fault("PUT", "/stage", "call", times=0)
+    with through(bench, request, silent, staged):
+        failure = fail(request, Reason.QUOTA_EXCEEDED)
+    assert (silent.seen, staged.seen) == (1, 1)
     assert "image_size_total" in failure.message
     assert bench.images() == []
 

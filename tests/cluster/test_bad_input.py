@@ -52,7 +52,7 @@ CASES = {
     ),
     "quota": Bad(
         "QuotaExceeded",
-        ("over a limit", "until the spec changes"),
+        ("of image_size_total", "until the spec changes"),
         spec={
             "cloudCredentialsRef": {"secretName": "openstack", "cloudName": "tiny"},
             "image": {"diskFormat": "raw"},

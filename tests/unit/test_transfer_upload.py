@@ -15,6 +15,7 @@ from cloudimage.transfer.creation import Stored, Target, image_id
 from cloudimage.transfer.glance import Body, Glance
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.quota import Usage
 from cloudimage.transfer.types import Limits, Marks, NewImage, Reason, TransferError
 from cloudimage.transfer.upload import upload
 
@@ -33,6 +34,11 @@ class FakeGlance:
         self.truth: dict[str, Any] = {}
         self.fail_at: dict[str, list[BaseException]] = {}
         self.silence = 60.0
+        self.quota: dict[str, Usage] = {}
+
+    def usage(self) -> dict[str, Usage]:
+        """Return what is used of the quota."""
+        return self.quota
 
     def _maybe_fail(self, step: str) -> None:
         if self.fail_at.get(step):
@@ -113,6 +119,12 @@ def test_another_algorithm_than_sha512(glance: FakeGlance) -> None:
     assert (go(glance).hash_algo, go(glance).hash_value) == ("sha256", value)
 
 
+def test_nothing_is_made_that_is_over_the_quota(glance: FakeGlance) -> None:
+    glance.quota = {"image_size_total": Usage(used=2, limit=1)}
+    assert failure(glance).reason is Reason.QUOTA_EXCEEDED
+    assert glance.used == set()
+
+
 @pytest.mark.parametrize(
     "lie", [{"size": 1999}, {"os_hash_value": "0" * 128}, {"os_hash_value": None}]
 )
@@ -132,6 +144,15 @@ def test_algorithm_that_is_not_known(glance: FakeGlance) -> None:
 def test_store_that_dropped_the_bytes(glance: FakeGlance, status: str) -> None:
     glance.truth = {"status": status}
     assert failure(glance).reason is Reason.UPLOAD_FAILED
+    assert glance.images == {}
+
+
+def test_bytes_dropped_without_an_answer_are_sent_again(glance: FakeGlance) -> None:
+    """They may never have left this machine; with an answer it would be Glance's own doing."""
+    glance.truth = {"status": "queued"}
+    glance.fail_at = {"after sending": [UnansweredError("reset")]}
+    assert "Glance dropped the bytes" in failure(glance).message
+    assert len(glance.used) == 2
     assert glance.images == {}
 
 

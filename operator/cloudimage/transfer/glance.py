@@ -14,6 +14,7 @@ from openstack.exceptions import SDKException
 
 from cloudimage.transfer.clouderrors import answer_error, exception_error
 from cloudimage.transfer.methods import Offers
+from cloudimage.transfer.quota import Usage
 from cloudimage.transfer.types import Cloud, Marks, Reason, TransferError
 
 _CONNECT_SECONDS: Final = 60.0
@@ -178,6 +179,25 @@ class Glance:
             if stores is None
             else tuple(each["id"] for each in stores["stores"] if not each.get("read-only")),
         )
+
+    def usage(self) -> dict[str, Usage]:
+        """Return what the project uses of its limits, by their names.
+
+        A Glance before Yoga cannot say it, nor one without Keystone's limits: then it is empty.
+        So it is when the question fails: what is too much Glance refuses by itself, only later.
+        """
+        try:
+            response = self._call("GET", "/info/usage")
+            self._expect(response, HTTPStatus.OK, "say what is used of the quota")
+            return {
+                name: Usage(used=int(each["usage"]), limit=int(each["limit"]))
+                for name, each in response.json()["usage"].items()
+            }
+        except TransferError as error:
+            _log.info("the quota is not known: %s", error.message)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            _log.warning("Glance's answer about the quota is not understood: %r", error)
+        return {}
 
     def _info(self, path: str) -> dict[str, Any] | None:
         response = self._call("GET", path)

@@ -10,6 +10,7 @@ from cloudimage.transfer.convert import Payload
 from cloudimage.transfer.creation import Stored, Target, created, settle
 from cloudimage.transfer.httprules import looks_like_page
 from cloudimage.transfer.inspect import look
+from cloudimage.transfer.quota import Quota, check_quota
 from cloudimage.transfer.sending import repeated, send
 from cloudimage.transfer.types import Checksum, HttpSource, Reason, Stage, TransferError
 from cloudimage.transfer.waiting import wait_until_stored
@@ -32,6 +33,8 @@ def glance_direct(target: Target, staged: Payload, wanted: Payload) -> Stored:
         TransferError: ``MethodUnavailable`` if Glance makes another format of it,
             ``QuotaExceeded``, ``UploadFailed``, ``UploadMismatch`` and the cloud's.
     """
+    stored = wanted.size * max(1, len(target.stores))
+    check_quota(target.glance.usage(), {Quota.STAGED: staged.size, Quota.STORED: stored})
     return repeated(target, partial(_glance_direct, target, staged, wanted))
 
 

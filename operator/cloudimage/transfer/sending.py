@@ -50,7 +50,7 @@ def repeated(target: Target, work: Callable[[], Stored]) -> Stored:
         discard_leftovers(target)
 
 
-def send(work: Callable[[HashedBody], None], body: HashedBody, *, answer: bool) -> None:
+def send(work: Callable[[HashedBody], None], body: HashedBody, *, answer: bool) -> bool:
     """Send a body by ``work``.
 
     Args:
@@ -58,6 +58,10 @@ def send(work: Callable[[HashedBody], None], body: HashedBody, *, answer: bool) 
         body: What to send.
         answer: Whether an answer is needed. If not, a bad one after the last byte is passed over:
             a proxy may have lost patience with a store that is only slow, and the image will tell.
+
+    Returns:
+        Whether a good answer came. If not, the last bytes may still have been in this machine's
+        buffers when the connection broke.
 
     Raises:
         BrokenError: It is worth another try.
@@ -68,10 +72,11 @@ def send(work: Callable[[HashedBody], None], body: HashedBody, *, answer: bool) 
     except TransferError as error:
         if error.reason is Reason.CLOUD_UNREACHABLE and body.complete and not answer:
             _log.warning("no good answer after the last byte: %s", error.message)
-        elif error.reason in {Reason.CLOUD_UNREACHABLE, Reason.INVALID_CREDENTIALS}:
+            return False
+        if error.reason in {Reason.CLOUD_UNREACHABLE, Reason.INVALID_CREDENTIALS}:
             raise BrokenError(_broken(error, body)) from error
-        else:
-            raise
+        raise
+    return True
 
 
 def _broken(error: TransferError, body: HashedBody) -> TransferError:
