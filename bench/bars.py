@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench.reading import drain, reading
 from bench.results import Bar, Limit
 from bench.rig import Rig, shell, timed
 from bench.scale import MIB, Scale
@@ -42,7 +42,9 @@ def conversion(rig: Rig, scale: Scale) -> Bar:
             ours.append(moved.seconds)
             stages = {
                 "fetch (curl)": steps["curl"],
-                "convert (qemu-nbd and nbdcopy)": timed(partial(_drain, copy)),
+                "convert (qemu-nbd and nbdcopy)": timed(
+                    partial(drain, *_NBDCOPY, "qcow2", copy, "]", "-")
+                ),
                 "hash of the raw bytes (sha512)": timed(partial(_hash, raw)),
                 "PUT (curl)": rig.put(raw, "raw"),
             }
@@ -61,15 +63,6 @@ def conversion(rig: Rig, scale: Scale) -> Bar:
         Limit("ours / the slowest stage alone", min(ours) / min(alone), 1.2),
     ]
     return bar
-
-
-def _drain(path: Path) -> None:
-    """Read an image as raw bytes and throw them away."""
-    command = [*_NBDCOPY, "qcow2", path.name, "]", "-"]
-    with subprocess.Popen(command, cwd=path.parent, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        while process.stdout.read(MIB):
-            pass
 
 
 def _hash(path: Path) -> None:
@@ -174,5 +167,5 @@ def _notice(runner: ChildRunner, uid: str, ended: threading.Semaphore) -> None:
 
 
 BARS: Final[dict[str, Callable[[Rig, Scale], Bar]]] = {
-    each.__name__: each for each in (conversion, passage, footprint, crowd)
+    each.__name__: each for each in (conversion, passage, footprint, crowd, reading)
 }

@@ -25,7 +25,7 @@ def test_quick_run(openstack: OpenStack, sources: Sources, tmp_path: Path) -> No
     assert results["scale"]["name"] == "quick"
     assert results["machine"]["cpus"] > 0
     bars = {bar["name"]: bar for bar in results["bars"]}
-    assert list(bars) == ["conversion", "passage", "footprint", "crowd"]
+    assert list(bars) == ["conversion", "passage", "footprint", "crowd", "reading"]
     for bar in bars.values():
         assert all(seconds > 0 for seconds in bar["seconds"].values())
         assert all(each["met"] == (each["value"] <= each["limit"]) for each in bar["limits"])
