@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.bars import BARS
-from bench.results import save, table
+from bench.results import markdown, save, table
 from bench.rig import Rig
 from bench.scale import FULL, QUICK
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
 
 RESULTS = Path(__file__).parent / "results"
+_MARK = "<!-- what follows is written by python -m bench --docs -->"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("bars", nargs="*", choices=[*BARS, []], metavar="bar", help=f"{set(BARS)}")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON")
+    parser.add_argument("--docs", type=Path, help="page of which the tables are renewed")
     options = parser.parse_args(arguments)
     scale = QUICK if options.quick else FULL
     parts: list[OpenStack | Sources] = [OpenStack(), Sources()]
@@ -40,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for part in started if "KEEP" not in os.environ else []:
             part.down()
     print(*table(bars), sep="\n")
+    if options.docs:
+        prose = options.docs.read_text().partition(_MARK)[0]
+        options.docs.write_text("\n".join([prose + _MARK, "", *markdown(bars)]))
     print(save(bars, scale, options.results))
     return 0 if all(limit.met for bar in bars for limit in bar.limits) else 1
 

@@ -72,6 +72,22 @@ def save(bars: Sequence[Bar], scale: Scale, folder: Path) -> Path:
     return path
 
 
+def markdown(bars: Sequence[Bar]) -> Iterator[str]:
+    """Yield the lines of the tables for the documentation."""
+    for bar in bars:
+        yield f"## {bar.name}"
+        yield ""
+        yield f"{bar.title[0].upper()}{bar.title[1:]}."
+        if bar.limits:
+            yield from ("", "| what | measured | limit | |", "| --- | ---: | ---: | --- |")
+        for each in bar.limits:
+            value, verdict = f"{each.value:.2f}{each.unit}", "met" if each.met else "**missed**"
+            yield f"| {each.what} | {value} | {each.limit:g}{each.unit} | {verdict} |"
+        yield from ("", "| step | seconds |", "| --- | ---: |")
+        yield from (f"| {label} | {seconds:.2f} |" for label, seconds in bar.seconds.items())
+        yield ""
+
+
 def table(bars: Sequence[Bar]) -> Iterator[str]:
     """Yield the lines of the table."""
     for bar in bars:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.results import Bar, Limit, save, table
+from bench.results import Bar, Limit, markdown, save, table
 from bench.scale import QUICK
 from bench.watch import Peak, bytes_in, cpu_seconds, memory, watching, worst_lag
 
@@ -41,6 +41,14 @@ def test_results_as_table() -> None:
     assert "2.00 s" in lines[1]
     assert lines[2].endswith("MISSED")
     assert lines[3].endswith("met")
+
+
+def test_results_for_the_documentation() -> None:
+    text = "\n".join(markdown([BAR, Bar("reading", "ways", {"one": 1.0})]))
+    assert "| ours / theirs | 2.00 | 1.1 | **missed** |" in text
+    assert "| b | 1.00 | 1 | met |" in text
+    assert text.count("| what | measured") == 1
+    assert "| one | 1.00 |" in text
 
 
 def test_memory_and_time_of_a_process() -> None:
