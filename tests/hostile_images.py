@@ -192,3 +192,16 @@ def qcow2_header(**fields: int) -> bytes:
     }
     head = QCOW2_MAGIC + struct.pack(">QIIQIIQQIIQ", *values.values())
     return (head + struct.pack(">QQQII", 0, 0, 0, 4, 104)).ljust(65536, b"\0")
+
+
+def shared_l2(times: int) -> Build:
+    """Make a qcow2 with one L2 table for all of its L1 table, and each of its entries wrong.
+
+    A compressed cluster must not be marked as copied: qemu-img check writes a line for each.
+    """
+    first_l2, data = 4 * 65536, 5 * 65536
+    header = qcow2_header(l1_size=times, size=times * 8192 * 65536)
+    refcounts = struct.pack(">Q", 2 * 65536).ljust(2 * 65536, b"\0")
+    l1 = struct.pack(">Q", 1 << 63 | first_l2) * times
+    l2 = struct.pack(">Q", 3 << 62 | data) * 8192
+    return content((header + refcounts + l1.ljust(65536, b"\0") + l2).ljust(data + 65536, b"\0"))

@@ -37,6 +37,7 @@ from hostile_images import (
     patched,
     qcow2_header,
     replaced,
+    shared_l2,
     text_vmdk,
     vhd,
     vhdx_item,
@@ -192,6 +193,7 @@ QCOW2_CASES = [
     Case("first sector", cut(QCOW2, 512), TRUNCATED),
     Case("half", cut(QCOW2, 0.5), TRUNCATED, "truncated"),
     Case("one byte short", cut(QCOW2, -1), TRUNCATED, "truncated"),
+    Case("a complaint for each of a million clusters", shared_l2(128), TRUNCATED, "damaged"),
     Case("half of a compressed one", cut(COMPRESSED, 0.5), TRUNCATED),
     Case(
         "virtual size over min_disk",

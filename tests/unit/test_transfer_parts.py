@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import psutil
@@ -30,7 +31,7 @@ from cloudimage.transfer.types import (
     TransferError,
 )
 
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
 ZSTD = b"\x28\xb5\x2f\xfd"
 
 
@@ -142,6 +143,26 @@ def test_tool_is_killed_when_its_reader_gives_up(tools: Toolbox) -> None:
     with pytest.raises(InterruptedError):
         give_up()
     assert not children[0].is_running()
+
+
+CHATTERBOX = "head -c 64M /dev/zero | tr '\\0' x >&2; echo ' the reason' >&2; exit 3"
+
+
+def test_tool_with_much_to_complain_of(small_disk: Path) -> None:
+    """It fills neither the scratch nor the memory."""
+    tools = Toolbox(small_disk, memory=GIB, cpu_seconds=10)
+    tracemalloc.start()
+    with pytest.raises(ToolError, match=r"x the reason$") as caught:
+        tools.run("sh", "-c", CHATTERBOX)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert caught.value.status == 3
+    assert peak < 8 * MIB
+
+
+def test_tool_with_endless_output(tools: Toolbox) -> None:
+    with pytest.raises(ToolError, match="it writes over 4194304 bytes"):
+        tools.run("cat", "/dev/zero")
 
 
 def test_complaint_is_the_end_of_a_long_one() -> None:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from cloudimage.transfer.types import Reason, TransferError
 
@@ -32,9 +32,9 @@ _thread: Final = _Thread()
 
 
 def start(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], stderr: IO[bytes]
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> Future[subprocess.Popen[bytes]]:
-    """Start a program without network in a folder; its standard output is a pipe, its input closed.
+    """Start a program without network in a folder; its outputs are pipes, its input is closed.
 
     The future, and not the process, is returned at once, so that the caller can end the process
     even if he is interrupted while it is starting.
@@ -44,11 +44,11 @@ def start(
             filter. A program is never started without it.
         OSError: By the future: the program cannot be started.
     """
-    return _STARTER.submit(_start, command, folder, environment, stderr)
+    return _STARTER.submit(_start, command, folder, environment)
 
 
 def _start(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], stderr: IO[bytes]
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     if not _thread.confined:
         try:
@@ -67,7 +67,7 @@ def _start(
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=stderr,
+        stderr=subprocess.PIPE,
     )
 
 
