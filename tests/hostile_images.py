@@ -205,3 +205,19 @@ def shared_l2(times: int) -> Build:
     l1 = struct.pack(">Q", 1 << 63 | first_l2) * times
     l2 = struct.pack(">Q", 3 << 62 | data) * 8192
     return content((header + refcounts + l1.ljust(65536, b"\0") + l2).ljust(data + 65536, b"\0"))
+
+
+def many_snapshots(count: int) -> Build:
+    """Make a qcow2 with snapshots of nothing, whose names JSON writes six times as long."""
+
+    def build(disk: Path, path: Path) -> None:
+        make(disk, path, "qcow2")
+        data = bytearray(path.read_bytes())
+        (l1_offset,) = struct.unpack_from(">Q", data, 40)
+        struct.pack_into(">IQ", data, 60, count, len(data))
+        entry = struct.pack(">QIHHIIQII", l1_offset, 1, 4, 900, 0, 0, 0, 0, 0)
+        for number in range(count):
+            data += (entry + f"{number:04x}"[-4:].encode() + b"\1" * 900).ljust(944, b"\0")
+        path.write_bytes(data)
+
+    return build

@@ -1,4 +1,4 @@
-"""Refuses images that are not complete in themselves, beyond what oslo.utils looks at.
+"""Refuses images that are not complete in themselves, or absurd, beyond what oslo.utils looks at.
 
 Each rule reads the bytes that the format's driver in qemu reads (block/vmdk.c, vdi.c, vpc.c,
 vhdx.c), and as that reads them: where the two disagree, one of them is deceived.
@@ -15,7 +15,10 @@ from oslo_utils.imageutils import format_inspector
 from cloudimage.transfer.types import Reason, TransferError
 from cloudimage.vocabulary import DiskFormat
 
-_QCOW2_CRYPT_METHOD = struct.Struct(">32xI")
+_QCOW2_HEADER = struct.Struct(">32xI24xI")
+_QCOW2_SNAPSHOTS: Final = 100
+"""A distributed image has none or few. qemu takes some kilobytes of memory for each, and more to
+print it."""
 
 _VMDK_HEADER = struct.Struct("<4s8xQ")
 _VMDK_MAGIC: Final = b"KDMV"
@@ -39,7 +42,7 @@ _VHDX_PARENT_LOCATOR: Final = uuid.UUID("A8D35F2D-B30B-454D-ABF7-D3D84834AB0C").
 def check_complete_in_itself(
     shape: DiskFormat, head: bytes, inspector: format_inspector.FileInspector
 ) -> None:
-    """Refuse an image that needs another file, or a key, to be read.
+    """Refuse an image that needs another file, a key, or absurdly much memory, to be read.
 
     Args:
         shape: Its format.
@@ -58,11 +61,13 @@ def check_complete_in_itself(
 
 
 def _qcow2(head: bytes, _: format_inspector.FileInspector) -> str | None:
-    (crypt_method,) = _QCOW2_CRYPT_METHOD.unpack_from(head)
+    crypt_method, snapshots = _QCOW2_HEADER.unpack_from(head)
     if crypt_method:
         raise TransferError(
             Reason.UNSUPPORTED_FORMAT, "the qcow2 image is encrypted; only its owner can read it"
         )
+    if snapshots > _QCOW2_SNAPSHOTS:
+        return f"it has {snapshots} snapshots inside, over the limit of {_QCOW2_SNAPSHOTS}"
     return None
 
 
