@@ -286,6 +286,7 @@ def test_sentence_of_an_error(body: str, expected: str) -> None:
         (415, Reason.INVALID_IMAGE),
         (503, Reason.CLOUD_UNREACHABLE),
         (500, Reason.UPLOAD_FAILED),
+        (520, Reason.UPLOAD_FAILED),
         (410, Reason.UPLOAD_FAILED),
     ],
 )
@@ -312,6 +313,8 @@ def test_status_of_glance(status: int, reason: Reason) -> None:
         ),
         (sdk.ConfigException("x"), Reason.CLOUD_ERROR),
         (keystone.ServiceUnavailable("x"), Reason.CLOUD_UNREACHABLE),
+        (keystone.InternalServerError("x"), Reason.CLOUD_ERROR),
+        (keystone.HttpError("x", http_status=520), Reason.CLOUD_ERROR),
     ],
 )
 def test_exceptions_of_the_libraries(exception: Exception, reason: Reason) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from cloudimage.transfer import creation
-from cloudimage.transfer.clouderrors import UnansweredError
+from cloudimage.transfer.clouderrors import AwayError
 from cloudimage.transfer.content import HashedBody
 from cloudimage.transfer.convert import Payload
 from cloudimage.transfer.creation import Stored, Target, image_id
@@ -167,7 +167,7 @@ def test_image_that_cannot_be_deleted_does_not_hide_the_reason(glance: FakeGlanc
     assert failure(glance) is error
 
 
-GONE = UnansweredError("gone")
+GONE = AwayError("gone")
 
 
 @pytest.mark.parametrize("error", [GONE, TransferError(Reason.INVALID_CREDENTIALS, "401")])
