@@ -30,8 +30,9 @@ from cloudimage.transfer.types import (
     Stage,
     TransferError,
 )
+from transfer_images import MIB, make, raw_disk
 
-MIB, GIB = 2**20, 2**30
+GIB = 2**30
 ZSTD = b"\x28\xb5\x2f\xfd"
 
 
@@ -108,9 +109,8 @@ def test_tool_that_is_not_installed(
             expand(tools.folder / "source", Limits(), tools, Meter(lambda _: None))
         assert caught.value.reason is Reason.INTERNAL_ERROR
         (programs / missing).symlink_to(shutil.which(missing, path=os.defpath) or "")
-    (programs / "nbdcopy").symlink_to(shutil.which("nbdcopy", path=os.defpath) or "")
     with pytest.raises(TransferError, match="qemu-nbd is not installed beside"):
-        tools.disk_head("source", "raw", 1)
+        tools.nbd_server("source", "raw")
 
 
 def test_tool_that_cannot_be_run(tools: Toolbox) -> None:
@@ -120,6 +120,30 @@ def test_tool_that_cannot_be_run(tools: Toolbox) -> None:
     with pytest.raises(TransferError, match=r"broken cannot be run: .*No such file") as caught:
         tools.run(str(broken))
     assert caught.value.reason is Reason.INTERNAL_ERROR
+
+
+PREALLOCATE = ["qemu-img", "create", "-f", "raw", "-o", "preallocation=full", "disk", "64M"]
+OVER_QUOTA = ["sh", "-c", "echo error while writing: Disk quota exceeded >&2; exit 1"]
+
+
+@pytest.mark.parametrize("command", [PREALLOCATE, OVER_QUOTA])
+def test_tool_for_which_the_disk_is_too_small(small_disk: Path, command: list[str]) -> None:
+    with pytest.raises(TransferError, match="scratch is full") as caught:
+        Toolbox(small_disk, memory=GIB, cpu_seconds=1).run(*command)
+    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
+
+
+def test_head_of_a_disk(tools: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By qemu-img alone, which leaves nothing behind."""
+    monkeypatch.setattr(Toolbox, "nbd_server", None)
+    disk = tools.folder / "disk"
+    raw_disk(disk, 2 * MIB + 512)
+    for shape in ("raw", "qcow2", "vmdk"):
+        make(disk, tools.folder / "source", shape)
+        for length in (512, MIB, 4 * MIB):
+            head = tools.disk_head("source", shape, length)
+            assert head == disk.read_bytes()[:length]
+    assert {each.name for each in tools.folder.iterdir()} == {"disk", "source"}
 
 
 def test_tool_over_its_cpu_time(tools: Toolbox) -> None:

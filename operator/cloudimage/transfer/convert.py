@@ -141,8 +141,6 @@ def _raw_stream(name: str, found: Inspected, tools: Toolbox) -> Payload:
 
 
 def _failure(error: ToolError) -> TransferError:
-    if "No space left on device" in error.message:
-        return TransferError(Reason.INSUFFICIENT_SCRATCH, f"the scratch is full: {error.message}")
     return TransferError(
         Reason.CONVERSION_FAILED, f"the image cannot be converted: {error.message}"
     )

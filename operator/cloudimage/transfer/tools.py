@@ -29,6 +29,9 @@ _MOST_OUTPUT = 4 * 2**20
 _PIPE_SIZE = 1 * 2**20
 """Sixteen times the default: the two sides wake each other less often."""
 
+_DISK_FULL = ("No space left on device", "Disk quota exceeded")
+"""strerror of ENOSPC and EDQUOT in the locale C."""
+
 _NOT_RUN = frozenset({126, 127})
 """Exit statuses by which setpriv, prlimit and the dynamic linker say that a program cannot run."""
 
@@ -45,10 +48,6 @@ class ToolError(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
-
-
-class _EnoughError(Exception):
-    """The rest of a program's output is not needed."""
 
 
 def complaint(stderr: str, status: int) -> str:
@@ -97,24 +96,26 @@ class Toolbox:
     def disk_head(self, name: str, qemu_format: str, length: int) -> bytes:
         """Return the first bytes of the disk in an image, fewer only if it has no more.
 
+        Not by nbdcopy: one that is stopped before its end leaves its socket in /tmp.
+
         Raises:
             ToolError: They cannot be read.
-            TransferError: ``InternalError``: a program is not installed, or cannot be confined.
+            TransferError: As for :meth:`stream`.
         """
-        head = b""
-        server = self.nbd_server(name, qemu_format)
-        with suppress(_EnoughError), self.stream("nbdcopy", "--", *server, "-") as stdout:
-            head = stdout.read(length)
-            if len(head) == length:
-                raise _EnoughError
-        return head
+        head = self.folder / "disk-head"
+        sizes, files = (f"bs={length}", "count=1"), (f"if={name}", f"of={head.name}")
+        try:
+            self.run("qemu-img", "dd", "-f", qemu_format, "-O", "raw", *sizes, *files)
+            return head.read_bytes()
+        finally:
+            head.unlink(missing_ok=True)
 
     def run(self, *command: str, accept: frozenset[int] = frozenset({0})) -> bytes:
         """Run a program to its end and return its standard output.
 
         Raises:
             ToolError: Its exit status is not among ``accept``, or it writes over 4 MiB.
-            TransferError: ``InternalError``: it is not installed, or cannot be confined.
+            TransferError: As for :meth:`stream`.
         """
         with self.stream(*command, accept=accept) as stdout:
             output = stdout.read(_MOST_OUTPUT + 1)
@@ -127,7 +128,7 @@ class Toolbox:
 
         Raises:
             ToolError: As for :meth:`run`.
-            TransferError: ``InternalError``: it is not installed, or cannot be confined.
+            TransferError: As for :meth:`stream`.
         """
         output = self.run(*command, accept=accept)
         return json.loads(output) if output.strip() else None
@@ -141,7 +142,8 @@ class Toolbox:
 
         Raises:
             ToolError: Its exit status is not among ``accept``.
-            TransferError: ``InternalError``: it is not installed, or cannot be confined.
+            TransferError: ``InternalError``: it is not installed, or cannot be confined;
+                ``InsufficientScratch``.
         """
         words = self.confined(*command)
         _require(words[0], "prlimit", command[0])
@@ -165,6 +167,8 @@ class Toolbox:
                 raise TransferError(
                     Reason.INTERNAL_ERROR, f"the program {command[0]} cannot be run: {message}"
                 )
+            if any(each in message for each in _DISK_FULL):
+                raise TransferError(Reason.INSUFFICIENT_SCRATCH, f"the scratch is full: {message}")
             raise ToolError(message, status)
 
 
