@@ -29,6 +29,7 @@ class FakeGlance:
     def __init__(self) -> None:
         self.images: dict[str, dict[str, Any]] = {}
         self.used: set[str] = set()
+        self.posts = 0
         self.algorithm = "sha512"
         self.truth: dict[str, Any] = {}
         self.fail_at: dict[str, list[BaseException]] = {}
@@ -40,6 +41,7 @@ class FakeGlance:
 
     def create(self, body: dict[str, Any]) -> bool:
         """Create an image, unless its id was used."""
+        self.posts += 1
         if body["id"] in self.used:
             return False
         self.used.add(body["id"])
@@ -92,6 +94,13 @@ def go(glance: FakeGlance) -> Stored:
     meter = Meter(lambda _: None)
     target = Target(cast("Glance", glance), IMAGE, meter, Interrupts(), limits=limits)
     return upload(target, payload)
+
+
+def posts(glance: FakeGlance) -> int:
+    """Upload and return how many ids were tried."""
+    before = glance.posts
+    go(glance)
+    return glance.posts - before
 
 
 def failure(glance: FakeGlance) -> TransferError:
@@ -217,6 +226,16 @@ def test_used_ids_are_passed_over_and_left_alone(glance: FakeGlance) -> None:
     second = go(glance)
     assert [first.image_id, second.image_id] == [image_id("seed", n) for n in (0, 1)]
     assert set(glance.images) == {first.image_id, second.image_id}
+
+
+def test_a_thousand_used_ids_take_few_requests(glance: FakeGlance) -> None:
+    glance.used = {image_id("seed", attempt) for attempt in range(1000)}
+    assert posts(glance) <= 12
+
+
+def test_ids_last_for_years_of_broken_sends(glance: FakeGlance) -> None:
+    assert max(posts(glance) for _ in range(3000)) <= 24
+    assert len(glance.images) == 3000
 
 
 def test_ids_come_to_an_end(glance: FakeGlance, monkeypatch: pytest.MonkeyPatch) -> None:
