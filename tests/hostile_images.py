@@ -5,6 +5,7 @@ Offsets are those of qemu's docs/interop/qcow2.txt and block/{vmdk,vdi,vpc,vhdx}
 
 import struct
 import uuid
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,6 +171,19 @@ def mbr(*entries: tuple[int, int, int, int], signature: bytes = b"\x55\xaa") -> 
 PROTECTIVE = mbr((0, 0xEE, 1, 2**32 - 1))
 GPT_WRONG_CRC = PROTECTIVE + b"EFI PART" + bytes([0, 0, 1, 0, 92, 0, 0, 0]) + b"\xde\xad\xbe\xef"
 GPT_WRONG_CRC += bytes(MIB - len(GPT_WRONG_CRC))
+
+
+def gpt(*last_sectors: int, size: int) -> bytes:
+    """Return a disk with a GUID table of partitions that end there, and no backup of it."""
+    table = b"".join(
+        bytes([1] * 32) + struct.pack("<QQ", 34, last).ljust(96, b"\0") for last in last_sectors
+    ).ljust(128 * 128, b"\0")
+    header = struct.pack("<8sIIII", b"EFI PART", 0x10000, 92, 0, 0)
+    header += struct.pack("<QQQQ16sQII", 1, size // 512 - 1, 34, size // 512 - 34, b"", 2, 128, 128)
+    header += struct.pack("<I", zlib.crc32(table))
+    header = header[:16] + struct.pack("<I", zlib.crc32(header)) + header[20:]
+    return (PROTECTIVE + header.ljust(512, b"\0") + table).ljust(size, b"\0")
+
 
 QCOW2_MAGIC = b"QFI\xfb\0\0\0\3"
 

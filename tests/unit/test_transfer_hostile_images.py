@@ -32,6 +32,7 @@ from hostile_images import (
     cut,
     descriptor,
     followed,
+    gpt,
     iso,
     many_snapshots,
     mbr,
@@ -71,6 +72,7 @@ NBD = 'RW 16384 FLAT "nbd:127.0.0.1:9" 0'
 OWN = 'RW 16384 SPARSE "source"'
 TWO_TYPES = 'createtype="monolithicSparse"\ncreateType="monolithicFlat"'
 """The first is the one that oslo.utils sees, the second the one that qemu sees."""
+GPT = gpt(99, 2047, size=MIB)
 HIDDEN_PARENT = descriptor(OWN) + "#" * 300 + f'\nparentFileNameHint="{ELSEWHERE}"\n'
 VHDX_SIZE = "2FA54224-CD1B-4876-B211-5DBED83BF4B8"
 VHDX_DISK_ID = "BECA12AB-B2E6-4523-93EF-C309E000C746"
@@ -332,6 +334,8 @@ RAW_CASES = [
     Case("GPT elsewhere", content(mbr((0, 0xEE, 7, 9)) + bytes(MIB)), UNSAFE, "start LBA"),
     Case("LUKS 2", content(b"LUKS\xba\xbe\0\2" + bytes(MIB)), UNSAFE, "version 2"),
     Case("zeros", content(bytes(MIB)), NOT_AN_IMAGE),
+    Case("half a partition", content(GPT[: MIB // 2]), TRUNCATED, "reach to byte 1048576"),
+    Case("one byte short", content(GPT[:-1]), TRUNCATED, "truncated"),
     Case(
         "over min_disk",
         content(PROTECTIVE + bytes(MIB)),
@@ -410,6 +414,12 @@ ODD_BUT_SOUND = {
     "hybrid ISO, GPT": (content(iso(PROTECTIVE)), "iso"),
     "hybrid ISO, MBR": (content(iso(mbr((0x80, 0x17, 0, 100)))), "iso"),
     "UDF": (content(iso(kind=b"NSR02")), "iso"),
+    "GPT on a disk that grew": (content(GPT + bytes(MIB)), "raw"),
+    "GPT on a disk that shrank behind its partitions": (
+        content(gpt(99, 999, size=MIB)[:512_000]),
+        "raw",
+    ),
+    "GPT with a wrong CRC, cut": (patched(cut(content(GPT), -512), (1024 + 40, "B", 9)), "raw"),
     # Glance and Nova do not read the GPT; a kernel that finds it damaged takes the backup.
     "GPT with a wrong CRC": (content(GPT_WRONG_CRC), "raw"),
     "streamOptimized VMDK": (STREAM, "vmdk"),
