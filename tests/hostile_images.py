@@ -5,6 +5,7 @@ Offsets are those of qemu's docs/interop/qcow2.txt and block/{vmdk,vdi,vpc,vhdx}
 
 import struct
 import uuid
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -171,6 +172,19 @@ PROTECTIVE = mbr((0, 0xEE, 1, 2**32 - 1))
 GPT_WRONG_CRC = PROTECTIVE + b"EFI PART" + bytes([0, 0, 1, 0, 92, 0, 0, 0]) + b"\xde\xad\xbe\xef"
 GPT_WRONG_CRC += bytes(MIB - len(GPT_WRONG_CRC))
 
+
+def gpt(*last_sectors: int, size: int) -> bytes:
+    """Return a disk with a GUID table of partitions that end there, and no backup of it."""
+    table = b"".join(
+        bytes([1] * 32) + struct.pack("<QQ", 34, last).ljust(96, b"\0") for last in last_sectors
+    ).ljust(128 * 128, b"\0")
+    header = struct.pack("<8sIIII", b"EFI PART", 0x10000, 92, 0, 0)
+    header += struct.pack("<QQQQ16sQII", 1, size // 512 - 1, 34, size // 512 - 34, b"", 2, 128, 128)
+    header += struct.pack("<I", zlib.crc32(table))
+    header = header[:16] + struct.pack("<I", zlib.crc32(header)) + header[20:]
+    return (PROTECTIVE + header.ljust(512, b"\0") + table).ljust(size, b"\0")
+
+
 QCOW2_MAGIC = b"QFI\xfb\0\0\0\3"
 
 
@@ -192,3 +206,32 @@ def qcow2_header(**fields: int) -> bytes:
     }
     head = QCOW2_MAGIC + struct.pack(">QIIQIIQQIIQ", *values.values())
     return (head + struct.pack(">QQQII", 0, 0, 0, 4, 104)).ljust(65536, b"\0")
+
+
+def shared_l2(times: int) -> Build:
+    """Make a qcow2 with one L2 table for all of its L1 table, and each of its entries wrong.
+
+    A compressed cluster must not be marked as copied: qemu-img check writes a line for each.
+    """
+    first_l2, data = 4 * 65536, 5 * 65536
+    header = qcow2_header(l1_size=times, size=times * 8192 * 65536)
+    refcounts = struct.pack(">Q", 2 * 65536).ljust(2 * 65536, b"\0")
+    l1 = struct.pack(">Q", 1 << 63 | first_l2) * times
+    l2 = struct.pack(">Q", 3 << 62 | data) * 8192
+    return content((header + refcounts + l1.ljust(65536, b"\0") + l2).ljust(data + 65536, b"\0"))
+
+
+def many_snapshots(count: int) -> Build:
+    """Make a qcow2 with snapshots of nothing, whose names JSON writes six times as long."""
+
+    def build(disk: Path, path: Path) -> None:
+        make(disk, path, "qcow2")
+        data = bytearray(path.read_bytes())
+        (l1_offset,) = struct.unpack_from(">Q", data, 40)
+        struct.pack_into(">IQ", data, 60, count, len(data))
+        entry = struct.pack(">QIHHIIQII", l1_offset, 1, 4, 900, 0, 0, 0, 0, 0)
+        for number in range(count):
+            data += (entry + f"{number:04x}"[-4:].encode() + b"\1" * 900).ljust(944, b"\0")
+        path.write_bytes(data)
+
+    return build

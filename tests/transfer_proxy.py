@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 CHUNK = 65536
 
 Action = Literal[
-    "reset", "refuse", "spoil token", "lose answer", "twice", "swallow", "call", "answer"
+    "reset", "refuse", "spoil token", "lose answer", "twice", "swallow", "fail", "call", "answer"
 ]
 
 
@@ -27,6 +27,7 @@ class Fault:
         action: ``reset`` after ``at`` bytes of the body; ``refuse`` with 413 after as many, then
             reset; ``spoil token``; ``lose answer``: 504 instead of Glance's; ``twice``: Glance
             gets it twice, the second answer counts; ``swallow``: 202 and Glance never sees it;
+            ``fail``: 520, as a proxy of a CDN says that it does not understand Glance's answer;
             ``call``: a function of the test with the request's token, after ``at`` bytes;
             ``answer``: ``status`` and ``content``, and Glance never sees it.
         times: 0: nothing goes wrong, they are only counted.
@@ -124,6 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
             content = b"".join(self._body(None))
             self._ask(headers, iter([content]))
             self._answer(*self._ask(headers, iter([content])))
+            return
+        if action == "fail":
+            self._answer(520, [], b"unknown error")
             return
         answer = self._ask(headers, self._body(fault))
         self._answer(*((504, [], b"out of patience") if action == "lose answer" else answer))

@@ -9,6 +9,7 @@ import typer
 from cloudimage import __version__, logs
 from cloudimage.settings import Settings
 from cloudimage.transfer import types
+from cloudimage.transfer.confine import hide_memory
 
 app = typer.Typer(
     name="cloudimage",
@@ -108,6 +109,7 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     from cloudimage import metrics  # noqa: PLC0415
     from cloudimage.handlers.operator import Operator, load_kubernetes_config  # noqa: PLC0415
 
+    hide_memory()
     logs.configure(log_level.upper())
     scratch.mkdir(parents=True, exist_ok=True)
     load_kubernetes_config()

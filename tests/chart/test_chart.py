@@ -193,11 +193,23 @@ def test_the_environment_is_what_the_command_line_reads(render: Render) -> None:
     assert env["CLOUDIMAGE_MAX_CONCURRENT_TRANSFERS"] == "2"
     assert env["CLOUDIMAGE_LOG_LEVEL"] == "DEBUG"
     assert env["CLOUDIMAGE_RESYNC_SECONDS"] == "60"
-    [mount] = container["volumeMounts"]
-    assert {env["CLOUDIMAGE_SCRATCH_DIR"], env["TMPDIR"]} == {mount["mountPath"]}
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    assert env["CLOUDIMAGE_SCRATCH_DIR"] == env["TMPDIR"] == mounts["scratch"]
     ports = {each["name"]: each["containerPort"] for each in container["ports"]}
     assert env["CLOUDIMAGE_PROBE_ADDRESS"] == f"0.0.0.0:{ports['probe']}"
     assert env["CLOUDIMAGE_METRICS_ADDRESS"] == f"0.0.0.0:{ports['metrics']}"
+
+
+def test_all_that_is_written_to_is_a_volume(render: Render, base: Objects) -> None:
+    """The root file system is read-only; libnbd makes its sockets in /tmp, and nowhere else."""
+    for objects in (render(), base):
+        pod = only(objects, "Deployment")["spec"]["template"]["spec"]
+        [container] = pod["containers"]
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+        assert mounts == {"scratch": "/scratch", "tmp": "/tmp"}  # noqa: S108 - of the pod
+        assert all(each["emptyDir"]["sizeLimit"] for each in pod["volumes"])
+        assert {each["name"] for each in pod["volumes"]} == mounts.keys()
 
 
 def test_crds_are_the_generated_ones_and_stay(render: Render) -> None:
@@ -230,7 +242,8 @@ def test_values_reach_the_pod(render: Render) -> None:
     assert container["resources"]["limits"] == {"memory": "1Gi"}
     assert container["image"] == "example.org/images/operator:v9"
     assert container["imagePullPolicy"] == "Always"
-    assert template["spec"]["volumes"] == [{"name": "scratch", "emptyDir": {"sizeLimit": "1Ti"}}]
+    scratch, _ = template["spec"]["volumes"]
+    assert scratch == {"name": "scratch", "emptyDir": {"sizeLimit": "1Ti"}}
     assert template["metadata"]["annotations"]["note"] == "yes"
     assert only(objects, "ServiceAccount")["metadata"]["annotations"] == {"role": "images"}
 

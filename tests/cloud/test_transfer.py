@@ -2,10 +2,12 @@
 
 import base64
 import hashlib
+import json
 import os
 import random
 import shutil
 import signal
+import subprocess
 import tarfile
 import tempfile
 import time
@@ -74,11 +76,21 @@ def test_formats(bench: Bench, disk: Path, tmp_path: Path, shape: str, direction
     assert result.size == stored.stat().st_size
 
 
+@pytest.mark.parametrize("compress", [True, False])
+def test_compressed_qcow2(bench: Bench, disk: Path, tmp_path: Path, *, compress: bool) -> None:
+    request = bench.request(bench.put(disk), disk_format="qcow2", compress=compress)
+    stored = bench.download(succeed(request).image_id, tmp_path / "stored")
+    qemu_img("compare", "-f", "raw", "-F", "qcow2", disk, stored)
+    command = ["qemu-img", "check", "--output=json", "-f", "qcow2", str(stored)]
+    report = json.loads(subprocess.check_output(command))
+    assert (report.get("compressed-clusters", 0) > 0) is compress
+
+
 @pytest.mark.parametrize("wanted", [None, "qcow2"])
 def test_kept_format_keeps_its_bytes(
     bench: Bench, qcow2: Path, tmp_path: Path, wanted: str | None
 ) -> None:
-    result = succeed(bench.request(bench.put(qcow2), disk_format=wanted))
+    result = succeed(bench.request(bench.put(qcow2), disk_format=wanted, compress=True))
     assert result.virtual_size == SIZE
     assert bench.download(result.image_id, tmp_path / "x").read_bytes() == qcow2.read_bytes()
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from cloudimage.transfer.creation import image_id
 from cloudimage.transfer.types import Reason
 from transfer_images import MIB
 from transfer_proxy import Fault
@@ -32,6 +33,14 @@ def test_upload_succeeds_all_the_same(bench: Bench, qcow2: Path, fault: Fault) -
     assert fault.seen == (1 if fault.action == "lose answer" else fault.times + 1)
     assert [image.id for image in bench.images()] == [result.image_id]
     assert bench.fetches(qcow2) == 1
+
+
+def test_polls_that_fail_do_not_end_an_upload(bench: Bench, qcow2: Path) -> None:
+    fault = Fault("GET", image_id(bench.unique, 0), "fail", times=3)
+    request = by_method(bench, bench.put(qcow2), "Upload", disk_format="raw")
+    with through(bench, request, fault):
+        assert succeed(request).image_id == image_id(bench.unique, 0)
+    assert fault.seen == 4
 
 
 def test_what_goes_straight_is_fetched_again(bench: Bench, disk: Path) -> None:

@@ -1,6 +1,7 @@
 """External programs have no network, whatever an image makes of them."""
 
 import ctypes.util
+import os
 import platform
 import signal
 import socket
@@ -222,3 +223,29 @@ def test_program_dies_with_the_transfer(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     with suppress(psutil.NoSuchProcess):
         psutil.Process(int(done.stdout)).wait(timeout=10)
+
+
+TRANSFER = "import runpy; runpy.run_module('cloudimage.transfer', run_name='__main__')"
+OPERATOR = """
+import sys, time
+from cloudimage import cli
+from cloudimage.handlers import operator
+operator.load_kubernetes_config = lambda: time.sleep(60)
+cli.app(["run", "--scratch", sys.argv[1]])
+"""
+
+
+@pytest.mark.parametrize("script", [TRANSFER, OPERATOR], ids=["transfer", "operator"])
+def test_memory_is_not_for_programs_of_the_same_user(tmp_path: Path, script: str) -> None:
+    """The environment is guarded as the memory is; root's own rights would get past."""
+    powerless = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]
+    words = powerless if os.geteuid() == 0 else []
+    command = [*words, sys.executable, "-c", script, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        look = [*words, "cat", f"/proc/{process.pid}/environ"]
+        deadline = time.monotonic() + 20
+        while subprocess.run(look, capture_output=True, check=False).returncode == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert process.poll() is None
+        process.kill()

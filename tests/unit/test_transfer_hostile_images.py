@@ -32,11 +32,14 @@ from hostile_images import (
     cut,
     descriptor,
     followed,
+    gpt,
     iso,
+    many_snapshots,
     mbr,
     patched,
     qcow2_header,
     replaced,
+    shared_l2,
     text_vmdk,
     vhd,
     vhdx_item,
@@ -69,6 +72,7 @@ NBD = 'RW 16384 FLAT "nbd:127.0.0.1:9" 0'
 OWN = 'RW 16384 SPARSE "source"'
 TWO_TYPES = 'createtype="monolithicSparse"\ncreateType="monolithicFlat"'
 """The first is the one that oslo.utils sees, the second the one that qemu sees."""
+GPT = gpt(99, 2047, size=MIB)
 HIDDEN_PARENT = descriptor(OWN) + "#" * 300 + f'\nparentFileNameHint="{ELSEWHERE}"\n'
 VHDX_SIZE = "2FA54224-CD1B-4876-B211-5DBED83BF4B8"
 VHDX_DISK_ID = "BECA12AB-B2E6-4523-93EF-C309E000C746"
@@ -169,7 +173,8 @@ QCOW2_CASES = [
     Case("encrypted by AES", patched(QCOW2, (32, ">I", 1)), UNSUPPORTED, "encrypted"),
     Case("encrypted by LUKS", encrypted, UNSUPPORTED, "encrypted"),
     Case("encrypted by nobody", patched(QCOW2, (32, ">I", 9)), UNSUPPORTED, "encrypted"),
-    Case("snapshots absurd", patched(QCOW2, (60, ">I", 2**31)), NOT_AN_IMAGE, "Snapshot"),
+    Case("snapshots absurd", patched(QCOW2, (60, ">I", 2**31)), UNSAFE, "snapshots"),
+    Case("snapshots by the thousand", many_snapshots(60_000), UNSAFE, "60000 snapshots"),
     Case("snapshots outside", patched(QCOW2, (60, ">I", 1), (64, ">Q", 2**40)), TRUNCATED),
     Case("marked as corrupt", patched(QCOW2, (79, "B", 2)), TRUNCATED, "marked"),
     Case(
@@ -192,6 +197,7 @@ QCOW2_CASES = [
     Case("first sector", cut(QCOW2, 512), TRUNCATED),
     Case("half", cut(QCOW2, 0.5), TRUNCATED, "truncated"),
     Case("one byte short", cut(QCOW2, -1), TRUNCATED, "truncated"),
+    Case("a complaint for each of a million clusters", shared_l2(128), TRUNCATED, "damaged"),
     Case("half of a compressed one", cut(COMPRESSED, 0.5), TRUNCATED),
     Case(
         "virtual size over min_disk",
@@ -328,6 +334,8 @@ RAW_CASES = [
     Case("GPT elsewhere", content(mbr((0, 0xEE, 7, 9)) + bytes(MIB)), UNSAFE, "start LBA"),
     Case("LUKS 2", content(b"LUKS\xba\xbe\0\2" + bytes(MIB)), UNSAFE, "version 2"),
     Case("zeros", content(bytes(MIB)), NOT_AN_IMAGE),
+    Case("half a partition", content(GPT[: MIB // 2]), TRUNCATED, "reach to byte 1048576"),
+    Case("one byte short", content(GPT[:-1]), TRUNCATED, "truncated"),
     Case(
         "over min_disk",
         content(PROTECTIVE + bytes(MIB)),
@@ -406,6 +414,12 @@ ODD_BUT_SOUND = {
     "hybrid ISO, GPT": (content(iso(PROTECTIVE)), "iso"),
     "hybrid ISO, MBR": (content(iso(mbr((0x80, 0x17, 0, 100)))), "iso"),
     "UDF": (content(iso(kind=b"NSR02")), "iso"),
+    "GPT on a disk that grew": (content(GPT + bytes(MIB)), "raw"),
+    "GPT on a disk that shrank behind its partitions": (
+        content(gpt(99, 999, size=MIB)[:512_000]),
+        "raw",
+    ),
+    "GPT with a wrong CRC, cut": (patched(cut(content(GPT), -512), (1024 + 40, "B", 9)), "raw"),
     # Glance and Nova do not read the GPT; a kernel that finds it damaged takes the backup.
     "GPT with a wrong CRC": (content(GPT_WRONG_CRC), "raw"),
     "streamOptimized VMDK": (STREAM, "vmdk"),

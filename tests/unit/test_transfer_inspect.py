@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.convert import convert
+from cloudimage.transfer.convert import Wanted, convert
 from cloudimage.transfer.inspect import inspect, is_fixed_vhd
 from cloudimage.transfer.opening import data_end
 from cloudimage.transfer.progress import Meter
@@ -272,9 +272,9 @@ def test_compressed_data_cut_within_its_last_cluster(disk: Path, image: Path) ->
     assert not found.proven
     for wanted in (None, "qcow2"):
         with pytest.raises(TransferError) as caught:
-            convert(image, found, wanted, tools, Meter(lambda _: None))
+            convert(image, found, Wanted(wanted), tools, Meter(lambda _: None))
         assert caught.value.reason is Reason.SOURCE_TRUNCATED
-    payload = convert(image, found, "raw", tools, Meter(lambda _: None))
+    payload = convert(image, found, Wanted("raw"), tools, Meter(lambda _: None))
     with pytest.raises(TransferError) as caught:
         sum(map(len, payload.open()))
     assert caught.value.reason is Reason.CONVERSION_FAILED

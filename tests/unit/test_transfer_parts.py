@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import psutil
@@ -29,6 +30,7 @@ from cloudimage.transfer.types import (
     Stage,
     TransferError,
 )
+from transfer_images import MIB, make, raw_disk
 
 GIB = 2**30
 ZSTD = b"\x28\xb5\x2f\xfd"
@@ -107,9 +109,8 @@ def test_tool_that_is_not_installed(
             expand(tools.folder / "source", Limits(), tools, Meter(lambda _: None))
         assert caught.value.reason is Reason.INTERNAL_ERROR
         (programs / missing).symlink_to(shutil.which(missing, path=os.defpath) or "")
-    (programs / "nbdcopy").symlink_to(shutil.which("nbdcopy", path=os.defpath) or "")
     with pytest.raises(TransferError, match="qemu-nbd is not installed beside"):
-        tools.disk_head("source", "raw", 1)
+        tools.nbd_server("source", "raw")
 
 
 def test_tool_that_cannot_be_run(tools: Toolbox) -> None:
@@ -119,6 +120,30 @@ def test_tool_that_cannot_be_run(tools: Toolbox) -> None:
     with pytest.raises(TransferError, match=r"broken cannot be run: .*No such file") as caught:
         tools.run(str(broken))
     assert caught.value.reason is Reason.INTERNAL_ERROR
+
+
+PREALLOCATE = ["qemu-img", "create", "-f", "raw", "-o", "preallocation=full", "disk", "64M"]
+OVER_QUOTA = ["sh", "-c", "echo error while writing: Disk quota exceeded >&2; exit 1"]
+
+
+@pytest.mark.parametrize("command", [PREALLOCATE, OVER_QUOTA])
+def test_tool_for_which_the_disk_is_too_small(small_disk: Path, command: list[str]) -> None:
+    with pytest.raises(TransferError, match="scratch is full") as caught:
+        Toolbox(small_disk, memory=GIB, cpu_seconds=1).run(*command)
+    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
+
+
+def test_head_of_a_disk(tools: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By qemu-img alone, which leaves nothing behind."""
+    monkeypatch.setattr(Toolbox, "nbd_server", None)
+    disk = tools.folder / "disk"
+    raw_disk(disk, 2 * MIB + 512)
+    for shape in ("raw", "qcow2", "vmdk"):
+        make(disk, tools.folder / "source", shape)
+        for length in (512, MIB, 4 * MIB):
+            head = tools.disk_head("source", shape, length)
+            assert head == disk.read_bytes()[:length]
+    assert {each.name for each in tools.folder.iterdir()} == {"disk", "source"}
 
 
 def test_tool_over_its_cpu_time(tools: Toolbox) -> None:
@@ -142,6 +167,26 @@ def test_tool_is_killed_when_its_reader_gives_up(tools: Toolbox) -> None:
     with pytest.raises(InterruptedError):
         give_up()
     assert not children[0].is_running()
+
+
+CHATTERBOX = "head -c 64M /dev/zero | tr '\\0' x >&2; echo ' the reason' >&2; exit 3"
+
+
+def test_tool_with_much_to_complain_of(small_disk: Path) -> None:
+    """It fills neither the scratch nor the memory."""
+    tools = Toolbox(small_disk, memory=GIB, cpu_seconds=10)
+    tracemalloc.start()
+    with pytest.raises(ToolError, match=r"x the reason$") as caught:
+        tools.run("sh", "-c", CHATTERBOX)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert caught.value.status == 3
+    assert peak < 8 * MIB
+
+
+def test_tool_with_endless_output(tools: Toolbox) -> None:
+    with pytest.raises(ToolError, match="it writes over 4194304 bytes"):
+        tools.run("cat", "/dev/zero")
 
 
 def test_complaint_is_the_end_of_a_long_one() -> None:
@@ -265,6 +310,7 @@ def test_sentence_of_an_error(body: str, expected: str) -> None:
         (415, Reason.INVALID_IMAGE),
         (503, Reason.CLOUD_UNREACHABLE),
         (500, Reason.UPLOAD_FAILED),
+        (520, Reason.UPLOAD_FAILED),
         (410, Reason.UPLOAD_FAILED),
     ],
 )
@@ -291,6 +337,8 @@ def test_status_of_glance(status: int, reason: Reason) -> None:
         ),
         (sdk.ConfigException("x"), Reason.CLOUD_ERROR),
         (keystone.ServiceUnavailable("x"), Reason.CLOUD_UNREACHABLE),
+        (keystone.InternalServerError("x"), Reason.CLOUD_ERROR),
+        (keystone.HttpError("x", http_status=520), Reason.CLOUD_ERROR),
     ],
 )
 def test_exceptions_of_the_libraries(exception: Exception, reason: Reason) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from cloudimage.transfer import creation
-from cloudimage.transfer.clouderrors import UnansweredError
+from cloudimage.transfer.clouderrors import AwayError
 from cloudimage.transfer.content import HashedBody
 from cloudimage.transfer.convert import Payload
 from cloudimage.transfer.creation import Stored, Target, image_id
@@ -30,6 +30,7 @@ class FakeGlance:
     def __init__(self) -> None:
         self.images: dict[str, dict[str, Any]] = {}
         self.used: set[str] = set()
+        self.posts = 0
         self.algorithm = "sha512"
         self.truth: dict[str, Any] = {}
         self.fail_at: dict[str, list[BaseException]] = {}
@@ -46,6 +47,7 @@ class FakeGlance:
 
     def create(self, body: dict[str, Any]) -> bool:
         """Create an image, unless its id was used."""
+        self.posts += 1
         if body["id"] in self.used:
             return False
         self.used.add(body["id"])
@@ -98,6 +100,13 @@ def go(glance: FakeGlance) -> Stored:
     meter = Meter(lambda _: None)
     target = Target(cast("Glance", glance), IMAGE, meter, Interrupts(), limits=limits)
     return upload(target, payload)
+
+
+def posts(glance: FakeGlance) -> int:
+    """Upload and return how many ids were tried."""
+    before = glance.posts
+    go(glance)
+    return glance.posts - before
 
 
 def failure(glance: FakeGlance) -> TransferError:
@@ -188,7 +197,7 @@ def test_image_that_cannot_be_deleted_does_not_hide_the_reason(glance: FakeGlanc
     assert failure(glance) is error
 
 
-GONE = UnansweredError("gone")
+GONE = AwayError("gone")
 
 
 @pytest.mark.parametrize("error", [GONE, TransferError(Reason.INVALID_CREDENTIALS, "401")])
@@ -238,6 +247,16 @@ def test_used_ids_are_passed_over_and_left_alone(glance: FakeGlance) -> None:
     second = go(glance)
     assert [first.image_id, second.image_id] == [image_id("seed", n) for n in (0, 1)]
     assert set(glance.images) == {first.image_id, second.image_id}
+
+
+def test_a_thousand_used_ids_take_few_requests(glance: FakeGlance) -> None:
+    glance.used = {image_id("seed", attempt) for attempt in range(1000)}
+    assert posts(glance) <= 12
+
+
+def test_ids_last_for_years_of_broken_sends(glance: FakeGlance) -> None:
+    assert max(posts(glance) for _ in range(3000)) <= 24
+    assert len(glance.images) == 3000
 
 
 def test_ids_come_to_an_end(glance: FakeGlance, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from cloudimage.transfer import waiting
-from cloudimage.transfer.clouderrors import UnansweredError
+from cloudimage.transfer.clouderrors import AwayError, FaultError
 from cloudimage.transfer.types import Reason, TransferError
 from cloudimage.transfer.waiting import failure, is_stored, wait_until_stored
 
@@ -101,13 +101,14 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "_POLL_SECONDS", 0.01)
 
 
-GONE = UnansweredError("gone")
+GONE = AwayError("gone")
+BROKEN = FaultError(Reason.UPLOAD_FAILED, "500")
 ACTIVE = {"status": "active", "size": 1}
 QUEUED, IMPORTING = {"status": "queued"}, {"status": "importing"}
 
 
 def test_import_without_tasks() -> None:
-    assert wait(QUEUED, IMPORTING, GONE, IMPORTING, ACTIVE) == ACTIVE
+    assert wait(QUEUED, IMPORTING, GONE, BROKEN, IMPORTING, ACTIVE) == ACTIVE
 
 
 def test_import_that_falls_back_to_queued() -> None:
@@ -123,11 +124,12 @@ def test_silence_counts_from_the_last_news() -> None:
     assert time.monotonic() - began > 0.2
 
 
-def test_outages_end(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [GONE, BROKEN])
+def test_outages_end(error: TransferError, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "OUTAGE_SECONDS", 0.05)
     with pytest.raises(TransferError) as caught:
-        wait(IMPORTING, GONE)
-    assert caught.value.reason is Reason.CLOUD_UNREACHABLE
+        wait(IMPORTING, error)
+    assert caught.value is error
 
 
 def test_outage_after_a_long_silence_is_one_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

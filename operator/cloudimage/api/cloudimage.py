@@ -204,7 +204,9 @@ class Image(
         "the source's format is kept.",
     )
     compress: bool | None = Field(
-        default=None, description="Compress the clusters when a qcow2 is converted to."
+        default=None,
+        description="Compress the clusters when the source is converted to qcow2. A source that is "
+        "qcow2 already is kept byte for byte.",
     )
     max_size: Annotated[str, StringConstraints(max_length=16)] | None = Field(
         default=None,

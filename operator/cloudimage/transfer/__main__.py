@@ -13,6 +13,7 @@ from typing import TextIO
 
 from pydantic import ValidationError
 
+from cloudimage.transfer.confine import hide_memory
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.pipeline import transfer
 from cloudimage.transfer.progress import Meter
@@ -33,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 def main() -> int:
     """Move the image of the request on standard input; return the exit status."""
+    hide_memory()  # before there are secrets in it
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     # They log URLs, which may hold secrets; their exceptions are reported without them.
     for name in ("urllib3", "requests", "keystoneauth", "openstack"):

@@ -14,7 +14,7 @@ from cloudimage.transfer.types import Reason, TransferError
 
 _LENGTH: Final = 500
 
-_REASON_BY_STATUS: Final = {
+_REASON_BY_STATUS: Final[dict[int, Reason]] = {
     HTTPStatus.BAD_REQUEST: Reason.INVALID_IMAGE,
     HTTPStatus.UNAUTHORIZED: Reason.INVALID_CREDENTIALS,
     HTTPStatus.FORBIDDEN: Reason.FORBIDDEN,
@@ -44,11 +44,15 @@ _WRONG_CREDENTIALS: Final = (
 )
 
 
-class UnansweredError(TransferError):
+class AwayError(TransferError):
     """The cloud was not reached, or the connection broke before its answer."""
 
     def __init__(self, message: str) -> None:
         super().__init__(Reason.CLOUD_UNREACHABLE, message)
+
+
+class FaultError(TransferError):
+    """The cloud, or a proxy before it, answered that it failed by itself: a status of 5xx."""
 
 
 def answer_error(response: requests.Response, doing: str, otherwise: Reason) -> TransferError:
@@ -60,10 +64,13 @@ def answer_error(response: requests.Response, doing: str, otherwise: Reason) -> 
         otherwise: The reason for a status that says nothing of its own.
     """
     said = sentence(response.text) or response.reason
-    return TransferError(
-        _REASON_BY_STATUS.get(HTTPStatus(response.status_code), otherwise),
-        f"Glance refuses to {doing} ({response.status_code}): {said}",
-    )
+    status = response.status_code
+    return _status_error(status, f"Glance refuses to {doing} ({status}): {said}", otherwise)
+
+
+def _status_error(status: int, message: str, otherwise: Reason) -> TransferError:
+    kind = FaultError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else TransferError
+    return kind(_REASON_BY_STATUS.get(status, otherwise), message)
 
 
 def sentence(body: str) -> str:
@@ -82,11 +89,10 @@ def exception_error(error: Exception, otherwise: Reason = Reason.CLOUD_ERROR) ->
     """Return what an exception of the SDK, of Keystone's library or of the connection means."""
     text = " ".join(str(error).split())[:_LENGTH]
     if isinstance(error, _UNREACHABLE) or "Unable to establish connection" in text:
-        return UnansweredError(f"the cloud cannot be reached: {text}")
+        return AwayError(f"the cloud cannot be reached: {text}")
     if isinstance(error, _WRONG_CREDENTIALS):
         return TransferError(Reason.INVALID_CREDENTIALS, f"the cloud refuses to log in: {text}")
     if isinstance(error, sdk.HttpException | keystone.HttpError):
-        status = getattr(error, "status_code", None) or getattr(error, "http_status", 0)
-        if status in _REASON_BY_STATUS:
-            return TransferError(_REASON_BY_STATUS[HTTPStatus(status)], f"the cloud says: {text}")
+        status = getattr(error, "status_code", None) or getattr(error, "http_status", None)
+        return _status_error(status or 0, f"the cloud says: {text}", otherwise)
     return TransferError(otherwise, f"the cloud fails: {text}")

@@ -1,4 +1,4 @@
-"""Refuses images that are not complete in themselves, beyond what oslo.utils looks at.
+"""Refuses images that are not complete in themselves, or absurd, beyond what oslo.utils looks at.
 
 Each rule reads the bytes that the format's driver in qemu reads (block/vmdk.c, vdi.c, vpc.c,
 vhdx.c), and as that reads them: where the two disagree, one of them is deceived.
@@ -7,6 +7,7 @@ vhdx.c), and as that reads them: where the two disagree, one of them is deceived
 import re
 import struct
 import uuid
+import zlib
 from collections.abc import Callable
 from typing import Final
 
@@ -15,7 +16,10 @@ from oslo_utils.imageutils import format_inspector
 from cloudimage.transfer.types import Reason, TransferError
 from cloudimage.vocabulary import DiskFormat
 
-_QCOW2_CRYPT_METHOD = struct.Struct(">32xI")
+_QCOW2_HEADER = struct.Struct(">32xI24xI")
+_QCOW2_SNAPSHOTS: Final = 100
+"""A distributed image has none or few. qemu takes some kilobytes of memory for each, and more to
+print it."""
 
 _VMDK_HEADER = struct.Struct("<4s8xQ")
 _VMDK_MAGIC: Final = b"KDMV"
@@ -33,13 +37,17 @@ _VDI_KINDS: Final = frozenset({1, 2})  # dynamic and static, and not undo or dif
 _VHD_KIND = struct.Struct(">60xI")
 _VHD_KINDS: Final = frozenset({2, 3})  # fixed and dynamic, and not differencing
 
+_SECTOR: Final = 512
+_GPT_HEADER = struct.Struct("<8s64xQIII")  # UEFI 5.3.2: where the table is, entries, size, CRC
+_GPT_ENTRY = struct.Struct("<16s24xQ")  # UEFI 5.3.3: type, last sector
+
 _VHDX_PARENT_LOCATOR: Final = uuid.UUID("A8D35F2D-B30B-454D-ABF7-D3D84834AB0C").bytes_le
 
 
 def check_complete_in_itself(
     shape: DiskFormat, head: bytes, inspector: format_inspector.FileInspector
 ) -> None:
-    """Refuse an image that needs another file, or a key, to be read.
+    """Refuse an image that needs another file, a key, or absurdly much memory, to be read.
 
     Args:
         shape: Its format.
@@ -58,11 +66,13 @@ def check_complete_in_itself(
 
 
 def _qcow2(head: bytes, _: format_inspector.FileInspector) -> str | None:
-    (crypt_method,) = _QCOW2_CRYPT_METHOD.unpack_from(head)
+    crypt_method, snapshots = _QCOW2_HEADER.unpack_from(head)
     if crypt_method:
         raise TransferError(
             Reason.UNSUPPORTED_FORMAT, "the qcow2 image is encrypted; only its owner can read it"
         )
+    if snapshots > _QCOW2_SNAPSHOTS:
+        return f"it has {snapshots} snapshots inside, over the limit of {_QCOW2_SNAPSHOTS}"
     return None
 
 
@@ -97,6 +107,25 @@ def _vhdx(_: bytes, inspector: format_inspector.FileInspector) -> str | None:
     if not inspector.has_region("metadata"):
         return None  # qemu will not find any either
     return "it has a parent" if _VHDX_PARENT_LOCATOR in inspector.region("metadata").data else None
+
+
+def gpt_end(head: bytes) -> int:
+    """Return where a raw disk's last partition ends in bytes; 0 without a sound GUID table.
+
+    Where the backup of the table should be says less: many disks were made smaller without it.
+
+    Args:
+        head: The disk's beginning; see ``signatures.HEAD_LENGTH``.
+    """
+    magic, sector, count, length, crc = _GPT_HEADER.unpack_from(
+        head.ljust(2 * _SECTOR, b"\0"), _SECTOR
+    )
+    table = head[sector * _SECTOR :][: count * length]
+    if magic != b"EFI PART" or length < _GPT_ENTRY.size or zlib.crc32(table) != crc:
+        return 0
+    starts = range(0, len(table) - _GPT_ENTRY.size + 1, length)
+    entries = (_GPT_ENTRY.unpack_from(table, start) for start in starts)
+    return max(((last + 1) * _SECTOR for kind, last in entries if any(kind)), default=0)
 
 
 _RULES: Final[dict[DiskFormat, Callable[[bytes, format_inspector.FileInspector], str | None]]] = {

@@ -6,6 +6,7 @@ It needs no privileges and no namespaces, so it works in a container of Kubernet
 profile, and it costs nothing for each program.
 """
 
+import ctypes
 import errno
 import socket
 import subprocess
@@ -13,13 +14,16 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from cloudimage.transfer.types import Reason, TransferError
 
 # One thread for the life of the process: the kernel takes the end of the thread that started a
 # program for the end of its parent, and kills the program.
 _STARTER: Final = ThreadPoolExecutor(1, "confined")
+
+
+_PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 
 
 class _Thread(threading.local):
@@ -32,9 +36,9 @@ _thread: Final = _Thread()
 
 
 def start(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], stderr: IO[bytes]
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> Future[subprocess.Popen[bytes]]:
-    """Start a program without network in a folder; its standard output is a pipe, its input closed.
+    """Start a program without network in a folder; its outputs are pipes, its input is closed.
 
     The future, and not the process, is returned at once, so that the caller can end the process
     even if he is interrupted while it is starting.
@@ -44,11 +48,11 @@ def start(
             filter. A program is never started without it.
         OSError: By the future: the program cannot be started.
     """
-    return _STARTER.submit(_start, command, folder, environment, stderr)
+    return _STARTER.submit(_start, command, folder, environment)
 
 
 def _start(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], stderr: IO[bytes]
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     if not _thread.confined:
         try:
@@ -67,8 +71,21 @@ def _start(
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=stderr,
+        stderr=subprocess.PIPE,
     )
+
+
+def hide_memory() -> None:
+    """Keep this process's memory and environment from other processes of its user, for good.
+
+    A program that an image has taken over is one of them. Only root's CAP_SYS_PTRACE gets past.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0)):
+        raise OSError(ctypes.get_errno(), "PR_SET_DUMPABLE")
 
 
 def _confine_thread() -> None:

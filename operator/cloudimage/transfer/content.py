@@ -51,6 +51,9 @@ class HashedBody:
 def compare(stored: dict[str, Any], payload: Payload, sha512: Any) -> None:  # noqa: ANN401 - hashlib's type has no name
     """Compare what Glance says of its bytes with what they must be.
 
+    A Glance that hashes by another algorithm than SHA-512 says so only now, so that the bytes are
+    read again for it: from the scratch, or from the source if they came straight.
+
     Args:
         stored: What Glance shows of the image.
         payload: What its bytes must be.

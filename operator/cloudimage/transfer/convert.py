@@ -42,10 +42,22 @@ class Payload:
     open: Callable[[], Chunks]
 
 
-def convert(
-    path: Path, found: Inspected, wanted: DiskFormat | None, tools: Toolbox, meter: Meter
-) -> Payload:
-    """Prepare the upload of a file as the wanted format; None keeps its own.
+@dataclass(frozen=True)
+class Wanted:
+    """What a file is to become.
+
+    Attributes:
+        format: None keeps its own.
+        compress: Compress the clusters of a qcow2 that is converted to. A file that has the format
+            is kept byte for byte: what its publisher says of it stays true.
+    """
+
+    format: DiskFormat | None = None
+    compress: bool = False
+
+
+def convert(path: Path, found: Inspected, wanted: Wanted, tools: Toolbox, meter: Meter) -> Payload:
+    """Prepare the upload of a file.
 
     To raw it is converted while it is uploaded; else into a file beside it.
 
@@ -53,29 +65,32 @@ def convert(
         TransferError: ``UnsupportedFormat``, ``SourceTruncated``, ``ConversionFailed`` or
             ``InsufficientScratch``.
     """
-    if wanted is None or wanted == found.format:
+    shape = wanted.format
+    if shape is None or shape == found.format:
         if not found.proven:
             _read_all(path.name, found, tools)
         return as_file(path, found.format)
-    for each in (found.format, wanted):
+    for each in (found.format, shape):
         if each not in QEMU_FORMATS:
             raise TransferError(
                 Reason.UNSUPPORTED_FORMAT,
-                f"cannot convert {found.format} to {wanted}; convertible are "
+                f"cannot convert {found.format} to {shape}; convertible are "
                 f"{', '.join(QEMU_FORMATS)}",
             )
-    if wanted == "raw":
+    if shape == "raw":
         return _raw_stream(path.name, found, tools)
     meter.start(Stage.CONVERTING)
     target = path.with_name("converted")
-    options = ["-o", _OPTIONS[wanted]] if wanted in _OPTIONS else []
-    formats = ["-f", QEMU_FORMATS[found.format], "-O", QEMU_FORMATS[wanted]]
+    options = ["-o", _OPTIONS[shape]] if shape in _OPTIONS else []
+    if wanted.compress and shape == "qcow2":
+        options.append("-c")
+    formats = ["-f", QEMU_FORMATS[found.format], "-O", QEMU_FORMATS[shape]]
     try:
         tools.run("qemu-img", "convert", *formats, *options, path.name, target.name)
     except ToolError as error:
         raise _failure(error) from error
     path.unlink()
-    return as_file(target, wanted)
+    return as_file(target, shape)
 
 
 def _read_all(name: str, found: Inspected, tools: Toolbox) -> None:
@@ -126,8 +141,6 @@ def _raw_stream(name: str, found: Inspected, tools: Toolbox) -> Payload:
 
 
 def _failure(error: ToolError) -> TransferError:
-    if "No space left on device" in error.message:
-        return TransferError(Reason.INSUFFICIENT_SCRATCH, f"the scratch is full: {error.message}")
     return TransferError(
         Reason.CONVERSION_FAILED, f"the image cannot be converted: {error.message}"
     )

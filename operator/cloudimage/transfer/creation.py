@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import random
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,8 +15,8 @@ from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.types import Limits, Marks, NewImage, Reason, TransferError
 from cloudimage.vocabulary import DiskFormat
 
-MAX_ATTEMPTS: Final = 1000
-"""Ids tried: Glance never gives the id of a deleted image again."""
+MAX_ATTEMPTS: Final = 64
+"""Ids tried for one image; see :func:`attempts`."""
 
 DELETE_PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each attempt to delete an image: Glance may be restarting."""
@@ -62,6 +63,18 @@ def image_id(seed: str, attempt: int) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{seed}/{attempt}"))
 
 
+def attempts() -> Iterator[int]:
+    """Return the attempts whose ids to try: 0, 1, and one at random of each next 2, 4, 8, 16...
+
+    Glance never gives the id of a deleted image again, and only creating an image tells whether
+    its id is used. In order it would take as many requests as ids were used before, of which a
+    broken store eats a thousand in days; so it takes about the binary logarithm of that.
+    """
+    yield 0
+    for power in range(MAX_ATTEMPTS - 1):
+        yield random.randrange(2**power, 2 ** (power + 1))  # noqa: S311 - not a secret
+
+
 @contextlib.contextmanager
 def created(target: Target, shape: DiskFormat) -> Iterator[str]:
     """Create a queued image, private and hidden, and hand out its id.
@@ -77,7 +90,7 @@ def created(target: Target, shape: DiskFormat) -> Iterator[str]:
 
 
 def _create(target: Target, shape: DiskFormat, undo: contextlib.ExitStack) -> str:
-    for attempt in range(MAX_ATTEMPTS):
+    for attempt in attempts():
         identifier = image_id(target.image.id_seed, attempt)
         # Not to be broken off: the clean-up would look for an image that is made only then.
         with target.interrupts.deferred():
@@ -89,7 +102,7 @@ def _create(target: Target, shape: DiskFormat, undo: contextlib.ExitStack) -> st
         if was_created:
             return identifier
     raise TransferError(
-        Reason.CLOUD_ERROR, f"{MAX_ATTEMPTS} images of this source were made and deleted before"
+        Reason.CLOUD_ERROR, f"Glance refuses {MAX_ATTEMPTS} ids one after the other as used before"
     )
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cloudimage.transfer.convert import Payload, as_file, convert
+from cloudimage.transfer.convert import Payload, Wanted, as_file, convert
 from cloudimage.transfer.creation import Stored, Target
 from cloudimage.transfer.fetch import Fetched
 from cloudimage.transfer.imports import glance_direct, web_download
@@ -22,7 +22,6 @@ from cloudimage.transfer.types import (
     TransferRequest,
 )
 from cloudimage.transfer.upload import upload
-from cloudimage.vocabulary import DiskFormat
 
 FALL_BACK: Final = frozenset(
     {Reason.METHOD_UNAVAILABLE, Reason.UPLOAD_FAILED, Reason.FORBIDDEN, Reason.QUOTA_EXCEEDED}
@@ -38,8 +37,8 @@ class Located:
     found: Inspected
     tools: Toolbox
 
-    def as_format(self, wanted: DiskFormat | None, meter: Meter) -> Payload:
-        """Return the file in a format."""
+    def as_wanted(self, wanted: Wanted, meter: Meter) -> Payload:
+        """Return the file as what is wanted."""
         return convert(self.path, self.found, wanted, self.tools, meter)
 
 
@@ -89,7 +88,8 @@ def deliver(target: Target, choice: Choice, located: Located, source: SourceInfo
     """
     if choice.method == "GlanceDirect" and choice.asked:
         return _result(_convert_by_store(target, located), choice, source)
-    payload = located.as_format(target.image.disk_format, target.meter)
+    wanted = Wanted(target.image.disk_format, target.image.compress)
+    payload = located.as_wanted(wanted, target.meter)
     if choice.method == "GlanceDirect":
         try:
             return _result(glance_direct(target, payload, payload), choice, source)
@@ -124,7 +124,7 @@ def _convert_by_store(target: Target, located: Located) -> Stored:
     """Stage the file as it is; what Glance makes of it must be what we would make of it."""
     wanted, found = target.image.disk_format, located.found
     if wanted in {None, found.format}:
-        payload = located.as_format(None, target.meter)
+        payload = located.as_wanted(Wanted(), target.meter)
         return glance_direct(target, payload, payload)
     if wanted != "raw":
         raise TransferError(
@@ -132,7 +132,7 @@ def _convert_by_store(target: Target, located: Located) -> Stored:
             f"Glance's conversion from {found.format} to {wanted} cannot be compared with our own: "
             "GlanceDirect converts to raw only",
         )
-    proof = located.as_format("raw", target.meter)
+    proof = located.as_wanted(Wanted("raw"), target.meter)
     return glance_direct(target, as_file(located.path, found.format), proof)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from oslo_utils.imageutils import format_inspector
 
 from cloudimage.transfer import signatures
-from cloudimage.transfer.complete import check_complete_in_itself
+from cloudimage.transfer.complete import check_complete_in_itself, gpt_end
 from cloudimage.transfer.opening import QEMU_FORMATS, check_complete, check_inside, open_disk
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Limits, Reason, TransferError
@@ -103,7 +103,7 @@ def shape_of(path: Path, size: int, declared: DiskFormat | None) -> DiskFormat:
     """Return the format of a file of so many bytes, of which ``path`` has the first at least.
 
     Raises:
-        TransferError: ``SourceNotAnImage`` or ``UnsafeImage``.
+        TransferError: ``SourceNotAnImage``, ``SourceTruncated`` or ``UnsafeImage``.
     """
     return _settle(_read_format(path, size), declared)
 
@@ -159,6 +159,11 @@ def _read_format(path: Path, size: int) -> _Content:
     check_complete_in_itself(shape, head, inspector)
     if shape == "raw" and is_fixed_vhd(tail, size):
         return _Content("vhd", size - _VHD_FOOTER_LENGTH, known=True, compression=None)
+    if shape == "raw" and (end := gpt_end(head)) > size:
+        raise TransferError(
+            Reason.SOURCE_TRUNCATED,
+            f"the disk is truncated: its partitions reach to byte {end}, but it has {size}",
+        )
     known = str(inspector) != "raw" or signatures.raw_content(head) is not None
     virtual_size = size if shape in {"raw", "iso"} else int(inspector.virtual_size)
     return _Content(shape, virtual_size, known, signatures.compression(head))

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from cloudimage.transfer.clouderrors import UnansweredError
+from cloudimage.transfer.clouderrors import AwayError
 from cloudimage.transfer.content import HashedBody
 from cloudimage.transfer.creation import Stored, Target, discard_leftovers
 from cloudimage.transfer.types import Reason, TransferError
@@ -80,7 +80,7 @@ def send(work: Callable[[HashedBody], None], body: HashedBody, *, answer: bool) 
 
 
 def _broken(error: TransferError, body: HashedBody) -> TransferError:
-    if not isinstance(error, UnansweredError) or body.sent == 0:
+    if not isinstance(error, AwayError) or body.sent == 0:
         return error
     return TransferError(
         Reason.UPLOAD_FAILED,

@@ -11,9 +11,8 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +22,15 @@ from cloudimage.transfer import confine
 from cloudimage.transfer.types import Reason, TransferError
 
 _MESSAGE_LENGTH = 400
+_KEPT = 64 * 2**10
+"""Bytes of a program's standard error; a message is cut out of its end."""
+_MOST_OUTPUT = 4 * 2**20
+"""Bytes of output read at once; what qemu-img says of an image is some kilobytes."""
 _PIPE_SIZE = 1 * 2**20
 """Sixteen times the default: the two sides wake each other less often."""
+
+_DISK_FULL = ("No space left on device", "Disk quota exceeded")
+"""strerror of ENOSPC and EDQUOT in the locale C."""
 
 _NOT_RUN = frozenset({126, 127})
 """Exit statuses by which setpriv, prlimit and the dynamic linker say that a program cannot run."""
@@ -42,10 +48,6 @@ class ToolError(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
-
-
-class _EnoughError(Exception):
-    """The rest of a program's output is not needed."""
 
 
 def complaint(stderr: str, status: int) -> str:
@@ -94,34 +96,39 @@ class Toolbox:
     def disk_head(self, name: str, qemu_format: str, length: int) -> bytes:
         """Return the first bytes of the disk in an image, fewer only if it has no more.
 
+        Not by nbdcopy: one that is stopped before its end leaves its socket in /tmp.
+
         Raises:
             ToolError: They cannot be read.
-            TransferError: ``InternalError``: a program is not installed, or cannot be confined.
+            TransferError: As for :meth:`stream`.
         """
-        head = b""
-        server = self.nbd_server(name, qemu_format)
-        with suppress(_EnoughError), self.stream("nbdcopy", "--", *server, "-") as stdout:
-            head = stdout.read(length)
-            if len(head) == length:
-                raise _EnoughError
-        return head
+        head = self.folder / "disk-head"
+        sizes, files = (f"bs={length}", "count=1"), (f"if={name}", f"of={head.name}")
+        try:
+            self.run("qemu-img", "dd", "-f", qemu_format, "-O", "raw", *sizes, *files)
+            return head.read_bytes()
+        finally:
+            head.unlink(missing_ok=True)
 
     def run(self, *command: str, accept: frozenset[int] = frozenset({0})) -> bytes:
         """Run a program to its end and return its standard output.
 
         Raises:
-            ToolError: Its exit status is not among ``accept``.
-            TransferError: ``InternalError``: it is not installed, or cannot be confined.
+            ToolError: Its exit status is not among ``accept``, or it writes over 4 MiB.
+            TransferError: As for :meth:`stream`.
         """
         with self.stream(*command, accept=accept) as stdout:
-            return stdout.read()
+            output = stdout.read(_MOST_OUTPUT + 1)
+            if len(output) > _MOST_OUTPUT:
+                raise ToolError(f"it writes over {_MOST_OUTPUT} bytes", -signal.SIGKILL)
+            return output
 
     def json(self, *command: str, accept: frozenset[int] = frozenset({0})) -> Any:  # noqa: ANN401 - JSON is any
         """Run a program that writes JSON and return what it wrote; None for no output.
 
         Raises:
-            ToolError: Its exit status is not among ``accept``.
-            TransferError: ``InternalError``: it is not installed, or cannot be confined.
+            ToolError: As for :meth:`run`.
+            TransferError: As for :meth:`stream`.
         """
         output = self.run(*command, accept=accept)
         return json.loads(output) if output.strip() else None
@@ -135,32 +142,42 @@ class Toolbox:
 
         Raises:
             ToolError: Its exit status is not among ``accept``.
-            TransferError: ``InternalError``: it is not installed, or cannot be confined.
+            TransferError: ``InternalError``: it is not installed, or cannot be confined;
+                ``InsufficientScratch``.
         """
         words = self.confined(*command)
         _require(words[0], "prlimit", command[0])
-        with tempfile.TemporaryFile(dir=self.folder) as stderr:
-            environment = {"PATH": _path(), "LC_ALL": "C"}
-            starting = confine.start(words, self.folder, environment, stderr)
+        with ThreadPoolExecutor(1, "stderr") as reader:
+            starting = confine.start(words, self.folder, {"PATH": _path(), "LC_ALL": "C"})
             try:
                 process = starting.result()
-                assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+                assert process.stdout is not None  # noqa: S101 - pipes were asked for
+                assert process.stderr is not None  # noqa: S101
+                ending = reader.submit(_ending, process.stderr)
                 with suppress(OSError):  # the kernel may not grant it
                     fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
                 with process.stdout:
                     yield process.stdout
-                status = process.wait()
+                status, stderr = process.wait(), ending.result()
             finally:
                 _end(starting)
-            if status not in accept:
-                stderr.seek(0)
-                message = complaint(stderr.read().decode(errors="replace"), status)
-                if status in _NOT_RUN:
-                    raise TransferError(
-                        Reason.INTERNAL_ERROR,
-                        f"the program {command[0]} cannot be run: {message}",
-                    )
-                raise ToolError(message, status)
+        if status not in accept:
+            message = complaint(stderr.decode(errors="replace"), status)
+            if status in _NOT_RUN:
+                raise TransferError(
+                    Reason.INTERNAL_ERROR, f"the program {command[0]} cannot be run: {message}"
+                )
+            if any(each in message for each in _DISK_FULL):
+                raise TransferError(Reason.INSUFFICIENT_SCRATCH, f"the scratch is full: {message}")
+            raise ToolError(message, status)
+
+
+def _ending(stderr: IO[bytes]) -> bytes:
+    """Read all and keep the last of it: an image can have a program write gigabytes."""
+    last = b""
+    while piece := stderr.read(_KEPT):
+        last = (last + piece)[-_KEPT:]
+    return last
 
 
 def _end(starting: Future[subprocess.Popen[bytes]]) -> None:

@@ -8,11 +8,12 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from cloudimage.transfer.clouderrors import FaultError
 from cloudimage.transfer.glance import Glance
 from cloudimage.transfer.types import Reason, TransferError
 
 OUTAGE_SECONDS: Final = 60.0
-"""How long Glance may be away while it works for us."""
+"""How long Glance may be away, or fail to answer questions, while it works for us."""
 
 _POLL_SECONDS: Final = 0.5
 _BUSY: Final = frozenset({"saving", "uploading", "importing"})
@@ -57,8 +58,8 @@ def wait_until_stored(
             image = glance.show(identifier)
             task = glance.newest_task(identifier) if on_task else None
         except TransferError as error:
-            away = time.monotonic() - answered
-            if error.reason is not Reason.CLOUD_UNREACHABLE or away > OUTAGE_SECONDS:
+            passing = error.reason is Reason.CLOUD_UNREACHABLE or isinstance(error, FaultError)
+            if not passing or time.monotonic() - answered > OUTAGE_SECONDS:
                 raise
         else:
             answered = time.monotonic()
