@@ -33,6 +33,9 @@ LIMITS = Limits(stall_seconds=0.5, max_download=1_000_000)
 LOOPBACK = STRICT.model_copy(update={"allow_networks": ("127.0.0.1/32",)})
 ETAG = 'ETag: "one"'
 HALF = len(CONTENT) // 2
+REST = f"bytes {HALF}-{len(CONTENT) - 1}/{len(CONTENT)}"
+OLD = "Date: Tue, 03 Jan 2023 00:00:00 GMT\r\nLast-Modified: Sun, 01 Jan 2023 00:00:00 GMT"
+NEW = OLD.replace("01 Jan", "02 Jan").replace("Sun", "Mon")
 
 
 def transfer(
@@ -83,8 +86,20 @@ def broken_then(then: Script) -> Script:
     return script
 
 
-def part(content_range: str, body: bytes = CONTENT[HALF:]) -> Script:
-    return answer(body, ETAG, f"Content-Range: {content_range}", status="206 Partial Content")
+def part(content_range: str, body: bytes = CONTENT[HALF:], validator: str = ETAG) -> Script:
+    return answer(body, validator, f"Content-Range: {content_range}", status="206 Partial Content")
+
+
+def replaced(before: str, after: str) -> Script:
+    """Give half of one file; from then on there is another, and If-Range is ignored."""
+    old = answer(CONTENT[:HALF][::-1], before, length=len(CONTENT))
+    rest, new = part(REST, validator=after), answer(CONTENT, after)
+    first = iter([old])
+
+    def script(connection: socket.socket, head: bytes) -> None:
+        (rest if wants_range(head) else next(first, new))(connection, head)
+
+    return script
 
 
 def redirect(location: str) -> Script:
@@ -241,10 +256,16 @@ CASES = [
     ),
     Case(
         "goes on with other bytes",
-        broken_then(part(f"bytes {HALF}-{len(CONTENT) - 1}/{len(CONTENT)}", CONTENT[:HALF])),
+        broken_then(part(REST, CONTENT[:HALF])),
         Reason.CHECKSUM_MISMATCH,
         "",
         RIGHT,
+    ),
+    Case(
+        "goes on in another file, each time",
+        broken_then(part(REST, validator='ETag: "two"')),
+        Reason.SOURCE_UNREACHABLE,
+        "changes while it is fetched",
     ),
     Case(
         "has shrunk meanwhile",
@@ -280,7 +301,7 @@ def test_server_that(case: Case, tmp_path: Path) -> None:
 GOOD: list[tuple[str, Script]] = [
     ("ignores ranges", broken_then(answer(CONTENT, ETAG))),
     ("has another file meanwhile", broken_then(answer(CONTENT, 'ETag: "two"'))),
-    ("goes on", broken_then(part(f"bytes {HALF}-{len(CONTENT) - 1}/{len(CONTENT)}"))),
+    ("goes on", broken_then(part(REST))),
     ("says no length", answer(CONTENT, length=None)),
     ("has a length that is none", answer(CONTENT, "Content-Length: many", length=None)),
 ]
@@ -291,6 +312,35 @@ def test_server_that_is_only_odd(name: str, script: Script, tmp_path: Path) -> N
     with Hostile(script) as server:
         fetched = transfer(HttpSource(url=server.url(), checksum=RIGHT), tmp_path)
     assert fetched.size == len(CONTENT)
+    assert (tmp_path / "run" / "source").read_bytes() == CONTENT
+
+
+REPLACED = [
+    ("by its tag", replaced(ETAG, 'ETag: "two"')),
+    ("by a weak tag", replaced(ETAG, 'ETag: W/"one"')),
+    ("by a tag that is missing", replaced(ETAG, "X: y")),
+    ("by its date", replaced(OLD, NEW)),
+]
+
+
+@pytest.mark.parametrize(
+    "script", [each for _, each in REPLACED], ids=[name for name, _ in REPLACED]
+)
+def test_rest_of_another_file_is_not_taken(script: Script, tmp_path: Path) -> None:
+    with Hostile(script) as server:
+        transfer(HttpSource(url=server.url()), tmp_path)
+    assert [wants_range(head) for head in server.requests] == [False, True, False]
+    assert (tmp_path / "run" / "source").read_bytes() == CONTENT
+
+
+def test_rest_by_date_needs_no_date_of_its_own(tmp_path: Path) -> None:
+    first = answer(CONTENT[:HALF], OLD, length=len(CONTENT))
+
+    def script(connection: socket.socket, head: bytes) -> None:
+        (part(REST, validator="X: y") if wants_range(head) else first)(connection, head)
+
+    with Hostile(script) as server:
+        transfer(HttpSource(url=server.url()), tmp_path)
     assert (tmp_path / "run" / "source").read_bytes() == CONTENT
 
 

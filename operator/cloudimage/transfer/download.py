@@ -103,6 +103,10 @@ class Download:
         if self._position and status == HTTPStatus.PARTIAL_CONTENT:
             if httprules.resumes_at(headers) != (self._position, self.total or -1):
                 raise self._truncated("resumes at a wrong place")
+            if not httprules.is_same(headers, self.validator or ""):
+                # The server ignores If-Range: the rest of another file, so begin again.
+                self._position = 0
+                raise UnansweredError(self._changed())
             return False
         if self._position and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise self._truncated("has no more")
@@ -148,6 +152,12 @@ class Download:
         return TransferError(
             Reason.SOURCE_NOT_AN_IMAGE,
             f"{httprules.redacted(self.url)} is a web page and not an image",
+        )
+
+    def _changed(self) -> TransferError:
+        return TransferError(
+            Reason.SOURCE_UNREACHABLE,
+            f"{httprules.redacted(self.url)} changes while it is fetched",
         )
 
     def _truncated(self, how: str) -> TransferError:

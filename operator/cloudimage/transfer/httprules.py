@@ -159,6 +159,16 @@ def validator(headers: Mapping[str, str]) -> str | None:
     return None
 
 
+def is_same(headers: Mapping[str, str], known: str) -> bool:
+    """Tell whether a 206 is a part of the representation with the validator ``known``.
+
+    It must repeat an entity tag, but may leave a Last-Modified out (RFC 9110, 15.3.7).
+    """
+    if known.startswith('"'):
+        return headers.get("ETag") == known
+    return headers.get("Last-Modified", known) == known
+
+
 def resumes_at(headers: Mapping[str, str]) -> tuple[int, int] | None:
     """Return the first byte and the whole size of a 206's Content-Range; None: unusable."""
     match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
