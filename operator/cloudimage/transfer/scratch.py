@@ -1,9 +1,9 @@
 """Where fetched sources are kept: shared, bounded, and safe against processes that die.
 
-A source is known by its checksum, else by its URL, so that transfers of the same source share one
-file: who comes second waits for the first's download and takes its file. A source behind
-credentials, or behind a URL with a query, is shared only with who has the same: a checksum that
-everybody may know must not open a file that not everybody may fetch.
+A source is known by its URLs, credentials and checksum, so that transfers of the same source share
+one file: who comes second waits for the first's download and takes its file. Nobody shares by the
+checksum alone: a checksum that everybody may know must not open a file that not everybody may
+fetch, nor may a stranger's slow server keep those waiting who have a better one.
 
 Of each source there are, by its key, ``.lock`` (held while it is fetched), ``.part`` (what has
 come so far), ``.data`` (a whole file; transfers that use it have hard links) and ``.json`` (what
@@ -20,14 +20,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
 from cloudimage.transfer.types import HttpSource, Limits, Reason, TransferError
-
-_FORGEABLE: Final = frozenset({"md5", "sha1"})
-"""Two different files with one hash can be made; such a source is shared by its URLs, too."""
 
 _BLOCK: Final = 512  # of st_blocks
 _SPOILED: Final = frozenset(
@@ -67,15 +63,7 @@ class Note(BaseModel):
 
 def key_of(source: HttpSource) -> str:
     """Return what identifies a source: who has the same key may have the same bytes."""
-    urls = (source.url, *source.mirrors)
-    parts = [source.url]
-    if source.checksum is not None:
-        parts = [source.checksum.algorithm, source.checksum.value]
-        if source.checksum.algorithm in _FORGEABLE:
-            parts += urls
-    if source.auth is not None or any(map(_is_private, urls)):
-        parts += [*urls, source.auth.model_dump_json() if source.auth else ""]
-    return digest("\n".join(parts))
+    return digest(source.model_dump_json(include={"url", "mirrors", "auth", "checksum"}))
 
 
 def digest(text: str) -> str:
@@ -258,11 +246,6 @@ def _lock(path: Path, *, wait: bool) -> Iterator[None]:
             if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
                 yield
                 return
-
-
-def _is_private(url: str) -> bool:
-    parts = urlsplit(url)
-    return bool(parts.query) or "@" in parts.netloc
 
 
 def _size(path: Path) -> int:
