@@ -261,6 +261,56 @@ def test_what_is_being_fetched_stays(bench: Bench, sources: Sources, url: str, u
         assert running.result()[1].read_bytes() == CONTENT
 
 
+def test_space_is_promised_once(bench: Bench) -> None:
+    bench.limits = Limits(max_scratch=1000)
+    run = bench.folder / "run-1" / "transfer-x"
+    run.mkdir(parents=True)
+    with bench.cache.room(run / "one") as first, bench.cache.room(run / "two") as second:
+        first.reserve(900)
+        first.reserve(950)
+        with pytest.raises(TransferError, match="900 more are needed: 850 are missing"):
+            second.reserve(900)
+        second.reserve(50)
+    with bench.cache.room(run / "three") as third:
+        third.reserve(1000)
+
+
+def test_promises_of_files_being_fetched_count(
+    bench: Bench, sources: Sources, url: str, unique: str
+) -> None:
+    bench.limits = Limits(max_scratch=2_500_000)
+    slow = HttpSource(url=f"{url}?rate=1000000")
+    with ThreadPoolExecutor(1) as threads:
+        running = threads.submit(bench.fetch, slow)
+        while not list(bench.folder.glob("cache/*.promise")):
+            time.sleep(0.01)
+        with pytest.raises(TransferError) as caught:
+            put(bench, sources, unique, use=False)
+        assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
+        running.result()
+    assert not list(bench.folder.glob("cache/*.promise"))
+
+
+@pytest.mark.parametrize("place", ["transfer-x", "run-7/transfer-x"])
+def test_folders_of_transfers_count(
+    bench: Bench, sources: Sources, unique: str, place: str
+) -> None:
+    bench.limits = Limits(max_scratch=2_500_000)
+    (bench.folder / place).mkdir(parents=True)
+    (bench.folder / place / "converted").write_bytes(bytes(2_000_000))
+    with pytest.raises(TransferError) as caught:
+        put(bench, sources, unique, use=False)
+    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
+
+
+def test_promise_of_a_killed_process_is_swept(bench: Bench, url: str) -> None:
+    source = HttpSource(url=url)
+    note = leave_part(bench, source, CONTENT[:1000])
+    note.with_suffix(".promise").write_text(str(2**50))
+    bench.cache.sweep()
+    assert bench.kept() == [".json", ".lock", ".part"]
+
+
 def test_left_parts_make_place(bench: Bench, sources: Sources, url: str, unique: str) -> None:
     leave_part(bench, HttpSource(url=url), CONTENT[:1_900_000])
     bench.limits = Limits(max_scratch=2_500_000)

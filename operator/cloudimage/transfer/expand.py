@@ -12,6 +12,7 @@ from typing import IO, Final
 from cloudimage.transfer import archives, signatures
 from cloudimage.transfer.archives import Bounded, unsafe, untar, unzip
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache, Room
 from cloudimage.transfer.tools import Toolbox, ToolError
 from cloudimage.transfer.types import Limits, Reason, Stage, TransferError
 
@@ -31,7 +32,7 @@ _COMMANDS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def expand(path: Path, limits: Limits, tools: Toolbox, meter: Meter) -> Path:
+def expand(path: Path, limits: Limits, tools: Toolbox, meter: Meter, cache: Cache) -> Path:
     """Return the file of the image itself: ``path``, or a new one in its place, beside it.
 
     Raises:
@@ -44,8 +45,8 @@ def expand(path: Path, limits: Limits, tools: Toolbox, meter: Meter) -> Path:
         return path
     meter.start(Stage.EXPANDING)
     target = path.with_name("expanded")
-    with target.open("wb", buffering=0) as file:
-        sink = _Sink(file, path.stat().st_size, limits, meter)
+    with cache.room(target) as room, target.open("wb", buffering=0) as file:
+        sink = _Sink(file, path.stat().st_size, limits, meter, room)
         try:
             _unwrap(kind, path, sink, tools)
         except archives.ERRORS as error:
@@ -76,12 +77,15 @@ def _unwrap(kind: str, path: Path, sink: "_Sink", tools: Toolbox) -> None:
 class _Sink:
     """Writes the image: bounded, zeros as holes, and nothing that is wrapped once more."""
 
-    def __init__(self, file: IO[bytes], compressed: int, limits: Limits, meter: Meter) -> None:
+    def __init__(
+        self, file: IO[bytes], compressed: int, limits: Limits, meter: Meter, room: Room
+    ) -> None:
         self._file = file
         self._limits = limits
         self._by_ratio = FREE_EXPANSION + MAX_RATIO * compressed
         self._meter = meter
-        self._size = 0
+        self._room = room
+        self._size, self._written = 0, 0
 
     def expect(self, size: int) -> None:
         """Refuse so many bytes before they come."""
@@ -119,6 +123,8 @@ class _Sink:
         if piece == _ZEROS[: len(piece)]:
             self._file.seek(len(piece), 1)
         else:
+            self._written += len(piece)
+            self._room.need(self._written)
             rest = memoryview(piece)
             try:
                 while rest:

@@ -14,11 +14,8 @@ from urllib.parse import urlsplit
 from cloudimage.transfer.client import Client, UnansweredError
 from cloudimage.transfer.download import CHUNK, Download
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.scratch import Cache, Entry, Note, digest
+from cloudimage.transfer.scratch import STEP, Cache, Entry, Note, digest
 from cloudimage.transfer.types import HttpSource, Reason, Stage, TransferError
-
-_UNSIZED_STEP: Final = 64 * 2**20
-"""How far ahead there must be space for a body of unknown length."""
 
 _ENDING: Final = frozenset({Reason.INVALID_REQUEST, Reason.INSUFFICIENT_SCRATCH})
 """Reasons that no other mirror changes."""
@@ -205,8 +202,7 @@ class _Fetch:
                     file.truncate(0)
                     hashes = Hashes(self._source)
                     self._announce(download)
-                elif download.total is None and offset % _UNSIZED_STEP < len(chunk):
-                    self._entry.reserve(_UNSIZED_STEP)
+                self._entry.room.need(offset + len(chunk))
                 self._write(file, chunk)
                 hashes.update(chunk)
                 self._meter.count(hashes.size)
@@ -219,7 +215,7 @@ class _Fetch:
             self._meter.start(Stage.FETCHING, note.total)
             hashes.update_from(self._entry.part, self._meter)
             if 0 < hashes.size < note.total:
-                self._entry.reserve(note.total - hashes.size)
+                self._entry.room.reserve(note.total)
                 return hashes, (hashes.size, note.total, note.validator)
         self._entry.forget()
         return Hashes(self._source), (0, None, None)
@@ -227,7 +223,7 @@ class _Fetch:
     def _announce(self, download: Download) -> None:
         """Prepare for a file's first byte."""
         self._meter.start(Stage.FETCHING, download.total)
-        self._entry.reserve(download.total or _UNSIZED_STEP)
+        self._entry.room.reserve(download.total or STEP)
         if download.validator:
             self._entry.remember(_note(download))
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloudimage.transfer.client import Client
+from cloudimage.transfer.convert import largest
 from cloudimage.transfer.creation import Target
 from cloudimage.transfer.delivery import (
     Located,
@@ -23,7 +24,7 @@ from cloudimage.transfer.inspect import inspect
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.methods import Choice
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache
 from cloudimage.transfer.straight import go_straight
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Result, Stage, TransferRequest
@@ -69,10 +70,12 @@ def _through_us(request: TransferRequest, target: Target, choice: Choice, folder
             fetched = fetch(source, path, meter, client, cache)
             meter.start(Stage.VERIFYING)
             verify(expected, path, fetched.checksums, fetched.size, tools)
-            path = expand(path, limits, tools, meter)
+            path = expand(path, limits, tools, meter, cache)
             meter.start(Stage.INSPECTING)
             found = inspect(path, source.format, request.image.min_disk, limits, tools)
             info = source_info(found, fetched)
+            if written := largest(path.name, found, request.image.disk_format, tools):
+                cache.reserve(folder / "converted", written)
             result = deliver(target, choice, Located(path, found, tools), info)
     return result.model_copy(update={"warnings": expected.warnings})
 
@@ -84,7 +87,7 @@ def workspace(scratch: Path, interrupts: Interrupts) -> Iterator[Path]:
     Nobody but its owner may read it: it takes the cloud's CA and the image.
     """
     with interrupts.deferred():
-        folder = Path(tempfile.mkdtemp(prefix="transfer-", dir=scratch))
+        folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=scratch))
         interrupts.folder = folder
     try:
         yield folder

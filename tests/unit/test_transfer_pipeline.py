@@ -1,0 +1,70 @@
+"""Whole transfers from real servers into a Glance that is a double."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_transfer_upload import FakeGlance
+
+from cloudimage.transfer import pipeline
+from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.types import Reason, Result, TransferError, TransferRequest
+from testbed.sources import Sources
+from transfer_images import MIB, make, raw_disk
+
+SIZE = 8 * MIB
+
+
+class Bench:
+    """A scratch and a Glance."""
+
+    def __init__(self, folder: Path) -> None:
+        self.scratch = folder
+        self.glance = FakeGlance()
+
+    def run(self, source: dict[str, Any], image: str | None = None, **others: Any) -> Result:
+        """Move an image."""
+        request = {
+            "source": source,
+            "image": {"id_seed": "seed", "name": "name", "disk_format": image},
+            "cloud": {"config": {}},
+            "scratch": self.scratch,
+            "cache": self.scratch / "cache",
+            "method": {"method": "Upload"},
+            **others,
+        }
+        wanted = TransferRequest.model_validate(request)
+        return pipeline.transfer(wanted, Meter(lambda _: None), Interrupts())
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    bench = Bench(scratch)
+    monkeypatch.setattr(pipeline, "Glance", lambda *_: bench.glance)
+    return bench
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    path = tmp_path / "disk.raw"
+    raw_disk(path, SIZE)
+    return path
+
+
+def sha256(path: Path) -> dict[str, str]:
+    return {"algorithm": "sha256", "value": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def test_conversion_without_place(bench: Bench, sources: Sources, unique: str, disk: Path) -> None:
+    qcow2 = disk.with_suffix(".qcow2")
+    make(disk, qcow2, "qcow2")
+    source = {"url": sources.put(unique, qcow2)}
+    with pytest.raises(TransferError, match="are missing") as caught:
+        bench.run(source, "vmdk", limits={"max_scratch": qcow2.stat().st_size + MIB})
+    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
+    assert bench.glance.used == set()
+    assert bench.run(source, "vmdk").disk_format == "vmdk"
