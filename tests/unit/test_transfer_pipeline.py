@@ -1,6 +1,8 @@
 """Whole transfers from real servers into a Glance that is a double."""
 
 import hashlib
+import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from cloudimage.transfer import pipeline
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.types import Reason, Result, TransferError, TransferRequest
+from hostile import Hostile, answer
 from testbed.sources import Sources
 from transfer_images import MIB, make, raw_disk
 
@@ -68,3 +71,43 @@ def test_conversion_without_place(bench: Bench, sources: Sources, unique: str, d
     assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
     assert bench.glance.used == set()
     assert bench.run(source, "vmdk").disk_format == "vmdk"
+
+
+def test_raw_source_of_which_the_first_server_has_a_bad_copy(
+    bench: Bench, sources: Sources, unique: str, disk: Path
+) -> None:
+    good = sources.put(f"{unique}-good", disk)
+    content = bytearray(disk.read_bytes())
+    content[SIZE // 2] ^= 1
+    source = {"url": sources.put(f"{unique}-bad", bytes(content)), "checksum": sha256(disk)}
+    with pytest.raises(TransferError) as caught:
+        bench.run(source)
+    assert caught.value.reason is Reason.CHECKSUM_MISMATCH
+    attempts = len(bench.glance.used)
+    assert attempts > 0  # it went straight
+    result = bench.run(source | {"mirrors": [good]})
+    assert result.source.checksums["sha256"] == sha256(disk)["value"]
+    assert list(bench.glance.images) == [result.image_id]
+    assert len(bench.glance.used) == attempts + 2
+
+
+def test_raw_source_that_is_only_looked_at(
+    bench: Bench, sources: Sources, unique: str, disk: Path
+) -> None:
+    content = disk.read_bytes()
+
+    def script(connection: socket.socket, head: bytes) -> None:
+        wanted = re.search(rb"bytes=(\d+)-(\d+)", head)
+        if wanted is None:
+            answer(b"", status="404 Not Found")(connection, head)
+            return
+        start, last = int(wanted[1]), int(wanted[2])
+        place = f"Content-Range: bytes {start}-{last}/{SIZE}"
+        part = content[start : last + 1]
+        answer(part, 'ETag: "x"', place, status="206 Partial Content")(connection, head)
+
+    with Hostile(script) as server:
+        source = {"url": server.url(), "checksum": sha256(disk)}
+        result = bench.run(source | {"mirrors": [sources.put(unique, disk)]})
+    assert list(bench.glance.images) == [result.image_id]
+    assert len(bench.glance.used) == 2

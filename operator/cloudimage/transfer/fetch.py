@@ -17,6 +17,18 @@ from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import STEP, Cache, Entry, Note, digest
 from cloudimage.transfer.types import HttpSource, Reason, Stage, TransferError
 
+SERVERS: Final = frozenset(
+    {
+        Reason.SOURCE_UNREACHABLE,
+        Reason.SOURCE_NOT_FOUND,
+        Reason.SOURCE_REFUSED,
+        Reason.SOURCE_NOT_AN_IMAGE,
+        Reason.SOURCE_TRUNCATED,
+        Reason.CHECKSUM_MISMATCH,
+    }
+)
+"""Reasons that are one server's and may not be another's."""
+
 _ENDING: Final = frozenset({Reason.INVALID_REQUEST, Reason.INSUFFICIENT_SCRATCH})
 """Reasons that no other mirror changes."""
 

@@ -1,5 +1,6 @@
 """The transfer's stages in their order."""
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from cloudimage.transfer.delivery import (
     source_info,
 )
 from cloudimage.transfer.expand import expand
-from cloudimage.transfer.fetch import fetch
+from cloudimage.transfer.fetch import SERVERS, fetch
 from cloudimage.transfer.glance import Glance
 from cloudimage.transfer.inspect import inspect
 from cloudimage.transfer.interrupts import Interrupts
@@ -27,8 +28,10 @@ from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache
 from cloudimage.transfer.straight import go_straight
 from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import Result, Stage, TransferRequest
+from cloudimage.transfer.types import HttpSource, Result, Stage, TransferError, TransferRequest
 from cloudimage.transfer.verify import expect, verify
+
+_log = logging.getLogger(__name__)
 
 
 def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> Result:
@@ -63,8 +66,7 @@ def _through_us(request: TransferRequest, target: Target, choice: Choice, folder
         with cache.discarding(source):
             # What is in the scratch already need not be fetched again.
             pure = choice.method == "Upload" and not cache.holds(source)
-            if pure and (straight := go_straight(source, request.image, client, folder)):
-                result = deliver_straight(target, choice, straight)
+            if pure and (result := _straight(source, target, choice, client, folder)):
                 return result.model_copy(update={"warnings": expected.warnings})
             path = folder / "source"
             fetched = fetch(source, path, meter, client, cache)
@@ -78,6 +80,23 @@ def _through_us(request: TransferRequest, target: Target, choice: Choice, folder
                 cache.reserve(folder / "converted", written)
             result = deliver(target, choice, Located(path, found, tools), info)
     return result.model_copy(update={"warnings": expected.warnings})
+
+
+def _straight(
+    source: HttpSource, target: Target, choice: Choice, client: Client, folder: Path
+) -> Result | None:
+    """Move a raw source with no disk between; None: it has to go through the scratch."""
+    straight = go_straight(source, target.image, client, folder)
+    if straight is None:
+        return None
+    try:
+        return deliver_straight(target, choice, straight)
+    except TransferError as error:
+        # This server cannot do it; through the scratch, another one may.
+        if not source.mirrors or error.reason not in SERVERS:
+            raise
+        _log.warning("not straight, but through the scratch: %s", error.message)
+        return None
 
 
 @contextmanager
