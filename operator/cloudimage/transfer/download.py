@@ -21,6 +21,13 @@ MAX_RESUMES: Final = 5
 RESUME_PROGRESS: Final = 64 * 2**20
 """Bytes after which a resumed connection has proved useful and the count starts anew."""
 
+MAX_PATIENCE: Final = 5.0
+"""Seconds that a busy server is waited for; one that asks for more is left for another attempt."""
+
+
+class _BusyError(UnansweredError):
+    """The server says that it can answer later."""
+
 
 class Download:
     """Reads one URL.
@@ -65,9 +72,11 @@ class Download:
                 yield from self._connection()
             except UnansweredError as broken:
                 resumes = 0 if self._position - before >= RESUME_PROGRESS else resumes
-                if not self.validator or resumes == MAX_RESUMES:
+                asked = broken.error.retry_after or 0.0
+                worth = self.validator or isinstance(broken, _BusyError)
+                if not worth or resumes == MAX_RESUMES or asked > MAX_PATIENCE:
                     raise broken.error from broken
-                time.sleep(min(0.2 * 2**resumes, self._limits.stall_seconds))
+                time.sleep(max(asked, min(0.2 * 2**resumes, self._limits.stall_seconds)))
                 resumes += 1
             else:
                 return
@@ -110,6 +119,8 @@ class Download:
             return False
         if self._position and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise self._truncated("has no more")
+        if status in httprules.BUSY:
+            raise _BusyError(httprules.status_error(status, response.url, headers))
         if status != HTTPStatus.OK:
             raise httprules.status_error(status, response.url, headers)
         if httprules.is_page(headers):

@@ -12,6 +12,9 @@ from urllib.parse import urljoin, urlsplit
 from cloudimage.transfer.types import Reason, TransferError
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+BUSY = frozenset({429, 502, 503, 504})
+"""Statuses that may be another one in a moment."""
+
 SCHEMES = ("http", "https")
 
 _PORTS = {"http": 80, "https": 443}
