@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import random
 import re
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,6 +27,7 @@ from cloudimage.transfer.types import (
     TransferError,
     UrlPolicy,
 )
+from hostile import Hostile, answer, wants_range
 from testbed.sources import Sources
 
 CONTENT = random.Random(5).randbytes(2_000_000)  # noqa: S311 - the same at each run
@@ -163,6 +165,26 @@ def test_part_that_is_damaged_is_found_out(bench: Bench, url: str) -> None:
     assert caught.value.reason is Reason.CHECKSUM_MISMATCH
     assert bench.kept() == []
     bench.fetch(source)
+
+
+def test_note_does_not_outlive_its_bytes(
+    bench: Bench,
+) -> None:
+    bench.limits = Limits(stall_seconds=0.5)
+    first = answer(CONTENT[:1_000_000], 'ETag: "x"', length=len(CONTENT))
+    second = answer(CONTENT[:500_000], length=len(CONTENT))  # no validator
+    scripts = iter([first, second])
+
+    def script(connection: socket.socket, head: bytes) -> None:
+        next(scripts)(connection, head)
+        if wants_range(head):
+            time.sleep(1)  # a stall, not an end: the part is kept
+
+    with Hostile(script) as server:
+        with pytest.raises(TransferError) as caught:
+            bench.fetch(HttpSource(url=server.url()))
+        assert caught.value.reason is Reason.SOURCE_UNREACHABLE
+        assert not list(bench.folder.glob("cache/*.json"))
 
 
 @pytest.mark.parametrize("field", ["boot", "url"])

@@ -238,6 +238,8 @@ class _Fetch:
         self._entry.room.reserve(download.total or STEP)
         if download.validator:
             self._entry.remember(_note(download))
+        else:
+            self._entry.forget_note()
 
     def _write(self, file: io.FileIO, chunk: bytes) -> None:
         rest = memoryview(chunk)

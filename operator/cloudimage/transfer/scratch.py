@@ -275,6 +275,10 @@ class Entry:
         incoming.write_text(note.model_copy(update={"boot": _boot()}).model_dump_json())
         incoming.replace(self._note)
 
+    def forget_note(self) -> None:
+        """Remove what was known: of the file that there is now, nothing is."""
+        self._note.unlink(missing_ok=True)
+
     def forget(self) -> None:
         """Remove the files."""
         for path in (self.part, self.data, self._note):
