@@ -1,10 +1,11 @@
 """Whole transfers from real servers into a Glance that is a double."""
 
+import errno
 import hashlib
 import re
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from test_transfer_upload import FakeGlance
@@ -12,6 +13,7 @@ from test_transfer_upload import FakeGlance
 from cloudimage.transfer import pipeline
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Entry
 from cloudimage.transfer.types import Reason, Result, TransferError, TransferRequest
 from hostile import Hostile, answer
 from testbed.sources import Sources
@@ -71,6 +73,32 @@ def test_conversion_without_place(bench: Bench, sources: Sources, unique: str, d
     assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
     assert bench.glance.used == set()
     assert bench.run(source, "vmdk").disk_format == "vmdk"
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(Entry, "remember"), (Path, "hardlink_to"), (Path, "write_text")]
+)
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_disk_full_wherever(
+    bench: Bench,
+    sources: Sources,
+    unique: str,
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    name: str,
+    number: int,
+) -> None:
+    def full(*_: object) -> NoReturn:
+        raise OSError(number, "full")
+
+    source = {"url": sources.put(unique, disk)}
+    monkeypatch.setattr(owner, name, full)
+    with pytest.raises(TransferError) as caught:
+        bench.run(source, "qcow2")
+    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
+    assert bench.glance.used == set()
+    assert not list(bench.scratch.glob("transfer-*"))
 
 
 def test_raw_source_of_which_the_first_server_has_a_bad_copy(

@@ -5,14 +5,13 @@ Decompressors are programs under limits, as all that parses what strangers wrote
 pipe, and zeros become holes, so that what expands to nothing takes no disk.
 """
 
-import errno
 from pathlib import Path
 from typing import IO, Final
 
 from cloudimage.transfer import archives, signatures
 from cloudimage.transfer.archives import Bounded, unsafe, untar, unzip
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.scratch import Cache, Room
+from cloudimage.transfer.scratch import Cache, Room, write_all
 from cloudimage.transfer.tools import Toolbox, ToolError
 from cloudimage.transfer.types import Limits, Reason, Stage, TransferError
 
@@ -125,17 +124,7 @@ class _Sink:
         else:
             self._written += len(piece)
             self._room.need(self._written)
-            rest = memoryview(piece)
-            try:
-                while rest:
-                    rest = rest[self._file.write(rest) :]
-            except OSError as error:
-                if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                    raise
-                raise TransferError(
-                    Reason.INSUFFICIENT_SCRATCH,
-                    "the scratch became full while the source was expanded",
-                ) from error
+            write_all(self._file, piece)
         self._size += len(piece)
 
 

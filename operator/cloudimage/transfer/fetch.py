@@ -1,8 +1,6 @@
 """Fetches the source over HTTP into a file, hashing the bytes as they arrive."""
 
-import errno
 import hashlib
-import io
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,7 +12,15 @@ from urllib.parse import urlsplit
 from cloudimage.transfer.client import Client, UnansweredError
 from cloudimage.transfer.download import CHUNK, Download
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.scratch import STEP, Cache, Entry, Note, digest
+from cloudimage.transfer.scratch import (
+    STEP,
+    Cache,
+    Entry,
+    Note,
+    digest,
+    telling_when_full,
+    write_all,
+)
 from cloudimage.transfer.types import HttpSource, Reason, Stage, TransferError
 
 SERVERS: Final = frozenset(
@@ -196,7 +202,8 @@ class _Fetch:
         """Fetch from one URL, going on from what is there of it."""
         download = Download(self._client, url, verified=self._verified)
         try:
-            hashes = self._receive(download)
+            with telling_when_full():
+                hashes = self._receive(download)
             hashes.check()
         except TransferError as error:
             if error.reason is not Reason.SOURCE_UNREACHABLE:
@@ -215,7 +222,7 @@ class _Fetch:
                     hashes = Hashes(self._source)
                     self._announce(download)
                 self._entry.room.need(offset + len(chunk))
-                self._write(file, chunk)
+                write_all(file, chunk)
                 hashes.update(chunk)
                 self._meter.count(hashes.size)
         return hashes
@@ -240,18 +247,6 @@ class _Fetch:
             self._entry.remember(_note(download))
         else:
             self._entry.forget_note()
-
-    def _write(self, file: io.FileIO, chunk: bytes) -> None:
-        rest = memoryview(chunk)
-        try:
-            while rest:
-                rest = rest[file.write(rest) :]
-        except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                raise
-            raise TransferError(
-                Reason.INSUFFICIENT_SCRATCH, "the scratch became full while the source was fetched"
-            ) from error
 
 
 def _note(download: Download, sha256: str | None = None) -> Note:

@@ -25,7 +25,7 @@ from cloudimage.transfer.inspect import inspect
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.methods import Choice
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache
+from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, telling_when_full
 from cloudimage.transfer.straight import go_straight
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import HttpSource, Result, Stage, TransferError, TransferRequest
@@ -41,7 +41,7 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
         TransferError: With every reason of a transfer.
     """
     limits = request.limits
-    with workspace(request.scratch, interrupts) as folder:
+    with telling_when_full(), workspace(request.scratch, interrupts) as folder:
         stores = tuple(dict.fromkeys(request.method.stores))
         glance = Glance(request.cloud, folder)
         target = Target(glance, request.image, meter, interrupts, stores, limits)

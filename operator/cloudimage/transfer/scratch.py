@@ -15,6 +15,7 @@ may come to, so that no two transfers count on the same space.
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -22,7 +23,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from pydantic import BaseModel, ValidationError
 
@@ -37,6 +38,7 @@ STEP: Final = 64 * 2**20
 
 _PROMISE: Final = ".promise"
 _SUFFIXES: Final = (".part", ".data", ".json", _PROMISE, ".lock")
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _BLOCK: Final = 512  # of st_blocks
 _SPOILED: Final = frozenset(
     {
@@ -302,9 +304,35 @@ class Entry:
         try:
             target.hardlink_to(self.data)
         except OSError as error:
+            if error.errno in _FULL:
+                raise
             raise TransferError(
                 Reason.INVALID_REQUEST, "the cache must be on the same file system as the scratch"
             ) from error
+
+
+def write_all(file: IO[bytes], piece: bytes) -> None:
+    """Write to an unbuffered file, which may take less at once."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+@contextmanager
+def telling_when_full() -> Iterator[None]:
+    """Turn the error of a full disk, wherever the block meets it, into a failure for the user.
+
+    Raises:
+        TransferError: ``InsufficientScratch``.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise TransferError(
+            Reason.INSUFFICIENT_SCRATCH, "the scratch became full in the middle of the transfer"
+        ) from error
 
 
 @contextmanager
