@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -25,6 +26,23 @@ MAX_PATIENCE: Final = 5.0
 """Seconds that a busy server is waited for; one that asks for more is left for another attempt."""
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A piece of the file.
+
+    Attributes:
+        offset: Where in the file it belongs, in bytes.
+        content: Its bytes; never empty.
+    """
+
+    offset: int
+    content: bytes
+
+
+class Beginning:
+    """The file's first byte comes next. What came before, if anything, counts no more."""
+
+
 class _BusyError(UnansweredError):
     """The server says that it can answer later."""
 
@@ -34,7 +52,7 @@ class Download:
 
     Attributes:
         url: Where from.
-        total: Bytes of the whole file, if the server says; known from the first chunk on.
+        total: Bytes of the whole file, if the server says; known from the beginning on.
         validator: What If-Range may hold; None: what breaks cannot be resumed.
     """
 
@@ -47,13 +65,10 @@ class Download:
         self._verified = verified
         self._position = 0
 
-    def chunks(
+    def pieces(
         self, position: int = 0, total: int | None = None, validator: str | None = None
-    ) -> Iterator[tuple[int, bytes]]:
-        """Yield pieces of the file, each with the offset where it belongs.
-
-        An empty piece at offset 0 comes before the file's first byte. If it comes again, the file
-        is not the one it was, and what came before counts no more.
+    ) -> Iterator[Beginning | Piece]:
+        """Yield the pieces of the file, and its beginning each time that it begins anew.
 
         Args:
             position: Where to begin, for who has the bytes before that.
@@ -81,20 +96,20 @@ class Download:
             else:
                 return
 
-    def _connection(self) -> Iterator[tuple[int, bytes]]:
+    def _connection(self) -> Iterator[Beginning | Piece]:
         """Yield what one connection gives."""
         headers = {}
         if self._position and self.validator:
             headers = {"Range": f"bytes={self._position}-", "If-Range": self.validator}
         with closing(self._client.get(self.url, headers, verified=self._verified)) as response:
             if self._accept(response):
-                yield 0, b""
+                yield Beginning()
             pace = _Pace(self._limits)
             while chunk := self._read(response, pace):
                 if self._position == 0 and httprules.looks_like_page(chunk[:1024]):
                     raise self._page()
                 self._check_length(self._position + len(chunk))
-                yield self._position, chunk
+                yield Piece(self._position, chunk)
                 self._position += len(chunk)
         if self.total is not None and self._position != self.total:
             raise UnansweredError(self._truncated("ends"))

@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from cloudimage.transfer.client import Client, UnansweredError
-from cloudimage.transfer.download import CHUNK, Download
+from cloudimage.transfer.download import CHUNK, Beginning, Download
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import (
     STEP,
@@ -216,14 +216,15 @@ class _Fetch:
     def _receive(self, download: Download) -> Hashes:
         hashes, begin = self._begun(download.url)
         with self._entry.part.open("ab", buffering=0) as file:
-            for offset, chunk in download.chunks(*begin):
-                if offset == 0 and not chunk:
+            for piece in download.pieces(*begin):
+                if isinstance(piece, Beginning):
                     file.truncate(0)
                     hashes = Hashes(self._source)
                     self._announce(download)
-                self._entry.room.need(offset + len(chunk))
-                write_all(file, chunk)
-                hashes.update(chunk)
+                    continue
+                self._entry.room.need(piece.offset + len(piece.content))
+                write_all(file, piece.content)
+                hashes.update(piece.content)
                 self._meter.count(hashes.size)
         return hashes
 
