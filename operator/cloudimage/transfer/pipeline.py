@@ -71,7 +71,7 @@ def _through_us(request: TransferRequest, target: Target, choice: Choice, folder
             path = folder / "source"
             fetched = fetch(source, path, meter, client, cache)
             meter.start(Stage.VERIFYING)
-            verify(expected, path, fetched.checksums, fetched.size, tools)
+            verify(expected, path, tools)
             path = expand(path, limits, tools, meter, cache)
             meter.start(Stage.INSPECTING)
             found = inspect(path, source.format, request.image.min_disk, limits, tools)
