@@ -25,9 +25,10 @@ SIZE = 8 * MIB
 class Bench:
     """A scratch and a Glance."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.scratch = folder
         self.glance = FakeGlance()
+        monkeypatch.setattr(pipeline, "Glance", lambda *_: self.glance)
 
     def run(self, source: dict[str, Any], image: str | None = None, **others: Any) -> Result:
         """Move an image."""
@@ -48,9 +49,7 @@ class Bench:
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    bench = Bench(scratch)
-    monkeypatch.setattr(pipeline, "Glance", lambda *_: bench.glance)
-    return bench
+    return Bench(scratch, monkeypatch)
 
 
 @pytest.fixture

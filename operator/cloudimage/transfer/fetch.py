@@ -206,7 +206,8 @@ class _Fetch:
                 hashes = self._receive(download)
             hashes.check()
         except TransferError as error:
-            if error.reason is not Reason.SOURCE_UNREACHABLE:
+            resumable = self._entry.note() is not None
+            if error.reason is not Reason.SOURCE_UNREACHABLE or not resumable:
                 self._entry.forget()
             raise
         fetched = hashes.fetched()
