@@ -13,7 +13,7 @@ import psutil
 
 _EVERY_SECONDS: Final = 0.05
 _TICK_SECONDS: Final = 0.01
-_NOTES: Final = frozenset({".json", ".new"})  # of cloudimage.transfer.scratch
+_NOTES: Final = frozenset({".json", ".new", ".promise"})  # of cloudimage.transfer.scratch
 
 
 def memory(pid: int) -> int:

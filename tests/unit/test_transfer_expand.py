@@ -19,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudimage.transfer import expand as module
-from cloudimage.transfer import signatures
+from cloudimage.transfer import scratch, signatures
 from cloudimage.transfer.expand import expand
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Limits, Reason, TransferError
 
@@ -60,11 +61,15 @@ def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED, mode
     return out.getvalue()
 
 
+def cache(folder: Path, limits: Limits = LIMITS) -> Cache:
+    return Cache(folder, limits, shared=False)
+
+
 def expanded(content: bytes, folder: Path, limits: Limits = LIMITS) -> Path:
     path = folder / "source"
     path.write_bytes(content)
     tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
-    return expand(path, limits, tools, Meter(lambda _: None))
+    return expand(path, limits, tools, Meter(lambda _: None), cache(folder, limits))
 
 
 def sparse_tar(folder: Path) -> bytes:
@@ -125,7 +130,7 @@ def test_file_that_others_have_too(tmp_path: Path) -> None:
         kept.write_bytes(content)
         (run / "source").hardlink_to(kept)
         tools = Toolbox(run, LIMITS.tool_memory, LIMITS.tool_cpu_seconds)
-        path = expand(run / "source", LIMITS, tools, Meter(lambda _: None))
+        path = expand(run / "source", LIMITS, tools, Meter(lambda _: None), cache(run))
         assert path.read_bytes() == CONTENT
         assert kept.read_bytes() == content
         path.unlink()
@@ -287,6 +292,22 @@ def test_full_disk(small_disk: Path) -> None:
     assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
 
 
+def test_scratch_too_small(tmp_path: Path) -> None:
+    noise = random.Random(4).randbytes(3_000_000)  # noqa: S311
+    limits = LIMITS.model_copy(update={"max_scratch": 5_000_000})
+    with pytest.raises(TransferError) as caught:
+        expanded(gzip.compress(noise), tmp_path, limits)
+    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
+    assert "are missing" in caught.value.message
+
+
+def test_holes_need_no_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "STEP", 2**20)
+    limits = LIMITS.model_copy(update={"max_scratch": 5_000_000})
+    content = b"x" + bytes(40_000_000)
+    assert expanded(gzip.compress(content), tmp_path, limits).stat().st_size == len(content)
+
+
 @given(st.binary(max_size=600))
 def test_any_head_is_told(head: bytes) -> None:
     assert signatures.wrapping(head) in {None, "gzip", "xz", "bzip2", "zstd", "zip", "tar"}
@@ -303,4 +324,4 @@ def test_damaged_archives_end_with_a_reason(
     path.write_bytes(content)
     tools = Toolbox(path.parent, LIMITS.tool_memory, LIMITS.tool_cpu_seconds)
     with contextlib.suppress(TransferError):
-        expand(path, LIMITS, tools, Meter(lambda _: None))
+        expand(path, LIMITS, tools, Meter(lambda _: None), cache(path.parent))

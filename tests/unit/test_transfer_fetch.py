@@ -28,6 +28,7 @@ from cloudimage.transfer.types import (
     TransferError,
     UrlPolicy,
 )
+from hostile import Hostile, answer, wants_range
 from testbed.process import free_ports
 from testbed.sources import Sources
 
@@ -114,15 +115,60 @@ def test_progress_counts_to_the_total(sources: Sources, name: str, target: Path)
         (503, Reason.SOURCE_UNREACHABLE),
     ],
 )
-def test_status(sources: Sources, name: str, target: Path, status: int, reason: Reason) -> None:
+def test_status(
+    sources: Sources,
+    name: str,
+    target: Path,
+    status: int,
+    reason: Reason,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     error = refusal(sources.url(name, status=status), target)
     assert error.reason is reason
     assert f"answered {status}" in error.message
 
 
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_busy_server_that_is_fine_again(
+    sources: Sources, name: str, target: Path, status: int
+) -> None:
+    url = sources.url(name, status=status, times=2)
+    assert get(url, target).checksums["sha256"] == SHA256
+    assert [request.status for request in sources.requests(name)] == [status, status, 200]
+
+
+def test_busy_server_is_waited_for(sources: Sources, name: str, target: Path) -> None:
+    began = time.monotonic()
+    get(sources.url(name, status=503, retry_after=2, times=1), target)
+    assert 2 <= time.monotonic() - began < 4
+
+
+def test_busy_server_in_the_middle(target: Path) -> None:
+    half = len(CONTENT) // 2
+    etag, busy = 'ETag: "x"', answer(b"", status="503 Busy")
+    place = f"Content-Range: bytes {half}-{len(CONTENT) - 1}/{len(CONTENT)}"
+    scripts = iter(
+        [
+            answer(CONTENT[:half], etag, length=len(CONTENT)),
+            busy,
+            busy,
+            answer(CONTENT[half:], etag, place, status="206 Partial Content"),
+        ]
+    )
+
+    def script(connection: socket.socket, head: bytes) -> None:
+        next(scripts)(connection, head)
+
+    with Hostile(script) as server:
+        assert get(server.url(), target).checksums["sha256"] == SHA256
+    assert [wants_range(head) for head in server.requests] == [False, True, True, True]
+
+
 def test_waits_as_long_as_the_server_says(sources: Sources, name: str, target: Path) -> None:
     error = refusal(sources.url(name, status=503, retry_after=17), target)
     assert error.retry_after == 17
+    assert len(sources.requests(name)) == 1
 
 
 def test_web_page_by_its_content_type(sources: Sources, name: str, target: Path) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from test_transfer_pipeline import Bench
 
 from cloudimage.transfer.client import Client
 from cloudimage.transfer.fetch import Fetched, fetch
@@ -33,6 +34,9 @@ LIMITS = Limits(stall_seconds=0.5, max_download=1_000_000)
 LOOPBACK = STRICT.model_copy(update={"allow_networks": ("127.0.0.1/32",)})
 ETAG = 'ETag: "one"'
 HALF = len(CONTENT) // 2
+REST = f"bytes {HALF}-{len(CONTENT) - 1}/{len(CONTENT)}"
+OLD = "Date: Tue, 03 Jan 2023 00:00:00 GMT\r\nLast-Modified: Sun, 01 Jan 2023 00:00:00 GMT"
+NEW = OLD.replace("01 Jan", "02 Jan").replace("Sun", "Mon")
 
 
 def transfer(
@@ -43,11 +47,6 @@ def transfer(
     cache = Cache(folder / "cache", limits, shared=True)
     with Client(source, policy, limits, folder / "run") as client:
         return fetch(source, folder / "run" / "source", Meter(lambda _: None), client, cache)
-
-
-def files(folder: Path) -> list[str]:
-    """Return what there is."""
-    return [path.name for path in folder.rglob("*") if path.is_file()]
 
 
 def pieces(*parts: bytes, pause: float = 0.0) -> Script:
@@ -83,8 +82,20 @@ def broken_then(then: Script) -> Script:
     return script
 
 
-def part(content_range: str, body: bytes = CONTENT[HALF:]) -> Script:
-    return answer(body, ETAG, f"Content-Range: {content_range}", status="206 Partial Content")
+def part(content_range: str, body: bytes = CONTENT[HALF:], validator: str = ETAG) -> Script:
+    return answer(body, validator, f"Content-Range: {content_range}", status="206 Partial Content")
+
+
+def replaced(before: str, after: str) -> Script:
+    """Give half of one file; from then on there is another, and If-Range is ignored."""
+    old = answer(CONTENT[:HALF][::-1], before, length=len(CONTENT))
+    rest, new = part(REST, validator=after), answer(CONTENT, after)
+    first = iter([old])
+
+    def script(connection: socket.socket, head: bytes) -> None:
+        (rest if wants_range(head) else next(first, new))(connection, head)
+
+    return script
 
 
 def redirect(location: str) -> Script:
@@ -241,10 +252,16 @@ CASES = [
     ),
     Case(
         "goes on with other bytes",
-        broken_then(part(f"bytes {HALF}-{len(CONTENT) - 1}/{len(CONTENT)}", CONTENT[:HALF])),
+        broken_then(part(REST, CONTENT[:HALF])),
         Reason.CHECKSUM_MISMATCH,
         "",
         RIGHT,
+    ),
+    Case(
+        "goes on in another file, each time",
+        broken_then(part(REST, validator='ETag: "two"')),
+        Reason.SOURCE_UNREACHABLE,
+        "changes while it is fetched",
     ),
     Case(
         "has shrunk meanwhile",
@@ -260,27 +277,32 @@ CASES = [
 ]
 
 
+REMAINDER = {".json", ".lock", ".part"}
+"""Of a download that can be resumed: docs/transfers.md, Scratch."""
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_server_that(case: Case, tmp_path: Path) -> None:
+def test_server_that(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path, monkeypatch)
     with Hostile(case.script) as server:
         source = HttpSource(url=server.url("/disk.img?key=s3cret"), checksum=case.checksum)
         began = time.monotonic()
         with pytest.raises(TransferError) as caught:
-            transfer(source, tmp_path, limits=case.limits)
+            bench.run(source.model_dump(), policy=LOOPBACK, limits=case.limits)
     assert time.monotonic() - began < 15
     assert caught.value.reason is case.reason, caught.value.message
     assert case.words in caught.value.message
     assert "s3cret" not in caught.value.message
-    left = [name for name in files(tmp_path) if not name.endswith((".part", ".json", ".lock"))]
-    assert left == []
-    if case.reason is not Reason.SOURCE_UNREACHABLE:  # which may be resumed later
-        assert files(tmp_path) == []
+    assert bench.glance.used == set()
+    left = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
+    assert left in ([set(), REMAINDER] if case.reason is Reason.SOURCE_UNREACHABLE else [set()])
+    assert {path.parent.name for path in tmp_path.rglob("*") if path.is_file()} <= {"cache"}
 
 
 GOOD: list[tuple[str, Script]] = [
     ("ignores ranges", broken_then(answer(CONTENT, ETAG))),
     ("has another file meanwhile", broken_then(answer(CONTENT, 'ETag: "two"'))),
-    ("goes on", broken_then(part(f"bytes {HALF}-{len(CONTENT) - 1}/{len(CONTENT)}"))),
+    ("goes on", broken_then(part(REST))),
     ("says no length", answer(CONTENT, length=None)),
     ("has a length that is none", answer(CONTENT, "Content-Length: many", length=None)),
 ]
@@ -291,6 +313,35 @@ def test_server_that_is_only_odd(name: str, script: Script, tmp_path: Path) -> N
     with Hostile(script) as server:
         fetched = transfer(HttpSource(url=server.url(), checksum=RIGHT), tmp_path)
     assert fetched.size == len(CONTENT)
+    assert (tmp_path / "run" / "source").read_bytes() == CONTENT
+
+
+REPLACED = [
+    ("by its tag", replaced(ETAG, 'ETag: "two"')),
+    ("by a weak tag", replaced(ETAG, 'ETag: W/"one"')),
+    ("by a tag that is missing", replaced(ETAG, "X: y")),
+    ("by its date", replaced(OLD, NEW)),
+]
+
+
+@pytest.mark.parametrize(
+    "script", [each for _, each in REPLACED], ids=[name for name, _ in REPLACED]
+)
+def test_rest_of_another_file_is_not_taken(script: Script, tmp_path: Path) -> None:
+    with Hostile(script) as server:
+        transfer(HttpSource(url=server.url()), tmp_path)
+    assert [wants_range(head) for head in server.requests] == [False, True, False]
+    assert (tmp_path / "run" / "source").read_bytes() == CONTENT
+
+
+def test_rest_by_date_needs_no_date_of_its_own(tmp_path: Path) -> None:
+    first = answer(CONTENT[:HALF], OLD, length=len(CONTENT))
+
+    def script(connection: socket.socket, head: bytes) -> None:
+        (part(REST, validator="X: y") if wants_range(head) else first)(connection, head)
+
+    with Hostile(script) as server:
+        transfer(HttpSource(url=server.url()), tmp_path)
     assert (tmp_path / "run" / "source").read_bytes() == CONTENT
 
 

@@ -20,6 +20,7 @@ from cloudimage.transfer.creation import image_id, new_image
 from cloudimage.transfer.expand import expand
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.tools import Toolbox, ToolError, complaint
 from cloudimage.transfer.types import (
     Limits,
@@ -104,9 +105,10 @@ def test_tool_that_is_not_installed(
     programs = tmp_path_factory.mktemp("bin")
     monkeypatch.setenv("PATH", str(programs))
     (tools.folder / "source").write_bytes(ZSTD)
+    cache = Cache(tools.folder, Limits(), shared=False)
     for missing in ("setpriv", "prlimit", "zstd"):
         with pytest.raises(TransferError, match=f"{missing} is not installed beside") as caught:
-            expand(tools.folder / "source", Limits(), tools, Meter(lambda _: None))
+            expand(tools.folder / "source", Limits(), tools, Meter(lambda _: None), cache)
         assert caught.value.reason is Reason.INTERNAL_ERROR
         (programs / missing).symlink_to(shutil.which(missing, path=os.defpath) or "")
     with pytest.raises(TransferError, match="qemu-nbd is not installed beside"):

@@ -202,31 +202,16 @@ def test_signature_over_the_image(site: Site, signer: Signer) -> None:
     expected = site.expect(signature={"url": url, "keyring": signer.public()})
     path = site.tools.folder / "source"
     path.write_bytes(CONTENT)
-    verify(expected, path, {}, len(CONTENT), site.tools)
+    verify(expected, path, site.tools)
     path.write_bytes(CONTENT[:-1])
     with pytest.raises(TransferError) as caught:
-        verify(expected, path, {}, len(CONTENT), site.tools)
+        verify(expected, path, site.tools)
     assert caught.value.reason is Reason.SIGNATURE_INVALID
 
 
 def test_clearsigned_image(site: Site, signer: Signer) -> None:
     message = site.refusal(Reason.INVALID_REQUEST, signature={"keyring": signer.public()})
     assert "detached" in message
-
-
-def test_checksum_that_differs(site: Site) -> None:
-    expected = Expected(Checksum(algorithm="md5", value="aa"))
-    found = {"md5": "bb", "sha256": "aa"}
-    with pytest.raises(TransferError) as caught:
-        verify(expected, site.tools.folder, found, 7, site.tools)
-    assert caught.value.reason is Reason.CHECKSUM_MISMATCH
-    assert "7 bytes" in caught.value.message
-
-
-def test_checksum_that_fits(site: Site) -> None:
-    expected = Expected(Checksum(algorithm="md5", value="bb"))
-    verify(expected, site.tools.folder, {"md5": "bb"}, 7, site.tools)
-    verify(Expected(), site.tools.folder, {"sha256": "aa"}, 7, site.tools)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,10 @@ _OPTIONS: Final[dict[DiskFormat, str]] = {
     "vhd": "subformat=dynamic,force_size=on",  # the exact size, not one of heads and cylinders
 }
 
+_SLACK: Final = 8 * 2**20
+_LARGE_CLUSTERS: Final = ("-o", "cluster_size=2M")
+"""No other format than vhdx stores the data in larger pieces."""
+
 Chunks = Generator[bytes, None, None]
 
 
@@ -91,6 +95,27 @@ def convert(path: Path, found: Inspected, wanted: Wanted, tools: Toolbox, meter:
         raise _failure(error) from error
     path.unlink()
     return as_file(target, shape)
+
+
+def largest(name: str, found: Inspected, wanted: DiskFormat | None, tools: Toolbox) -> int:
+    """Return how many bytes :func:`convert` may write to the disk, at the most.
+
+    Raises:
+        TransferError: ``SourceTruncated`` or ``ConversionFailed``.
+    """
+    if wanted in {None, "raw", found.format} or {wanted, found.format} - QEMU_FORMATS.keys():
+        return 0
+    tables = found.virtual_size // 4096 + _SLACK  # vmdk's are the largest
+    if wanted == "vhdx":
+        return found.virtual_size + tables
+    clusters = () if wanted == "qcow2" else _LARGE_CLUSTERS
+    formats = ("-f", QEMU_FORMATS[found.format], "-O", "qcow2")
+    try:
+        measured = tools.json("qemu-img", "measure", "--output=json", *formats, *clusters, name)
+    except ToolError as error:
+        raise _failure(error) from error
+    data = int(measured["required"])
+    return data + data // 50 + tables  # what cannot be compressed becomes a little larger
 
 
 def _read_all(name: str, found: Inspected, tools: Toolbox) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -21,13 +22,37 @@ MAX_RESUMES: Final = 5
 RESUME_PROGRESS: Final = 64 * 2**20
 """Bytes after which a resumed connection has proved useful and the count starts anew."""
 
+MAX_PATIENCE: Final = 5.0
+"""Seconds that a busy server is waited for; one that asks for more is left for another attempt."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of the file.
+
+    Attributes:
+        offset: Where in the file it belongs, in bytes.
+        content: Its bytes; never empty.
+    """
+
+    offset: int
+    content: bytes
+
+
+class Beginning:
+    """The file's first byte comes next. What came before, if anything, counts no more."""
+
+
+class _BusyError(UnansweredError):
+    """The server says that it can answer later."""
+
 
 class Download:
     """Reads one URL.
 
     Attributes:
         url: Where from.
-        total: Bytes of the whole file, if the server says; known from the first chunk on.
+        total: Bytes of the whole file, if the server says; known from the beginning on.
         validator: What If-Range may hold; None: what breaks cannot be resumed.
     """
 
@@ -40,13 +65,10 @@ class Download:
         self._verified = verified
         self._position = 0
 
-    def chunks(
+    def pieces(
         self, position: int = 0, total: int | None = None, validator: str | None = None
-    ) -> Iterator[tuple[int, bytes]]:
-        """Yield pieces of the file, each with the offset where it belongs.
-
-        An empty piece at offset 0 comes before the file's first byte. If it comes again, the file
-        is not the one it was, and what came before counts no more.
+    ) -> Iterator[Beginning | Piece]:
+        """Yield the pieces of the file, and its beginning each time that it begins anew.
 
         Args:
             position: Where to begin, for who has the bytes before that.
@@ -65,27 +87,29 @@ class Download:
                 yield from self._connection()
             except UnansweredError as broken:
                 resumes = 0 if self._position - before >= RESUME_PROGRESS else resumes
-                if not self.validator or resumes == MAX_RESUMES:
+                asked = broken.error.retry_after or 0.0
+                worth = self.validator or isinstance(broken, _BusyError)
+                if not worth or resumes == MAX_RESUMES or asked > MAX_PATIENCE:
                     raise broken.error from broken
-                time.sleep(min(0.2 * 2**resumes, self._limits.stall_seconds))
+                time.sleep(max(asked, min(0.2 * 2**resumes, self._limits.stall_seconds)))
                 resumes += 1
             else:
                 return
 
-    def _connection(self) -> Iterator[tuple[int, bytes]]:
+    def _connection(self) -> Iterator[Beginning | Piece]:
         """Yield what one connection gives."""
         headers = {}
         if self._position and self.validator:
             headers = {"Range": f"bytes={self._position}-", "If-Range": self.validator}
         with closing(self._client.get(self.url, headers, verified=self._verified)) as response:
             if self._accept(response):
-                yield 0, b""
+                yield Beginning()
             pace = _Pace(self._limits)
             while chunk := self._read(response, pace):
                 if self._position == 0 and httprules.looks_like_page(chunk[:1024]):
                     raise self._page()
                 self._check_length(self._position + len(chunk))
-                yield self._position, chunk
+                yield Piece(self._position, chunk)
                 self._position += len(chunk)
         if self.total is not None and self._position != self.total:
             raise UnansweredError(self._truncated("ends"))
@@ -103,9 +127,15 @@ class Download:
         if self._position and status == HTTPStatus.PARTIAL_CONTENT:
             if httprules.resumes_at(headers) != (self._position, self.total or -1):
                 raise self._truncated("resumes at a wrong place")
+            if not httprules.is_same(headers, self.validator or ""):
+                # The server ignores If-Range: the rest of another file, so begin again.
+                self._position = 0
+                raise UnansweredError(self._changed())
             return False
         if self._position and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise self._truncated("has no more")
+        if status in httprules.BUSY:
+            raise _BusyError(httprules.status_error(status, response.url, headers))
         if status != HTTPStatus.OK:
             raise httprules.status_error(status, response.url, headers)
         if httprules.is_page(headers):
@@ -148,6 +178,12 @@ class Download:
         return TransferError(
             Reason.SOURCE_NOT_AN_IMAGE,
             f"{httprules.redacted(self.url)} is a web page and not an image",
+        )
+
+    def _changed(self) -> TransferError:
+        return TransferError(
+            Reason.SOURCE_UNREACHABLE,
+            f"{httprules.redacted(self.url)} changes while it is fetched",
         )
 
     def _truncated(self, how: str) -> TransferError:

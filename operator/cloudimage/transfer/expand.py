@@ -5,13 +5,13 @@ Decompressors are programs under limits, as all that parses what strangers wrote
 pipe, and zeros become holes, so that what expands to nothing takes no disk.
 """
 
-import errno
 from pathlib import Path
 from typing import IO, Final
 
 from cloudimage.transfer import archives, signatures
 from cloudimage.transfer.archives import Bounded, unsafe, untar, unzip
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache, Room, write_all
 from cloudimage.transfer.tools import Toolbox, ToolError
 from cloudimage.transfer.types import Limits, Reason, Stage, TransferError
 
@@ -31,7 +31,7 @@ _COMMANDS: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def expand(path: Path, limits: Limits, tools: Toolbox, meter: Meter) -> Path:
+def expand(path: Path, limits: Limits, tools: Toolbox, meter: Meter, cache: Cache) -> Path:
     """Return the file of the image itself: ``path``, or a new one in its place, beside it.
 
     Raises:
@@ -44,8 +44,8 @@ def expand(path: Path, limits: Limits, tools: Toolbox, meter: Meter) -> Path:
         return path
     meter.start(Stage.EXPANDING)
     target = path.with_name("expanded")
-    with target.open("wb", buffering=0) as file:
-        sink = _Sink(file, path.stat().st_size, limits, meter)
+    with cache.room(target) as room, target.open("wb", buffering=0) as file:
+        sink = _Sink(file, path.stat().st_size, limits, meter, room)
         try:
             _unwrap(kind, path, sink, tools)
         except archives.ERRORS as error:
@@ -76,12 +76,15 @@ def _unwrap(kind: str, path: Path, sink: "_Sink", tools: Toolbox) -> None:
 class _Sink:
     """Writes the image: bounded, zeros as holes, and nothing that is wrapped once more."""
 
-    def __init__(self, file: IO[bytes], compressed: int, limits: Limits, meter: Meter) -> None:
+    def __init__(
+        self, file: IO[bytes], compressed: int, limits: Limits, meter: Meter, room: Room
+    ) -> None:
         self._file = file
         self._limits = limits
         self._by_ratio = FREE_EXPANSION + MAX_RATIO * compressed
         self._meter = meter
-        self._size = 0
+        self._room = room
+        self._size, self._written = 0, 0
 
     def expect(self, size: int) -> None:
         """Refuse so many bytes before they come."""
@@ -119,17 +122,9 @@ class _Sink:
         if piece == _ZEROS[: len(piece)]:
             self._file.seek(len(piece), 1)
         else:
-            rest = memoryview(piece)
-            try:
-                while rest:
-                    rest = rest[self._file.write(rest) :]
-            except OSError as error:
-                if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                    raise
-                raise TransferError(
-                    Reason.INSUFFICIENT_SCRATCH,
-                    "the scratch became full while the source was expanded",
-                ) from error
+            self._written += len(piece)
+            self._room.need(self._written)
+            write_all(self._file, piece)
         self._size += len(piece)
 
 

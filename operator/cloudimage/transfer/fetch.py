@@ -1,8 +1,6 @@
 """Fetches the source over HTTP into a file, hashing the bytes as they arrive."""
 
-import errno
 import hashlib
-import io
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,13 +10,30 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from cloudimage.transfer.client import Client, UnansweredError
-from cloudimage.transfer.download import CHUNK, Download
+from cloudimage.transfer.download import CHUNK, Beginning, Download
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.scratch import Cache, Entry, Note, digest
+from cloudimage.transfer.scratch import (
+    STEP,
+    Cache,
+    Entry,
+    Note,
+    digest,
+    telling_when_full,
+    write_all,
+)
 from cloudimage.transfer.types import HttpSource, Reason, Stage, TransferError
 
-_UNSIZED_STEP: Final = 64 * 2**20
-"""How far ahead there must be space for a body of unknown length."""
+SERVERS: Final = frozenset(
+    {
+        Reason.SOURCE_UNREACHABLE,
+        Reason.SOURCE_NOT_FOUND,
+        Reason.SOURCE_REFUSED,
+        Reason.SOURCE_NOT_AN_IMAGE,
+        Reason.SOURCE_TRUNCATED,
+        Reason.CHECKSUM_MISMATCH,
+    }
+)
+"""Reasons that are one server's and may not be another's."""
 
 _ENDING: Final = frozenset({Reason.INVALID_REQUEST, Reason.INSUFFICIENT_SCRATCH})
 """Reasons that no other mirror changes."""
@@ -187,10 +202,12 @@ class _Fetch:
         """Fetch from one URL, going on from what is there of it."""
         download = Download(self._client, url, verified=self._verified)
         try:
-            hashes = self._receive(download)
+            with telling_when_full():
+                hashes = self._receive(download)
             hashes.check()
         except TransferError as error:
-            if error.reason is not Reason.SOURCE_UNREACHABLE:
+            resumable = self._entry.note() is not None
+            if error.reason is not Reason.SOURCE_UNREACHABLE or not resumable:
                 self._entry.forget()
             raise
         fetched = hashes.fetched()
@@ -200,15 +217,15 @@ class _Fetch:
     def _receive(self, download: Download) -> Hashes:
         hashes, begin = self._begun(download.url)
         with self._entry.part.open("ab", buffering=0) as file:
-            for offset, chunk in download.chunks(*begin):
-                if offset == 0 and not chunk:
+            for piece in download.pieces(*begin):
+                if isinstance(piece, Beginning):
                     file.truncate(0)
                     hashes = Hashes(self._source)
                     self._announce(download)
-                elif download.total is None and offset % _UNSIZED_STEP < len(chunk):
-                    self._entry.reserve(_UNSIZED_STEP)
-                self._write(file, chunk)
-                hashes.update(chunk)
+                    continue
+                self._entry.room.need(piece.offset + len(piece.content))
+                write_all(file, piece.content)
+                hashes.update(piece.content)
                 self._meter.count(hashes.size)
         return hashes
 
@@ -219,7 +236,7 @@ class _Fetch:
             self._meter.start(Stage.FETCHING, note.total)
             hashes.update_from(self._entry.part, self._meter)
             if 0 < hashes.size < note.total:
-                self._entry.reserve(note.total - hashes.size)
+                self._entry.room.reserve(note.total)
                 return hashes, (hashes.size, note.total, note.validator)
         self._entry.forget()
         return Hashes(self._source), (0, None, None)
@@ -227,21 +244,11 @@ class _Fetch:
     def _announce(self, download: Download) -> None:
         """Prepare for a file's first byte."""
         self._meter.start(Stage.FETCHING, download.total)
-        self._entry.reserve(download.total or _UNSIZED_STEP)
+        self._entry.room.reserve(download.total or STEP)
         if download.validator:
             self._entry.remember(_note(download))
-
-    def _write(self, file: io.FileIO, chunk: bytes) -> None:
-        rest = memoryview(chunk)
-        try:
-            while rest:
-                rest = rest[file.write(rest) :]
-        except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
-                raise
-            raise TransferError(
-                Reason.INSUFFICIENT_SCRATCH, "the scratch became full while the source was fetched"
-            ) from error
+        else:
+            self._entry.forget_note()
 
 
 def _note(download: Download, sha256: str | None = None) -> Note:

@@ -12,6 +12,9 @@ from urllib.parse import urljoin, urlsplit
 from cloudimage.transfer.types import Reason, TransferError
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
+BUSY = frozenset({429, 502, 503, 504})
+"""Statuses that may be another one in a moment."""
+
 SCHEMES = ("http", "https")
 
 _PORTS = {"http": 80, "https": 443}
@@ -157,6 +160,16 @@ def validator(headers: Mapping[str, str]) -> str | None:
     if modified and date and modified < date:
         return headers["Last-Modified"]
     return None
+
+
+def is_same(headers: Mapping[str, str], known: str) -> bool:
+    """Tell whether a 206 is a part of the representation with the validator ``known``.
+
+    It must repeat an entity tag, but may leave a Last-Modified out (RFC 9110, 15.3.7).
+    """
+    if known.startswith('"'):
+        return headers.get("ETag") == known
+    return headers.get("Last-Modified", known) == known
 
 
 def resumes_at(headers: Mapping[str, str]) -> tuple[int, int] | None:

@@ -1,5 +1,6 @@
 """The transfer's stages in their order."""
 
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloudimage.transfer.client import Client
+from cloudimage.transfer.convert import largest
 from cloudimage.transfer.creation import Target
 from cloudimage.transfer.delivery import (
     Located,
@@ -17,17 +19,19 @@ from cloudimage.transfer.delivery import (
     source_info,
 )
 from cloudimage.transfer.expand import expand
-from cloudimage.transfer.fetch import fetch
+from cloudimage.transfer.fetch import SERVERS, fetch
 from cloudimage.transfer.glance import Glance
 from cloudimage.transfer.inspect import inspect
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.methods import Choice
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, telling_when_full
 from cloudimage.transfer.straight import go_straight
 from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import Result, Stage, TransferRequest
+from cloudimage.transfer.types import HttpSource, Result, Stage, TransferError, TransferRequest
 from cloudimage.transfer.verify import expect, verify
+
+_log = logging.getLogger(__name__)
 
 
 def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> Result:
@@ -37,7 +41,7 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
         TransferError: With every reason of a transfer.
     """
     limits = request.limits
-    with workspace(request.scratch, interrupts) as folder:
+    with telling_when_full(), workspace(request.scratch, interrupts) as folder:
         stores = tuple(dict.fromkeys(request.method.stores))
         glance = Glance(request.cloud, folder)
         target = Target(glance, request.image, meter, interrupts, stores, limits)
@@ -62,19 +66,37 @@ def _through_us(request: TransferRequest, target: Target, choice: Choice, folder
         with cache.discarding(source):
             # What is in the scratch already need not be fetched again.
             pure = choice.method == "Upload" and not cache.holds(source)
-            if pure and (straight := go_straight(source, request.image, client, folder)):
-                result = deliver_straight(target, choice, straight)
+            if pure and (result := _straight(source, target, choice, client, folder)):
                 return result.model_copy(update={"warnings": expected.warnings})
             path = folder / "source"
             fetched = fetch(source, path, meter, client, cache)
             meter.start(Stage.VERIFYING)
-            verify(expected, path, fetched.checksums, fetched.size, tools)
-            path = expand(path, limits, tools, meter)
+            verify(expected, path, tools)
+            path = expand(path, limits, tools, meter, cache)
             meter.start(Stage.INSPECTING)
             found = inspect(path, source.format, request.image.min_disk, limits, tools)
             info = source_info(found, fetched)
+            if written := largest(path.name, found, request.image.disk_format, tools):
+                cache.reserve(folder / "converted", written)
             result = deliver(target, choice, Located(path, found, tools), info)
     return result.model_copy(update={"warnings": expected.warnings})
+
+
+def _straight(
+    source: HttpSource, target: Target, choice: Choice, client: Client, folder: Path
+) -> Result | None:
+    """Move a raw source with no disk between; None: it has to go through the scratch."""
+    straight = go_straight(source, target.image, client, folder)
+    if straight is None:
+        return None
+    try:
+        return deliver_straight(target, choice, straight)
+    except TransferError as error:
+        # This server cannot do it; through the scratch, another one may.
+        if not source.mirrors or error.reason not in SERVERS:
+            raise
+        _log.warning("not straight, but through the scratch: %s", error.message)
+        return None
 
 
 @contextmanager
@@ -84,7 +106,7 @@ def workspace(scratch: Path, interrupts: Interrupts) -> Iterator[Path]:
     Nobody but its owner may read it: it takes the cloud's CA and the image.
     """
     with interrupts.deferred():
-        folder = Path(tempfile.mkdtemp(prefix="transfer-", dir=scratch))
+        folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=scratch))
         interrupts.folder = folder
     try:
         yield folder

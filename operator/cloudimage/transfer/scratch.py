@@ -1,17 +1,21 @@
 """Where fetched sources are kept: shared, bounded, and safe against processes that die.
 
-A source is known by its checksum, else by its URL, so that transfers of the same source share one
-file: who comes second waits for the first's download and takes its file. A source behind
-credentials, or behind a URL with a query, is shared only with who has the same: a checksum that
-everybody may know must not open a file that not everybody may fetch.
+A source is known by its URLs, credentials and checksum, so that transfers of the same source share
+one file: who comes second waits for the first's download and takes its file. Nobody shares by the
+checksum alone: a checksum that everybody may know must not open a file that not everybody may
+fetch, nor may a stranger's slow server keep those waiting who have a better one.
 
 Of each source there are, by its key, ``.lock`` (held while it is fetched), ``.part`` (what has
 come so far), ``.data`` (a whole file; transfers that use it have hard links) and ``.json`` (what
 it takes to go on, or to reuse it). What is reused is hashed again. What was being written when the
 machine itself went down is not trusted.
+
+Beside a file that grows, here or in a transfer's own folder, ``.promise`` says how many bytes it
+may come to, so that no two transfers count on the same space.
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -19,16 +23,22 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
+from typing import IO, Final
 
 from pydantic import BaseModel, ValidationError
 
 from cloudimage.transfer.types import HttpSource, Limits, Reason, TransferError
 
-_FORGEABLE: Final = frozenset({"md5", "sha1"})
-"""Two different files with one hash can be made; such a source is shared by its URLs, too."""
+FOLDER_PREFIX: Final = "transfer-"
+"""What the names of the transfers' own folders begin with. They lie beside the cache, or in folders
+beside it, and what is in them counts."""
 
+STEP: Final = 64 * 2**20
+"""How far ahead there must be space for a file of which nobody knows how long it will be."""
+
+_PROMISE: Final = ".promise"
+_SUFFIXES: Final = (".part", ".data", ".json", _PROMISE, ".lock")
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 _BLOCK: Final = 512  # of st_blocks
 _SPOILED: Final = frozenset(
     {
@@ -67,15 +77,7 @@ class Note(BaseModel):
 
 def key_of(source: HttpSource) -> str:
     """Return what identifies a source: who has the same key may have the same bytes."""
-    urls = (source.url, *source.mirrors)
-    parts = [source.url]
-    if source.checksum is not None:
-        parts = [source.checksum.algorithm, source.checksum.value]
-        if source.checksum.algorithm in _FORGEABLE:
-            parts += urls
-    if source.auth is not None or any(map(_is_private, urls)):
-        parts += [*urls, source.auth.model_dump_json() if source.auth else ""]
-    return digest("\n".join(parts))
+    return digest(source.model_dump_json(include={"url", "mirrors", "auth", "checksum"}))
 
 
 def digest(text: str) -> str:
@@ -101,13 +103,21 @@ class Cache:
         """Hold a source's entry; wait while another process holds it."""
         key = key_of(source)
         lock = self._folder / f"{key}.lock"
-        with _lock(lock, wait=True):
-            entry = Entry(self, self._folder, key)
+        with _lock(lock, wait=True), self.room(self._folder / f"{key}.part") as room:
+            entry = Entry(self, self._folder, key, room)
             try:
                 yield entry
             finally:
                 if not (entry.part.exists() or entry.data.exists()):
                     lock.unlink(missing_ok=True)
+
+    @contextmanager
+    def room(self, path: Path) -> Iterator["Room"]:
+        """Keep the space that a growing file reserves."""
+        try:
+            yield Room(self, path)
+        finally:
+            _promise(path).unlink(missing_ok=True)
 
     @contextmanager
     def discarding(self, source: HttpSource) -> Iterator[None]:
@@ -128,39 +138,69 @@ class Cache:
         for path in self._folder.glob("*.part"):
             if not path.with_suffix(".json").exists():
                 self._remove(path.stem)
+        for path in self._folder.glob(f"*{_PROMISE}"):
+            self._remove(path.stem, (_PROMISE,))
         for path in self._folder.glob("*.lock"):
             if not any(path.with_suffix(each).exists() for each in (".part", ".data")):
                 self._remove(path.stem)
 
-    def reserve(self, needed: int, held: str) -> None:
-        """See that so many more bytes have a place; the least recently used files make it.
+    def reserve(self, path: Path, size: int) -> None:
+        """See that a file can come to a size; the least recently used sources make place for it.
 
         Args:
-            needed: Bytes.
-            held: The key of the caller's own entry, which stays.
+            path: The file, here or in a transfer's own folder. Its source stays.
+            size: Bytes.
 
         Raises:
             TransferError: ``InsufficientScratch``.
         """
-        victims = iter(self._victims(held))
-        while (missing := self._missing(needed)) > 0:
+        turn = self._folder / "reserving"
+        with _lock(turn, wait=True):
+            try:
+                self._make_place(path, size)
+                path.touch()
+                _promise(path).write_text(str(size))
+            finally:
+                turn.unlink()
+
+    def _make_place(self, path: Path, size: int) -> None:
+        victims = iter(self._victims(path.stem))
+        while (missing := self._missing(path, size)) > 0:
             victim = next(victims, None)
             if victim is None:
                 free = shutil.disk_usage(self._folder).free
                 raise TransferError(
                     Reason.INSUFFICIENT_SCRATCH,
-                    f"the scratch has {free} bytes free and may take {self._limits.max_scratch}, "
-                    f"{needed} more are needed: {missing} are missing",
+                    f"the scratch has {free} bytes free and may take {self._limits.max_scratch} "
+                    f"with all that is promised, {size - _size(path)} more are needed: "
+                    f"{missing} are missing",
                 )
             self._remove(victim)
 
-    def _missing(self, needed: int) -> int:
+    def _missing(self, path: Path, size: int) -> int:
+        taken, coming = 0, max(0, size - _size(path))
+        for each in self._all_files():
+            there = _size(each)
+            taken += there
+            if each != path:
+                coming += max(0, _promised(each) - there)
         free = shutil.disk_usage(self._folder).free
-        used = sum(_size(path) for path in self._files())
-        return max(needed - free, used + needed - self._limits.max_scratch)
+        return max(coming - free, taken + coming - self._limits.max_scratch)
 
     def _files(self) -> list[Path]:
         return [path for path in self._folder.iterdir() if path.suffix in {".part", ".data"}]
+
+    def _all_files(self) -> list[Path]:
+        """Return what takes space in the scratch, files with several names once."""
+        beside = _listing(self._folder.parent)
+        folders = [*beside, *(each for folder in beside for each in _listing(folder))]
+        own = [each for each in folders if each.name.startswith(FOLDER_PREFIX)]
+        inodes = {}
+        for path in [*self._files(), *(each for folder in own for each in _listing(folder))]:
+            with contextlib.suppress(FileNotFoundError):
+                if path.suffix != _PROMISE:
+                    inodes[path.stat().st_ino] = path
+        return list(inodes.values())
 
     def _victims(self, held: str) -> list[str]:
         """Return keys in the order to remove them: whole files that nobody uses, then parts."""
@@ -172,11 +212,39 @@ class Cache:
                     ages.append((path.suffix == ".part", status.st_mtime, path.stem))
         return [key for *_, key in sorted(ages)]
 
-    def _remove(self, key: str) -> None:
+    def _remove(self, key: str, suffixes: tuple[str, ...] = _SUFFIXES) -> None:
+        """Remove files of a source unless it is being fetched."""
         path = self._folder / f"{key}.lock"
         with contextlib.suppress(BlockingIOError), _lock(path, wait=False):
-            for suffix in (".part", ".data", ".json", ".lock"):
+            for suffix in suffixes:
                 path.with_suffix(suffix).unlink(missing_ok=True)
+
+
+class Room:
+    """The space of a file that grows."""
+
+    def __init__(self, cache: Cache, path: Path) -> None:
+        self._cache = cache
+        self._path = path
+        self._reserved = 0
+
+    def reserve(self, size: int) -> None:
+        """See that the file can come to so many bytes.
+
+        Raises:
+            TransferError: ``InsufficientScratch``.
+        """
+        self._cache.reserve(self._path, size)
+        self._reserved = size
+
+    def need(self, size: int) -> None:
+        """See that the file can have so many bytes, and some more, for what follows.
+
+        Raises:
+            TransferError: ``InsufficientScratch``.
+        """
+        if size > self._reserved:
+            self.reserve(size + STEP)
 
 
 class Entry:
@@ -184,13 +252,14 @@ class Entry:
 
     Attributes:
         part: The file to write to.
+        room: Its space.
         data: The whole file, if there is one.
     """
 
-    def __init__(self, cache: Cache, folder: Path, key: str) -> None:
+    def __init__(self, cache: Cache, folder: Path, key: str, room: Room) -> None:
         self._cache = cache
-        self._key = key
         self.part = folder / f"{key}.part"
+        self.room = room
         self.data = folder / f"{key}.data"
         self._note = folder / f"{key}.json"
 
@@ -208,18 +277,14 @@ class Entry:
         incoming.write_text(note.model_copy(update={"boot": _boot()}).model_dump_json())
         incoming.replace(self._note)
 
+    def forget_note(self) -> None:
+        """Remove what was known: of the file that there is now, nothing is."""
+        self._note.unlink(missing_ok=True)
+
     def forget(self) -> None:
         """Remove the files."""
         for path in (self.part, self.data, self._note):
             path.unlink(missing_ok=True)
-
-    def reserve(self, needed: int) -> None:
-        """See that so many more bytes have a place.
-
-        Raises:
-            TransferError: ``InsufficientScratch``.
-        """
-        self._cache.reserve(needed, self._key)
 
     def finish(self, note: Note) -> None:
         """Make the part the whole file."""
@@ -239,9 +304,35 @@ class Entry:
         try:
             target.hardlink_to(self.data)
         except OSError as error:
+            if error.errno in _FULL:
+                raise
             raise TransferError(
                 Reason.INVALID_REQUEST, "the cache must be on the same file system as the scratch"
             ) from error
+
+
+def write_all(file: IO[bytes], piece: bytes) -> None:
+    """Write to an unbuffered file, which may take less at once."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+@contextmanager
+def telling_when_full() -> Iterator[None]:
+    """Turn the error of a full disk, wherever the block meets it, into a failure for the user.
+
+    Raises:
+        TransferError: ``InsufficientScratch``.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise TransferError(
+            Reason.INSUFFICIENT_SCRATCH, "the scratch became full in the middle of the transfer"
+        ) from error
 
 
 @contextmanager
@@ -260,16 +351,31 @@ def _lock(path: Path, *, wait: bool) -> Iterator[None]:
                 return
 
 
-def _is_private(url: str) -> bool:
-    parts = urlsplit(url)
-    return bool(parts.query) or "@" in parts.netloc
-
-
 def _size(path: Path) -> int:
     try:
         return path.stat().st_blocks * _BLOCK
     except FileNotFoundError:
         return 0
+
+
+def _promise(path: Path) -> Path:
+    return path.with_suffix(_PROMISE)
+
+
+def _promised(path: Path) -> int:
+    """Return the bytes that a file may come to; 0: it does not grow."""
+    try:
+        return int(_promise(path).read_text() or 0)
+    except (FileNotFoundError, ValueError):
+        return 0
+
+
+def _listing(folder: Path) -> list[Path]:
+    """Return what is in a folder; nothing if it is gone, or none, or not ours."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _boot() -> str:

@@ -16,7 +16,7 @@ from typing import Final
 from cloudimage.transfer import httprules, signatures
 from cloudimage.transfer.client import CONNECTION_ERRORS, Client, UnansweredError
 from cloudimage.transfer.convert import Chunks, Payload
-from cloudimage.transfer.download import Download
+from cloudimage.transfer.download import Beginning, Download
 from cloudimage.transfer.fetch import Fetched, Hashes
 from cloudimage.transfer.inspect import Inspected, check_size, is_fixed_vhd, shape_of
 from cloudimage.transfer.types import HttpSource, NewImage, Reason, TransferError
@@ -49,14 +49,16 @@ class Straight:
         probe, hashes, held = self._probe, Hashes(self._source), b""
         verified = self._source.checksum is not None
         download = Download(self._client, probe.url, verified=verified)
-        for offset, chunk in download.chunks():
-            if not chunk and (hashes.size or download.total != probe.total):
-                raise probe.changed()
-            probe.check(offset, chunk)
-            hashes.update(chunk)
+        for piece in download.pieces():
+            if isinstance(piece, Beginning):
+                if hashes.size or download.total != probe.total:
+                    raise probe.changed()
+                continue
+            probe.check(piece.offset, piece.content)
+            hashes.update(piece.content)
             if held:
                 yield held
-            held = chunk
+            held = piece.content
         hashes.check()
         self.fetched = hashes.fetched()
         yield held

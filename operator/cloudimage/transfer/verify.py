@@ -1,10 +1,9 @@
-"""Decides what the source must be, before it is fetched, and compares it afterwards.
+"""Decides what the source must be, before it is fetched, and checks its signature afterwards.
 
 Files of checksums and signatures come first: a wrong one costs no download of gigabytes, and only
 the hash that is needed is computed while the bytes arrive.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -62,28 +61,17 @@ def expect(source: HttpSource, client: Client, tools: Toolbox) -> Expected:
     return Expected(checksum, signature, keyring, warnings)
 
 
-def verify(
-    expected: Expected, path: Path, found: Mapping[str, str], size: int, tools: Toolbox
-) -> None:
-    """Compare the file that was fetched with what it must be.
+def verify(expected: Expected, path: Path, tools: Toolbox) -> None:
+    """Check the signature over the file; its checksum was compared as it was fetched.
 
     Args:
         expected: What it must be.
         path: The file as it was fetched, in the toolbox's folder.
-        found: Its hashes, computed while its ``size`` bytes arrived.
-        size: In bytes.
         tools: To run gpgv.
 
     Raises:
-        TransferError: ``ChecksumMismatch`` or ``SignatureInvalid``.
+        TransferError: ``SignatureInvalid``.
     """
-    checksum = expected.checksum
-    if checksum is not None and found[checksum.algorithm] != checksum.value:
-        raise TransferError(
-            Reason.CHECKSUM_MISMATCH,
-            f"the {checksum.algorithm} of the {size} bytes fetched is "
-            f"{found[checksum.algorithm]}, expected {checksum.value}",
-        )
     if expected.signature is not None:
         openpgp.check_file(path.name, expected.signature, expected.keyring, tools)
 
