@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 
-from cloudimage.transfer.convert import convert, largest
+from cloudimage.transfer.convert import Wanted, convert, largest
 from cloudimage.transfer.inspect import Inspected
 from cloudimage.transfer.opening import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
@@ -33,7 +33,7 @@ def test_no_conversion_writes_more_than_was_reserved(tools: Toolbox, wanted: Dis
         path = tools.folder / "disk"
     found = Inspected(shape, path.stat().st_size, SIZE)
     bound = largest(path.name, found, wanted, tools)
-    convert(path, found, wanted, tools, Meter(lambda _: None))
+    convert(path, found, Wanted(wanted), tools, Meter(lambda _: None))
     written = (tools.folder / "converted").stat().st_blocks * 512
     assert written <= bound <= SIZE + 24 * MIB
 

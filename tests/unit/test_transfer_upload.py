@@ -159,7 +159,7 @@ def test_store_that_dropped_the_bytes(glance: FakeGlance, status: str) -> None:
 def test_bytes_dropped_without_an_answer_are_sent_again(glance: FakeGlance) -> None:
     """They may never have left this machine; with an answer it would be Glance's own doing."""
     glance.truth = {"status": "queued"}
-    glance.fail_at = {"after sending": [UnansweredError("reset")]}
+    glance.fail_at = {"after sending": [AwayError("reset")]}
     assert "Glance dropped the bytes" in failure(glance).message
     assert len(glance.used) == 2
     assert glance.images == {}
