@@ -329,7 +329,7 @@ def long_upload(bench: Bench, qcow2: Path) -> Iterator[Transfer]:
 
 def tools_of(transfer: Transfer) -> list[psutil.Process]:
     tools = psutil.Process(transfer.process.pid).children(recursive=True)
-    assert {tool.name() for tool in tools} == {"nbdcopy", "qemu-nbd"}
+    assert {tool.name() for tool in tools} == {"qemu-nbd"}
     return tools
 
 

@@ -35,7 +35,6 @@ class Need:
 NEEDS = (
     Need("postgresql", "openstack", pattern="usr/lib/postgresql/*/bin/initdb"),
     Need("qemu-utils", "openstack", ("qemu-img", "qemu-nbd")),
-    Need("libnbd-bin", "images", ("nbdcopy", "nbdinfo")),
     Need("libseccomp2", "images", pattern="usr/lib/*/libseccomp.so.2"),
     Need("gpgv", "images", ("gpgv",)),
     Need("gpg", "images", ("gpg",)),  # signs in tests; the operator only verifies, with gpgv

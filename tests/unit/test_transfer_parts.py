@@ -112,7 +112,7 @@ def test_tool_that_is_not_installed(
         assert caught.value.reason is Reason.INTERNAL_ERROR
         (programs / missing).symlink_to(shutil.which(missing, path=os.defpath) or "")
     with pytest.raises(TransferError, match="qemu-nbd is not installed beside"):
-        tools.nbd_server("source", "raw")
+        tools.disk_head("source", "raw", 512)
 
 
 def test_tool_that_cannot_be_run(tools: Toolbox) -> None:
@@ -135,9 +135,7 @@ def test_tool_for_which_the_disk_is_too_small(small_disk: Path, command: list[st
     assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
 
 
-def test_head_of_a_disk(tools: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By qemu-img alone, which leaves nothing behind."""
-    monkeypatch.setattr(Toolbox, "nbd_server", None)
+def test_head_of_a_disk(tools: Toolbox) -> None:
     disk = tools.folder / "disk"
     raw_disk(disk, 2 * MIB + 512)
     for shape in ("raw", "qcow2", "vmdk"):

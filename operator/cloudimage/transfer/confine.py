@@ -101,8 +101,8 @@ def _confine_thread() -> None:
     rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
     # System calls by the numbers of another architecture (i386, x32), which the rules do not know.
     rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
-    # nbdcopy talks to qemu-nbd through a Unix socket. All else is for the network, for other
-    # machines (vsock) or for the kernel (netlink).
+    # qemu-nbd serves by a Unix socket. All else is for the network, for other machines (vsock) or
+    # for the kernel (netlink).
     not_unix = pyseccomp.Arg(0, pyseccomp.NE, socket.AF_UNIX)
     for name in ("socket", "socketpair"):
         rules.add_rule(pyseccomp.ERRNO(errno.EAFNOSUPPORT), name, not_unix)

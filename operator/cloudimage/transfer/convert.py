@@ -14,9 +14,6 @@ from cloudimage.vocabulary import DiskFormat
 
 CHUNK = 1 * 2**20
 
-_REQUEST_SIZE: Final = f"--request-size={CHUNK}"
-"""With a pipe as large, a fifth less CPU and time than nbdcopy's own 256 KiB."""
-
 _OPTIONS: Final[dict[DiskFormat, str]] = {
     "vmdk": "subformat=streamOptimized",  # the only kind besides monolithicSparse Glance accepts
     "vhd": "subformat=dynamic,force_size=on",  # the exact size, not one of heads and cylinders
@@ -119,9 +116,10 @@ def largest(name: str, found: Inspected, wanted: DiskFormat | None, tools: Toolb
 
 
 def _read_all(name: str, found: Inspected, tools: Toolbox) -> None:
-    server = tools.nbd_server(name, QEMU_FORMATS[found.format])
     try:
-        tools.run("nbdcopy", _REQUEST_SIZE, "--", *server, "null:")
+        with tools.disk(name, QEMU_FORMATS[found.format]) as disk:
+            for _ in disk.pieces():
+                pass
     except ToolError as error:
         raise TransferError(
             Reason.SOURCE_TRUNCATED, f"the {found.format} image is damaged: {error.message}"
@@ -141,26 +139,19 @@ def as_file(path: Path, shape: DiskFormat) -> Payload:
 
 
 def _raw_stream(name: str, found: Inspected, tools: Toolbox) -> Payload:
-    server = tools.nbd_server(name, QEMU_FORMATS[found.format])
     size = found.virtual_size
 
     def chunks() -> Chunks:
-        held, left = b"", size
         try:
-            with tools.stream("nbdcopy", _REQUEST_SIZE, "--", *server, "-") as stdout:
-                while left >= 0 and (chunk := stdout.read(CHUNK)):
-                    left -= len(chunk)
-                    if held:
-                        yield held
-                    held = chunk
+            with tools.disk(name, QEMU_FORMATS[found.format]) as disk:
+                if disk.size != size:
+                    raise TransferError(
+                        Reason.CONVERSION_FAILED,
+                        f"the image should have given {size} bytes, but it has {disk.size}",
+                    )
+                yield from disk.pieces()
         except ToolError as error:
             raise _failure(error) from error
-        if left:
-            raise TransferError(
-                Reason.CONVERSION_FAILED,
-                f"the image should have given {size} bytes, but {size - left} came",
-            )
-        yield held
 
     return Payload("raw", size, chunks)
 

@@ -8,8 +8,10 @@ transfer, even by SIGKILL.
 import fcntl
 import json
 import os
+import select
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from cloudimage.transfer import confine
+from cloudimage.transfer.nbd import Disk, HungUpError, NbdError
 from cloudimage.transfer.types import Reason, TransferError
 
 _MESSAGE_LENGTH = 400
@@ -31,6 +34,10 @@ _PIPE_SIZE = 1 * 2**20
 
 _DISK_FULL = ("No space left on device", "Disk quota exceeded")
 """strerror of ENOSPC and EDQUOT in the locale C."""
+
+_SOCKET = "nbd.sock"
+_START_SECONDS = 0.005
+"""Between looks whether a server is there."""
 
 _NOT_RUN = frozenset({126, 127})
 """Exit statuses by which setpriv, prlimit and the dynamic linker say that a program cannot run."""
@@ -81,34 +88,37 @@ class Toolbox:
         limits = [f"--as={self.memory}", f"--cpu={self.cpu_seconds}", "--core=0"]
         return ["setpriv", "--pdeathsig", "KILL", "--no-new-privs", "prlimit", *limits, *command]
 
-    def nbd_server(self, name: str, qemu_format: str) -> list[str]:
-        """Return the words by which nbdcopy starts a server that reads an image.
-
-        The server must die with nbdcopy as nbdcopy dies with us.
+    @contextmanager
+    def disk(self, name: str, qemu_format: str) -> Iterator[Disk]:
+        """Serve the disk in an image by qemu-nbd beside the block, which reads it to its end.
 
         Raises:
-            TransferError: ``InternalError``: it is not installed.
+            ToolError: It cannot be read.
+            TransferError: As for :meth:`stream`.
         """
-        _require("qemu-nbd")
-        server = ["qemu-nbd", "--read-only", "-f", qemu_format, name]
-        return ["[", "setpriv", "--pdeathsig", "KILL", *server, "]"]
+        # By the folder's descriptor: the path of a socket has 107 bytes at the most.
+        place = os.open(self.folder, os.O_PATH | os.O_DIRECTORY)
+        options = ("--read-only", f"--socket=/proc/self/cwd/{_SOCKET}", "-f", qemu_format)
+        try:
+            with (
+                self.stream("qemu-nbd", *options, name) as output,
+                _connected(Path(f"/proc/self/fd/{place}/{_SOCKET}"), output) as connection,
+            ):
+                yield Disk(connection)
+        except NbdError as error:
+            raise ToolError(str(error), 0) from error
+        finally:
+            os.close(place)
 
     def disk_head(self, name: str, qemu_format: str, length: int) -> bytes:
         """Return the first bytes of the disk in an image, fewer only if it has no more.
-
-        Not by nbdcopy: one that is stopped before its end leaves its socket in /tmp.
 
         Raises:
             ToolError: They cannot be read.
             TransferError: As for :meth:`stream`.
         """
-        head = self.folder / "disk-head"
-        sizes, files = (f"bs={length}", "count=1"), (f"if={name}", f"of={head.name}")
-        try:
-            self.run("qemu-img", "dd", "-f", qemu_format, "-O", "raw", *sizes, *files)
-            return head.read_bytes()
-        finally:
-            head.unlink(missing_ok=True)
+        with self.disk(name, qemu_format) as disk:
+            return b"".join(disk.pieces(length))
 
     def run(self, *command: str, accept: frozenset[int] = frozenset({0})) -> bytes:
         """Run a program to its end and return its standard output.
@@ -138,7 +148,7 @@ class Toolbox:
         """Run a program beside the block, which reads its standard output.
 
         A block that ends without an exception waits for the program's end; one that raises kills
-        it.
+        it. One that raises ``HungUpError`` waits, too, for the program's own words.
 
         Raises:
             ToolError: Its exit status is not among ``accept``.
@@ -156,8 +166,11 @@ class Toolbox:
                 ending = reader.submit(_ending, process.stderr)
                 with suppress(OSError):  # the kernel may not grant it
                     fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-                with process.stdout:
-                    yield process.stdout
+                try:
+                    with process.stdout:
+                        yield process.stdout
+                except HungUpError:
+                    accept = frozenset()
                 status, stderr = process.wait(), ending.result()
             finally:
                 _end(starting)
@@ -170,6 +183,31 @@ class Toolbox:
             if any(each in message for each in _DISK_FULL):
                 raise TransferError(Reason.INSUFFICIENT_SCRATCH, f"the scratch is full: {message}")
             raise ToolError(message, status)
+
+
+@contextmanager
+def _connected(path: Path, output: IO[bytes]) -> Iterator[socket.socket]:
+    """Connect to a server that is starting.
+
+    Args:
+        path: Of its socket.
+        output: Of the server, which ends when it does.
+
+    Raises:
+        HungUpError: It has ended.
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        while True:
+            try:
+                connection.connect(str(path))
+            except (FileNotFoundError, ConnectionRefusedError):
+                ended, *_ = select.select([output], [], [], _START_SECONDS)
+                if ended:
+                    raise HungUpError("it has ended") from None
+            else:
+                break
+        path.unlink()
+        yield connection
 
 
 def _ending(stderr: IO[bytes]) -> bytes:
