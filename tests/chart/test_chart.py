@@ -242,7 +242,7 @@ def test_values_reach_the_pod(render: Render) -> None:
     assert container["resources"]["limits"] == {"memory": "1Gi"}
     assert container["image"] == "example.org/images/operator:v9"
     assert container["imagePullPolicy"] == "Always"
-    scratch, _ = template["spec"]["volumes"]
+    [scratch] = template["spec"]["volumes"]
     assert scratch == {"name": "scratch", "emptyDir": {"sizeLimit": "1Ti"}}
     assert template["metadata"]["annotations"]["note"] == "yes"
     assert only(objects, "ServiceAccount")["metadata"]["annotations"] == {"role": "images"}
