@@ -65,6 +65,29 @@ def test_host_that_glance_does_not_like(bench: Bench, disk: Path) -> None:
     assert bench.images() == []
 
 
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("127.0.0.1", "127.0.0.1 is at 127.0.0.1, which the operator's URL policy"),
+        ("localhost", "localhost is at "),
+        ("nobody.invalid", "cannot be resolved here"),
+        ("127%2e0.0.1", "not plain"),
+    ],
+)
+def test_host_that_the_policy_refuses(bench: Bench, disk: Path, host: str, words: str) -> None:
+    url = bench.put(disk).replace("127.0.0.1", host)
+    request = by_method(bench, url, "WebDownload", disk_format="raw")
+    request["policy"] = {"allow_networks": []}
+    assert words in fail(request, Reason.METHOD_UNAVAILABLE).message
+    assert bench.asked(disk) == 0
+
+
+def test_host_that_the_policy_allows(bench: Bench, disk: Path) -> None:
+    request = by_method(bench, bench.put(disk), "WebDownload", disk_format="raw")
+    request["policy"] = {"allow_networks": ["127.0.0.0/8"]}
+    assert succeed(request).method == "WebDownload"
+
+
 def test_web_page(bench: Bench, disk: Path) -> None:
     request = by_method(bench, bench.put(disk) + "?fault=html", "WebDownload", disk_format="raw")
     fail(request, Reason.SOURCE_NOT_AN_IMAGE)
