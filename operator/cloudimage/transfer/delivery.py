@@ -26,6 +26,7 @@ from cloudimage.transfer.types import (
     TransferRequest,
 )
 from cloudimage.transfer.upload import upload
+from cloudimage.transfer.verify import weakness
 from cloudimage.vocabulary import DiskFormat
 
 FALL_BACK: Final = frozenset(
@@ -102,7 +103,8 @@ def by_web_download(
         virtual_size=virtual_size,
         checksums={stored.hash_algo: stored.hash_value} if kept else {},
     )
-    return _result(stored, choice, info)
+    result = _result(stored, choice, info)
+    return result.model_copy(update={"warnings": weakness(request.source.checksum)})
 
 
 def deliver(target: Target, choice: Choice, located: Located, source: SourceInfo) -> Result:
