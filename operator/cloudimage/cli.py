@@ -9,6 +9,7 @@ import typer
 from cloudimage import __version__, logs
 from cloudimage.settings import Settings
 from cloudimage.transfer import types
+from cloudimage.vocabulary import Visibility
 
 app = typer.Typer(
     name="cloudimage",
@@ -153,7 +154,7 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
     disk_format: Annotated[str, typer.Option(help="Convert to this format.")] = "",
     source_format: Annotated[str, typer.Option(help="Refuse the file unless it is this.")] = "",
     container_format: Annotated[str, typer.Option(help="Glance's container_format.")] = "bare",
-    visibility: Annotated[str, typer.Option(help="Who sees it, once verified.")] = "private",
+    visibility: Annotated[Visibility, typer.Option(help="Who sees it, once verified.")] = "private",
     min_disk: Annotated[int, typer.Option(min=0, help="Glance's min_disk, in GiB.")] = 0,
     min_ram: Annotated[int, typer.Option(min=0, help="Glance's min_ram, in MiB.")] = 0,
     tag: Annotated[list[str] | None, typer.Option(help="A tag; repeatable.")] = None,

@@ -1,5 +1,6 @@
 """``cloudimage transfer``: one image moved by hand, with a progress bar on a terminal."""
 
+import re
 import sys
 import tempfile
 import uuid
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openstack.config import OpenStackConfig
+from openstack.exceptions import ConfigException
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,11 +23,15 @@ from rich.progress import (
 
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
+from cloudimage.cloud.errors import CloudError
 from cloudimage.reconcile.metadata import without_marks
 from cloudimage.transfer import types
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.pipeline import transfer
+from cloudimage.transfer.process import restrain
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.sums import HEX_LENGTHS
+from cloudimage.vocabulary import Visibility
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ class Wanted:
     image: types.NewImage
     method: types.Import
     cloud: str
-    visibility: str
+    visibility: Visibility
     scratch: Path
 
 
@@ -68,10 +74,15 @@ def cloud_config(name: str) -> dict[str, Any]:
 
 def run(wanted: Wanted) -> int:
     """Move the image, show it, print its id on standard output; return the exit status."""
-    config = cloud_config(wanted.cloud)
+    console = Console(stderr=True)
+    try:
+        config = cloud_config(wanted.cloud)
+    except ConfigException as error:
+        console.print(str(error), style="red", markup=False)
+        return 1
+    restrain(types.Limits())
     interrupts = Interrupts()
     interrupts.install()
-    console = Console(stderr=True)
     wanted.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=wanted.scratch) as scratch, _bars(console) as bars:
         meter = Meter(_Display(bars).show)
@@ -83,8 +94,20 @@ def run(wanted: Wanted) -> int:
         except KeyboardInterrupt:
             console.print("stopped; nothing is left behind", style="red")
             return 130
-    _publish(CloudConfig(config), result.image_id, wanted.visibility)
+        interrupts.finish()
+    for each in result.warnings:
+        console.print(each, style="yellow", markup=False)
     sys.stdout.write(f"{result.image_id}\n")
+    try:
+        _publish(CloudConfig(config), result.image_id, wanted.visibility)
+    except CloudError as error:
+        console.print(
+            f"the image is in Glance, verified, but private and hidden, since it could not be "
+            f"made {wanted.visibility}: {error}",
+            style="red",
+            markup=False,
+        )
+        return 1
     return 0
 
 
@@ -132,14 +155,17 @@ def checksum(text: str) -> dict[str, str] | None:
     """Return ``algorithm:hash`` in parts; None for an empty text.
 
     Raises:
-        ValueError: There is no colon.
+        ValueError: It is not of that form, or no hash of that algorithm.
     """
     if not text:
         return None
-    algorithm, colon, value = text.partition(":")
-    if not colon:
-        raise ValueError("a checksum is algorithm:hash, for instance sha256:ab12...")
-    return {"algorithm": algorithm, "value": value.lower()}
+    algorithm, _, value = text.lower().partition(":")
+    lengths = {str(name): length for name, length in HEX_LENGTHS.items()}
+    if algorithm not in lengths:
+        raise ValueError(f"a checksum is algorithm:hash, by one of {', '.join(lengths)}")
+    if not re.fullmatch(f"[0-9a-f]{{{lengths[algorithm]}}}", value):
+        raise ValueError(f"the hash of {algorithm} has {lengths[algorithm]} hexadecimal digits")
+    return {"algorithm": algorithm, "value": value}
 
 
 def new_image(name: str, properties: Sequence[str], **attributes: object) -> types.NewImage:
