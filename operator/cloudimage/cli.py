@@ -166,13 +166,26 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
     ] = "Auto",
     store: Annotated[list[str] | None, typer.Option(help="A Glance store; repeatable.")] = None,
     scratch: Annotated[
-        Path, typer.Option(envvar="CLOUDIMAGE_SCRATCH_DIR", help="Folder for its files.")
-    ] = Path("/tmp/cloudimage"),  # noqa: S108  # transfers make folders of mode 0700 in it
+        Path | None,
+        typer.Option(
+            envvar="CLOUDIMAGE_SCRATCH_DIR",
+            help="Folder for its files.",
+            show_default="cloudimage in XDG_CACHE_HOME or ~/.cache",
+        ),
+    ] = None,
+    max_scratch_gib: Annotated[
+        int,
+        typer.Option(
+            envvar="CLOUDIMAGE_MAX_SCRATCH_GIB",
+            min=1,
+            help="GiB that its files may take, with what is kept of earlier transfers.",
+        ),
+    ] = 100,
 ) -> None:
     """Move one image into Glance by hand, as the operator does; print its id.
 
     It is fetched, verified, inspected, converted, uploaded and compared; whatever fails leaves
-    nothing behind.
+    nothing in Glance. What was fetched is kept, so that it is not fetched again.
     """
     from cloudimage import transfer_command  # noqa: PLC0415
 
@@ -200,6 +213,7 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
             cloud=os_cloud,
             visibility=visibility,
             scratch=scratch,
+            max_scratch=max_scratch_gib * 2**30,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

@@ -2,7 +2,6 @@
 
 import re
 import sys
-import tempfile
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from rich.progress import (
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.errors import CloudError
+from cloudimage.own_folders import default_scratch, private, run_folder
 from cloudimage.reconcile.metadata import without_marks
 from cloudimage.transfer import types
 from cloudimage.transfer.interrupts import Interrupts
@@ -41,6 +41,8 @@ class Wanted:
     Attributes:
         cloud: The entry of clouds.yaml, by the files and variables that openstacksdk reads.
         visibility: Glance's, once the image is verified.
+        scratch: Where files go; None: a folder of the user's own.
+        max_scratch: Bytes that they may take, those kept for the next time among them.
     """
 
     source: types.HttpSource
@@ -48,17 +50,23 @@ class Wanted:
     method: types.Import
     cloud: str
     visibility: Visibility
-    scratch: Path
+    scratch: Path | None
+    max_scratch: int
 
 
-def request(wanted: Wanted, config: dict[str, Any], scratch: Path) -> types.TransferRequest:
+def _request(
+    wanted: Wanted, config: dict[str, Any], folder: Path, cache: Path, limits: types.Limits
+) -> types.TransferRequest:
     """Return the request of a transfer by hand: any URL is fine, it is the user's own machine."""
     return types.TransferRequest(
         source=wanted.source,
         image=wanted.image,
         cloud=types.Cloud(config=config),
-        scratch=scratch,
+        scratch=folder,
+        cache=cache,
         method=wanted.method,
+        policy=types.UNRESTRICTED,
+        limits=limits,
     )
 
 
@@ -74,27 +82,29 @@ def cloud_config(name: str) -> dict[str, Any]:
 
 def run(wanted: Wanted) -> int:
     """Move the image, show it, print its id on standard output; return the exit status."""
+    limits = types.Limits(max_scratch=wanted.max_scratch)
+    restrain(limits)
+    interrupts = Interrupts()
+    interrupts.install()
     console = Console(stderr=True)
     try:
         config = cloud_config(wanted.cloud)
+        scratch = wanted.scratch or private(default_scratch())
+        cache = private(scratch / "cache")
+        with run_folder(scratch, cache) as folder, _bars(console) as bars:
+            meter = Meter(_Display(bars).show)
+            request = _request(wanted, config, folder, cache, limits)
+            result = transfer(request, meter, interrupts)
+            interrupts.finish()
     except ConfigException as error:
         console.print(str(error), style="red", markup=False)
         return 1
-    restrain(types.Limits())
-    interrupts = Interrupts()
-    interrupts.install()
-    wanted.scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=wanted.scratch) as scratch, _bars(console) as bars:
-        meter = Meter(_Display(bars).show)
-        try:
-            result = transfer(request(wanted, config, Path(scratch)), meter, interrupts)
-        except types.TransferError as error:
-            console.print(f"{error.reason}: {error.message}", style="red", markup=False)
-            return 1
-        except KeyboardInterrupt:
-            console.print("stopped; nothing is left behind", style="red")
-            return 130
-        interrupts.finish()
+    except types.TransferError as error:
+        console.print(f"{error.reason}: {error.message}", style="red", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        console.print("stopped; what was fetched is kept for the next time", style="red")
+        return 130
     for each in result.warnings:
         console.print(each, style="yellow", markup=False)
     sys.stdout.write(f"{result.image_id}\n")

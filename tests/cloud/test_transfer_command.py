@@ -1,8 +1,10 @@
 """``cloudimage transfer`` as its user runs it."""
 
 import os
+import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,26 @@ def test_publishing_that_is_forbidden(bench: Bench, qcow2: Path) -> None:
     (image,) = bench.images()
     assert done.stdout == f"{image.id}\n"
     assert image.is_hidden
+
+
+def test_killed_run_is_resumed_and_swept(bench: Bench, qcow2: Path) -> None:
+    size = qcow2.stat().st_size
+    url = f"{bench.put(qcow2)}?rate={size // 4}"
+    scratch = bench.scratch.parent / "home" / "cloudimage"
+    with subprocess.Popen(command(bench, url), env=environment(bench)) as killed:
+        deadline = time.monotonic() + 20
+        while not any(part.stat().st_size for part in scratch.glob("cache/*.part")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        limits = Path(f"/proc/{killed.pid}/limits").read_text()
+        killed.kill()
+    assert re.search(r"Max core file size +0 +0 ", limits)
+    assert scratch.stat().st_mode & 0o777 == 0o700
+    assert len(list(scratch.glob("hand-*"))) == 1
+    assert by_hand(bench, url).returncode == 0
+    assert [path.name for path in scratch.iterdir()] == ["cache"]
+    ranges = [
+        each.headers.get("range", "")
+        for each in bench.sources.requests(f"{bench.unique}-{qcow2.name}")
+    ]
+    assert any(re.fullmatch(r"bytes=[1-9]\d*-", each) for each in ranges), ranges
