@@ -151,6 +151,27 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
     checksums_url: Annotated[
         str, typer.Option(help="URL of a file of checksums that has the image's.")
     ] = "",
+    signature_url: Annotated[
+        str,
+        typer.Option(
+            help="URL of an OpenPGP signature: over the file of checksums, else over the image."
+        ),
+    ] = "",
+    keyring: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="File of the public keys that count, ASCII-armored. With no --signature-url the "
+            "file of checksums must be clearsigned.",
+        ),
+    ] = None,
+    ca_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="PEM file that the source's TLS is verified with."
+        ),
+    ] = None,
     disk_format: Annotated[str, typer.Option(help="Convert to this format.")] = "",
     source_format: Annotated[str, typer.Option(help="Refuse the file unless it is this.")] = "",
     container_format: Annotated[str, typer.Option(help="Glance's container_format.")] = "bare",
@@ -186,6 +207,9 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
 
     It is fetched, verified, inspected, converted, uploaded and compared; whatever fails leaves
     nothing in Glance. What was fetched is kept, so that it is not fetched again.
+
+    Credentials for the source come from the environment: CLOUDIMAGE_SOURCE_USERNAME and
+    CLOUDIMAGE_SOURCE_PASSWORD, or CLOUDIMAGE_SOURCE_TOKEN.
     """
     from cloudimage import transfer_command  # noqa: PLC0415
 
@@ -196,8 +220,10 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
                     "url": url,
                     "mirrors": mirror or (),
                     "checksum": transfer_command.checksum(checksum),
-                    "sums": {"url": checksums_url} if checksums_url else None,
                     "format": source_format or None,
+                    "auth": transfer_command.auth(),
+                    "ca_certificate": ca_certificate.read_text() if ca_certificate else None,
+                    **transfer_command.proof(checksums_url, signature_url, keyring),
                 }
             ),
             image=transfer_command.new_image(

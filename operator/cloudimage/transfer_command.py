@@ -1,5 +1,6 @@
 """``cloudimage transfer``: one image moved by hand, with a progress bar on a terminal."""
 
+import os
 import re
 import sys
 import uuid
@@ -159,6 +160,41 @@ class _Display:
         self._bars.update(
             self._tasks[progress.stage], completed=progress.transferred, total=progress.total
         )
+
+
+def proof(checksums_url: str, signature_url: str, keyring: Path | None) -> dict[str, Any]:
+    """Return the source's ``sums`` and ``signature``; that is over the sums where there are some.
+
+    Raises:
+        ValueError: A signature needs a keyring, and a keyring something that is signed.
+    """
+    if signature_url and keyring is None:
+        raise ValueError("a signature needs --keyring, the public keys that count")
+    if keyring is not None and not (signature_url or checksums_url):
+        raise ValueError("--keyring needs --signature-url or a clearsigned --checksums-url")
+    signature = None
+    if keyring is not None:
+        signature = {"url": signature_url or None, "keyring": keyring.read_text()}
+    if checksums_url:
+        return {"sums": {"url": checksums_url, "signature": signature}}
+    return {"signature": signature}
+
+
+def auth() -> types.HttpAuth | None:
+    """Return what the source wants to see, from the environment: arguments are seen by all.
+
+    Raises:
+        ValueError: There is a token beside a user's name or password.
+    """
+    user, password, token = (
+        os.environ.get(f"CLOUDIMAGE_SOURCE_{name}") or None
+        for name in ("USERNAME", "PASSWORD", "TOKEN")
+    )
+    if token and (user or password):
+        raise ValueError("CLOUDIMAGE_SOURCE_TOKEN goes without a user's name and password")
+    if password and not user:
+        raise ValueError("CLOUDIMAGE_SOURCE_PASSWORD needs CLOUDIMAGE_SOURCE_USERNAME")
+    return types.HttpAuth(username=user, password=password, bearer=token) if user or token else None
 
 
 def checksum(text: str) -> dict[str, str] | None:

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from transfer_keys import Signer
 from transfer_runs import Bench, checksum
 
 pytestmark = pytest.mark.cloud
@@ -82,3 +84,32 @@ def test_killed_run_is_resumed_and_swept(bench: Bench, qcow2: Path) -> None:
         for each in bench.sources.requests(f"{bench.unique}-{qcow2.name}")
     ]
     assert any(re.fullmatch(r"bytes=[1-9]\d*-", each) for each in ranges), ranges
+
+
+@pytest.mark.parametrize("secret", ["right", "wrong"])
+def test_credentials_come_from_the_environment(bench: Bench, qcow2: Path, secret: str) -> None:
+    url = f"{bench.put(qcow2)}?auth=me:right"
+    user = {"CLOUDIMAGE_SOURCE_USERNAME": "me", "CLOUDIMAGE_SOURCE_PASSWORD": secret}
+    done = by_hand(bench, url, **user)
+    assert (done.returncode == 0) == (secret == "right"), done.stderr
+    assert len(bench.images()) == (secret == "right")
+
+
+@pytest.mark.parametrize("keys", ["ours", "foreign"])
+@pytest.mark.parametrize("covered", ["image", "sums", "clearsigned"])
+def test_signature(bench: Bench, qcow2: Path, tmp_path: Path, covered: str, keys: str) -> None:
+    with TemporaryDirectory(dir="/tmp") as short:  # gpg's socket is in it
+        signer, other = Signer.made(Path(short, "k")), Signer.made(Path(short, "o"))
+        (tmp_path / "keys.asc").write_text((signer if keys == "ours" else other).public())
+        sums = f"{checksum(qcow2, 'sha256')['value']}  {bench.unique}-{qcow2.name}\n".encode()
+        content = qcow2.read_bytes() if covered == "image" else sums
+        detached, clear = signer.detached(content), signer.clearsigned(sums)
+    words: list[str | Path] = ["--keyring", tmp_path / "keys.asc"]
+    if covered != "image":
+        served = clear if covered == "clearsigned" else sums
+        words += ["--checksums-url", bench.sources.put(f"{bench.unique}-SUMS", served)]
+    if covered != "clearsigned":
+        words += ["--signature-url", bench.sources.put(f"{bench.unique}-SIGNATURE", detached)]
+    done = by_hand(bench, bench.put(qcow2), *words)
+    assert (done.returncode == 0) == (keys == "ours"), done.stderr
+    assert ("SignatureInvalid" in done.stderr) == (keys == "foreign")
