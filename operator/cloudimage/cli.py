@@ -10,6 +10,7 @@ from cloudimage import __version__, logs
 from cloudimage.settings import Settings
 from cloudimage.transfer import types
 from cloudimage.transfer.confine import hide_memory
+from cloudimage.vocabulary import Visibility
 
 app = typer.Typer(
     name="cloudimage",
@@ -152,10 +153,31 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
     checksums_url: Annotated[
         str, typer.Option(help="URL of a file of checksums that has the image's.")
     ] = "",
+    signature_url: Annotated[
+        str,
+        typer.Option(
+            help="URL of an OpenPGP signature: over the file of checksums, else over the image."
+        ),
+    ] = "",
+    keyring: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="File of the public keys that count, ASCII-armored. With no --signature-url the "
+            "file of checksums must be clearsigned.",
+        ),
+    ] = None,
+    ca_certificate: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="PEM file that the source's TLS is verified with."
+        ),
+    ] = None,
     disk_format: Annotated[str, typer.Option(help="Convert to this format.")] = "",
     source_format: Annotated[str, typer.Option(help="Refuse the file unless it is this.")] = "",
     container_format: Annotated[str, typer.Option(help="Glance's container_format.")] = "bare",
-    visibility: Annotated[str, typer.Option(help="Who sees it, once verified.")] = "private",
+    visibility: Annotated[Visibility, typer.Option(help="Who sees it, once verified.")] = "private",
     min_disk: Annotated[int, typer.Option(min=0, help="Glance's min_disk, in GiB.")] = 0,
     min_ram: Annotated[int, typer.Option(min=0, help="Glance's min_ram, in MiB.")] = 0,
     tag: Annotated[list[str] | None, typer.Option(help="A tag; repeatable.")] = None,
@@ -167,13 +189,29 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
     ] = "Auto",
     store: Annotated[list[str] | None, typer.Option(help="A Glance store; repeatable.")] = None,
     scratch: Annotated[
-        Path, typer.Option(envvar="CLOUDIMAGE_SCRATCH_DIR", help="Folder for its files.")
-    ] = Path("/tmp/cloudimage"),  # noqa: S108  # transfers make folders of mode 0700 in it
+        Path | None,
+        typer.Option(
+            envvar="CLOUDIMAGE_SCRATCH_DIR",
+            help="Folder for its files.",
+            show_default="cloudimage in XDG_CACHE_HOME or ~/.cache",
+        ),
+    ] = None,
+    max_scratch_gib: Annotated[
+        int,
+        typer.Option(
+            envvar="CLOUDIMAGE_MAX_SCRATCH_GIB",
+            min=1,
+            help="GiB that its files may take, with what is kept of earlier transfers.",
+        ),
+    ] = 100,
 ) -> None:
     """Move one image into Glance by hand, as the operator does; print its id.
 
     It is fetched, verified, inspected, converted, uploaded and compared; whatever fails leaves
-    nothing behind.
+    nothing in Glance. What was fetched is kept, so that it is not fetched again.
+
+    Credentials for the source come from the environment: CLOUDIMAGE_SOURCE_USERNAME and
+    CLOUDIMAGE_SOURCE_PASSWORD, or CLOUDIMAGE_SOURCE_TOKEN.
     """
     from cloudimage import transfer_command  # noqa: PLC0415
 
@@ -184,8 +222,10 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
                     "url": url,
                     "mirrors": mirror or (),
                     "checksum": transfer_command.checksum(checksum),
-                    "sums": {"url": checksums_url} if checksums_url else None,
                     "format": source_format or None,
+                    "auth": transfer_command.auth(),
+                    "ca_certificate": ca_certificate.read_text() if ca_certificate else None,
+                    **transfer_command.proof(checksums_url, signature_url, keyring),
                 }
             ),
             image=transfer_command.new_image(
@@ -201,6 +241,7 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
             cloud=os_cloud,
             visibility=visibility,
             scratch=scratch,
+            max_scratch=max_scratch_gib * 2**30,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

@@ -1,7 +1,8 @@
 """``cloudimage transfer``: one image moved by hand, with a progress bar on a terminal."""
 
+import os
+import re
 import sys
-import tempfile
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from openstack.config import OpenStackConfig
+from openstack.exceptions import ConfigException
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,11 +23,16 @@ from rich.progress import (
 
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
+from cloudimage.cloud.errors import CloudError
+from cloudimage.own_folders import default_scratch, private, run_folder
 from cloudimage.reconcile.metadata import without_marks
 from cloudimage.transfer import types
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.pipeline import transfer
+from cloudimage.transfer.process import restrain
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.sums import HEX_LENGTHS
+from cloudimage.vocabulary import Visibility
 
 
 @dataclass(frozen=True)
@@ -35,24 +42,32 @@ class Wanted:
     Attributes:
         cloud: The entry of clouds.yaml, by the files and variables that openstacksdk reads.
         visibility: Glance's, once the image is verified.
+        scratch: Where files go; None: a folder of the user's own.
+        max_scratch: Bytes that they may take, those kept for the next time among them.
     """
 
     source: types.HttpSource
     image: types.NewImage
     method: types.Import
     cloud: str
-    visibility: str
-    scratch: Path
+    visibility: Visibility
+    scratch: Path | None
+    max_scratch: int
 
 
-def request(wanted: Wanted, config: dict[str, Any], scratch: Path) -> types.TransferRequest:
+def _request(
+    wanted: Wanted, config: dict[str, Any], folder: Path, cache: Path, limits: types.Limits
+) -> types.TransferRequest:
     """Return the request of a transfer by hand: any URL is fine, it is the user's own machine."""
     return types.TransferRequest(
         source=wanted.source,
         image=wanted.image,
         cloud=types.Cloud(config=config),
-        scratch=scratch,
+        scratch=folder,
+        cache=cache,
         method=wanted.method,
+        policy=types.UNRESTRICTED,
+        limits=limits,
     )
 
 
@@ -68,23 +83,42 @@ def cloud_config(name: str) -> dict[str, Any]:
 
 def run(wanted: Wanted) -> int:
     """Move the image, show it, print its id on standard output; return the exit status."""
-    config = cloud_config(wanted.cloud)
+    limits = types.Limits(max_scratch=wanted.max_scratch)
+    restrain(limits)
     interrupts = Interrupts()
     interrupts.install()
     console = Console(stderr=True)
-    wanted.scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=wanted.scratch) as scratch, _bars(console) as bars:
-        meter = Meter(_Display(bars).show)
-        try:
-            result = transfer(request(wanted, config, Path(scratch)), meter, interrupts)
-        except types.TransferError as error:
-            console.print(f"{error.reason}: {error.message}", style="red", markup=False)
-            return 1
-        except KeyboardInterrupt:
-            console.print("stopped; nothing is left behind", style="red")
-            return 130
-    _publish(CloudConfig(config), result.image_id, wanted.visibility)
+    try:
+        config = cloud_config(wanted.cloud)
+        scratch = wanted.scratch or private(default_scratch())
+        cache = private(scratch / "cache")
+        with run_folder(scratch, cache) as folder, _bars(console) as bars:
+            meter = Meter(_Display(bars).show)
+            request = _request(wanted, config, folder, cache, limits)
+            result = transfer(request, meter, interrupts)
+            interrupts.finish()
+    except ConfigException as error:
+        console.print(str(error), style="red", markup=False)
+        return 1
+    except types.TransferError as error:
+        console.print(f"{error.reason}: {error.message}", style="red", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        console.print("stopped; what was fetched is kept for the next time", style="red")
+        return 130
+    for each in result.warnings:
+        console.print(each, style="yellow", markup=False)
     sys.stdout.write(f"{result.image_id}\n")
+    try:
+        _publish(CloudConfig(config), result.image_id, wanted.visibility)
+    except CloudError as error:
+        console.print(
+            f"the image is in Glance, verified, but private and hidden, since it could not be "
+            f"made {wanted.visibility}: {error}",
+            style="red",
+            markup=False,
+        )
+        return 1
     return 0
 
 
@@ -128,18 +162,56 @@ class _Display:
         )
 
 
+def proof(checksums_url: str, signature_url: str, keyring: Path | None) -> dict[str, Any]:
+    """Return the source's ``sums`` and ``signature``; that is over the sums where there are some.
+
+    Raises:
+        ValueError: A signature needs a keyring, and a keyring something that is signed.
+    """
+    if signature_url and keyring is None:
+        raise ValueError("a signature needs --keyring, the public keys that count")
+    if keyring is not None and not (signature_url or checksums_url):
+        raise ValueError("--keyring needs --signature-url or a clearsigned --checksums-url")
+    signature = None
+    if keyring is not None:
+        signature = {"url": signature_url or None, "keyring": keyring.read_text()}
+    if checksums_url:
+        return {"sums": {"url": checksums_url, "signature": signature}}
+    return {"signature": signature}
+
+
+def auth() -> types.HttpAuth | None:
+    """Return what the source wants to see, from the environment: arguments are seen by all.
+
+    Raises:
+        ValueError: There is a token beside a user's name or password.
+    """
+    user, password, token = (
+        os.environ.get(f"CLOUDIMAGE_SOURCE_{name}") or None
+        for name in ("USERNAME", "PASSWORD", "TOKEN")
+    )
+    if token and (user or password):
+        raise ValueError("CLOUDIMAGE_SOURCE_TOKEN goes without a user's name and password")
+    if password and not user:
+        raise ValueError("CLOUDIMAGE_SOURCE_PASSWORD needs CLOUDIMAGE_SOURCE_USERNAME")
+    return types.HttpAuth(username=user, password=password, bearer=token) if user or token else None
+
+
 def checksum(text: str) -> dict[str, str] | None:
     """Return ``algorithm:hash`` in parts; None for an empty text.
 
     Raises:
-        ValueError: There is no colon.
+        ValueError: It is not of that form, or no hash of that algorithm.
     """
     if not text:
         return None
-    algorithm, colon, value = text.partition(":")
-    if not colon:
-        raise ValueError("a checksum is algorithm:hash, for instance sha256:ab12...")
-    return {"algorithm": algorithm, "value": value.lower()}
+    algorithm, _, value = text.lower().partition(":")
+    lengths = {str(name): length for name, length in HEX_LENGTHS.items()}
+    if algorithm not in lengths:
+        raise ValueError(f"a checksum is algorithm:hash, by one of {', '.join(lengths)}")
+    if not re.fullmatch(f"[0-9a-f]{{{lengths[algorithm]}}}", value):
+        raise ValueError(f"the hash of {algorithm} has {lengths[algorithm]} hexadecimal digits")
+    return {"algorithm": algorithm, "value": value}
 
 
 def new_image(name: str, properties: Sequence[str], **attributes: object) -> types.NewImage:

@@ -22,6 +22,7 @@ def test_bytes_are_proven(bench: Bench, qcow2: Path, algorithm: str | None) -> N
     assert (result.method, result.disk_format) == ("WebDownload", "qcow2")
     assert (result.size, result.virtual_size) == (qcow2.stat().st_size, SIZE)
     assert result.source.checksums == {"sha512": checksum(qcow2, "sha512")["value"]}
+    assert ["forged" in each for each in result.warnings] == [True] * (algorithm == "md5")
     assert bench.stores(result.image_id) == {"slow"}
     (asked,) = bench.sources.requests(f"{bench.unique}-{qcow2.name}")
     assert "cloudimage" not in asked.headers.get("user-agent", "")
@@ -63,6 +64,29 @@ def test_host_that_glance_does_not_like(bench: Bench, disk: Path) -> None:
     assert "import_filtering_opts" in failure.message
     assert "secret" not in failure.message
     assert bench.images() == []
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("127.0.0.1", "127.0.0.1 is at 127.0.0.1, which the operator's URL policy"),
+        ("localhost", "localhost is at "),
+        ("nobody.invalid", "cannot be resolved here"),
+        ("127%2e0.0.1", "not plain"),
+    ],
+)
+def test_host_that_the_policy_refuses(bench: Bench, disk: Path, host: str, words: str) -> None:
+    url = bench.put(disk).replace("127.0.0.1", host)
+    request = by_method(bench, url, "WebDownload", disk_format="raw")
+    request["policy"] = {"allow_networks": []}
+    assert words in fail(request, Reason.METHOD_UNAVAILABLE).message
+    assert bench.asked(disk) == 0
+
+
+def test_host_that_the_policy_allows(bench: Bench, disk: Path) -> None:
+    request = by_method(bench, bench.put(disk), "WebDownload", disk_format="raw")
+    request["policy"] = {"allow_networks": ["127.0.0.0/8"]}
+    assert succeed(request).method == "WebDownload"
 
 
 def test_web_page(bench: Bench, disk: Path) -> None:

@@ -5,8 +5,6 @@ has the log.
 """
 
 import logging
-import os
-import resource
 import sys
 from traceback import format_tb
 from typing import TextIO
@@ -16,6 +14,7 @@ from pydantic import ValidationError
 from cloudimage.transfer.confine import hide_memory
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.pipeline import transfer
+from cloudimage.transfer.process import restrain
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.types import (
     Failure,
@@ -25,9 +24,6 @@ from cloudimage.transfer.types import (
     TransferError,
     TransferRequest,
 )
-
-NICENESS = 5
-"""Below the operator, so that its event loop does not wait for a transfer's hashing."""
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +56,7 @@ def emit(out: TextIO, event: Progress | Result | Failure) -> None:
 def _outcome(meter: Meter, interrupts: Interrupts) -> Result | Failure:
     try:
         request = TransferRequest.model_validate_json(sys.stdin.buffer.readline())
-        _limit(request)
+        restrain(request.limits)
         interrupts.watch(sys.stdin.fileno())
         return transfer(request, meter, interrupts)
     except ValidationError as error:
@@ -84,18 +80,6 @@ def _outcome(meter: Meter, interrupts: Interrupts) -> Result | Failure:
         stage=meter.stage,
         retry_after=failure.retry_after,
     )
-
-
-def _limit(request: TransferRequest) -> None:
-    """Put this process and those it starts under limits."""
-    os.umask(0o077)
-    os.nice(NICENESS)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the secrets
-    limits = request.limits
-    largest = max(limits.max_download, limits.max_expanded, limits.max_virtual_size)
-    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    limit = largest if hard == resource.RLIM_INFINITY else min(largest, hard)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
 
 if __name__ == "__main__":

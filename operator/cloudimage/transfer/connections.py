@@ -78,13 +78,8 @@ class Gate:
         Raises:
             TransferError: ``SourceRefused``.
         """
-        try:
-            found = _resolve(host)
-        except OSError:
-            return
-        for each in found:
-            if not addresses.is_allowed(each, self._policy):
-                raise refusal(host, each)
+        with suppress(OSError):
+            check_host(host, self._policy)
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -148,6 +143,18 @@ class Adapter(HTTPAdapter):
         if select_proxy(url, proxies):
             self._gate.check_behind_proxy((urllib3.util.parse_url(url).host or "").strip("[]"))
         return super().get_connection_with_tls_context(request, verify, proxies, cert)
+
+
+def check_host(host: str, policy: UrlPolicy) -> None:
+    """Refuse a name that someone else shall resolve and connect to.
+
+    Raises:
+        TransferError: ``SourceRefused`` if the policy refuses any of its addresses.
+        OSError: It cannot be resolved here.
+    """
+    for each in _resolve(host):
+        if not addresses.is_allowed(each, policy):
+            raise refusal(host, each)
 
 
 def refusal(host: str, address: str) -> TransferError:

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
+from cloudimage.transfer.connections import check_host
 from cloudimage.transfer.convert import Payload, Wanted, as_file, convert
 from cloudimage.transfer.creation import Stored, Target
 from cloudimage.transfer.fetch import Fetched
+from cloudimage.transfer.httprules import checked_url
 from cloudimage.transfer.imports import glance_direct, web_download
 from cloudimage.transfer.inspect import Inspected
 from cloudimage.transfer.methods import Choice, Offers, choose
@@ -14,6 +17,7 @@ from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.straight import Straight
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import (
+    UNRESTRICTED,
     Import,
     Reason,
     Result,
@@ -22,6 +26,7 @@ from cloudimage.transfer.types import (
     TransferRequest,
 )
 from cloudimage.transfer.upload import upload
+from cloudimage.transfer.verify import weakness
 
 FALL_BACK: Final = frozenset(
     {Reason.METHOD_UNAVAILABLE, Reason.UPLOAD_FAILED, Reason.FORBIDDEN, Reason.QUOTA_EXCEEDED}
@@ -49,7 +54,27 @@ def choose_method(request: TransferRequest, target: Target) -> Choice:
         TransferError: As for :func:`cloudimage.transfer.methods.choose`, and the cloud's.
     """
     plain = request.method == Import(method="Upload")
-    return choose(request, Offers() if plain else target.glance.offers())
+    return choose(request, Offers() if plain else target.glance.offers(), _refused(request))
+
+
+def _refused(request: TransferRequest) -> str | None:
+    """Return why the policy does not let Glance be sent to the source's host, if so.
+
+    That is all the policy can do there: Glance resolves the name again, and follows redirects.
+    """
+    if request.method.method != "WebDownload" or request.policy == UNRESTRICTED:
+        return None
+    try:
+        url = checked_url(request.source.url, request.policy.schemes)
+        host = urlsplit(url).hostname or ""
+        if "%" in host:  # Glance would decode it, and go elsewhere
+            return "the URL's host is not plain"
+        check_host(host, request.policy)
+    except TransferError as error:
+        return error.message
+    except (OSError, UnicodeError):  # a name that nobody knows, or that cannot be one
+        return "the URL's host cannot be resolved here, as the operator's URL policy demands"
+    return None
 
 
 def by_web_download(
@@ -77,7 +102,8 @@ def by_web_download(
         virtual_size=virtual_size,
         checksums={stored.hash_algo: stored.hash_value} if kept else {},
     )
-    return _result(stored, choice, info)
+    result = _result(stored, choice, info)
+    return result.model_copy(update={"warnings": weakness(request.source.checksum)})
 
 
 def deliver(target: Target, choice: Choice, located: Located, source: SourceInfo) -> Result:

@@ -10,6 +10,7 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from cloudimage.transfer.types import (
+    UNRESTRICTED,
     HttpSource,
     Import,
     NewImage,
@@ -66,8 +67,13 @@ class Choice:
         return Choice("Upload", f"Upload, because {self.method} failed: {error.message}")
 
 
-def choose(request: TransferRequest, offers: Offers) -> Choice:
+def choose(request: TransferRequest, offers: Offers, refused: str | None = None) -> Choice:
     """Choose the method of a request.
+
+    Args:
+        request: What is asked for.
+        offers: What the cloud offers.
+        refused: Why the policy lets nobody be sent to the source's host, if so.
 
     Raises:
         TransferError: ``MethodUnavailable`` for a named method that the cloud does not offer or
@@ -79,7 +85,7 @@ def choose(request: TransferRequest, offers: Offers) -> Choice:
         return _automatic(request, offers)
     missing = _missing(wanted.method, wanted.stores, offers)
     if missing is None and wanted.method == "WebDownload":
-        missing = web_obstacle(request.source, request.image, request.policy)
+        missing = web_obstacle(request.source, request.image, request.policy) or refused
     if missing is not None:
         raise TransferError(
             Reason.METHOD_UNAVAILABLE, f"the method {wanted.method} cannot be used: {missing}"
@@ -171,8 +177,8 @@ def _doubt(request: TransferRequest) -> str | None:
         return f"a checksum by {_STRONG} is missing, which alone proves what Glance fetched"
     if source.mirrors:
         return "Glance would not try the mirrors"
-    if request.policy != UrlPolicy():
-        return "Glance does not know the rules for addresses"
+    if request.policy != UNRESTRICTED:
+        return "Glance, and where it is redirected to, does not keep to the operator's URL policy"
     if source.format not in _SHOWN_BY_ITS_ENDS or image.disk_format not in {None, source.format}:
         return "the bytes are to be inspected as a whole, or converted"
     return None

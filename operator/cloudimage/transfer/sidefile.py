@@ -10,9 +10,9 @@ import urllib3
 
 from cloudimage.transfer import httprules
 from cloudimage.transfer.client import CONNECTION_ERRORS, Client, UnansweredError
+from cloudimage.transfer.sums import MAX_BYTES
 from cloudimage.transfer.types import Reason, TransferError
 
-MAX_BYTES: Final = 2**20
 MAX_SECONDS: Final = 120.0
 """A megabyte that takes longer will not come."""
 

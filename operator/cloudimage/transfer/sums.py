@@ -19,6 +19,8 @@ from typing import Final
 from cloudimage.transfer.types import Checksum, ChecksumAlgorithm, Reason, TransferError
 
 MAX_BYTES: Final = 2**20
+"""Of a file of checksums, and of a signature, which is shorter anyway."""
+
 MAX_LINE: Final = 4096
 
 STRENGTH: Final[tuple[ChecksumAlgorithm, ...]] = ("sha512", "blake2b", "sha256", "sha1", "md5")

@@ -189,6 +189,9 @@ class UrlPolicy(_Model):
         return networks
 
 
+UNRESTRICTED = UrlPolicy()
+"""Any address: for a transfer by hand, on the user's own machine."""
+
 STRICT = UrlPolicy(allow_networks=())
 """The public internet only: no private, loopback, link-local, shared or reserved address."""
 

@@ -57,7 +57,7 @@ def expect(source: HttpSource, client: Client, tools: Toolbox) -> Expected:
     if source.signature:
         signature = _of_image(source.signature, client)
         keyring = source.signature.keyring
-    warnings = () if signature or not checksum else _weakness(checksum)
+    warnings = () if signature else weakness(checksum)
     return Expected(checksum, signature, keyring, warnings)
 
 
@@ -117,8 +117,9 @@ def _last_part(url: str) -> str:
     return unquote(urlsplit(url).path.rpartition("/")[2])
 
 
-def _weakness(checksum: Checksum) -> tuple[str, ...]:
-    if checksum.algorithm not in sums.WEAK:
+def weakness(checksum: Checksum | None) -> tuple[str, ...]:
+    """Return what the user should know of a checksum that alone proves the bytes, if anything."""
+    if checksum is None or checksum.algorithm not in sums.WEAK:
         return ()
     warning = (
         f"the source is verified by {checksum.algorithm} alone, which can be forged; "
