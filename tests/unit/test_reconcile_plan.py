@@ -73,6 +73,17 @@ def test_the_digest_changes_with_the_bytes_and_only_with_them(
     assert (content.digest(cloud_image().spec) == content.digest(changed.spec)) is same
 
 
+def test_other_stores_are_another_image_and_their_order_is_not() -> None:
+    def digest(*stores: str, method: str = "Auto") -> str:
+        wanted = {"method": method, **({"stores": stores} if stores else {})}
+        return content.digest(cloud_image(**{"import": wanted}).spec)
+
+    assert digest("a", "b") == digest("b", "a")
+    assert len({digest(), digest("a"), digest("a", "b")}) == 3
+    # What was made before stores counted stays, and by which way the bytes went changes none.
+    assert digest() == digest(method="Upload") == content.digest(cloud_image().spec)
+
+
 def test_without_a_checksum_the_url_is_the_content() -> None:
     def digest(url: str) -> str:
         return content.digest(cloud_image(http={"url": url, "checksum": None}).spec)

@@ -278,7 +278,8 @@ class Import(ApiModel):
         | None
     ) = Field(
         default=None,
-        description="Glance stores that are to hold the image; Glance's default when left out.",
+        description="Glance stores that are to hold the image; Glance's default when left out. A "
+        "change makes a new image, with an id of its own, while the old one serves.",
     )
 
 
@@ -373,8 +374,8 @@ class CloudImageStatus(ApiModel):
     )
     digest: str | None = Field(
         default=None,
-        description="Digest of all that the bytes depend on: source and conversion. Written "
-        "before a transfer starts.",
+        description="Digest of all that the bytes depend on: source, conversion and stores. "
+        "Written before a transfer starts.",
     )
     method: str | None = Field(default=None, description="How the bytes went into Glance.")
     method_reason: str | None = Field(default=None, description="Why that way.")
