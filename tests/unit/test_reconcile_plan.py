@@ -121,6 +121,13 @@ def test_only_a_terminal_reason_of_this_very_spec_is_given_up(
     assert plan.gave_up(cloud_image(status={"conditions": [condition]})) is expected
 
 
+def test_a_checksum_of_the_publishers_is_not_given_up() -> None:
+    publishers = cloud_image(http={"checksum": {"from": {"url": "https://example.org/SHA256SUMS"}}})
+    assert not plan.is_terminal(publishers, Reason.CHECKSUM_MISMATCH)
+    assert plan.is_terminal(publishers, Reason.UNSAFE_IMAGE)
+    assert plan.is_terminal(cloud_image(), Reason.CHECKSUM_MISMATCH)
+
+
 def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:
     resource = cloud_image()
     assert plan.next_sync(resource, 600) is None
@@ -148,5 +155,10 @@ def test_what_passes_by_itself_is_not_terminal() -> None:
         Reason.INSUFFICIENT_SCRATCH,
         Reason.INTERRUPTED,
         Reason.SECRET_NOT_FOUND,
+        # Mended by others than the spec: in a Secret, a ConfigMap, or the cloud.
+        Reason.SOURCE_REFUSED,
+        Reason.SIGNATURE_INVALID,
+        Reason.SUMS_FILE_INVALID,
+        Reason.QUOTA_EXCEEDED,
     }
     assert not passing & TERMINAL_REASONS
