@@ -400,6 +400,7 @@ def test_image_in_a_compressed_archive(bench: Bench, disk: Path, tmp_path: Path)
     request["source"]["checksum"] = {"algorithm": "sha256", "value": sha256}
     result = succeed(request)
     assert (result.source.format, result.source.size) == ("raw", archive.stat().st_size)
+    assert (result.source.actual_size, result.source.virtual_size) == (SIZE, SIZE)
     assert result.source.checksums == {"sha256": sha256}
     assert (result.disk_format, result.size) == ("raw", SIZE)
     stored = bench.download(result.image_id, tmp_path / "stored")

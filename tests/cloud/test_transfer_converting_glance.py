@@ -73,6 +73,8 @@ def test_web_download_converted(converting: Bench, qcow2: Path) -> None:
     result = succeed(request)
     assert (result.disk_format, result.size, result.virtual_size) == ("raw", SIZE, SIZE)
     assert (result.source.format, result.source.checksums) == ("qcow2", {})
+    assert (result.source.size, result.source.actual_size) == (None, None)
+    assert result.source.virtual_size == SIZE
 
 
 def test_checksum_rules_a_converted_web_download_out(converting: Bench, qcow2: Path) -> None:

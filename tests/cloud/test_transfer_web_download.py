@@ -23,6 +23,7 @@ def test_bytes_are_proven(bench: Bench, qcow2: Path, algorithm: str | None) -> N
     assert (result.size, result.virtual_size) == (qcow2.stat().st_size, SIZE)
     assert result.source.checksums == {"sha512": checksum(qcow2, "sha512")["value"]}
     assert ["forged" in each for each in result.warnings] == [True] * (algorithm == "md5")
+    assert result.source.size == result.source.actual_size == qcow2.stat().st_size
     assert bench.stores(result.image_id) == {"slow"}
     (asked,) = bench.sources.requests(f"{bench.unique}-{qcow2.name}")
     assert "cloudimage" not in asked.headers.get("user-agent", "")

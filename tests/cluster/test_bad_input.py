@@ -1,6 +1,7 @@
 """Bad input: a clear reason where a user looks, and nothing left behind in Glance or on disk."""
 
 import hashlib
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ CASES = {
     ),
     "quota": Bad(
         "QuotaExceeded",
-        ("of image_size_total", "until the spec changes"),
+        ("of image_size_total", "Tried again at"),
         spec={
             "cloudCredentialsRef": {"secretName": "openstack", "cloudName": "tiny"},
             "image": {"diskFormat": "raw"},
@@ -127,6 +128,33 @@ def test_a_source_that_comes_back_is_fetched_without_a_change_of_the_spec(
     url = sources.url(unique, status=404, times=2, key=unique)
     namespace.create(unique, url, sha256_of(qcow2_disk))
     namespace.wait_condition(unique, "Stalled", reason="SourceNotFound")
+    namespace.wait_condition(unique, "Ready")
+    namespace.delete(unique)
+
+
+def test_a_mended_secret_recovers_a_refused_source(
+    namespace: Namespace, sources: Sources, qcow2_disk: Path, unique: str
+) -> None:
+    def apply(password: str) -> None:
+        body = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": unique},
+            "stringData": {"username": "user", "password": password},
+        }
+        flags = ("apply", "-n", namespace.name, "-f", "-")
+        namespace.cluster.run_kubectl(*flags, stdin=json.dumps(body))
+
+    apply("wrong")
+    sources.put(unique, qcow2_disk)
+    http = {
+        "url": sources.url(unique, auth="user:sesame-77"),
+        "auth": {"secretName": unique},
+        "checksum": {"sha256": sha256_of(qcow2_disk)},
+    }
+    namespace.create(unique, "", source={"http": http})
+    namespace.wait_condition(unique, "Stalled", reason="SourceRefused")
+    apply("sesame-77")
     namespace.wait_condition(unique, "Ready")
     namespace.delete(unique)
 

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from support import Namespace, condition_of, content_of, images_of
+from support import Namespace, condition_of, content_of, images_of, wait_until
 
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
@@ -181,4 +181,11 @@ def test_a_store_is_chosen(
     [image] = images_of(openstack.connect("images"), ready.metadata.uid)
     assert image["stores"] == "slow"
     assert ready.status.method == "Upload"
+    namespace.patch(unique, {"spec": {"import": {"stores": ["fast"]}}})
+    connection = openstack.connect("images")
+
+    def stores_of_all() -> list[str | None]:
+        return [each.get("stores") for each in images_of(connection, ready.metadata.uid)]
+
+    assert wait_until(lambda: stores_of_all() == ["fast"], 60)
     namespace.delete(unique)

@@ -73,6 +73,17 @@ def test_the_digest_changes_with_the_bytes_and_only_with_them(
     assert (content.digest(cloud_image().spec) == content.digest(changed.spec)) is same
 
 
+def test_other_stores_are_another_image_and_their_order_is_not() -> None:
+    def digest(*stores: str, method: str = "Auto") -> str:
+        wanted = {"method": method, **({"stores": stores} if stores else {})}
+        return content.digest(cloud_image(**{"import": wanted}).spec)
+
+    assert digest("a", "b") == digest("b", "a")
+    assert len({digest(), digest("a"), digest("a", "b")}) == 3
+    # What was made before stores counted stays, and by which way the bytes went changes none.
+    assert digest() == digest(method="Upload") == content.digest(cloud_image().spec)
+
+
 def test_without_a_checksum_the_url_is_the_content() -> None:
     def digest(url: str) -> str:
         return content.digest(cloud_image(http={"url": url, "checksum": None}).spec)
@@ -110,6 +121,13 @@ def test_only_a_terminal_reason_of_this_very_spec_is_given_up(
     assert plan.gave_up(cloud_image(status={"conditions": [condition]})) is expected
 
 
+def test_a_checksum_of_the_publishers_is_not_given_up() -> None:
+    publishers = cloud_image(http={"checksum": {"from": {"url": "https://example.org/SHA256SUMS"}}})
+    assert not plan.is_terminal(publishers, Reason.CHECKSUM_MISMATCH)
+    assert plan.is_terminal(publishers, Reason.UNSAFE_IMAGE)
+    assert plan.is_terminal(cloud_image(), Reason.CHECKSUM_MISMATCH)
+
+
 def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:
     resource = cloud_image()
     assert plan.next_sync(resource, 600) is None
@@ -137,5 +155,10 @@ def test_what_passes_by_itself_is_not_terminal() -> None:
         Reason.INSUFFICIENT_SCRATCH,
         Reason.INTERRUPTED,
         Reason.SECRET_NOT_FOUND,
+        # Mended by others than the spec: in a Secret, a ConfigMap, or the cloud.
+        Reason.SOURCE_REFUSED,
+        Reason.SIGNATURE_INVALID,
+        Reason.SUMS_FILE_INVALID,
+        Reason.QUOTA_EXCEEDED,
     }
     assert not passing & TERMINAL_REASONS

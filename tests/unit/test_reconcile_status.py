@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from resources import NOW, cloud_image, glance_image
 
-from cloudimage.api.cloudimage import CloudImage, CloudImageStatus
+from cloudimage.api.cloudimage import CloudImage, CloudImageStatus, TransferProgress
 from cloudimage.cloud.types import Server, Usage
 from cloudimage.reconcile import deletion, status
 from cloudimage.reconcile.events import of_transitions
@@ -69,6 +69,11 @@ def test_progress_is_a_share_of_the_stage() -> None:
     assert new.conditions == resource.status.conditions
 
 
+def test_every_stage_is_in_the_description_of_the_field() -> None:
+    description = TransferProgress.model_fields["stage"].description or ""
+    assert all(stage in description for stage in Stage)
+
+
 def test_available_is_ready_and_no_longer_reconciling() -> None:
     started = after(cloud_image(), status.starting(cloud_image(), None, NOW))
     result = Result(
@@ -78,7 +83,9 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
         virtual_size=7,
         hash_algo="sha512",
         hash_value="h",
-        source=SourceInfo(format="qcow2", size=5, virtual_size=7, checksums={"sha256": "s"}),
+        source=SourceInfo(
+            format="qcow2", size=5, actual_size=6, virtual_size=7, checksums={"sha256": "s"}
+        ),
     )
     usage = Usage((Server("s", "web", "p"),), "AllProjects")
     new = status.available(started, glance_image(started), usage, result, LATER)
@@ -88,7 +95,13 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
         "Uploaded": ("True", "HashMatched"),
         "Synced": ("True", "InSync"),
     }
-    assert new.to_json()["source"]["virtualSize"] == 7
+    assert new.to_json()["source"] == {
+        "format": "qcow2",
+        "virtualSize": 7,
+        "actualSize": 6,
+        "size": 5,
+        "checksums": {"sha256": "s"},
+    }
     assert new.to_json()["usedBy"]["servers"] == 1
     assert new.to_json()["summary"] == {"progress": "100%", "size": "2.0Gi"}
 

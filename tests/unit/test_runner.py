@@ -92,6 +92,12 @@ def test_what_is_no_event_is_passed_over(run: Callable[[str, str], ChildRunner])
     assert failure.reason is Reason.SOURCE_NOT_FOUND
 
 
+@pytest.mark.parametrize("written", [b"\xff\n", b"a" + b"\xc3\xa9" * 200 + b"\n"])
+def test_nor_is_what_is_no_text(run: Callable[[str, str], ChildRunner], written: bytes) -> None:
+    program = f"sys.stdout.buffer.write({written!r}); print('{FAILURE}')"
+    assert outcome(run("a", program), "a").reason is Reason.SOURCE_NOT_FOUND
+
+
 def test_a_cancelled_transfer_is_told_and_then_gone(
     run: Callable[[str, str], ChildRunner],
 ) -> None:

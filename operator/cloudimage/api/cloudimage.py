@@ -278,7 +278,8 @@ class Import(ApiModel):
         | None
     ) = Field(
         default=None,
-        description="Glance stores that are to hold the image; Glance's default when left out.",
+        description="Glance stores that are to hold the image; Glance's default when left out. A "
+        "change makes a new image, with an id of its own, while the old one serves.",
     )
 
 
@@ -310,12 +311,21 @@ class CloudImageSpec(ApiModel):
 
 
 class SourceStatus(ApiModel):
-    """What the source turned out to be."""
+    """What the source turned out to be, in the words of qemu-img info."""
 
     format: str | None = Field(default=None, description="Disk format found from the content.")
-    size: int | None = Field(default=None, description="Size of the downloaded file, in bytes.")
     virtual_size: int | None = Field(
         default=None, description="Size of the disk it describes, in bytes."
+    )
+    actual_size: int | None = Field(
+        default=None,
+        description="Size of the image file, in bytes: after it was expanded, before any "
+        "conversion. Not known of what Glance fetched and converted by itself.",
+    )
+    size: int | None = Field(
+        default=None,
+        description="Size of the downloaded file, in bytes: of a compressed source it is smaller "
+        "than the image file. Not known of what Glance fetched and converted by itself.",
     )
     checksums: Hashes | None = Field(
         default=None, description="Hashes of the downloaded file, by algorithm."
@@ -326,7 +336,8 @@ class TransferProgress(ApiModel):
     """How far the bytes are."""
 
     stage: str = Field(
-        description="Pending, Fetching, Verifying, Inspecting, Converting, Uploading or Complete."
+        description="Pending, Fetching, Verifying, Expanding, Inspecting, Converting, Uploading or "
+        "Complete."
     )
     percent: int | None = Field(default=None, ge=0, le=100, description="Share of this stage done.")
     transferred_bytes: int | None = Field(default=None, description="Bytes moved in this stage.")
@@ -373,8 +384,8 @@ class CloudImageStatus(ApiModel):
     )
     digest: str | None = Field(
         default=None,
-        description="Digest of all that the bytes depend on: source and conversion. Written "
-        "before a transfer starts.",
+        description="Digest of all that the bytes depend on: source, conversion and stores. "
+        "Written before a transfer starts.",
     )
     method: str | None = Field(default=None, description="How the bytes went into Glance.")
     method_reason: str | None = Field(default=None, description="Why that way.")

@@ -30,6 +30,8 @@ _STALE_SECONDS = 0.5
 _CANCELLED_SECONDS = 1.0
 _SECRET_SECONDS = 10.0
 _CREDENTIALS_SECONDS = 60.0
+_OTHERS_REASONS = frozenset({Reason.FORBIDDEN, Reason.QUOTA_EXCEEDED})
+"""Passing, but only once the cloud's administrator acts."""
 
 
 @dataclass
@@ -176,7 +178,7 @@ class CloudImageReconciler:
         uid, generation = resource.metadata.uid, resource.metadata.generation
         delay = None
         metrics.TRANSFERS.labels(failure.reason).inc()
-        if Reason(failure.reason) not in TERMINAL_REASONS:
+        if not plan.is_terminal(resource, failure.reason):
             delay = self.backoff.failed(uid, generation, failure.retry_after)
         self._write(resource, status.failed(resource, failure, _now(), _retry_at(delay)))
         return delay
@@ -195,7 +197,7 @@ class CloudImageReconciler:
         trouble = status.Trouble(
             reason,
             str(error),
-            stalled=reason in CREDENTIALS_REASONS | TERMINAL_REASONS | {Reason.FORBIDDEN},
+            stalled=reason in CREDENTIALS_REASONS | TERMINAL_REASONS | _OTHERS_REASONS,
             retry=_retry_at(delay),
         )
         self._write(resource, status.troubled(resource, trouble, _now()))

@@ -194,7 +194,8 @@ def _parse(line: bytes) -> Progress | Result | Failure | None:
     try:
         return EVENTS.validate_json(line)
     except ValidationError:
-        logger.warning("a transfer wrote what is no event", extra={"line": line[:200].decode()})
+        text = line[:200].decode(errors="replace")  # the cut may be within a character
+        logger.warning("a transfer wrote what is no event", extra={"line": text})
         return None
 
 

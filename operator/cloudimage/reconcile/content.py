@@ -49,7 +49,7 @@ def http_source(spec: CloudImageSpec) -> HttpSource:
 
 
 def digest(spec: CloudImageSpec) -> str:
-    """Return the digest of all that the bytes in Glance depend on.
+    """Return the digest of all that the bytes in Glance, and the stores that hold them, depend on.
 
     With a checksum the URL does not count: another mirror of the same bytes needs no new image.
     A signature counts: what was made without asking for it was not checked against it.
@@ -66,6 +66,8 @@ def digest(spec: CloudImageSpec) -> str:
     parts |= {name: proof[name] for name in ("from", "signature") if name in proof}
     if spec.image.compress:
         parts["compress"] = True
+    if spec.import_ and spec.import_.stores:
+        parts["stores"] = sorted(spec.import_.stores)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -9,7 +9,7 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.types import GlanceImage
 from cloudimage.reconcile import content
 from cloudimage.reconcile.conditions import find, is_true
-from cloudimage.reconcile.reasons import TERMINAL_REASONS, ConditionType
+from cloudimage.reconcile.reasons import TERMINAL_REASONS, ConditionType, Reason
 from cloudimage.transfer.types import Marks
 
 
@@ -63,13 +63,24 @@ def _complete(image: GlanceImage) -> bool:
     return image.status in {"active", "deactivated"} and Marks.VERIFIED in image.properties
 
 
+def is_terminal(resource: CloudImage, reason: str) -> bool:
+    """Tell whether this spec would meet the failure again, whatever others do meanwhile.
+
+    What a publisher's file of checksums says can change with the next build.
+    """
+    checksum = content.http_source(resource.spec).checksum
+    if reason == Reason.CHECKSUM_MISMATCH and checksum and checksum.from_:
+        return False
+    return reason in TERMINAL_REASONS
+
+
 def gave_up(resource: CloudImage) -> bool:
     """Tell whether this very spec has failed for good, so that only a change of it helps."""
     stalled = find(resource.status.conditions, ConditionType.STALLED)
     return (
         stalled is not None
         and stalled.status == "True"
-        and stalled.reason in TERMINAL_REASONS
+        and is_terminal(resource, stalled.reason)
         and stalled.observed_generation == resource.metadata.generation
     )
 

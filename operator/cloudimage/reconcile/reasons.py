@@ -79,7 +79,8 @@ class Reason(StrEnum):
     INVALID_IMAGE = "InvalidImage"
     """Glance refuses a value of spec.image; the message has its words. Change the spec."""
     QUOTA_EXCEEDED = "QuotaExceeded"
-    """The project's image quota is used up. Free some or have it raised, then touch the spec."""
+    """The project's image quota is used up. Free some or have it raised. Tried again with
+    growing pauses."""
 
     SOURCE_UNREACHABLE = "SourceUnreachable"
     """The source's server cannot be reached, or answers with a fault of its own. Tried again with
@@ -87,18 +88,23 @@ class Reason(StrEnum):
     SOURCE_NOT_FOUND = "SourceNotFound"
     """The source's server has no such file. Tried again with growing pauses."""
     SOURCE_REFUSED = "SourceRefused"
-    """The source's server, or our own rules for URLs, refuse it. Change the spec."""
+    """The source's server, or our own rules for URLs, refuse it. Mend the Secret of
+    spec.source.http.auth, or change the spec. Tried again with growing pauses."""
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
     """What came is not a disk image, for instance a web page. Change the spec."""
     SOURCE_TRUNCATED = "SourceTruncated"
     """The file ended before its announced length. Tried again with growing pauses."""
     CHECKSUM_MISMATCH = "ChecksumMismatch"
-    """The file does not have the checksum of the spec. Change one of them; nothing was uploaded."""
+    """The file does not have the checksum of the spec. Nothing was uploaded. Change one of them.
+    A checksum of spec.source.http.checksum.from is read anew with growing pauses: its publisher may
+    just be putting a new build there."""
     SUMS_FILE_INVALID = "SumsFileInvalid"
     """The file of checksums cannot be read, or does not name the image. Change
-    spec.source.http.checksum.from."""
+    spec.source.http.checksum.from. Tried again with growing pauses, since its publisher
+    may mend it."""
     SIGNATURE_INVALID = "SignatureInvalid"
-    """The signature is not good, or not by a key of the keyring. Nothing was uploaded."""
+    """The signature is not good, or not by a key of the keyring. Nothing was uploaded.
+    Mend the keyring's Secret or ConfigMap. Tried again with growing pauses."""
     SIGNATURE_MATCHED = "SignatureMatched"
     """The signature is good, and by a key of the keyring."""
     METHOD_UNAVAILABLE = "MethodUnavailable"
@@ -149,12 +155,8 @@ CREDENTIALS_REASONS = frozenset(
 TERMINAL_REASONS = frozenset(
     {
         Reason.INVALID_IMAGE,
-        Reason.QUOTA_EXCEEDED,
-        Reason.SOURCE_REFUSED,
         Reason.SOURCE_NOT_AN_IMAGE,
-        Reason.SUMS_FILE_INVALID,
         Reason.CHECKSUM_MISMATCH,
-        Reason.SIGNATURE_INVALID,
         Reason.METHOD_UNAVAILABLE,
         Reason.UNSAFE_IMAGE,
         Reason.UNSUPPORTED_FORMAT,
@@ -162,4 +164,6 @@ TERMINAL_REASONS = frozenset(
         Reason.INVALID_REQUEST,
     }
 )
-"""The same spec would meet them again: nothing is tried until the spec changes."""
+"""The same spec would meet them again: nothing is tried until the spec changes.
+
+Whether a ChecksumMismatch is one of them is for :func:`cloudimage.reconcile.plan.is_terminal`."""

@@ -225,6 +225,7 @@ def available(
         changes["source"] = SourceStatus(
             format=result.source.format,
             size=result.source.size,
+            actual_size=result.source.actual_size,
             virtual_size=result.source.virtual_size,
             checksums=result.source.checksums,
         )

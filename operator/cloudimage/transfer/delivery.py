@@ -98,7 +98,8 @@ def by_web_download(
     kept = shape == stored.disk_format
     info = SourceInfo(
         format=shape,
-        size=stored.size,
+        size=stored.size if kept else None,
+        actual_size=stored.size if kept else None,
         virtual_size=virtual_size,
         checksums={stored.hash_algo: stored.hash_value} if kept else {},
     )
@@ -141,6 +142,7 @@ def source_info(found: Inspected, fetched: Fetched) -> SourceInfo:
     return SourceInfo(
         format=found.format,
         size=fetched.size,
+        actual_size=found.size,
         virtual_size=found.virtual_size,
         checksums=fetched.checksums,
     )

@@ -309,10 +309,17 @@ class Progress(_Model):
 
 
 class SourceInfo(_Model):
-    """What the source turned out to be; sizes in bytes, hashes of the fetched file."""
+    """What the source turned out to be; sizes in bytes, hashes of the fetched file.
+
+    Attributes:
+        size: Of the fetched file; None: Glance fetched and converted it, and says nothing of it.
+        actual_size: Of the image file, expanded; None as above.
+        virtual_size: Of the disk it describes.
+    """
 
     format: DiskFormat
-    size: int
+    size: int | None
+    actual_size: int | None
     virtual_size: int
     checksums: dict[str, str]
 
