@@ -5,7 +5,8 @@ from http import HTTPStatus
 
 from kubernetes.client import ApiException
 
-from cloudimage.api.cloudimage import CloudImage, TextReference
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.source import TextReference
 from cloudimage.cloud.config import CloudConfig, parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
 from cloudimage.handlers.kube import Kube

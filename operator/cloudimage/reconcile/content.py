@@ -5,7 +5,8 @@ import json
 from dataclasses import dataclass, field
 from typing import get_args
 
-from cloudimage.api.cloudimage import Checksum, CloudImage, CloudImageSpec, HttpSource, Import
+from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, Import
+from cloudimage.api.source import Checksum, HttpSource
 from cloudimage.transfer import types as transfer
 
 
