@@ -116,7 +116,8 @@ class Import(ApiModel):
         description="Upload: through the operator. GlanceDirect: staged, and converted by Glance "
         "itself where its import plugin is on. WebDownload: Glance fetches by itself, where what "
         "the spec says can be verified afterwards. Auto: the cheapest of them that keeps every "
-        "promise of the spec; status.method says which and why.",
+        "promise of the spec; status.method says which and why. A change counts for the next "
+        "transfer: the bytes that are there would be the same.",
     )
     stores: (
         Annotated[
