@@ -31,7 +31,7 @@ demo: setup  ## One CloudImage from kubectl apply to a booted server and back; K
 .PHONY: test
 test: setup  ## Unit, cloud, cluster and chart tests on real servers, with coverage
 	rm -f .coverage .coverage.*
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --cov --cov-report= tests
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= tests
 	$(BIN)/coverage report --fail-under 85
 
 .PHONY: lint

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import urllib3
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cloudimage.transfer import httprules
@@ -31,6 +31,7 @@ def test_retry_after(value: str | None, seconds: float | None) -> None:
 
 
 @given(st.text())
+@example("0\x1f")
 def test_retry_after_of_anything(value: str) -> None:
     seconds = httprules.retry_after(value, NOON)
     assert seconds is None or seconds >= 0

@@ -133,8 +133,9 @@ def retry_after(value: str | None, now: datetime | None = None) -> float | None:
     """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3)."""
     if value is None:
         return None
-    if value.strip().isdecimal():
-        return float(value)
+    digits = value.strip()
+    if digits.isdecimal():
+        return float(digits)
     moment = _date(value)
     if moment is None:
         return None
