@@ -130,5 +130,7 @@ def test_backoff_grows_is_bounded_and_belongs_to_a_generation() -> None:
     assert backoff.remaining("other", 1) == 0
     assert backoff.failed("u", 2) <= 12
     assert backoff.failed("u", 2, at_least=100) == 100
+    # A hostile server may ask for anything.
+    assert backoff.failed("u", 2, at_least=float("inf")) == 86400
     backoff.clear("u")
     assert backoff.remaining("u", 2) == 0

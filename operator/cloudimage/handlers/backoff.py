@@ -4,6 +4,9 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
+from typing import Final
+
+_MOST_ASKED_SECONDS: Final = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class Backoff:
 
     Attributes:
         first: Seconds after the first failure; each further one doubles it.
-        last: Seconds that are never exceeded, but for the jitter.
+        last: Seconds that are never exceeded, but for the jitter and for what a server asks for.
     """
 
     first: float = 5.0
@@ -33,14 +36,15 @@ class Backoff:
         Args:
             uid: The object's.
             generation: The object's, when it failed.
-            at_least: Seconds that a server asked for.
+            at_least: Seconds that a server asked for; a day at the most is granted.
         """
         with self._lock:
             old = self._failures.get(uid)
             count = old.count + 1 if old and old.generation == generation else 1
             pause = min(self.last, self.first * 2.0 ** min(count - 1, 20))
             # Jitter keeps many objects that failed together from coming back together.
-            pause = max(pause * random.uniform(0.8, 1.2), at_least or 0.0)  # noqa: S311
+            asked = min(at_least or 0.0, _MOST_ASKED_SECONDS)
+            pause = max(pause * random.uniform(0.8, 1.2), asked)  # noqa: S311
             self._failures[uid] = _Failures(generation, count, time.monotonic() + pause)
             return pause
 
