@@ -18,6 +18,7 @@ RATIOS = {
 }
 
 
+@pytest.mark.timeout(900)  # each measurement waits for the disk, which other tests keep busy
 def test_quick_run(openstack: OpenStack, sources: Sources, tmp_path: Path) -> None:
     main(["--quick", "--results", str(tmp_path)])
     (path,) = tmp_path.iterdir()
