@@ -4,15 +4,11 @@ OpenStack ships no servers of its own any more. gunicorn is driven from here and
 command, because Keystone and Nova parse ``sys.argv`` as if it were theirs.
 """
 
-import ctypes
 import importlib
 import sys
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
-
-PR_SET_TIMERSLACK = 29
-"""Of prctl(2), by its number in linux/prctl.h."""
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -42,10 +38,7 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """Return the WSGI application; called in the worker, before its threads are started."""
-        # Glance sleeps for 0 s after each 64 KiB of an upload, for the sake of green threads. With
-        # those of the kernel each of these sleeps takes the timer's slack, an eighth of the time.
-        ctypes.CDLL(None).prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0)
+        """Return the WSGI application; called in the worker."""
         return importlib.import_module(self.module).application
 
 
