@@ -40,7 +40,8 @@ def family(pid: int) -> list[psutil.Process]:
 def cpu_seconds(pids: Iterable[int]) -> float:
     """Return the processor time that processes, and children they have waited for, have used."""
     total = 0.0
-    for process in (each for pid in pids for each in family(pid)):
+    # Each once: a server that one of the others has started is of two families.
+    for process in {each.pid: each for pid in pids for each in family(pid)}.values():
         with contextlib.suppress(psutil.Error):
             times = process.cpu_times()
             total += times.user + times.system + times.children_user + times.children_system

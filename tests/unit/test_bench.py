@@ -55,6 +55,8 @@ def test_memory_and_time_of_a_process() -> None:
     held = bytearray(b"x") * 30_000_000
     assert memory(os.getpid()) > len(held)
     assert cpu_seconds([os.getpid()]) > 0
+    used = cpu_seconds([os.getpid(), os.getpid()])
+    assert used < 1.5 * cpu_seconds([os.getpid()])
 
 
 def test_peak_of_a_folder(tmp_path: Path) -> None:
