@@ -1,7 +1,10 @@
 """Fixtures of the real servers that all tests share, across pytest-xdist's workers too."""
 
 import os
+import shutil
+import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +14,8 @@ from testbed.kubernetes import Cluster, Kubernetes
 from testbed.openstack import OpenStack
 from testbed.paths import forget_state
 from testbed.sources import Sources
+from transfer_images import DISK_SIZE, raw_disk
+from transfer_keys import Signer
 
 _STARTED_BY_US = pytest.StashKey[list["_Part"]]()
 
@@ -83,3 +88,21 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 def unique() -> str:
     """A name that no other test has, valid in Kubernetes and OpenStack."""
     return f"t-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A partitioned raw disk, for reading only."""
+    path = tmp_path_factory.mktemp("disk") / "disk.raw"
+    raw_disk(path, DISK_SIZE)
+    return path
+
+
+@pytest.fixture(scope="session")
+def signer() -> Iterator[Signer]:
+    """One whose key is good; who spoils a key makes one of his own."""
+    folder = Path(tempfile.mkdtemp(prefix="g-"))
+    signer = Signer.made(folder / "good")
+    yield signer
+    signer.stop()
+    shutil.rmtree(folder)

@@ -86,3 +86,8 @@ def answer(body: bytes, *headers: str, status: str = "200 OK", length: int | Non
 def wants_range(head: bytes) -> bool:
     """Tell whether a request asks for a part."""
     return b"\r\nrange:" in head.lower()
+
+
+def redirect(location: str) -> Script:
+    """Send whoever asks to another place."""
+    return answer(b"", f"Location: {location}", status="302 Found")

@@ -3,8 +3,11 @@
 Offsets are those of qemu's docs/interop/qcow2.txt and block/{vmdk,vdi,vpc,vhdx}.c.
 """
 
+import io
 import struct
+import tarfile
 import uuid
+import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -235,3 +238,36 @@ def many_snapshots(count: int) -> Build:
         path.write_bytes(data)
 
     return build
+
+
+def encrypted(_: Path, path: Path) -> None:
+    secret = ("--object", "secret,id=s,data=abcdefgh")
+    options = "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=200"
+    qemu_img("create", "-q", "-f", "qcow2", *secret, "-o", options, path, "8M")
+
+
+def image_in_image(disk: Path, path: Path) -> None:
+    inner = path.with_name("inner")
+    qemu_img("create", "-q", "-f", "qcow2", "-u", "-b", ELSEWHERE, "-F", "raw", inner, "8M")
+    make(inner, path, "qcow2")
+
+
+def with_snapshot(disk: Path, path: Path) -> None:
+    converted("qcow2")(disk, path)
+    qemu_img("snapshot", "-c", "one", path)
+
+
+def zipped(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("../../disk.txt", data)
+    return buffer.getvalue()
+
+
+def tarred(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        member = tarfile.TarInfo("../../disk.txt")
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()

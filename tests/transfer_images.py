@@ -7,10 +7,13 @@ from pathlib import Path
 
 MIB = 2**20
 
+DISK_SIZE = 16 * MIB
+"""Of the disk that tests share."""
+
 
 def raw_disk(path: Path, size: int) -> None:
     """Write a raw disk with an MBR partition and some data between holes, the same at each run."""
-    data = random.Random(size)  # noqa: S311 - not a secret
+    data = random.Random(size)
     with path.open("wb") as file:
         file.truncate(size)
         entry = struct.pack(

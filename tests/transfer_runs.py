@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -120,6 +121,17 @@ class Bench:
         api: Any = self.connection().image
         target.write_bytes(api.download_image(image_id).content)
         return target
+
+
+@contextmanager
+def bench_of(openstack: OpenStack, sources: Sources, folder: Path, unique: str) -> Iterator[Bench]:
+    """Return a bench; in the end nothing is in its scratch, and no image stays."""
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    bench = Bench(openstack, sources, scratch, unique)
+    yield bench
+    assert list(scratch.iterdir()) == []
+    bench.clean()
 
 
 def run(request: dict[str, Any]) -> Result | Failure:

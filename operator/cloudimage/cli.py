@@ -107,8 +107,8 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
 ) -> None:
     """Run the operator until it is told to stop."""
     # Imported here so that the other commands start without the Kubernetes client.
-    from cloudimage import metrics  # noqa: PLC0415
-    from cloudimage.handlers.operator import Operator, load_kubernetes_config  # noqa: PLC0415
+    from cloudimage import metrics
+    from cloudimage.handlers.operator import Operator, load_kubernetes_config
 
     hide_memory()
     logs.configure(log_level.upper())
@@ -213,7 +213,7 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
     Credentials for the source come from the environment: CLOUDIMAGE_SOURCE_USERNAME and
     CLOUDIMAGE_SOURCE_PASSWORD, or CLOUDIMAGE_SOURCE_TOKEN.
     """
-    from cloudimage import transfer_command  # noqa: PLC0415
+    from cloudimage import transfer_command
 
     try:
         wanted = transfer_command.Wanted(
@@ -255,7 +255,7 @@ def crds(
     check: Annotated[bool, typer.Option("--check", help="Only tell which would change.")] = False,
 ) -> None:
     """Write what is generated from the models: CRDs, the chart's copy, the reference."""
-    from cloudimage import generated  # noqa: PLC0415
+    from cloudimage import generated
 
     if not check:
         generated.write(root)

@@ -186,7 +186,7 @@ def test_the_environment_is_what_the_command_line_reads(render: Render) -> None:
     )
     [container] = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
     env = {each["name"]: each["value"] for each in container["env"]}
-    run = get_command(app).commands["run"]  # type: ignore[attr-defined]
+    run = get_command(app).commands["run"]  # type: ignore[attr-defined]  # a group
     read = {parameter.envvar for parameter in run.params if parameter.envvar}
     assert env.keys() - {"TMPDIR"} <= read
     assert env["CLOUDIMAGE_NAMESPACES"] == "a,b"

@@ -7,29 +7,15 @@ import pytest
 
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
-from transfer_images import MIB, make, raw_disk
-from transfer_runs import Bench
-
-SIZE = 16 * MIB
+from transfer_images import make
+from transfer_runs import Bench, bench_of
 
 
 @pytest.fixture
 def bench(openstack: OpenStack, sources: Sources, tmp_path: Path, unique: str) -> Iterator[Bench]:
     """What a transfer's test needs; in the end nothing is in the scratch, and no image stays."""
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    bench = Bench(openstack, sources, scratch, unique)
-    yield bench
-    assert list(scratch.iterdir()) == []
-    bench.clean()
-
-
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A raw disk of 16 MiB."""
-    path = tmp_path_factory.mktemp("disk") / "disk.raw"
-    raw_disk(path, SIZE)
-    return path
+    with bench_of(openstack, sources, tmp_path, unique) as bench:
+        yield bench
 
 
 @pytest.fixture

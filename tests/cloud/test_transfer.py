@@ -2,24 +2,20 @@
 
 import hashlib
 import json
-import shutil
 import subprocess
 import tarfile
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cloudimage.transfer.types import STRICT, Failure, Marks, Reason, Result, Stage
-from transfer_images import MIB, make, qemu_img, raw_disk
+from transfer_images import DISK_SIZE, MIB, make, qemu_img, raw_disk
 from transfer_keys import Signer
 from transfer_runs import Bench, Transfer, fail, succeed
 
 pytestmark = pytest.mark.cloud
 
-SIZE = 16 * MIB
 QEMU = {"raw": "raw", "qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi", "vhd": "vpc", "vhdx": "vhdx"}
 OPTIONS = {"vhd": "force_size=on"}
 
@@ -38,7 +34,7 @@ def test_qcow2_becomes_raw(bench: Bench, disk: Path, qcow2: Path) -> None:
     result = succeed(request)
     content = disk.read_bytes()
     stored_hash = hashlib.sha512(content).hexdigest()
-    assert (result.disk_format, result.size, result.virtual_size) == ("raw", SIZE, SIZE)
+    assert (result.disk_format, result.size, result.virtual_size) == ("raw", DISK_SIZE, DISK_SIZE)
     assert (result.hash_algo, result.hash_value) == ("sha512", stored_hash)
     assert result.source.format == "qcow2"
     assert result.source.size == qcow2.stat().st_size
@@ -84,7 +80,7 @@ def test_kept_format_keeps_its_bytes(
     bench: Bench, qcow2: Path, tmp_path: Path, wanted: str | None
 ) -> None:
     result = succeed(bench.request(bench.put(qcow2), disk_format=wanted, compress=True))
-    assert result.virtual_size == SIZE
+    assert result.virtual_size == DISK_SIZE
     assert bench.download(result.image_id, tmp_path / "x").read_bytes() == qcow2.read_bytes()
 
 
@@ -94,15 +90,6 @@ def test_vhdx_becomes_qcow2(bench: Bench, disk: Path, tmp_path: Path) -> None:
     result = succeed(bench.request(bench.put(source), disk_format="qcow2"))
     stored = bench.download(result.image_id, tmp_path / "stored")
     qemu_img("compare", "-f", "raw", "-F", "qcow2", disk, stored)
-
-
-@pytest.fixture(scope="module")
-def signer() -> Iterator[Signer]:
-    folder = Path(tempfile.mkdtemp(prefix="g-"))
-    signer = Signer.made(folder / "good")
-    yield signer
-    signer.stop()
-    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("way", ["detached", "clearsigned", "over the image"])
@@ -155,9 +142,9 @@ def test_image_in_a_compressed_archive(bench: Bench, disk: Path, tmp_path: Path)
     request["source"]["checksum"] = {"algorithm": "sha256", "value": sha256}
     result = succeed(request)
     assert (result.source.format, result.source.size) == ("raw", archive.stat().st_size)
-    assert (result.source.actual_size, result.source.virtual_size) == (SIZE, SIZE)
+    assert (result.source.actual_size, result.source.virtual_size) == (DISK_SIZE, DISK_SIZE)
     assert result.source.checksums == {"sha256": sha256}
-    assert (result.disk_format, result.size) == ("raw", SIZE)
+    assert (result.disk_format, result.size) == ("raw", DISK_SIZE)
     stored = bench.download(result.image_id, tmp_path / "stored")
     assert stored.read_bytes() == disk.read_bytes()
 

@@ -7,13 +7,11 @@ import requests
 
 from cloudimage.transfer.creation import image_id
 from cloudimage.transfer.types import Reason
-from transfer_images import MIB
+from transfer_images import DISK_SIZE
 from transfer_proxy import Fault
 from transfer_runs import Bench, by_method, checksum, fail, succeed, through
 
 pytestmark = pytest.mark.cloud
-
-SIZE = 16 * MIB
 
 
 @pytest.mark.parametrize(
@@ -21,7 +19,7 @@ SIZE = 16 * MIB
     [
         Fault("PUT", "/file", "spoil token"),
         Fault("PUT", "/file", "reset", at=0),
-        Fault("PUT", "/file", "reset", at=SIZE // 2, times=2),
+        Fault("PUT", "/file", "reset", at=DISK_SIZE // 2, times=2),
         Fault("PUT", "/file", "lose answer"),
     ],
     ids=lambda fault: f"{fault.action}-{fault.at}",
@@ -45,7 +43,7 @@ def test_polls_that_fail_do_not_end_an_upload(bench: Bench, qcow2: Path) -> None
 
 def test_what_goes_straight_is_fetched_again(bench: Bench, disk: Path) -> None:
     """No disk holds what the broken PUT took."""
-    fault = Fault("PUT", "/file", "reset", at=SIZE // 2)
+    fault = Fault("PUT", "/file", "reset", at=DISK_SIZE // 2)
     request = by_method(bench, bench.put(disk), "Upload")
     request["source"]["checksum"] = checksum(disk, "sha256")
     with through(bench, request, fault):
@@ -56,7 +54,7 @@ def test_what_goes_straight_is_fetched_again(bench: Bench, disk: Path) -> None:
     assert bench.fetches(disk) == 2
 
 
-@pytest.mark.parametrize("at", [SIZE // 2, SIZE])
+@pytest.mark.parametrize("at", [DISK_SIZE // 2, DISK_SIZE])
 def test_token_revoked_on_the_way(bench: Bench, qcow2: Path, at: int) -> None:
     """Glance needs it no more, and all that comes after the last byte logs in anew."""
 
@@ -86,7 +84,7 @@ def test_token_that_is_always_refused(bench: Bench, qcow2: Path) -> None:
     assert bench.images() == []
 
 
-@pytest.mark.parametrize("at", [0, SIZE // 2])
+@pytest.mark.parametrize("at", [0, DISK_SIZE // 2])
 def test_early_refusal_and_reset(bench: Bench, qcow2: Path, at: int) -> None:
     request = by_method(bench, bench.put(qcow2), "Upload", disk_format="raw")
     with through(bench, request, Fault("PUT", "/file", "refuse", at=at, times=9)):
@@ -98,7 +96,7 @@ def test_early_refusal_and_reset(bench: Bench, qcow2: Path, at: int) -> None:
 def test_road_that_is_always_broken(bench: Bench, qcow2: Path) -> None:
     request = by_method(bench, bench.put(qcow2), "Upload", disk_format="raw")
     # So early that the rest does not find room in the buffers of the sockets.
-    with through(bench, request, Fault("PUT", "/file", "reset", at=SIZE // 4, times=9)):
+    with through(bench, request, Fault("PUT", "/file", "reset", at=DISK_SIZE // 4, times=9)):
         failure = fail(request, Reason.UPLOAD_FAILED)
     assert "the connection to Glance broke after" in failure.message
     assert "pipe" not in failure.message.lower()

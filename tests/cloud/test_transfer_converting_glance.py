@@ -10,13 +10,11 @@ import pytest
 from cloudimage.transfer.types import Reason, Result, Stage
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
-from transfer_images import MIB, make, qemu_img
+from transfer_images import DISK_SIZE, MIB, make, qemu_img
 from transfer_proxy import Fault
-from transfer_runs import Bench, Transfer, by_method, checksum, fail, succeed, through
+from transfer_runs import Bench, Transfer, bench_of, by_method, checksum, fail, succeed, through
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("converting glance")]
-
-SIZE = 16 * MIB
 
 
 @pytest.fixture(scope="module")
@@ -35,19 +33,15 @@ def converting_bed() -> Iterator[OpenStack]:
 def converting(
     converting_bed: OpenStack, sources: Sources, tmp_path: Path, unique: str
 ) -> Iterator[Bench]:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    bench = Bench(converting_bed, sources, scratch, unique)
-    yield bench
-    assert list(scratch.iterdir()) == []
-    bench.clean()
+    with bench_of(converting_bed, sources, tmp_path, unique) as bench:
+        yield bench
 
 
 def test_conversion_is_proven(converting: Bench, disk: Path, qcow2: Path) -> None:
     url = converting.put(qcow2)
     result = succeed(by_method(converting, url, "GlanceDirect", "slow", disk_format="raw"))
     assert (result.method, result.disk_format) == ("GlanceDirect", "raw")
-    assert (result.size, result.source.format) == (SIZE, "qcow2")
+    assert (result.size, result.source.format) == (DISK_SIZE, "qcow2")
     assert result.hash_value == checksum(disk, "sha512")["value"]
     assert converting.stores(result.image_id) == {"slow"}
 
@@ -71,10 +65,10 @@ def test_web_download_converted(converting: Bench, qcow2: Path) -> None:
     request = by_method(converting, converting.put(qcow2), "WebDownload", disk_format="raw")
     request["source"]["format"] = "qcow2"
     result = succeed(request)
-    assert (result.disk_format, result.size, result.virtual_size) == ("raw", SIZE, SIZE)
+    assert (result.disk_format, result.size, result.virtual_size) == ("raw", DISK_SIZE, DISK_SIZE)
     assert (result.source.format, result.source.checksums) == ("qcow2", {})
     assert (result.source.size, result.source.actual_size) == (None, None)
-    assert result.source.virtual_size == SIZE
+    assert result.source.virtual_size == DISK_SIZE
 
 
 def test_checksum_rules_a_converted_web_download_out(converting: Bench, qcow2: Path) -> None:

@@ -12,13 +12,12 @@ import pytest
 
 from cloudimage.transfer.types import Reason, Stage
 from testbed.process import free_ports
-from transfer_images import MIB, make, qemu_img
+from transfer_images import DISK_SIZE, make, qemu_img
 from transfer_keys import Signer
 from transfer_runs import Bench, fail, succeed
 
 pytestmark = pytest.mark.cloud
 
-SIZE = 16 * MIB
 
 Spoil = Callable[[Bench, Path, dict[str, Any]], None]
 
@@ -162,7 +161,7 @@ def test_failures_leave_nothing(
 
 def test_damage_found_while_streaming_never_becomes_an_image(bench: Bench, tmp_path: Path) -> None:
     disk, damaged = tmp_path / "text.raw", tmp_path / "text.qcow2"
-    disk.write_bytes(base64.b64encode(random.Random(1).randbytes(SIZE)))  # noqa: S311
+    disk.write_bytes(base64.b64encode(random.Random(1).randbytes(DISK_SIZE)))
     make(disk, damaged, "qcow2", compress=True)
     with damaged.open("r+b") as file:
         file.seek(damaged.stat().st_size * 3 // 4)

@@ -6,13 +6,11 @@ from pathlib import Path
 import pytest
 
 from cloudimage.transfer.types import Marks, Reason
-from transfer_images import MIB
+from transfer_images import DISK_SIZE
 from transfer_proxy import Fault
 from transfer_runs import Bench, by_method, checksum, fail, succeed, through, unliked
 
 pytestmark = pytest.mark.cloud
-
-SIZE = 16 * MIB
 
 
 def test_one_store(bench: Bench, qcow2: Path) -> None:
@@ -106,7 +104,7 @@ def test_glance_direct_worker_that_died(bench: Bench, qcow2: Path) -> None:
 
 def test_glance_direct_stage_that_breaks(bench: Bench, disk: Path) -> None:
     request = by_method(bench, bench.put(disk), "GlanceDirect")
-    with through(bench, request, Fault("PUT", "/stage", "reset", at=SIZE // 2)):
+    with through(bench, request, Fault("PUT", "/stage", "reset", at=DISK_SIZE // 2)):
         succeed(request)
     assert len(bench.images()) == 1
 

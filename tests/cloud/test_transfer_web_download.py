@@ -5,12 +5,10 @@ from pathlib import Path
 import pytest
 
 from cloudimage.transfer.types import Marks, Reason, Result
-from transfer_images import MIB, qemu_img
+from transfer_images import DISK_SIZE, qemu_img
 from transfer_runs import Bench, Transfer, by_method, checksum, fail, succeed, unliked
 
 pytestmark = pytest.mark.cloud
-
-SIZE = 16 * MIB
 
 
 @pytest.mark.parametrize("algorithm", ["sha512", "md5", None])
@@ -20,7 +18,7 @@ def test_bytes_are_proven(bench: Bench, qcow2: Path, algorithm: str | None) -> N
         request["source"]["checksum"] = checksum(qcow2, algorithm)
     result = succeed(request)
     assert (result.method, result.disk_format) == ("WebDownload", "qcow2")
-    assert (result.size, result.virtual_size) == (qcow2.stat().st_size, SIZE)
+    assert (result.size, result.virtual_size) == (qcow2.stat().st_size, DISK_SIZE)
     assert result.source.checksums == {"sha512": checksum(qcow2, "sha512")["value"]}
     assert ["forged" in each for each in result.warnings] == [True] * (algorithm == "md5")
     assert result.source.size == result.source.actual_size == qcow2.stat().st_size
@@ -111,6 +109,6 @@ def test_unsafe_image(bench: Bench, tmp_path: Path, declared: str) -> None:
 
 def test_too_large(bench: Bench, qcow2: Path) -> None:
     request = by_method(bench, bench.put(qcow2), "WebDownload", disk_format="qcow2")
-    request["limits"]["max_virtual_size"] = SIZE - 1
+    request["limits"]["max_virtual_size"] = DISK_SIZE - 1
     fail(request, Reason.IMAGE_TOO_LARGE)
     assert bench.images() == []

@@ -3,9 +3,6 @@
 import base64
 import json
 import lzma
-import shutil
-import tempfile
-from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 
@@ -18,15 +15,6 @@ from testbed.sources import Sources
 from transfer_keys import Signer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
-
-
-@pytest.fixture(scope="module")
-def signer() -> Iterator[Signer]:
-    folder = Path(tempfile.mkdtemp(prefix="g-"))
-    signer = Signer.made(folder / "good")
-    yield signer
-    signer.stop()
-    shutil.rmtree(folder)
 
 
 def _apply(namespace: Namespace, kind: str, name: str, data: dict[str, str]) -> None:

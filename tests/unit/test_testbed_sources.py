@@ -15,7 +15,7 @@ import requests
 
 from testbed.sources import Sources
 
-CONTENT = random.Random(1).randbytes(256_000)  # noqa: S311 - the same at each run
+CONTENT = random.Random(1).randbytes(256_000)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from test_transfer_hostile import CONTENT, LOOPBACK, RIGHT, redirect, resolver, transfer
 
 from cloudimage.transfer.types import (
     STRICT,
@@ -18,7 +17,8 @@ from cloudimage.transfer.types import (
     Reason,
     TransferError,
 )
-from hostile import Hostile, answer
+from fetching import CONTENT, LOOPBACK, RIGHT, resolver, transfer
+from hostile import Hostile, Script, answer, redirect
 from testbed.kubernetes.certificates import Authority
 from testbed.process import free_ports
 
@@ -60,8 +60,8 @@ def test_credentials_stay_at_their_origin(
 
 
 def test_credentials_follow_within_their_origin(tmp_path: Path) -> None:
-    def script(connection: object, head: bytes) -> None:
-        (GOOD if b"/there" in head else redirect("/there"))(connection, head)  # type: ignore[arg-type]
+    def script(connection: socket.socket, head: bytes) -> None:
+        (GOOD if b"/there" in head else redirect("/there"))(connection, head)
 
     with Hostile(script) as server:
         auth = HttpAuth(bearer="token")
@@ -116,9 +116,9 @@ def test_bearer_that_would_break_a_request(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("script", [NOT_FOUND, BUSY, answer(b"x", length=5)])
-def test_secrets_are_in_no_message(script: object, tmp_path: Path) -> None:
+def test_secrets_are_in_no_message(script: Script, tmp_path: Path) -> None:
     auth = HttpAuth(username="s3cret", password="s3cret", headers={"X-Key": "s3cret"})
-    with Hostile(script) as server, pytest.raises(TransferError) as caught:  # type: ignore[arg-type]
+    with Hostile(script) as server, pytest.raises(TransferError) as caught:
         transfer(HttpSource(url=server.url(), auth=auth), tmp_path)
     assert "s3cret" not in caught.value.message
     assert "s3cret" not in repr(HttpSource(url=server.url(), auth=auth))

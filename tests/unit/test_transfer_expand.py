@@ -26,7 +26,7 @@ from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Limits, Reason, TransferError
 
-CONTENT = random.Random(3).randbytes(700_000) + bytes(3_000_000) + b"end"  # noqa: S311
+CONTENT = random.Random(3).randbytes(700_000) + bytes(3_000_000) + b"end"
 LIMITS = Limits(max_expanded=50_000_000)
 
 
@@ -285,7 +285,7 @@ def test_xz_that_wants_too_much_memory(tmp_path: Path) -> None:
 
 
 def test_full_disk(small_disk: Path) -> None:
-    noise = random.Random(4).randbytes(3_000_000)  # noqa: S311
+    noise = random.Random(4).randbytes(3_000_000)
     (small_disk / "filler").write_bytes(bytes(3_000_000))
     with pytest.raises(TransferError) as caught:
         expanded(gzip.compress(noise), small_disk)
@@ -293,7 +293,7 @@ def test_full_disk(small_disk: Path) -> None:
 
 
 def test_scratch_too_small(tmp_path: Path) -> None:
-    noise = random.Random(4).randbytes(3_000_000)  # noqa: S311
+    noise = random.Random(4).randbytes(3_000_000)
     limits = LIMITS.model_copy(update={"max_scratch": 5_000_000})
     with pytest.raises(TransferError) as caught:
         expanded(gzip.compress(noise), tmp_path, limits)

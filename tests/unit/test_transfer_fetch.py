@@ -32,7 +32,7 @@ from hostile import Hostile, answer, wants_range
 from testbed.process import free_ports
 from testbed.sources import Sources
 
-CONTENT = random.Random(1).randbytes(3_000_000)  # noqa: S311 - the same at each run
+CONTENT = random.Random(1).randbytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 SHA1 = hashlib.sha1(CONTENT, usedforsecurity=False).hexdigest()
 LIMITS = Limits(stall_seconds=2)

@@ -1,52 +1,30 @@
 """Hostile and broken servers: each ends with its reason, and with no file."""
 
-import hashlib
 import itertools
-import random
 import socket
 import struct
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from test_transfer_pipeline import Bench
 
-from cloudimage.transfer.client import Client
-from cloudimage.transfer.fetch import Fetched, fetch
-from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.types import (
-    STRICT,
     Checksum,
     HttpSource,
     Limits,
     Reason,
     TransferError,
-    UrlPolicy,
 )
-from hostile import Hostile, Script, answer, wants_range
+from fetching import CONTENT, LIMITS, LOOPBACK, RIGHT, transfer
+from hostile import Hostile, Script, answer, redirect, wants_range
 
-CONTENT = random.Random(2).randbytes(300_000)  # noqa: S311 - the same at each run
-RIGHT = Checksum(algorithm="sha256", value=hashlib.sha256(CONTENT).hexdigest())
-LIMITS = Limits(stall_seconds=0.5, max_download=1_000_000)
-LOOPBACK = STRICT.model_copy(update={"allow_networks": ("127.0.0.1/32",)})
 ETAG = 'ETag: "one"'
 HALF = len(CONTENT) // 2
 REST = f"bytes {HALF}-{len(CONTENT) - 1}/{len(CONTENT)}"
 OLD = "Date: Tue, 03 Jan 2023 00:00:00 GMT\r\nLast-Modified: Sun, 01 Jan 2023 00:00:00 GMT"
 NEW = OLD.replace("01 Jan", "02 Jan").replace("Sun", "Mon")
-
-
-def transfer(
-    source: HttpSource, folder: Path, policy: UrlPolicy = LOOPBACK, limits: Limits = LIMITS
-) -> Fetched:
-    """Fetch as the pipeline does, with a cache that outlives it."""
-    (folder / "run").mkdir(exist_ok=True)
-    cache = Cache(folder / "cache", limits, shared=True)
-    with Client(source, policy, limits, folder / "run") as client:
-        return fetch(source, folder / "run" / "source", Meter(lambda _: None), client, cache)
 
 
 def pieces(*parts: bytes, pause: float = 0.0) -> Script:
@@ -96,10 +74,6 @@ def replaced(before: str, after: str) -> Script:
         (rest if wants_range(head) else next(first, new))(connection, head)
 
     return script
-
-
-def redirect(location: str) -> Script:
-    return answer(b"", f"Location: {location}", status="302 Found")
 
 
 def ever_elsewhere(connection: socket.socket, head: bytes) -> None:
@@ -343,59 +317,3 @@ def test_rest_by_date_needs_no_date_of_its_own(tmp_path: Path) -> None:
     with Hostile(script) as server:
         transfer(HttpSource(url=server.url()), tmp_path)
     assert (tmp_path / "run" / "source").read_bytes() == CONTENT
-
-
-Resolver = Callable[..., list[tuple[object, ...]]]
-
-
-def resolver(*rounds: list[str]) -> Resolver:
-    """Return a name service whose answer is another one each time."""
-    answers = itertools.chain(rounds, itertools.repeat(rounds[-1]))
-
-    def getaddrinfo(_host: str, port: object, *_: object, **__: object) -> list[tuple[object, ...]]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in next(answers)]
-
-    return getaddrinfo
-
-
-def test_name_of_a_forbidden_address_is_never_connected_to(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(socket, "getaddrinfo", resolver(["169.254.169.254"]))
-    monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("connected"))
-    with pytest.raises(TransferError) as caught:
-        transfer(HttpSource(url="http://images.test/x"), tmp_path)
-    assert caught.value.reason is Reason.SOURCE_REFUSED
-    assert "images.test is at 169.254.169.254" in caught.value.message
-
-
-def test_name_is_resolved_once_and_forbidden_addresses_of_it_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Hostile(answer(CONTENT)) as server:
-        real = socket.getaddrinfo
-
-        def getaddrinfo(host: str, *rest: object, **options: object) -> object:
-            if host == "images.test":
-                return names(host, *rest)
-            return real(host, *rest, **options)  # type: ignore[arg-type]
-
-        names = resolver(["127.0.0.2", "127.0.0.1"], ["127.0.0.2"])
-        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-        transfer(HttpSource(url=server.url(host="images.test")), tmp_path)
-    assert f"Host: images.test:{server.port}".encode() in server.requests[0]
-
-
-def test_denied_network_wins_over_an_allowed_one(tmp_path: Path) -> None:
-    policy = UrlPolicy(deny_networks=("127.0.0.0/8",))
-    with Hostile(answer(CONTENT)) as server, pytest.raises(TransferError) as caught:
-        transfer(HttpSource(url=server.url()), tmp_path, policy)
-    assert caught.value.reason is Reason.SOURCE_REFUSED
-    assert server.requests == []
-
-
-def test_scheme_that_the_policy_refuses(tmp_path: Path) -> None:
-    policy = UrlPolicy(schemes=("https",))
-    with pytest.raises(TransferError, match="does not allow http") as caught:
-        transfer(HttpSource(url="http://127.0.0.1/x"), tmp_path, policy)
-    assert caught.value.reason is Reason.SOURCE_REFUSED

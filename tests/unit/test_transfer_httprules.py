@@ -101,7 +101,7 @@ def test_redaction_keeps_where_and_drops_what_is_secret() -> None:
         ("http://[::1", True, None),
     ],
 )
-def test_redirects(location: str, verified: bool, expected: str | None) -> None:  # noqa: FBT001 - a parameter of the table
+def test_redirects(location: str, verified: bool, expected: str | None) -> None:
     def follow() -> str:
         return httprules.redirect_target("https://a.example/x", location, verified=verified)
 
@@ -122,7 +122,7 @@ def test_redirects(location: str, verified: bool, expected: str | None) -> None:
         ("https://b.example/x", False),
     ],
 )
-def test_same_origin(other: str, same: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_same_origin(other: str, same: bool) -> None:
     assert httprules.same_origin("https://a.example/x", other) is same
 
 
@@ -137,7 +137,7 @@ def test_same_origin(other: str, same: bool) -> None:  # noqa: FBT001 - a parame
         (b"x<html>", False),
     ],
 )
-def test_pages(beginning: bytes, page: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_pages(beginning: bytes, page: bool) -> None:
     assert httprules.looks_like_page(beginning) is page
 
 
@@ -157,7 +157,7 @@ def test_host_is_the_same_to_all_who_read_a_url(scheme: str, rest: str) -> None:
 
 
 @given(ODD, st.booleans())
-def test_redirects_to_anything(location: str, verified: bool) -> None:  # noqa: FBT001 - generated
+def test_redirects_to_anything(location: str, verified: bool) -> None:
     try:
         target = httprules.redirect_target("https://a.example/x", location, verified=verified)
     except TransferError as error:

@@ -14,17 +14,7 @@ from cloudimage.transfer.opening import data_end
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import DiskFormat, Limits, Reason, TransferError
-from transfer_images import MIB, make, qemu_img, raw_disk
-
-SIZE = 8 * MIB
-
-
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A partitioned raw disk of 8 MiB."""
-    path = tmp_path_factory.mktemp("disk") / "disk.raw"
-    raw_disk(path, SIZE)
-    return path
+from transfer_images import DISK_SIZE, MIB, make, qemu_img
 
 
 @pytest.fixture
@@ -71,17 +61,17 @@ def test_format_and_virtual_size(
     disk: Path, image: Path, name: str, qemu: str, options: str
 ) -> None:
     make(disk, image, qemu, options)
-    assert look(image) == (name, image.stat().st_size, SIZE)
+    assert look(image) == (name, image.stat().st_size, DISK_SIZE)
 
 
 def test_compressed_qcow2(disk: Path, image: Path) -> None:
     make(disk, image, "qcow2", compress=True)
-    assert look(image) == ("qcow2", image.stat().st_size, SIZE)
+    assert look(image) == ("qcow2", image.stat().st_size, DISK_SIZE)
 
 
 def test_partitioned_raw(disk: Path, image: Path) -> None:
     shutil.copy(disk, image)
-    assert look(image) == ("raw", SIZE, SIZE)
+    assert look(image) == ("raw", DISK_SIZE, DISK_SIZE)
 
 
 @pytest.mark.parametrize(
@@ -236,8 +226,8 @@ def test_min_disk(image: Path) -> None:
 
 def test_virtual_size_limit_is_inclusive(disk: Path, image: Path) -> None:
     make(disk, image, "qcow2")
-    assert look(image, limits=Limits(max_virtual_size=SIZE))[2] == SIZE
-    error = refusal(image, limits=Limits(max_virtual_size=SIZE - 1))
+    assert look(image, limits=Limits(max_virtual_size=DISK_SIZE))[2] == DISK_SIZE
+    error = refusal(image, limits=Limits(max_virtual_size=DISK_SIZE - 1))
     assert error.reason is Reason.IMAGE_TOO_LARGE
 
 
@@ -290,7 +280,7 @@ def test_corrupt_tables(disk: Path, image: Path) -> None:
 
 
 def test_header_alone(image: Path) -> None:
-    image.write_bytes(b"QFI\xfb" + struct.pack(">IQIIQ", 3, 0, 0, 16, SIZE) + bytes(480))
+    image.write_bytes(b"QFI\xfb" + struct.pack(">IQIIQ", 3, 0, 0, 16, DISK_SIZE) + bytes(480))
     assert refusal(image).reason in {Reason.SOURCE_NOT_AN_IMAGE, Reason.SOURCE_TRUNCATED}
 
 

@@ -94,12 +94,12 @@ def serve() -> Iterator[Serve]:
 
     def talk(content: bytes) -> Disk:
         def say() -> None:
-            with theirs:
+            # The reader hangs up as soon as it has read a lie, in the middle of the rest.
+            with theirs, suppress(ConnectionError):
                 theirs.sendall(content)
                 theirs.shutdown(socket.SHUT_WR)
-                with suppress(ConnectionResetError):
-                    while theirs.recv(4096):
-                        pass
+                while theirs.recv(4096):
+                    pass
 
         threading.Thread(target=say, daemon=True).start()
         return Disk(ours)
@@ -181,11 +181,23 @@ def test_what_is_no_server(serve: Serve, content: bytes) -> None:
         b"x" * 64,
     ],
     ids=[
-        "other request", "too much", "behind it", "far behind it", "too little",
-        "large hole", "hole behind it", "twice", "nothing", "something for nothing",
-        "endless", "short hole", "unknown", "endless complaint", "no chunk",
+        "other request",
+        "too much",
+        "behind it",
+        "far behind it",
+        "too little",
+        "large hole",
+        "hole behind it",
+        "twice",
+        "nothing",
+        "something for nothing",
+        "endless",
+        "short hole",
+        "unknown",
+        "endless complaint",
+        "no chunk",
     ],
-)  # fmt: skip
+)
 def test_answers_that_make_no_sense(serve: Serve, answer: bytes) -> None:
     disk = serve(agreed() + answer)
     with pytest.raises(NbdError) as caught:

@@ -4,14 +4,13 @@ import hashlib
 import json
 import multiprocessing
 import os
-import random
-import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from scratch_bench import CONTENT, RIGHT, SHA256, Bench, leave_part
 
 from cloudimage.transfer import scratch as module
 from cloudimage.transfer.client import Client
@@ -29,37 +28,6 @@ from cloudimage.transfer.types import (
 )
 from hostile import Hostile, answer, wants_range
 from testbed.sources import Sources
-
-CONTENT = random.Random(5).randbytes(2_000_000)  # noqa: S311 - the same at each run
-SHA256 = hashlib.sha256(CONTENT).hexdigest()
-RIGHT = Checksum(algorithm="sha256", value=SHA256)
-
-
-class Bench:
-    """A cache, and the folders of transfers beside it."""
-
-    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
-        self.folder = folder
-        self.limits = limits or Limits(stall_seconds=5)
-        self.runs = 0
-
-    @property
-    def cache(self) -> Cache:
-        """Return the cache as one process sees it."""
-        return Cache(self.folder / "cache", self.limits, shared=True)
-
-    def fetch(self, source: HttpSource) -> tuple[Fetched, Path]:
-        """Fetch as a transfer of its own, which then uses the file."""
-        self.runs += 1
-        run = self.folder / f"run-{self.runs}"
-        run.mkdir()
-        with Client(source, UrlPolicy(), self.limits, run) as client:
-            fetched = fetch(source, run / "source", Meter(lambda _: None), client, self.cache)
-        return fetched, run / "source"
-
-    def kept(self) -> list[str]:
-        """Return the kinds of files in the cache."""
-        return sorted(path.suffix for path in (self.folder / "cache").iterdir())
 
 
 @pytest.fixture
@@ -148,15 +116,6 @@ def test_download_of_a_killed_process_is_resumed(bench: Bench, sources: Sources,
     assert (second.status, second.headers["range"]) == (206, f"bytes={came}-")
 
 
-def leave_part(bench: Bench, source: HttpSource, content: bytes) -> Path:
-    """Leave what a killed download of the source would, and return its note."""
-    bench.fetch(source)
-    cache = bench.folder / "cache"
-    (cache / f"{key_of(source)}.data").unlink()
-    (cache / f"{key_of(source)}.part").write_bytes(content)
-    return cache / f"{key_of(source)}.json"
-
-
 def test_part_that_is_damaged_is_found_out(bench: Bench, url: str) -> None:
     source = HttpSource(url=url, checksum=RIGHT)
     leave_part(bench, source, b"x" * 1000)
@@ -230,155 +189,6 @@ def test_failure_that_may_pass_keeps_the_part(
     assert bench.kept() == [".json", ".lock", ".part"]
 
 
-def put(bench: Bench, sources: Sources, name: str, *, use: bool) -> HttpSource:
-    """Fetch a file of a megabyte into the cache, and perhaps go on using it."""
-    source = HttpSource(url=sources.put(name, random.Random(name).randbytes(2**20)))  # noqa: S311
-    _, path = bench.fetch(source)
-    if not use:
-        path.unlink()
-    time.sleep(0.02)
-    return source
-
-
-def keys(bench: Bench) -> set[str]:
-    return {path.stem for path in (bench.folder / "cache").glob("*.data")}
-
-
-def test_least_recently_used_go_first(bench: Bench, sources: Sources, unique: str) -> None:
-    bench.limits = Limits(max_scratch=3 * 2**20 + 500_000)
-    first, second, third = (put(bench, sources, f"{unique}-{n}", use=False) for n in range(3))
-    _, again = bench.fetch(first)
-    again.unlink()
-    fourth = put(bench, sources, f"{unique}-3", use=False)
-    assert keys(bench) == {key_of(each) for each in (first, third, fourth)}
-    assert key_of(second) not in {path.stem for path in (bench.folder / "cache").iterdir()}
-
-
-def test_what_is_in_use_stays(bench: Bench, sources: Sources, unique: str) -> None:
-    bench.limits = Limits(max_scratch=2 * 2**20 + 500_000)
-    first = put(bench, sources, f"{unique}-0", use=True)
-    put(bench, sources, f"{unique}-1", use=False)
-    third = put(bench, sources, f"{unique}-2", use=True)
-    assert keys(bench) == {key_of(first), key_of(third)}
-    with pytest.raises(TransferError) as caught:
-        put(bench, sources, f"{unique}-3", use=True)
-    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
-    missing = re.search(r"1048576 more are needed: (\d+) are missing", caught.value.message)
-    assert missing is not None
-    assert abs(int(missing[1]) - (2**20 - 500_000)) < 20_000
-    assert keys(bench) == {key_of(first), key_of(third)}
-
-
-def test_what_is_being_fetched_stays(bench: Bench, sources: Sources, url: str, unique: str) -> None:
-    bench.limits = Limits(max_scratch=2_500_000)
-    slow = HttpSource(url=f"{url}?rate=1000000")
-    with ThreadPoolExecutor(1) as threads:
-        running = threads.submit(bench.fetch, slow)
-        part = bench.folder / "cache" / f"{key_of(slow)}.part"
-        while not part.exists() or part.stat().st_size < 1_600_000:
-            time.sleep(0.05)
-        with pytest.raises(TransferError) as caught:
-            put(bench, sources, unique, use=False)
-        assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
-        assert running.result()[1].read_bytes() == CONTENT
-
-
-def test_space_is_promised_once(bench: Bench) -> None:
-    bench.limits = Limits(max_scratch=1000)
-    run = bench.folder / "run-1" / "transfer-x"
-    run.mkdir(parents=True)
-    with bench.cache.room(run / "one") as first, bench.cache.room(run / "two") as second:
-        first.reserve(900)
-        first.reserve(950)
-        with pytest.raises(TransferError, match="900 more are needed: 850 are missing"):
-            second.reserve(900)
-        second.reserve(50)
-    with bench.cache.room(run / "three") as third:
-        third.reserve(1000)
-
-
-def test_promises_of_files_being_fetched_count(
-    bench: Bench, sources: Sources, url: str, unique: str
-) -> None:
-    bench.limits = Limits(max_scratch=2_500_000)
-    slow = HttpSource(url=f"{url}?rate=1000000")
-    with ThreadPoolExecutor(1) as threads:
-        running = threads.submit(bench.fetch, slow)
-        while not list(bench.folder.glob("cache/*.promise")):
-            time.sleep(0.01)
-        with pytest.raises(TransferError) as caught:
-            put(bench, sources, unique, use=False)
-        assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
-        running.result()
-    assert not list(bench.folder.glob("cache/*.promise"))
-
-
-@pytest.mark.parametrize("place", ["transfer-x", "run-7/transfer-x"])
-def test_folders_of_transfers_count(
-    bench: Bench, sources: Sources, unique: str, place: str
-) -> None:
-    bench.limits = Limits(max_scratch=2_500_000)
-    (bench.folder / place).mkdir(parents=True)
-    (bench.folder / place / "converted").write_bytes(bytes(2_000_000))
-    with pytest.raises(TransferError) as caught:
-        put(bench, sources, unique, use=False)
-    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
-
-
-def test_promise_of_a_killed_process_is_swept(bench: Bench, url: str) -> None:
-    source = HttpSource(url=url)
-    note = leave_part(bench, source, CONTENT[:1000])
-    note.with_suffix(".promise").write_text(str(2**50))
-    bench.cache.sweep()
-    assert bench.kept() == [".json", ".lock", ".part"]
-
-
-def test_left_parts_make_place(bench: Bench, sources: Sources, url: str, unique: str) -> None:
-    leave_part(bench, HttpSource(url=url), CONTENT[:1_900_000])
-    bench.limits = Limits(max_scratch=2_500_000)
-    put(bench, sources, unique, use=False)
-    assert [each for each in bench.kept() if each == ".part"] == []
-
-
-def test_small_disk_before_the_start(small_disk: Path, sources: Sources, unique: str) -> None:
-    bench = Bench(small_disk)
-    url = sources.put(unique, bytes(20 * 2**20))
-    with pytest.raises(TransferError) as caught:
-        bench.fetch(HttpSource(url=url))
-    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
-    assert "are missing" in caught.value.message
-    assert bench.kept() == []
-
-
-def test_disk_full_in_the_middle(
-    small_disk: Path, sources: Sources, unique: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Cache, "reserve", lambda *_: None)  # another process was quicker
-    bench = Bench(small_disk)
-    url = sources.put(unique, random.Random(1).randbytes(12 * 2**20))  # noqa: S311
-    with pytest.raises(TransferError) as caught:
-        bench.fetch(HttpSource(url=url))
-    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
-    assert "full" in caught.value.message
-    assert bench.kept() == []
-
-
-def test_disk_full_of_an_endless_file(small_disk: Path, sources: Sources, unique: str) -> None:
-    bench = Bench(small_disk)
-    sources.put(unique, bytes(2**20))
-    with pytest.raises(TransferError) as caught:
-        bench.fetch(HttpSource(url=sources.url(unique, fault="endless")))
-    assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
-    assert bench.kept() == []
-
-
-def test_disk_makes_place_for_the_next(small_disk: Path, sources: Sources, unique: str) -> None:
-    bench = Bench(small_disk)
-    for number in range(12):
-        put(bench, sources, f"{unique}-{number}", use=False)
-    assert 4 <= len(keys(bench)) <= 7
-
-
 def test_sweep(bench: Bench, url: str) -> None:
     bench.fetch(HttpSource(url=url))
     folder = bench.folder / "cache"
@@ -436,7 +246,7 @@ PUBLIC = HttpSource(url="https://a.example/x", checksum=RIGHT)
         ({"auth": HttpAuth(bearer="secret")}, False),
     ],
 )
-def test_who_shares(change: dict[str, object], same: bool) -> None:  # noqa: FBT001 - of the table
+def test_who_shares(change: dict[str, object], same: bool) -> None:
     assert (key_of(PUBLIC.model_copy(update=change)) == key_of(PUBLIC)) is same
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import socket
 import struct
 import time
 from collections.abc import Iterator
@@ -24,17 +25,9 @@ from cloudimage.transfer.types import (
 )
 from hostile import Hostile, answer, wants_range
 from testbed.sources import Sources
-from transfer_images import MIB, make, raw_disk
+from transfer_images import DISK_SIZE, MIB, make
 
-SIZE = 16 * MIB
 IMAGE = NewImage(id_seed="seed", name="name")
-
-
-@pytest.fixture(scope="module")
-def disk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("disk") / "disk.raw"
-    raw_disk(path, SIZE)
-    return path
 
 
 @pytest.fixture
@@ -99,10 +92,10 @@ def test_raw_goes_straight(bench: Bench, url: str, disk: Path, wanted: str | Non
     source = HttpSource(url=url, checksum=sha256(disk))
     straight = bench.go(source, IMAGE.model_copy(update={"disk_format": wanted}))
     assert straight is not None
-    assert (straight.payload.size, straight.found.virtual_size) == (SIZE, SIZE)
+    assert (straight.payload.size, straight.found.virtual_size) == (DISK_SIZE, DISK_SIZE)
     assert received(straight) == (disk.read_bytes(), None)
     assert straight.fetched.checksums == {"sha256": sha256(disk).value}
-    assert straight.fetched.size == SIZE
+    assert straight.fetched.size == DISK_SIZE
 
 
 def test_payload_can_be_had_again(bench: Bench, url: str, disk: Path) -> None:
@@ -130,7 +123,7 @@ def test_wrong_checksum_holds_the_end_back(bench: Bench, url: str, disk: Path) -
     came, error = received(straight)
     assert error is not None
     assert error.reason is Reason.CHECKSUM_MISMATCH
-    assert len(came) < SIZE
+    assert len(came) < DISK_SIZE
     assert disk.read_bytes().startswith(came)
 
 
@@ -140,10 +133,10 @@ def test_cut_short(bench: Bench, sources: Sources, disk: Path, url: str) -> None
     came, error = received(straight)
     assert error is not None
     assert error.reason is Reason.SOURCE_TRUNCATED
-    assert len(came) < SIZE
+    assert len(came) < DISK_SIZE
 
 
-@pytest.mark.parametrize("place", [0, SIZE // 2, SIZE - 1])
+@pytest.mark.parametrize("place", [0, DISK_SIZE // 2, DISK_SIZE - 1])
 def test_file_that_changes_after_it_was_looked_at(
     bench: Bench, sources: Sources, disk: Path, url: str, place: int
 ) -> None:
@@ -154,7 +147,7 @@ def test_file_that_changes_after_it_was_looked_at(
     came, error = received(straight)
     assert error is not None
     assert error.reason in {Reason.SOURCE_UNREACHABLE, Reason.CHECKSUM_MISMATCH}
-    assert len(came) < SIZE
+    assert len(came) < DISK_SIZE
 
 
 def test_file_that_changes_while_it_is_read(
@@ -166,13 +159,13 @@ def test_file_that_changes_while_it_is_read(
     assert error is not None
     assert error.reason is Reason.SOURCE_UNREACHABLE
     assert "changed" in error.message
-    assert len(came) < SIZE
+    assert len(came) < DISK_SIZE
 
 
 def test_too_large_for_its_disk(bench: Bench, sources: Sources, url: str) -> None:
     source = HttpSource(url=url)
     with pytest.raises(TransferError) as caught:
-        bench.go(source, max_virtual_size=SIZE - 1)
+        bench.go(source, max_virtual_size=DISK_SIZE - 1)
     assert caught.value.reason is Reason.IMAGE_TOO_LARGE
 
 
@@ -204,7 +197,7 @@ def test_what_asks_for_more_does_not(bench: Bench, url: str) -> None:
     signed = source.model_copy(update={"signature": Signature(url="http://x/y", keyring="")})
     assert bench.go(signed) is None
     assert bench.go(source, IMAGE.model_copy(update={"disk_format": "qcow2"})) is None
-    assert bench.go(source, max_download=SIZE - 1) is None
+    assert bench.go(source, max_download=DISK_SIZE - 1) is None
     assert bench.go(source, policy=STRICT) is None
 
 
@@ -221,12 +214,12 @@ def test_server_that_lies_about_parts(bench: Bench, size: int) -> None:
 
 
 def test_server_that_drips(bench: Bench) -> None:
-    def script(connection: object, head: bytes) -> None:
+    def script(connection: socket.socket, head: bytes) -> None:
         assert wants_range(head)
         lines = ["HTTP/1.1 206 OK", 'ETag: "x"', lying_part(10 * MIB, bytes(MIB)), "", ""]
-        connection.sendall("\r\n".join(lines).encode())  # type: ignore[attr-defined]
+        connection.sendall("\r\n".join(lines).encode())
         while True:
-            connection.sendall(b"x")  # type: ignore[attr-defined]
+            connection.sendall(b"x")
             time.sleep(0.05)
 
     with Hostile(script) as server:
@@ -248,5 +241,5 @@ def test_head_that_promises_a_far_away_header(bench: Bench, sources: Sources, un
 
 
 def test_random_content_is_not_taken_for_raw(bench: Bench, sources: Sources, unique: str) -> None:
-    noise = random.Random(1).randbytes(2 * MIB)  # noqa: S311
+    noise = random.Random(1).randbytes(2 * MIB)
     assert bench.go(HttpSource(url=sources.put(unique, noise))) is None

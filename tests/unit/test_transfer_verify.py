@@ -1,9 +1,6 @@
 """What the source must be, from a real server, before the image is fetched."""
 
 import hashlib
-import shutil
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,15 +28,6 @@ CONTENT = b"the image" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 LIMITS = Limits(stall_seconds=2)
 SECRET = "s3cret"
-
-
-@pytest.fixture(scope="module")
-def signer() -> Iterator[Signer]:
-    folder = Path(tempfile.mkdtemp(prefix="g-"))
-    signer = Signer.made(folder / "good")
-    yield signer
-    signer.stop()
-    shutil.rmtree(folder)
 
 
 @dataclass

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         ({"status": "importing", "stores": "slow"}, False),
     ],
 )
-def test_stored(image: dict[str, Any], stored: bool) -> None:  # noqa: FBT001 - a row of the table
+def test_stored(image: dict[str, Any], stored: bool) -> None:
     assert is_stored(image, ("slow",)) is stored
 
 

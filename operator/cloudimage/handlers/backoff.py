@@ -44,7 +44,7 @@ class Backoff:
             pause = min(self.last, self.first * 2.0 ** min(count - 1, 20))
             # Jitter keeps many objects that failed together from coming back together.
             asked = min(at_least or 0.0, _MOST_ASKED_SECONDS)
-            pause = max(pause * random.uniform(0.8, 1.2), asked)  # noqa: S311
+            pause = max(pause * random.uniform(0.8, 1.2), asked)  # noqa: S311 - jitter
             self._failures[uid] = _Failures(generation, count, time.monotonic() + pause)
             return pause
 

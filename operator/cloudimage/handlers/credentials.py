@@ -89,34 +89,30 @@ def _text(kube: Kube, namespace: str, reference: TextReference) -> str:
 
 
 def _secret(kube: Kube, namespace: str, name: str) -> Mapping[str, str]:
-    found = _allowed(kube.read_secret, namespace, name, SecretNotFoundError)
-    if found is None:
-        raise SecretNotFoundError(
-            f"Secret {name} is not in namespace {namespace}; create it, and the work goes on"
-        )
-    return found
+    return _found(kube.read_secret, "Secret", namespace, name, SecretNotFoundError)
 
 
 def _config_map(kube: Kube, namespace: str, name: str) -> Mapping[str, str]:
-    found = _allowed(kube.read_config_map, namespace, name, ConfigMapNotFoundError)
-    if found is None:
-        raise ConfigMapNotFoundError(
-            f"ConfigMap {name} is not in namespace {namespace}; create it, and the work goes on"
-        )
-    return found
+    return _found(kube.read_config_map, "ConfigMap", namespace, name, ConfigMapNotFoundError)
 
 
-def _allowed(
+def _found(
     read: Callable[[str, str], Mapping[str, str] | None],
+    kind: str,
     namespace: str,
     name: str,
-    refused: type[CloudError],
-) -> Mapping[str, str] | None:
+    missing: type[CloudError],
+) -> Mapping[str, str]:
     try:
-        return read(namespace, name)
+        found = read(namespace, name)
     except ApiException as error:
         if error.status == HTTPStatus.FORBIDDEN:
-            raise refused(
-                f"the operator's ServiceAccount may not read {name} in namespace {namespace}"
+            raise missing(
+                f"the operator's ServiceAccount may not read {kind} {name} in namespace {namespace}"
             ) from error
         raise
+    if found is None:
+        raise missing(
+            f"{kind} {name} is not in namespace {namespace}; create it, and the work goes on"
+        )
+    return found

@@ -1,7 +1,7 @@
 """The Kubernetes API as the operator uses it: one adapter over the official client."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -105,25 +105,21 @@ class Kube:
 
     def read_secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
         """Return a Secret's keys with their texts; None when there is no such Secret."""
-        try:
-            secret = kubernetes.client.CoreV1Api(self.client).read_namespaced_secret(
-                name, namespace, _request_timeout=REQUEST_TIMEOUT_SECONDS
-            )
-        except ApiException as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                return None
-            raise
+        data = self._data_of(self._core.read_namespaced_secret, namespace, name)
+        if data is None:
+            return None
         return {
-            key: base64.b64decode(value).decode("utf-8", "replace")
-            for key, value in (secret.data or {}).items()
+            key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data.items()
         }
 
     def read_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
         """Return a ConfigMap's keys with their texts; None when there is no such ConfigMap."""
+        return self._data_of(self._core.read_namespaced_config_map, namespace, name)
+
+    @staticmethod
+    def _data_of(read: Callable[..., Any], namespace: str, name: str) -> Mapping[str, str] | None:
         try:
-            found = kubernetes.client.CoreV1Api(self.client).read_namespaced_config_map(
-                name, namespace, _request_timeout=REQUEST_TIMEOUT_SECONDS
-            )
+            found = read(name, namespace, _request_timeout=REQUEST_TIMEOUT_SECONDS)
         except ApiException as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
@@ -154,9 +150,13 @@ class Kube:
                 resource_version=resource.metadata.resource_version,
             ),
         )
-        kubernetes.client.CoreV1Api(self.client).create_namespaced_event(
+        self._core.create_namespaced_event(
             resource.metadata.namespace, body, _request_timeout=REQUEST_TIMEOUT_SECONDS
         )
+
+    @property
+    def _core(self) -> kubernetes.client.CoreV1Api:
+        return kubernetes.client.CoreV1Api(self.client)
 
     @property
     def _objects(self) -> kubernetes.client.CustomObjectsApi:

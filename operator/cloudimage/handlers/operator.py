@@ -91,9 +91,9 @@ def load_kubernetes_config() -> None:
         kubernetes.config.ConfigException: There is neither.
     """
     if _SERVICE_ACCOUNT.exists():
-        kubernetes.config.load_incluster_config()  # type: ignore[no-untyped-call]
+        kubernetes.config.load_incluster_config()
     else:
-        kubernetes.config.load_kube_config()  # type: ignore[no-untyped-call]
+        kubernetes.config.load_kube_config()
 
 
 def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401  # kopf's own kwargs, passed on

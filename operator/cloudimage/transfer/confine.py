@@ -95,8 +95,7 @@ def _confine_thread() -> None:
         OSError: The kernel refuses.
         RuntimeError: There is no libseccomp.
     """
-    # It looks for libseccomp when imported: slow, and its absence shall have a sentence.
-    import pyseccomp  # noqa: PLC0415
+    import pyseccomp  # noqa: PLC0415 - slow: it looks for libseccomp, whose absence has a sentence
 
     rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
     # System calls by the numbers of another architecture (i386, x32), which the rules do not know.

@@ -135,8 +135,8 @@ class Adapter(HTTPAdapter):
         self,
         request: requests.PreparedRequest,
         verify: Any,  # noqa: ANN401 - as inherited
-        proxies: Any = None,  # noqa: ANN401
-        cert: Any = None,  # noqa: ANN401
+        proxies: Any = None,  # noqa: ANN401 - as inherited
+        cert: Any = None,  # noqa: ANN401 - as inherited
     ) -> urllib3.connectionpool.ConnectionPool:
         """Choose the connection: to a proxy only if the policy does not speak against the host."""
         url = request.url or ""

@@ -122,7 +122,7 @@ class Disk:
             (offset,) = _OFFSET.unpack(self._take(_OFFSET.size))
             self._fill(piece.place(offset, length - _OFFSET.size))
         elif kind == _OFFSET_HOLE and length == _HOLE.size:
-            piece.skip(*_HOLE.unpack(self._take(_HOLE.size)))
+            piece.leave_hole(*_HOLE.unpack(self._take(_HOLE.size)))
         elif kind & _ERROR and length <= _MOST_SAID:
             raise NbdError(_said(self._take(length)))
         elif kind != _NONE or length:
@@ -190,7 +190,7 @@ class _Piece:
             self._buffer = bytearray(self._length)
         return memoryview(self._buffer)[start : start + length]
 
-    def skip(self, offset: int, length: int) -> None:
+    def leave_hole(self, offset: int, length: int) -> None:
         """Take note of a part that is a hole."""
         self._count(offset, length)
 

@@ -162,7 +162,7 @@ class Toolbox:
             try:
                 process = starting.result()
                 assert process.stdout is not None  # noqa: S101 - pipes were asked for
-                assert process.stderr is not None  # noqa: S101
+                assert process.stderr is not None  # noqa: S101 - pipes were asked for
                 ending = reader.submit(_ending, process.stderr)
                 with suppress(OSError):  # the kernel may not grant it
                     fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)

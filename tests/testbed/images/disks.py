@@ -68,7 +68,7 @@ def _make_raw(path: Path, virtual_size: int, data_bytes: int, seed: int) -> None
 
 def _noise(size: int, seed: int) -> Iterator[bytes]:
     """Yield noise in hexadecimal digits: it compresses to about half, as systems' files do."""
-    generator = random.Random(seed)  # noqa: S311 - it must be the same at each run
+    generator = random.Random(seed)
     for begin in range(0, size, CHUNK_BYTES):
         chunk = generator.randbytes(CHUNK_BYTES // 2).hex().encode()
         yield chunk[: size - begin]

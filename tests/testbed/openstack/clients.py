@@ -15,8 +15,8 @@ GONE_SECONDS = 60.0
 
 def connect(entry: Mapping[str, Any]) -> "Connection":
     """Connect as an entry of ``clouds.yaml`` says; no file or variable of the caller is read."""
-    from openstack.config import OpenStackConfig  # noqa: PLC0415 - slow, not needed to start
-    from openstack.connection import Connection  # noqa: PLC0415
+    from openstack.config import OpenStackConfig
+    from openstack.connection import Connection
 
     config = OpenStackConfig(load_yaml_config=False, load_envvars=False)
     return Connection(config=config.get_one(**entry))
@@ -71,7 +71,7 @@ def delete_images(admin: "Connection") -> None:
 
 def _delete(what: str, find: Callable[[], Iterable[Any]], delete: Callable[[Any], object]) -> None:
     """Delete until nothing is found: it takes its time, and what is busy may refuse at first."""
-    from openstack.exceptions import HttpException  # noqa: PLC0415
+    from openstack.exceptions import HttpException
 
     deadline = time.monotonic() + GONE_SECONDS
     refusal: HttpException | None = None

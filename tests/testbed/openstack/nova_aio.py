@@ -34,7 +34,7 @@ from nova.virt import fake, node
 class ByteDriver(fake.FakeDriver):  # type: ignore[misc]  # Nova has no types
     """The fake driver, but a server's disk is a file with the bytes of its image."""
 
-    def get_nodenames_by_uuid(self, refresh: bool = False) -> dict[str, str]:  # noqa: FBT001, FBT002, ARG002 - Nova's signature
+    def get_nodenames_by_uuid(self, refresh: bool = False) -> dict[str, str]:  # noqa: FBT002, ARG002 - Nova's signature
         """Return the node under a lasting identity; the fake driver's is new in each process."""
         return {node.get_local_node_uuid(): self.get_available_nodes()[0]}
 

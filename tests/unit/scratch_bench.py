@@ -1,0 +1,51 @@
+"""A cache of sources, and the folders of transfers beside it."""
+
+import hashlib
+import random
+from pathlib import Path
+
+from cloudimage.transfer.client import Client
+from cloudimage.transfer.fetch import Fetched, fetch
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache, key_of
+from cloudimage.transfer.types import Checksum, HttpSource, Limits, UrlPolicy
+
+CONTENT = random.Random(5).randbytes(2_000_000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+RIGHT = Checksum(algorithm="sha256", value=SHA256)
+
+
+class Bench:
+    """A cache, and the folders of transfers beside it."""
+
+    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
+        self.folder = folder
+        self.limits = limits or Limits(stall_seconds=5)
+        self.runs = 0
+
+    @property
+    def cache(self) -> Cache:
+        """Return the cache as one process sees it."""
+        return Cache(self.folder / "cache", self.limits, shared=True)
+
+    def fetch(self, source: HttpSource) -> tuple[Fetched, Path]:
+        """Fetch as a transfer of its own, which then uses the file."""
+        self.runs += 1
+        run = self.folder / f"run-{self.runs}"
+        run.mkdir()
+        with Client(source, UrlPolicy(), self.limits, run) as client:
+            fetched = fetch(source, run / "source", Meter(lambda _: None), client, self.cache)
+        return fetched, run / "source"
+
+    def kept(self) -> list[str]:
+        """Return the kinds of files in the cache."""
+        return sorted(path.suffix for path in (self.folder / "cache").iterdir())
+
+
+def leave_part(bench: Bench, source: HttpSource, content: bytes) -> Path:
+    """Leave what a killed download of the source would, and return its note."""
+    bench.fetch(source)
+    cache = bench.folder / "cache"
+    (cache / f"{key_of(source)}.data").unlink()
+    (cache / f"{key_of(source)}.part").write_bytes(content)
+    return cache / f"{key_of(source)}.json"
