@@ -12,9 +12,9 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.http.unreader import SocketUnreader
 
 # gunicorn copies all that it read ahead again for each read of the application: with its own 1 MiB
-# and Glance's 64 KiB that takes 6 s of processor time for each GiB, and with 64 KiB 1 s. The
+# and Glance's 64 KiB that takes 6 s of processor time for each GiB, and with 256 KiB 1 s. The
 # servers that clouds have before Glance (uWSGI, mod_wsgi) do nothing like it.
-SocketUnreader.max_body_chunk = 64 * 1024
+SocketUnreader.max_body_chunk = 256 * 1024
 
 
 class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
