@@ -126,7 +126,7 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
         {"spec.cloudCredentialsRef.secretName": ""},
         "spec.cloudCredentialsRef.secretName: Invalid value",
     ),
-    "no source": ({"spec.source": None}, "spec.source: Required value"),
+    "no source": ({"spec.source": None}, "say where the image comes from"),
     "no member of source": ({"spec.source": {}}, "set exactly one source"),
     "no url": ({"spec.source.http": {}}, "spec.source.http.url: Required value"),
     "ftp": ({"spec.source.http.url": "ftp://example.org/x"}, "spec.source.http.url: Invalid"),

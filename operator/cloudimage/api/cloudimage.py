@@ -13,6 +13,7 @@ ImageName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyValue = Annotated[str, StringConstraints(max_length=4096)]
+_UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 Hashes = Annotated[dict[str, str], Field(max_length=16)]
 """Hexadecimal hashes by algorithm."""
 
@@ -33,6 +34,12 @@ class CloudCredentialsRef(ApiModel):
     cloud_name: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
         description="The entry of clouds.yaml to use."
     )
+
+
+class ImageReference(ApiModel):
+    """Another CloudImage of the same namespace."""
+
+    name: SecretName = Field(description="Its metadata.name.")
 
 
 class Image(
@@ -91,6 +98,25 @@ class Image(
     protected: bool | None = Field(
         default=None, description="Glance refuses to delete a protected image, and so do we."
     )
+    hidden: bool = Field(
+        default=False,
+        description="Glance's os_hidden: lists leave the image out, and it can be used by its id.",
+    )
+    owner: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
+        default=None,
+        description="Id of the project that owns the image; the credentials' own when left out. "
+        "Another needs a right that by default only administrators have.",
+    )
+    kernel_ref: ImageReference | None = Field(
+        default=None,
+        description="CloudImage with the kernel (aki): its image's id becomes the property "
+        "kernel_id.",
+    )
+    ramdisk_ref: ImageReference | None = Field(
+        default=None,
+        description="CloudImage with the ramdisk (ari): its image's id becomes the property "
+        "ramdisk_id.",
+    )
     properties: Annotated[dict[PropertyName, PropertyValue], Field(max_length=128)] | None = Field(
         default=None,
         description="Free-form properties such as hw_disk_bus; values are strings, so quote "
@@ -108,8 +134,52 @@ class Image(
     )
 
 
-class Import(ApiModel):
-    """How the bytes go into Glance."""
+GlanceImageId = Annotated[str, StringConstraints(pattern=_UUID, max_length=36)]
+
+
+class ImageFilter(
+    ApiModel,
+    json_schema_extra=rules(
+        (
+            "has(self.name) || has(self.visibility) || has(self.owner) || has(self.tags)",
+            "give at least one of name, visibility, owner and tags",
+        )
+    ),
+):
+    """What the one image that is meant looks like: all that is given must fit."""
+
+    name: ImageName | None = Field(default=None, description="Its name in Glance.")
+    visibility: Visibility | None = Field(default=None, description="Its visibility.")
+    owner: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
+        default=None, description="Id of the project that owns it."
+    )
+    tags: Annotated[frozenset[Tag], Field(min_length=1, max_length=128)] | None = Field(
+        default=None, description="Tags that it has, beside others perhaps."
+    )
+
+
+class Adopt(ApiModel):
+    """An image that is in Glance already, and is from now on managed here."""
+
+    id: GlanceImageId = Field(description="The image's id in Glance.")
+
+
+class Import(
+    ApiModel,
+    json_schema_extra=rules(
+        ("!(has(self.id) && has(self.filter))", "give either the id or a filter")
+    ),
+):
+    """How the bytes go into Glance; or, with managementPolicy Unmanaged, which image is meant."""
+
+    id: GlanceImageId | None = Field(
+        default=None, description="With managementPolicy Unmanaged: the id of the image."
+    )
+    filter: ImageFilter | None = Field(
+        default=None,
+        description="With managementPolicy Unmanaged: what the image looks like. Exactly one must "
+        "fit.",
+    )
 
     method: Literal["Auto", "Upload", "GlanceDirect", "WebDownload"] = Field(
         default="Auto",
@@ -132,6 +202,27 @@ class Import(ApiModel):
     )
 
 
+class ManagementPolicy(StrEnum):
+    """Whether the image is ours to make and change."""
+
+    MANAGED = "Managed"
+    UNMANAGED = "Unmanaged"
+
+
+class PropertyPolicy(StrEnum):
+    """What becomes of properties that the spec does not name."""
+
+    MERGE = "Merge"
+    PURGE = "Purge"
+
+
+class DriftPolicy(StrEnum):
+    """What to do about metadata that somebody changed in Glance."""
+
+    CORRECT = "Correct"
+    REPORT = "Report"
+
+
 class DeletionPolicy(StrEnum):
     """What becomes of the Glance image when its CloudImage is deleted."""
 
@@ -139,13 +230,52 @@ class DeletionPolicy(StrEnum):
     ORPHAN = "Orphan"
 
 
-class CloudImageSpec(ApiModel):
+# "import" is a reserved word of CEL; Kubernetes escapes it like this.
+_NAMES_ONE = "has(self.__import__) && (has(self.__import__.id) || has(self.__import__.filter))"
+_SPEC_RULES = (
+    (
+        "self.managementPolicy == oldSelf.managementPolicy",
+        "managementPolicy cannot be changed; deletionPolicy Orphan lets go of an image",
+    ),
+    (
+        "self.managementPolicy != 'Managed' || has(self.source) || has(self.adopt)",
+        "say where the image comes from: source, or adopt for one that is in Glance already",
+    ),
+    (
+        f"self.managementPolicy != 'Managed' || !({_NAMES_ONE})",
+        "import.id and import.filter are for managementPolicy Unmanaged; adopt takes one over",
+    ),
+    (
+        f"self.managementPolicy != 'Unmanaged' || ({_NAMES_ONE})",
+        "an Unmanaged image is named by import.id or import.filter",
+    ),
+    (
+        "self.managementPolicy != 'Unmanaged' || (!has(self.source) && !has(self.adopt))",
+        "an Unmanaged image has neither source nor adopt",
+    ),
+)
+
+
+class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
     """What the user wants."""
+
+    management_policy: ManagementPolicy = Field(
+        default=ManagementPolicy.MANAGED,
+        description="Managed: the image is made and kept as the spec says. Unmanaged: the image "
+        "that import names is observed: status is filled, nothing is changed, never deleted.",
+    )
 
     cloud_credentials_ref: CloudCredentialsRef = Field(
         description="Which cloud, and where its credentials are."
     )
-    source: Source = Field(description="Where the bytes come from: exactly one member.")
+    source: Source | None = Field(
+        default=None, description="Where the bytes come from: exactly one member."
+    )
+    adopt: Adopt | None = Field(
+        default=None,
+        description="Take over an image of the credentials' project that is in Glance already. Its "
+        "bytes are taken for those of the source; a later change of the source makes a new image.",
+    )
     image: Image = Image()
     import_: Import | None = Field(
         default=None,
@@ -156,6 +286,24 @@ class CloudImageSpec(ApiModel):
         default=DeletionPolicy.DELETE,
         description="Delete: the Glance image goes with this object, once nothing uses it. "
         "Orphan: it stays, without our marks.",
+    )
+    property_policy: PropertyPolicy = Field(
+        default=PropertyPolicy.MERGE,
+        description="Merge: a property taken out of the spec is removed from Glance if it was set "
+        "from here, and others are left alone. Purge: whatever the spec does not name is removed, "
+        "but for properties of Glance's own.",
+    )
+    drift_policy: DriftPolicy = Field(
+        default=DriftPolicy.CORRECT,
+        description="What to do about metadata that somebody changed in Glance. Correct: it is put "
+        "back. Report: Synced becomes False and says what differs.",
+    )
+    revision_history_limit: int = Field(
+        default=1,
+        ge=0,
+        le=100,
+        description="How many images of earlier specs are kept, hidden, once no server uses them. "
+        "To return to one of them takes no transfer.",
     )
 
 
@@ -206,12 +354,29 @@ class UsedBy(ApiModel):
     """Who uses the image, as far as the credentials can see."""
 
     servers: int = Field(ge=0, description="Number of servers made from the image.")
+    volumes: int | None = Field(
+        default=None,
+        ge=0,
+        description="Number of volumes made from it, where the cloud has a volume service.",
+    )
     sample: tuple[ServerReference, ...] = Field(
         default=(), max_length=5, description="A few of them."
     )
     scope: Literal["AllProjects", "OwnProject", "NoCompute"] = Field(
         description="How far the credentials can see: the servers of all projects, only those of "
         "their own, or a cloud without a compute service."
+    )
+
+
+class Revision(ApiModel):
+    """One Glance image that was made for this object."""
+
+    image_id: str = Field(alias="imageID", description="The Glance image.")
+    digest: str = Field(description="Of all that its bytes depend on.")
+    created: Timestamp | None = Field(default=None, description="When Glance made it.")
+    current: bool = Field(description="Whether it is the one of the spec.")
+    servers: int | None = Field(
+        default=None, ge=0, description="Number of servers made from it, where that can be seen."
     )
 
 
@@ -252,6 +417,13 @@ class CloudImageStatus(ApiModel):
     )
     progress: TransferProgress | None = Field(default=None, description="How far the bytes are.")
     used_by: UsedBy | None = Field(default=None, description="Who uses the image.")
+    revisions: Annotated[tuple[Revision, ...], Field(max_length=128)] = Field(
+        default=(), description="The images made for this object, the newest first."
+    )
+    last_handled_retry: Annotated[str, StringConstraints(max_length=253)] | None = Field(
+        default=None,
+        description="Value of the annotation cloudimage.dev/retry that was acted on last.",
+    )
     summary: Summary | None = Field(default=None, description="Numbers as people read them.")
     last_sync_time: Timestamp | None = Field(
         default=None, description="When Glance was last compared with the spec."
@@ -263,8 +435,8 @@ class CloudImageStatus(ApiModel):
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["type"],
         },
-        description="Ready, Verified, Uploaded, Synced, DeletionBlocked; Reconciling and Stalled "
-        "only while they are True.",
+        description="Ready, Verified, Uploaded, Synced, PropertiesValid, DeletionBlocked; "
+        "Reconciling and Stalled only while they are True.",
     )
 
 

@@ -14,6 +14,9 @@ FINALIZER = f"{GROUP}/finalizer"
 FORCE_DELETE_ANNOTATION = f"{GROUP}/force-delete"
 """``"true"`` lets a deleted object go at once, without another look at the cloud."""
 
+RETRY_ANNOTATION = f"{GROUP}/retry"
+"""A new value, for instance the time, has whatever failed tried again at once."""
+
 
 class ApiModel(BaseModel):
     """A part of a resource: snake_case in Python, camelCase in YAML."""

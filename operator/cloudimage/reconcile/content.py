@@ -39,12 +39,13 @@ def checksum(source: HttpSource) -> transfer.Checksum | None:
 
 
 def http_source(spec: CloudImageSpec) -> HttpSource:
-    """Return the only kind of source there is so far; the CRD demands one.
+    """Return the only kind of source there is so far.
 
     Raises:
-        ValueError: The object was admitted by a CRD that is not this operator's.
+        ValueError: There is none: the object only takes over an image, or it was admitted by a CRD
+            that is not this operator's.
     """
-    if spec.source.http is None:
+    if spec.source is None or spec.source.http is None:
         raise ValueError("spec.source has no member that this operator knows; update the operator")
     return spec.source.http
 
@@ -55,6 +56,8 @@ def digest(spec: CloudImageSpec) -> str:
     With a checksum the URL does not count: another mirror of the same bytes needs no new image.
     A signature counts: what was made without asking for it was not checked against it.
     """
+    if spec.source is None and spec.adopt is not None:
+        return hashlib.sha256(f"adopt:{spec.adopt.id}".encode()).hexdigest()[:32]
     source = http_source(spec)
     wanted = checksum(source)
     parts: dict[str, object] = {

@@ -68,9 +68,9 @@ def is_terminal(resource: CloudImage, reason: str) -> bool:
 
     What a publisher's file of checksums says can change with the next build.
     """
-    checksum = content.http_source(resource.spec).checksum
-    if reason == Reason.CHECKSUM_MISMATCH and checksum and checksum.from_:
-        return False
+    if reason == Reason.CHECKSUM_MISMATCH:
+        checksum = content.http_source(resource.spec).checksum
+        return not (checksum and checksum.from_)
     return reason in TERMINAL_REASONS
 
 

@@ -246,6 +246,13 @@ def _availability(image: GlanceImage) -> Draft:
 
 
 def _verified(resource: CloudImage) -> Draft:
+    if resource.spec.source is None:
+        return Draft(
+            ConditionType.VERIFIED,
+            "Unknown",
+            Reason.NO_CHECKSUM,
+            "The image was in Glance already: where its bytes come from is not known here.",
+        )
     http = content.http_source(resource.spec)
     wanted = content.checksum(http)
     if http.checksum is None:
