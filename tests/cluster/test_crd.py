@@ -104,6 +104,14 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "an empty value": properties({"os_require_quiesce": ""}),
     "names that only look like Glance's": properties({"min_disk_hint": "1", "glance": "1"}),
     "orphan": {"spec.deletionPolicy": "Orphan"},
+    "references": {
+        "spec.image": {"kernelRef": {"name": "kernel"}, "ramdiskRef": {"name": "ramdisk"}}
+    },
+    "a kernel by its id": properties({"kernel_id": "x"}),
+    "one by its id, one by its object": {
+        "spec.image": {"kernelRef": {"name": "k"}, "properties": {"ramdisk_id": "x"}}
+    },
+    "policies": {"spec.propertyPolicy": "Purge", "spec.driftPolicy": "Report"},
 }
 
 
@@ -252,6 +260,18 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
         properties({"min_disk": "3"}),
         "a base attribute of Glance images is not a property",
     ),
+    "kernel twice": (
+        {"spec.image": {"kernelRef": {"name": "k"}, "properties": {"kernel_id": "x"}}},
+        "kernelRef sets the property kernel_id",
+    ),
+    "ramdisk twice": (
+        {"spec.image": {"ramdiskRef": {"name": "r"}, "properties": {"ramdisk_id": "x"}}},
+        "ramdiskRef sets the property ramdisk_id",
+    ),
+    "reference without a name": (
+        {"spec.image.kernelRef": {"name": ""}},
+        "spec.image.kernelRef.name: Invalid value",
+    ),
     "property without name": (properties({"": "x"}), "a name here has 1 to 255 characters"),
     "property's name too long": (
         properties({"p" * 256: "x"}),
@@ -276,10 +296,11 @@ def test_rejected(try_to_create: Create, changes: dict[str, Any], message: str) 
 def test_defaults_are_filled_in_the_spec_alone(try_to_create: Create) -> None:
     created = try_to_create(cloud_image())
     assert created["spec"]["deletionPolicy"] == "Delete"
-    assert created["spec"]["image"] == {"containerFormat": "bare"}
+    assert created["spec"]["image"] == {"containerFormat": "bare", "hidden": False}
     assert "status" not in created
     created = try_to_create(cloud_image({"spec.image.name": "Debian"}))
-    assert created["spec"]["image"] == {"containerFormat": "bare", "name": "Debian"}
+    image = {"containerFormat": "bare", "hidden": False, "name": "Debian"}
+    assert created["spec"]["image"] == image
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)

@@ -182,6 +182,7 @@ def available(
     usage: Usage | None,
     result: Result | None,
     now: datetime,
+    *others: Draft,
 ) -> CloudImageStatus:
     """Return the status of an image that is as the spec says.
 
@@ -191,6 +192,7 @@ def available(
         usage: Who uses it; None keeps what was known.
         result: The end of the transfer that made it, when that was just now.
         now: The present.
+        others: Conditions that are otherwise.
     """
     drafts = [
         _availability(image),
@@ -202,6 +204,7 @@ def available(
             f"Glance's {image.hash_algo} and size equal those of the bytes sent.",
         ),
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, "Glance's metadata equals the spec."),
+        *others,
     ]
     changes: dict[str, object] = {
         "digest": content.digest(resource.spec),
@@ -214,6 +217,7 @@ def available(
         "summary": Summary(
             progress="100%", size=size_text(image.size) if image.size is not None else None
         ),
+        "synced_generation": resource.metadata.generation,
         "last_sync_time": now,
     }
     if usage is not None:
