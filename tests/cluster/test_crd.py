@@ -111,6 +111,19 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "one by its id, one by its object": {
         "spec.image": {"kernelRef": {"name": "k"}, "properties": {"ramdisk_id": "x"}}
     },
+    "known properties": properties(
+        {
+            "hw_disk_bus": "scsi",
+            "hw_cdrom_bus": "ide",
+            "hw_firmware_type": "uefi",
+            "hw_qemu_guest_agent": "Yes",
+            "hw_vif_multiqueue_enabled": "true",
+            "os_secure_boot": "required",
+            "trait:HW_CPU_X86_AVX2": "required",
+        }
+    ),
+    # Lists that grow get a warning in the status instead.
+    "a network card of tomorrow": properties({"hw_vif_model": "e9000"}),
     "policies": {"spec.propertyPolicy": "Purge", "spec.driftPolicy": "Report"},
 }
 
@@ -271,6 +284,23 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     "reference without a name": (
         {"spec.image.kernelRef": {"name": ""}},
         "spec.image.kernelRef.name: Invalid value",
+    ),
+    "a bus that no hypervisor has": (
+        properties({"hw_disk_bus": "nvme"}),
+        "hw_disk_bus must be one of fdc, ide, lxc, sata, scsi, uml, usb, virtio, xen",
+    ),
+    "a bus in the wrong case": (properties({"hw_cdrom_bus": "IDE"}), "hw_cdrom_bus must be one of"),
+    "firmware of yore": (
+        properties({"hw_firmware_type": "openfirmware"}),
+        "hw_firmware_type must be one of bios, uefi",
+    ),
+    "neither true nor false": (
+        properties({"hw_qemu_guest_agent": "enabled"}),
+        "true or false is what these must be",
+    ),
+    "a trait that is forbidden": (
+        properties({"trait:HW_CPU_X86_AVX2": "forbidden"}),
+        "a trait: property must be required",
     ),
     "property without name": (properties({"": "x"}), "a name here has 1 to 255 characters"),
     "property's name too long": (

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from cloudimage.api import admission
 from cloudimage.api.meta import ApiModel, Condition, ObjectMeta, Timestamp, rules
 from cloudimage.api.source import SecretName, Source
 from cloudimage.vocabulary import BASE_ATTRIBUTES, ContainerFormat, DiskFormat, Visibility
@@ -142,6 +143,7 @@ class Image(
                 f"self.all(k, !(k in [{_RESERVED}]))",
                 "a base attribute of Glance images is not a property: use the field of its own",
             ),
+            *admission.PROPERTY_RULES,
         ),
     )
 

@@ -14,7 +14,7 @@ from cloudimage.api.cloudimage import (
     UsedBy,
 )
 from cloudimage.cloud.types import GlanceImage, Usage
-from cloudimage.reconcile import content
+from cloudimage.reconcile import content, properties
 from cloudimage.reconcile.conditions import Draft, is_true, merged
 from cloudimage.reconcile.reasons import ConditionType, Reason
 from cloudimage.transfer.types import Failure, Progress, Result, Stage
@@ -80,6 +80,7 @@ def starting(resource: CloudImage, serving: GlanceImage | None, now: datetime) -
         Draft(ConditionType.VERIFIED, "Unknown", Reason.PENDING, "Not downloaded yet."),
         Draft(ConditionType.UPLOADED, "False", Reason.PROGRESSING, message),
         Draft(ConditionType.SYNCED, "False", Reason.PENDING, "There is no image yet."),
+        properties.draft(resource),
         Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
     ]
     changes = {
@@ -204,6 +205,7 @@ def available(
             f"Glance's {image.hash_algo} and size equal those of the bytes sent.",
         ),
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, "Glance's metadata equals the spec."),
+        properties.draft(resource),
         *others,
     ]
     changes: dict[str, object] = {
