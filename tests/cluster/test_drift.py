@@ -7,6 +7,7 @@ import pytest
 from support import Namespace, change_image, condition_of, image_of, images_of, wait_until
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.transfer.types import Marks
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
@@ -105,6 +106,19 @@ def test_drift_that_its_maker_takes_back_is_over(
     watchful_namespace.wait_condition(unique, "Synced", "False", "Drifted")
     change_image(images, resource, min_disk=1)
     watchful_namespace.wait_condition(unique, "Synced", "True", "InSync")
+
+
+def test_an_image_that_lost_all_its_properties_is_still_ours(
+    watchful_namespace: Namespace, openstack: OpenStack, ready: Any, unique: str
+) -> None:
+    images = openstack.connect("images")
+    resource = ready()
+    change_image(images, resource, changed=None, taken_away=None, **dict.fromkeys(Marks))
+    assert wait_until(lambda: as_wanted(image_of(images, resource), unique), 30)
+    assert set(Marks) <= set(image_of(images, resource))
+    after = watchful_namespace.wait_condition(unique, "Ready")
+    assert after.status.image_id == resource.status.image_id
+    assert len(images_of(images, after.metadata.uid)) == 1
 
 
 def test_a_deleted_image_is_made_again_and_said_once(

@@ -9,6 +9,7 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.types import GlanceImage
 from cloudimage.reconcile import drift
 from cloudimage.reconcile.references import Links
+from cloudimage.transfer.types import Marks
 
 ID = "11111111-1111-4111-8111-111111111111"
 NOTHING = Links({}, {})
@@ -101,6 +102,37 @@ def test_without_its_kernel_an_image_is_not_ready_unless_it_has_an_earlier_one(
     found = upkeep(resource, links, glance_image(resource, **observed))
     assert [each.type for each in found.drafts] == types
     assert {(each.status, each.reason) for each in found.drafts} == {("False", "ReferenceNotReady")}
+
+
+OURS = {**APPLIED, "checksums": {"sha512": "cd" * 64}}
+
+
+@pytest.mark.parametrize("mark", [each for each in Marks if each is not Marks.PROPERTIES])
+def test_a_mark_that_somebody_took_is_put_back_as_it_was(mark: Marks) -> None:
+    resource = cloud_image(status=OURS)
+    whole = glance_image(resource)
+    assert drift.lost_marks(resource, whole) == ()
+    [operation] = drift.lost_marks(resource, glance_image(resource, properties={mark: None}))
+    assert operation == {"op": "add", "path": f"/{mark}", "value": whole.properties[mark]}
+
+
+@pytest.mark.parametrize(
+    ("status", "spec"),
+    [
+        ({**OURS, "imageID": "another"}, {}),
+        ({**OURS, "syncedGeneration": 2}, {}),
+        ({**OURS, "checksums": {"sha512": "00"}}, {}),
+        (APPLIED, {}),
+        (OURS, {"managementPolicy": "Unmanaged"}),
+    ],
+    ids=["another image", "another spec", "other bytes", "no hash", "not ours to change"],
+)
+def test_only_what_the_status_knows_for_ours_is_marked(
+    status: dict[str, Any], spec: dict[str, Any]
+) -> None:
+    resource = cloud_image(status=status, **spec)
+    bare = glance_image(resource, properties=dict.fromkeys(Marks))
+    assert drift.lost_marks(resource, bare) == ()
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,15 @@ def images_of(cloud: Cloud, resource: CloudImage) -> list[GlanceImage]:
     known = resource.status.image_id
     if known is not None and all(each.id != known for each in found):
         image = cloud.glance.get(known)
-        if image is not None and image.properties.get(Marks.UID) == uid:
-            found.append(image)
-    return found
+        found += [image] if image else []
+    marked = [_with_marks(cloud, resource, image) for image in found]
+    return [image for image in marked if image.properties.get(Marks.UID) == uid]
+
+
+def _with_marks(cloud: Cloud, resource: CloudImage, image: GlanceImage) -> GlanceImage:
+    """Return the image, with the marks back that somebody took from it."""
+    patch = drift.lost_marks(resource, image)
+    return cloud.glance.patch(image.id, patch) if patch else image
 
 
 def bring_in_line(

@@ -5,14 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from cloudimage.api.cloudimage import CloudImage, DriftPolicy
+from cloudimage.api.cloudimage import CloudImage, DriftPolicy, ManagementPolicy
 from cloudimage.cloud.types import GlanceImage, JsonPatch
-from cloudimage.reconcile import metadata, references
+from cloudimage.reconcile import content, metadata, references
 from cloudimage.reconcile.conditions import Draft
 from cloudimage.reconcile.events import Event
 from cloudimage.reconcile.metadata import Difference
 from cloudimage.reconcile.reasons import ConditionType, Reason
 from cloudimage.reconcile.references import Links
+from cloudimage.transfer.types import Marks
 
 _LONGEST_VALUE = 200
 """Characters of a value in a message."""
@@ -61,6 +62,30 @@ def deletion(resource: CloudImage, found: Iterable[GlanceImage]) -> Event | None
         return None
     message = f"Somebody deleted image {status.image_id} in Glance; it is made again."
     return Event("Warning", Reason.IMAGE_DELETED, message)
+
+
+def lost_marks(resource: CloudImage, image: GlanceImage) -> JsonPatch:
+    """Return the patch that gives an image of ours the marks back that somebody took from it.
+
+    Without them it would look like nobody's, or like one that was never finished. That it is ours,
+    with the bytes of the present spec, is in the status, written after these were compared.
+    """
+    status = resource.status
+    verified = f"{image.hash_algo}:{image.hash_value}"
+    known = (
+        resource.spec.management_policy is ManagementPolicy.MANAGED
+        and status.image_id == image.id
+        and status.synced_generation == resource.metadata.generation
+        and (status.checksums or {}).get(image.hash_algo or "") == image.hash_value
+    )
+    marks = {
+        Marks.UID: resource.metadata.uid,
+        Marks.DIGEST: content.digest(resource.spec),
+        Marks.IMAGE_ID: image.id,
+        Marks.VERIFIED: verified,
+    }
+    lost = [name for name in marks if name not in image.properties] if known else []
+    return tuple(metadata.Difference(name, marks[name], None).operation for name in lost)
 
 
 def _is_drift(resource: CloudImage, image: GlanceImage, difference: Difference) -> bool:
