@@ -264,6 +264,16 @@ def crds(
         raise typer.Exit(1)
 
 
+@app.command()
+def metadefs(
+    folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="etc/metadefs.")],
+) -> None:
+    """Print known_properties.json as Glance's metadata definitions have it."""
+    from cloudimage import metadefs as definitions
+
+    typer.echo(definitions.render(folder), nl=False)
+
+
 def main() -> None:
     """Run the command line."""
     app()

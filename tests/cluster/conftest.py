@@ -12,10 +12,10 @@ from testbed.openstack import OpenStack
 from testbed.operator import Operator, install_crds
 
 
-def _operator(cluster: Cluster, folder: Path) -> Operator:
+def _operator(cluster: Cluster, folder: Path, **environment: str) -> Operator:
     operator = Operator(cluster, cluster.new_namespace("cloudimage"), folder)
     operator.install()
-    operator.start()
+    operator.start(**environment)
     return operator
 
 
@@ -35,6 +35,22 @@ def namespace(
 ) -> Iterator[Namespace]:
     """A namespace with a running operator and the credentials of every cloud user."""
     operator = _operator(cluster, tmp_path_factory.mktemp("operator"))
+    namespace = Namespace.of(operator)
+    namespace.put_secret(openstack)
+    yield namespace
+    operator.stop()
+
+
+@pytest.fixture(scope="module")
+def watchful_namespace(
+    cluster: Cluster,
+    openstack: OpenStack,
+    crds: Cluster,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Namespace]:
+    """Like ``namespace``, with an operator that compares with Glance every five seconds or so."""
+    folder = tmp_path_factory.mktemp("operator")
+    operator = _operator(cluster, folder, CLOUDIMAGE_RESYNC_SECONDS="5")
     namespace = Namespace.of(operator)
     namespace.put_secret(openstack)
     yield namespace

@@ -182,6 +182,30 @@ def images_of(connection: Connection, uid: str) -> list[dict[str, Any]]:
     ]
 
 
+def image_of(connection: Connection, resource: CloudImage) -> dict[str, Any]:
+    """Return the CloudImage's image as Glance shows it."""
+    response = connection.image.get(f"/images/{resource.status.image_id}")
+    assert response.status_code == 200, response.text
+    image: dict[str, Any] = response.json()
+    return image
+
+
+def change_image(connection: Connection, resource: CloudImage, **values: Any) -> None:
+    """Change attributes of the CloudImage's image by hand; None takes a property away."""
+    operations = [
+        {"op": "remove", "path": f"/{name}"}
+        if value is None
+        else {"op": "add", "path": f"/{name}", "value": value}
+        for name, value in values.items()
+    ]
+    response = connection.image.patch(
+        f"/images/{resource.status.image_id}",
+        json=operations,
+        headers={"Content-Type": "application/openstack-images-v2.1-json-patch"},
+    )
+    assert response.status_code == 200, response.text
+
+
 def content_of(connection: Connection, image_id: str) -> str:
     """Return the SHA-256 of the bytes that Glance hands out."""
     response = connection.image.get(f"/images/{image_id}/file", stream=True)

@@ -234,7 +234,13 @@ def test_an_orphan_stays_without_our_marks(
     namespace: Namespace, openstack: OpenStack, sources: Sources, qcow2_disk: Path, unique: str
 ) -> None:
     url = sources.put(f"{unique}.qcow2", qcow2_disk)
-    namespace.create(unique, url, sha256_of(qcow2_disk), deletionPolicy="Orphan")
+    namespace.create(
+        unique,
+        url,
+        sha256_of(qcow2_disk),
+        image={"properties": {"os_distro": "debian"}},
+        deletionPolicy="Orphan",
+    )
     ready = namespace.wait_condition(unique, "Ready")
     namespace.delete(unique)
     namespace.wait_gone(unique)
@@ -242,6 +248,7 @@ def test_an_orphan_stays_without_our_marks(
     image = images.image.get(f"/images/{ready.status.image_id}").json()
     images.image.delete(f"/images/{ready.status.image_id}")
     assert image["status"] == "active"
+    assert image["os_distro"] == "debian"
     assert not set(Marks) & set(image)
 
 

@@ -104,6 +104,27 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "an empty value": properties({"os_require_quiesce": ""}),
     "names that only look like Glance's": properties({"min_disk_hint": "1", "glance": "1"}),
     "orphan": {"spec.deletionPolicy": "Orphan"},
+    "references": {
+        "spec.image": {"kernelRef": {"name": "kernel"}, "ramdiskRef": {"name": "ramdisk"}}
+    },
+    "a kernel by its id": properties({"kernel_id": "x"}),
+    "one by its id, one by its object": {
+        "spec.image": {"kernelRef": {"name": "k"}, "properties": {"ramdisk_id": "x"}}
+    },
+    "known properties": properties(
+        {
+            "hw_disk_bus": "scsi",
+            "hw_cdrom_bus": "ide",
+            "hw_firmware_type": "uefi",
+            "hw_qemu_guest_agent": "Yes",
+            "hw_vif_multiqueue_enabled": "true",
+            "os_secure_boot": "required",
+            "trait:HW_CPU_X86_AVX2": "required",
+        }
+    ),
+    # Lists that grow get a warning in the status instead.
+    "a network card of tomorrow": properties({"hw_vif_model": "e9000"}),
+    "policies": {"spec.propertyPolicy": "Purge", "spec.driftPolicy": "Report"},
 }
 
 
@@ -252,6 +273,35 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
         properties({"min_disk": "3"}),
         "a base attribute of Glance images is not a property",
     ),
+    "kernel twice": (
+        {"spec.image": {"kernelRef": {"name": "k"}, "properties": {"kernel_id": "x"}}},
+        "kernelRef sets the property kernel_id",
+    ),
+    "ramdisk twice": (
+        {"spec.image": {"ramdiskRef": {"name": "r"}, "properties": {"ramdisk_id": "x"}}},
+        "ramdiskRef sets the property ramdisk_id",
+    ),
+    "reference without a name": (
+        {"spec.image.kernelRef": {"name": ""}},
+        "spec.image.kernelRef.name: Invalid value",
+    ),
+    "a bus that no hypervisor has": (
+        properties({"hw_disk_bus": "nvme"}),
+        "hw_disk_bus must be one of fdc, ide, lxc, sata, scsi, uml, usb, virtio, xen",
+    ),
+    "a bus in the wrong case": (properties({"hw_cdrom_bus": "IDE"}), "hw_cdrom_bus must be one of"),
+    "firmware of yore": (
+        properties({"hw_firmware_type": "openfirmware"}),
+        "hw_firmware_type must be one of bios, uefi",
+    ),
+    "neither true nor false": (
+        properties({"hw_qemu_guest_agent": "enabled"}),
+        "true or false is what these must be",
+    ),
+    "a trait that is forbidden": (
+        properties({"trait:HW_CPU_X86_AVX2": "forbidden"}),
+        "a trait: property must be required",
+    ),
     "property without name": (properties({"": "x"}), "a name here has 1 to 255 characters"),
     "property's name too long": (
         properties({"p" * 256: "x"}),
@@ -276,10 +326,11 @@ def test_rejected(try_to_create: Create, changes: dict[str, Any], message: str) 
 def test_defaults_are_filled_in_the_spec_alone(try_to_create: Create) -> None:
     created = try_to_create(cloud_image())
     assert created["spec"]["deletionPolicy"] == "Delete"
-    assert created["spec"]["image"] == {"containerFormat": "bare"}
+    assert created["spec"]["image"] == {"containerFormat": "bare", "hidden": False}
     assert "status" not in created
     created = try_to_create(cloud_image({"spec.image.name": "Debian"}))
-    assert created["spec"]["image"] == {"containerFormat": "bare", "name": "Debian"}
+    image = {"containerFormat": "bare", "hidden": False, "name": "Debian"}
+    assert created["spec"]["image"] == image
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)

@@ -62,6 +62,7 @@ def test_broken_yaml_is_not_quoted_for_it_may_hold_a_password() -> None:
 def test_of_an_error_page_only_the_sentence_is_left() -> None:
     page = (
         "<html><head><title>413 Request Entity Too Large</title></head><body>"
-        "<h1>413 Request Entity Too Large</h1>The quota is used up.<br /><br />\n\n</body></html>"
+        "<h1>413 Request Entity Too Large</h1>The user&#x27;s quota is used up.<br /><br />\n\n"
+        "</body></html>"
     )
-    assert plain_text(page) == "The quota is used up."
+    assert plain_text(page) == "The user's quota is used up."

@@ -4,7 +4,8 @@ import pytest
 from resources import NOW, UID, cloud_image, glance_image
 
 from cloudimage.reconcile import content, plan, status
-from cloudimage.reconcile.reasons import TERMINAL_REASONS, Reason
+from cloudimage.reconcile.conditions import Draft
+from cloudimage.reconcile.reasons import TERMINAL_REASONS, ConditionType, Reason
 from cloudimage.transfer.types import Marks
 from cloudimage.transfer.types import Reason as TransferReason
 
@@ -141,6 +142,27 @@ def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:
     assert plan.next_sync(settled.model_copy(update={"metadata": other}), 600) != due
     edited = settled.metadata.model_copy(update={"generation": 4})
     assert plan.next_sync(settled.model_copy(update={"metadata": edited}), 600) is None
+
+
+@pytest.mark.parametrize(
+    ("image_status", "drafts", "settled"),
+    [
+        ("active", (), True),
+        ("deactivated", (), True),
+        ("active", (Draft(ConditionType.SYNCED, "False", Reason.DRIFTED, "m"),), True),
+        ("active", (Draft(ConditionType.SYNCED, "False", Reason.REFERENCE_NOT_READY, "m"),), True),
+        ("active", (Draft(ConditionType.SYNCED, "Unknown", Reason.CLOUD_ERROR, "m"),), False),
+        ("active", (Draft(ConditionType.READY, "False", Reason.PROGRESSING, "m"),), False),
+    ],
+)
+def test_what_waits_for_others_is_looked_at_when_it_is_due_like_the_rest(
+    image_status: str, drafts: tuple[Draft, ...], *, settled: bool
+) -> None:
+    resource = cloud_image()
+    image = glance_image(resource, status=image_status)
+    new = status.available(resource, image, None, None, NOW, *drafts)
+    due = plan.next_sync(resource.model_copy(update={"status": new}), 600)
+    assert (due is not None) is settled
 
 
 def test_every_reason_of_a_transfer_is_a_documented_reason_of_conditions() -> None:

@@ -8,8 +8,9 @@ from resources import NOW, cloud_image, glance_image
 from cloudimage.api.cloudimage import CloudImage, CloudImageStatus, TransferProgress
 from cloudimage.cloud.types import Server, Usage
 from cloudimage.reconcile import deletion, status
+from cloudimage.reconcile.conditions import Draft
 from cloudimage.reconcile.events import of_transitions
-from cloudimage.reconcile.reasons import Reason
+from cloudimage.reconcile.reasons import ConditionType, Reason
 from cloudimage.transfer.types import Failure, Progress, Result, SourceInfo, Stage
 from cloudimage.transfer.types import Reason as TransferReason
 
@@ -36,6 +37,7 @@ def test_starting_says_in_progress_by_kstatus_and_records_the_digest_first() -> 
         "Verified": ("Unknown", "Pending"),
         "Uploaded": ("False", "Progressing"),
         "Synced": ("False", "Pending"),
+        "PropertiesValid": ("True", "PropertiesKnown"),
         "Reconciling": ("True", "Progressing"),
     }
     assert new.digest
@@ -94,6 +96,7 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
         "Verified": ("True", "ChecksumMatched"),
         "Uploaded": ("True", "HashMatched"),
         "Synced": ("True", "InSync"),
+        "PropertiesValid": ("True", "PropertiesKnown"),
     }
     assert new.to_json()["source"] == {
         "format": "qcow2",
@@ -173,6 +176,29 @@ def test_each_change_of_fate_is_one_event_and_repeats_none() -> None:
     assert [(each.type, each.reason) for each in begun] == [("Normal", "Progressing")]
     assert [each.reason for each in ended] == ["ChecksumMatched", "HashMatched", "Available"]
     assert not list(of_transitions(done.status.conditions, done.status.conditions))
+
+
+def test_what_nothing_is_stalled_by_but_somebody_should_hear_of_is_a_warning_once() -> None:
+    right = ready(cloud_image())
+    wrong = after(cloud_image(image={"properties": {"hw_pmu": "perhaps"}}), right.status)
+    drifted = Draft(ConditionType.SYNCED, "False", Reason.DRIFTED, "m")
+    image = glance_image(wrong, status="deactivated")
+    new = after(wrong, status.available(wrong, image, None, None, LATER, drifted))
+    events = list(of_transitions(right.status.conditions, new.status.conditions))
+    assert [each.type for each in events] == ["Warning"] * 3
+    assert {each.reason for each in events} == {"Deactivated", "Drifted", "InvalidProperties"}
+    again = status.available(new, image, None, None, LATER, drifted)
+    assert not list(of_transitions(new.status.conditions, again.conditions))
+
+
+def test_properties_that_cannot_work_are_a_warning_only() -> None:
+    resource = cloud_image(image={"properties": {"hw_pmu": "perhaps"}})
+    for new in (
+        status.starting(resource, None, NOW),
+        status.available(resource, glance_image(resource), None, None, NOW),
+    ):
+        assert conditions(new)["PropertiesValid"] == ("False", "InvalidProperties")
+    assert conditions(ready(resource).status)["Ready"] == ("True", "Available")
 
 
 def test_a_blocked_deletion_names_five_and_counts_all_and_says_so_once() -> None:

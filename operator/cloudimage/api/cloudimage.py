@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from cloudimage.api import admission
 from cloudimage.api.meta import ApiModel, Condition, ObjectMeta, Timestamp, rules
 from cloudimage.api.source import SecretName, Source
 from cloudimage.vocabulary import BASE_ATTRIBUTES, ContainerFormat, DiskFormat, Visibility
@@ -18,6 +19,8 @@ Hashes = Annotated[dict[str, str], Field(max_length=16)]
 """Hexadecimal hashes by algorithm."""
 
 _RESERVED = ", ".join(f"'{name}'" for name in BASE_ATTRIBUTES)
+# What a reference sets must not be set a second time.
+_EITHER_REF = "!has(self.{ref}) || !has(self.properties) || !('{name}' in self.properties)"
 _LIKE_CONTAINER = (
     "!has(self.diskFormat) || !(self.diskFormat in ['ami', 'aki', 'ari']) || "
     "self.containerFormat == self.diskFormat"
@@ -45,7 +48,15 @@ class ImageReference(ApiModel):
 class Image(
     ApiModel,
     json_schema_extra=rules(
-        (_LIKE_CONTAINER, "Glance wants containerFormat equal to diskFormat for ami, aki and ari")
+        (_LIKE_CONTAINER, "Glance wants containerFormat equal to diskFormat for ami, aki and ari"),
+        (
+            _EITHER_REF.format(ref="kernelRef", name="kernel_id"),
+            "kernelRef sets the property kernel_id: give one of them",
+        ),
+        (
+            _EITHER_REF.format(ref="ramdiskRef", name="ramdisk_id"),
+            "ramdiskRef sets the property ramdisk_id: give one of them",
+        ),
     ),
 ):
     """What Glance holds. A field left out is not managed: Glance's value stays as it is."""
@@ -104,8 +115,10 @@ class Image(
     )
     owner: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
         default=None,
-        description="Id of the project that owns the image; the credentials' own when left out. "
-        "Another needs a right that by default only administrators have.",
+        description="Id of the project that owns the image. Left out: it is made in the "
+        "credentials' own and then left as it is. Another needs a right that by default only "
+        "administrators have. Name a project that is trusted: whose image it is may change all of "
+        "it but the bytes.",
     )
     kernel_ref: ImageReference | None = Field(
         default=None,
@@ -130,6 +143,7 @@ class Image(
                 f"self.all(k, !(k in [{_RESERVED}]))",
                 "a base attribute of Glance images is not a property: use the field of its own",
             ),
+            *admission.PROPERTY_RULES,
         ),
     )
 
@@ -425,6 +439,11 @@ class CloudImageStatus(ApiModel):
         description="Value of the annotation cloudimage.dev/retry that was acted on last.",
     )
     summary: Summary | None = Field(default=None, description="Numbers as people read them.")
+    synced_generation: int | None = Field(
+        default=None,
+        description="The metadata.generation that the image's metadata was last brought in line "
+        "with: what differs later was changed in Glance.",
+    )
     last_sync_time: Timestamp | None = Field(
         default=None, description="When Glance was last compared with the spec."
     )

@@ -1,5 +1,6 @@
 """The ways in which a cloud says no, each as one exception with a reason for conditions."""
 
+import html
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,7 +92,7 @@ def _of_status(status: int | None) -> type[CloudError]:
 def plain_text(body: str) -> str:
     """Return the sentence in an OpenStack error body, which may be a page of HTML."""
     text = re.sub(r"<title>.*?</title>|<h1>.*?</h1>|<[^>]+>", " ", body, flags=re.DOTALL)
-    return " ".join(text.split())[:1000]
+    return " ".join(html.unescape(text).split())[:1000]
 
 
 def _sentence(what: str, error: Exception) -> str:

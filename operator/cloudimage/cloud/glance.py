@@ -53,10 +53,15 @@ class Glance:
         self._proxy = proxy
         self.project_id = project_id
 
-    def find(self, name: str, value: str) -> list[GlanceImage]:
-        """Return the own project's images with that property, hidden ones too.
+    def find(self, name: str, value: str, owner: str | None = None) -> list[GlanceImage]:
+        """Return a project's images with that property, hidden ones too.
 
-        Only the project's own: anybody could publish an image that carries our marks.
+        Of one project only: anybody could publish an image that carries our marks.
+
+        Args:
+            name: The property.
+            value: Its value.
+            owner: Id of the project; None: the credentials' own.
 
         Raises:
             CloudError: The list could not be had; that is never the same as an empty one.
@@ -64,16 +69,16 @@ class Glance:
         return [
             image
             for hidden in ("false", "true")
-            for image in self._list({name: value, "os_hidden": hidden})
+            for image in self._list({name: value, "os_hidden": hidden}, owner)
         ]
 
-    def _list(self, query: dict[str, str]) -> list[GlanceImage]:
+    def _list(self, query: dict[str, str], owner: str | None) -> list[GlanceImage]:
         found: list[GlanceImage] = []
         url = "/images"
         # "all": without it an own community image is left out.
         params: dict[str, str] | None = {
             "visibility": "all",
-            "owner": self.project_id or "",
+            "owner": owner or self.project_id or "",
         } | query
         with translated("listing images"):
             while url:

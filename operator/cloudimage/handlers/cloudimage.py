@@ -15,10 +15,11 @@ from cloudimage.cloud.types import GlanceImage, Usage
 from cloudimage.handlers import credentials
 from cloudimage.handlers.backoff import Backoff
 from cloudimage.handlers.deletion import Deletion
+from cloudimage.handlers.images import bring_in_line, images_of
 from cloudimage.handlers.kube import Key, Kube, StaleError, key_of
 from cloudimage.handlers.runner import ChildRunner
 from cloudimage.handlers.status import StatusWriter
-from cloudimage.reconcile import content, metadata, plan, status
+from cloudimage.reconcile import content, drift, plan, status
 from cloudimage.reconcile.events import Event
 from cloudimage.reconcile.reasons import CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
 from cloudimage.settings import Settings
@@ -50,6 +51,11 @@ class CloudImageReconciler:
     settings: Settings
     notify: Callable[[Key], None]
     backoff: Backoff = field(default_factory=Backoff)
+    _awakened: set[Key] = field(default_factory=set)
+
+    def look_again(self, key: Key) -> None:
+        """Have the next call compare the object with Glance before that is due; from any thread."""
+        self._awakened.add(key)
 
     def __call__(self, key: Key) -> float | None:
         """Reconcile, and return the seconds after which to be called again; None: when told."""
@@ -63,6 +69,7 @@ class CloudImageReconciler:
                 resource = self.kube.set_finalizer(resource, present=True)
             return self._apply(resource)
         except StaleError:
+            self.look_again(key)
             return _STALE_SECONDS
 
     def gone(self, uid: str) -> None:
@@ -92,14 +99,13 @@ class CloudImageReconciler:
     def _settle(self, resource: CloudImage, result: transfer.Result | None) -> float | None:
         if plan.gave_up(resource):
             return None
-        if wait := self._not_before(resource, result):
+        awakened = self._is_awakened(key_of(resource))
+        if wait := self._not_before(resource, at_once=result is not None or awakened):
             return wait
         try:
             config = credentials.load(self.kube, resource)
             with open_cloud(config) as cloud:
-                standing = plan.sort(
-                    resource, cloud.glance.find(transfer.Marks.UID, resource.metadata.uid)
-                )
+                standing = plan.sort(resource, images_of(cloud, resource))
                 if standing.current is None:
                     self._start(resource, cloud, config, standing)
                     return None
@@ -108,10 +114,19 @@ class CloudImageReconciler:
         except CloudError as error:
             return self._troubled(resource, error)
 
-    def _not_before(self, resource: CloudImage, result: transfer.Result | None) -> float:
-        """Return the seconds until it is worth looking at the cloud again; 0: it is now."""
+    def _is_awakened(self, key: Key) -> bool:
+        """Tell whether to look again, and forget it: what comes after this asks for another."""
+        awakened = key in self._awakened
+        self._awakened.discard(key)
+        return awakened
+
+    def _not_before(self, resource: CloudImage, *, at_once: bool = False) -> float:
+        """Return the seconds until it is worth looking at the cloud again; 0: it is now.
+
+        ``at_once``: whether the object is due or not; after a failure it waits all the same.
+        """
         due = plan.next_sync(resource, self.settings.resync_seconds)
-        if due is not None and result is None:
+        if due is not None and not at_once:
             return max(0.0, (due - _now()).total_seconds())
         return self.backoff.remaining(resource.metadata.uid, resource.metadata.generation)
 
@@ -123,10 +138,13 @@ class CloudImageReconciler:
         result: transfer.Result | None,
     ) -> float:
         """Bring the image's metadata in line."""
-        if patch := metadata.differences(resource, image):
-            image = cloud.glance.patch(image.id, patch)
+        image, upkeep = bring_in_line(self.kube, cloud, resource, image)
+        if upkeep.event:
+            StatusWriter(self.kube).post(resource, upkeep.event)
         usage = _usage(cloud, image.id)
-        resource = self._write(resource, status.available(resource, image, usage, result, _now()))
+        resource = self._write(
+            resource, status.available(resource, image, usage, result, _now(), *upkeep.drafts)
+        )
         if result:
             metrics.TRANSFERS.labels(Reason.AVAILABLE).inc()
             metrics.UPLOADED_BYTES.inc(result.size)
@@ -135,7 +153,7 @@ class CloudImageReconciler:
                 StatusWriter(self.kube).post(resource, event)
         self.runner.forget(resource.metadata.uid)
         self.backoff.clear(resource.metadata.uid)
-        return self._not_before(resource, None) or self.settings.resync_seconds
+        return self._not_before(resource) or self.settings.resync_seconds
 
     def _start(
         self, resource: CloudImage, cloud: Cloud, config: CloudConfig, standing: plan.Standing
@@ -146,7 +164,10 @@ class CloudImageReconciler:
         self.runner.forget(resource.metadata.uid)
         texts = credentials.load_source(self.kube, resource)
         serving = next(iter(standing.previous), None)
+        deleted = drift.deletion(resource, standing.all)
         resource = self._write(resource, status.starting(resource, serving, _now()))
+        if deleted:
+            StatusWriter(self.kube).post(resource, deleted)
         request = transfer.TransferRequest(
             source=content.source(resource.spec, texts),
             image=content.new_image(resource),

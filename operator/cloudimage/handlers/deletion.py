@@ -11,13 +11,13 @@ from cloudimage.cloud.connection import Cloud, open_cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.types import GlanceImage
 from cloudimage.handlers import credentials
+from cloudimage.handlers.images import images_of
 from cloudimage.handlers.kube import Kube
 from cloudimage.handlers.runner import ChildRunner
 from cloudimage.handlers.status import StatusWriter
 from cloudimage.reconcile import deletion, metadata, plan, status
 from cloudimage.reconcile.events import Event
 from cloudimage.reconcile.reasons import Reason
-from cloudimage.transfer.types import Marks
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Deletion:
             return None
         try:
             with open_cloud(credentials.load(self.kube, resource)) as cloud:
-                standing = plan.sort(resource, cloud.glance.find(Marks.UID, resource.metadata.uid))
+                standing = plan.sort(resource, images_of(cloud, resource))
                 if resource.spec.deletion_policy is DeletionPolicy.ORPHAN:
                     self._orphan(resource, cloud, standing)
                     return None

@@ -4,6 +4,7 @@ Why only ``on.event``: see docs/decisions/0003-kopf-watches-a-queue-reconciles.m
 """
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 import kopf
 import kubernetes
 
+from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import GROUP, VERSION
 from cloudimage.handlers.cloudimage import CloudImageReconciler
 from cloudimage.handlers.kube import PLURAL, Key, Kube
 from cloudimage.handlers.queue import WorkQueue
+from cloudimage.handlers.references import ReferenceIndex
 from cloudimage.handlers.runner import ChildRunner, sweep
 from cloudimage.settings import Settings
 
@@ -27,6 +30,7 @@ class Operator:
 
     settings: Settings
     _seen: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    _references: ReferenceIndex = field(default_factory=ReferenceIndex)
 
     def __post_init__(self) -> None:
         kube = Kube(kubernetes.client.ApiClient())
@@ -72,6 +76,7 @@ class Operator:
         if event["type"] == "DELETED":
             self._seen.pop(uid, None)
             self.reconciler.gone(uid)
+            self._wake(self._references.gone(Key(metadata["namespace"], metadata["name"])))
             return
         interesting = (
             metadata.get("generation"),
@@ -82,6 +87,13 @@ class Operator:
         if self._seen.get(uid) != interesting:
             self._seen[uid] = interesting
             self.queue.add(Key(metadata["namespace"], metadata["name"]))
+        self._wake(self._references.seen(CloudImage.model_validate(event["object"])))
+
+    def _wake(self, keys: Iterable[Key]) -> None:
+        """Queue those that refer to an object whose image is another one now."""
+        for key in keys:
+            self.reconciler.look_again(key)
+            self.queue.add(key)
 
 
 def load_kubernetes_config() -> None:

@@ -7,6 +7,7 @@ from typing import get_args
 
 from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, Import
 from cloudimage.api.source import Checksum, HttpSource
+from cloudimage.reconcile import metadata
 from cloudimage.transfer import types as transfer
 
 
@@ -90,6 +91,7 @@ def new_image(resource: CloudImage) -> transfer.NewImage:
         tags=tuple(sorted(image.tags or ())),
         properties={
             **(image.properties or {}),
+            **metadata.properties_mark(resource.spec),
             transfer.Marks.UID: uid,
             transfer.Marks.DIGEST: content,
         },

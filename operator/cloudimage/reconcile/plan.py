@@ -99,8 +99,8 @@ def next_sync(resource: CloudImage, period: float) -> datetime | None:
     status = resource.status
     settled = (
         status.observed_generation == resource.metadata.generation
-        and is_true(status.conditions, ConditionType.READY)
-        and is_true(status.conditions, ConditionType.SYNCED)
+        and _stands(resource, ConditionType.READY)
+        and _stands(resource, ConditionType.SYNCED)
         and not is_true(status.conditions, ConditionType.RECONCILING)
         and not is_true(status.conditions, ConditionType.STALLED)
     )
@@ -108,3 +108,15 @@ def next_sync(resource: CloudImage, period: float) -> datetime | None:
         return None
     share = uuid.UUID(resource.metadata.uid).int % 1000 / 1000
     return status.last_sync_time + timedelta(seconds=period * (0.8 + 0.4 * share))
+
+
+_OTHERS_TURN = frozenset({Reason.DEACTIVATED, Reason.DRIFTED, Reason.REFERENCE_NOT_READY})
+"""Nothing is left to do here: what ends it is seen at the next comparison, or told."""
+
+
+def _stands(resource: CloudImage, kind: ConditionType) -> bool:
+    """Tell whether a condition is as it stays until somebody else does something."""
+    condition = find(resource.status.conditions, kind)
+    return condition is not None and (
+        condition.status == "True" or condition.reason in _OTHERS_TURN
+    )

@@ -14,7 +14,7 @@ from cloudimage.api.cloudimage import (
     UsedBy,
 )
 from cloudimage.cloud.types import GlanceImage, Usage
-from cloudimage.reconcile import content
+from cloudimage.reconcile import content, properties
 from cloudimage.reconcile.conditions import Draft, is_true, merged
 from cloudimage.reconcile.reasons import ConditionType, Reason
 from cloudimage.transfer.types import Failure, Progress, Result, Stage
@@ -80,6 +80,7 @@ def starting(resource: CloudImage, serving: GlanceImage | None, now: datetime) -
         Draft(ConditionType.VERIFIED, "Unknown", Reason.PENDING, "Not downloaded yet."),
         Draft(ConditionType.UPLOADED, "False", Reason.PROGRESSING, message),
         Draft(ConditionType.SYNCED, "False", Reason.PENDING, "There is no image yet."),
+        properties.draft(resource),
         Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
     ]
     changes = {
@@ -182,6 +183,7 @@ def available(
     usage: Usage | None,
     result: Result | None,
     now: datetime,
+    *others: Draft,
 ) -> CloudImageStatus:
     """Return the status of an image that is as the spec says.
 
@@ -191,6 +193,7 @@ def available(
         usage: Who uses it; None keeps what was known.
         result: The end of the transfer that made it, when that was just now.
         now: The present.
+        others: Conditions that are otherwise.
     """
     drafts = [
         _availability(image),
@@ -202,6 +205,8 @@ def available(
             f"Glance's {image.hash_algo} and size equal those of the bytes sent.",
         ),
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, "Glance's metadata equals the spec."),
+        properties.draft(resource),
+        *others,
     ]
     changes: dict[str, object] = {
         "digest": content.digest(resource.spec),
@@ -214,6 +219,7 @@ def available(
         "summary": Summary(
             progress="100%", size=size_text(image.size) if image.size is not None else None
         ),
+        "synced_generation": resource.metadata.generation,
         "last_sync_time": now,
     }
     if usage is not None:

@@ -32,6 +32,9 @@ class Marks(StrEnum):
     """The id of the very image the mark was made for."""
     VERIFIED = "cloudimage_dev_verified"
     """``<algorithm>:<hash>`` of the stored bytes, set last: after Glance's hash was compared."""
+    PROPERTIES = "cloudimage_dev_properties"
+    """JSON list of the properties that were set from here, to take away those that the spec no
+    longer has."""
 
 
 class Stage(StrEnum):

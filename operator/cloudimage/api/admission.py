@@ -1,0 +1,42 @@
+"""CEL rules for properties whose values are known for good; the others only get a warning.
+
+A list that OpenStack makes longer now and then is not among them: a new value must not need a new
+CRD. Which lists there are: :mod:`cloudimage.known_properties`.
+"""
+
+from cloudimage.known_properties import FALSE, RULES, TRUE
+
+_FIXED_LISTS = (
+    "hw_cdrom_bus",
+    "hw_disk_bus",
+    "hw_firmware_type",
+    "img_config_drive",
+    "os_secure_boot",
+)
+
+
+def _list(values: tuple[str, ...]) -> str:
+    return "[" + ", ".join(f"'{each}'" for each in values) + "]"
+
+
+def _fixed(name: str) -> tuple[str, str]:
+    values = RULES[name].values
+    rule = f"!('{name}' in self) || self['{name}'] in {_list(values)}"
+    return rule, f"{name} must be {RULES[name].text}"
+
+
+_BOOLEANS = tuple(sorted(name for name, rule in RULES.items() if rule.type == "boolean"))
+_IS_BOOLEAN = f"self[k].trim().lowerAscii() in {_list(TRUE + FALSE)}"
+
+PROPERTY_RULES = (
+    *(_fixed(name) for name in _FIXED_LISTS),
+    (
+        f"{_list(_BOOLEANS)}.all(k, !(k in self) || {_IS_BOOLEAN})",
+        f"true or false is what these must be: {', '.join(_BOOLEANS)}",
+    ),
+    (
+        "self.all(k, !k.startsWith('trait:') || self[k] == 'required')",
+        "a trait: property must be required",
+    ),
+)
+"""Each a rule for the map of properties, and its message."""
