@@ -23,7 +23,7 @@ _GOOD_NEWS = (
     ConditionType.UPLOADED,
     ConditionType.READY,
 )
-_SAID_OTHERWISE = frozenset({Reason.REPLACEMENT_PENDING, Reason.DELETING})
+_SAID_OTHERWISE = frozenset({Reason.REPLACEMENT_PENDING, Reason.REVISION_FAILED, Reason.DELETING})
 
 
 def of_transitions(before: Iterable[Condition], after: Iterable[Condition]) -> Iterator[Event]:
