@@ -17,6 +17,14 @@ OTHER = "99999999-9999-4999-8999-999999999999"
 ADOPT = {"adopt": {"id": ID}}
 ONLY = ADOPT | {"source": None}
 NONE = Standing(None, (), ())
+MISMATCH = {
+    "type": "Stalled",
+    "status": "True",
+    "reason": "ChecksumMismatch",
+    "message": "m",
+    "lastTransitionTime": "2026-01-01T00:00:00Z",
+    "observedGeneration": 2,
+}
 UNMARKED: dict[str, Any] = {"properties": dict.fromkeys(Marks)}
 
 
@@ -98,6 +106,10 @@ def test_an_image_that_is_not_one_to_take_over_is_refused(
     refusal = adoption.refusal(resource, glance_image(resource, **changes), "project")
     assert (refusal is None) is (why is None)
     assert why is None or why in (refusal or "")
+
+
+def test_a_source_that_failed_for_good_is_forgotten_with_the_source() -> None:
+    assert not plan.gave_up(cloud_image(status={"conditions": [MISMATCH]}, **ONLY))
 
 
 def _marked(resource: CloudImage, image: GlanceImage) -> dict[str, str]:
