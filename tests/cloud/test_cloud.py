@@ -217,7 +217,7 @@ def test_a_search_sees_other_projects_but_not_what_they_only_offer(
         consumer.image.post(f"/images/{shared}/members", json={"member": project})
         assert found() == {own, public}
         assert found(visibility="community") == {community}
-        assert found(owner=owner) == {community}
+        assert found(visibility="all", owner=owner) == {community}
         assert found(tag=["a"]) == {own, public}
         assert found(tag=["a", "b"]) == {own}
         openstack.connect("images").image.put(

@@ -36,8 +36,10 @@ def make(namespace: Namespace, sources: Sources, disk: Path, name: str, **spec: 
     return namespace.wait_condition(name, "Ready", reason="Available")
 
 
-def revise(namespace: Namespace, name: str, disk_format: str = "raw", **spec: Any) -> CloudImage:
-    """Ask for other bytes, and wait for them."""
+def revise(
+    namespace: Namespace, name: str, disk_format: str | None = "raw", **spec: Any
+) -> CloudImage:
+    """Ask for other bytes, and wait for them; None: for those that were first."""
     namespace.patch(name, {"spec": {"image": {"diskFormat": disk_format}, **spec}})
     return namespace.wait_condition(name, "Ready", reason="Available")
 
@@ -100,7 +102,7 @@ def test_shares_move_over(
     assert [(each.member_id, each.status) for each in members] == [(consumer, "pending")]
     # Returning to an earlier image does not bring back what was taken away since.
     images.image.remove_member(consumer, second.status.image_id)
-    again = revise(namespace, unique, "qcow2")
+    again = revise(namespace, unique, None)
     assert again.status.image_id == first.status.image_id
     assert list(images.image.members(again.status.image_id)) == []
 
@@ -110,7 +112,7 @@ def test_returning_to_an_earlier_spec_takes_no_transfer(
 ) -> None:
     second = revise(namespace, unique)
     asked = len(sources.requests(f"{unique}.qcow2"))
-    third = revise(namespace, unique, "qcow2")
+    third = revise(namespace, unique, None)
     assert third.status.image_id == first.status.image_id
     assert len(sources.requests(f"{unique}.qcow2")) == asked
     assert third.status.source is None

@@ -14,9 +14,12 @@ _MOST_NAMED = 3
 def query(wanted: ImageFilter) -> dict[str, str | list[str]]:
     """Return the filter as parameters of ``GET /v2/images`` (Image API v2, "List images").
 
-    Hidden images are left out: their owner says that newer ones take their place.
+    Hidden images are left out: their owner says that newer ones take their place. Glance itself
+    leaves out others' community images unless asked for a visibility; of an owner that is named
+    they are meant.
     """
-    given = {"name": wanted.name, "visibility": wanted.visibility, "owner": wanted.owner}
+    visibility = wanted.visibility or ("all" if wanted.owner else None)
+    given = {"name": wanted.name, "visibility": visibility, "owner": wanted.owner}
     present = {key: value for key, value in given.items() if value is not None}
     # Glance wants each tag as a parameter of its own; all of them must be there.
     return {**present, "tag": sorted(wanted.tags)} if wanted.tags else {**present}
