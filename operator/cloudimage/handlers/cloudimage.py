@@ -155,9 +155,8 @@ class CloudImageReconciler:
         result: transfer.Result | None,
     ) -> float:
         """Bring the image's metadata in line, and what came before it out of its way."""
-        image = revising.promote(resource, cloud.glance, standing, image)
-        if patch := metadata.differences(resource, image):
-            image = cloud.glance.patch(image.id, patch)
+        changes = metadata.differences(resource, image)
+        image = revising.promote(resource, cloud.glance, standing, image, changes)
         usage = revising.usage_of(cloud, image.id)
         olds = revising.look(cloud, standing.previous)
         new = status.available(resource, image, usage, result, _now())

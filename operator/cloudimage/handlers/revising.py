@@ -11,8 +11,8 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.glance import Glance
-from cloudimage.cloud.types import GlanceImage, Usage
-from cloudimage.reconcile import metadata, revisions
+from cloudimage.cloud.types import GlanceImage, JsonPatch, Usage
+from cloudimage.reconcile import revisions
 from cloudimage.reconcile.plan import Standing
 from cloudimage.reconcile.revisions import Old
 
@@ -29,17 +29,27 @@ def usage_of(cloud: Cloud, image_id: str) -> Usage | None:
 
 
 def promote(
-    resource: CloudImage, glance: Glance, standing: Standing, new: GlanceImage
+    resource: CloudImage,
+    glance: Glance,
+    standing: Standing,
+    new: GlanceImage,
+    changes: JsonPatch,
 ) -> GlanceImage:
     """Put the earlier images aside and give the new one their place; return it as it is then.
+
+    Args:
+        resource: The CloudImage.
+        glance: Where its images are.
+        standing: How they stand.
+        new: The one that the spec wants.
+        changes: What the spec wants to be changed of it.
 
     Raises:
         CloudError: A step failed; those before it are not repeated when it is tried again.
     """
     old = revisions.replaced(resource, standing)
-    shown = None
     if old is not None:
-        before, shown = revisions.steps(resource, old, new, metadata.differences(resource, new))
+        before, changes = revisions.steps(resource, old, new, changes)
         if before:
             new = glance.patch(new.id, before)
         if new.visibility == "shared":
@@ -47,7 +57,7 @@ def promote(
     for image in standing.previous:
         if patch := revisions.archiving(resource, image):
             glance.patch(image.id, patch)
-    return glance.patch(new.id, shown) if shown else new
+    return glance.patch(new.id, changes) if changes else new
 
 
 def _share_alike(glance: Glance, old: GlanceImage, new: GlanceImage) -> None:
