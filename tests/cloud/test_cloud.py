@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -93,6 +94,7 @@ def test_an_image_reads_as_glance_has_it(openstack: OpenStack, cloud: Cloud, uni
     assert read.properties == {"os_distro": "debian"}
     assert read.hash_algo == "sha512"
     assert read.owner == openstack.project_id("images")
+    assert abs(read.created_at - datetime.now(UTC)) < timedelta(minutes=1)
     assert cloud.glance.get(image_id) is None
 
 
@@ -176,3 +178,50 @@ def test_missing_credentials_are_invalid_ones(openstack: OpenStack) -> None:
     config = CloudConfig({"auth": {"auth_url": auth_url, "password": "p"}})
     with pytest.raises(InvalidCredentialsError), open_cloud(config):
         pytest.fail("logged in without a user")
+
+
+def test_an_image_is_shared_with_projects_and_no_longer(
+    openstack: OpenStack, cloud: Cloud, unique: str
+) -> None:
+    consumer = openstack.project_id("consumer")
+    with image(openstack.connect("images"), name=unique, visibility="shared") as image_id:
+        for _ in range(2):
+            cloud.glance.add_member(image_id, consumer)
+            assert cloud.glance.members(image_id) == {consumer}
+        for _ in range(2):
+            cloud.glance.remove_member(image_id, consumer)
+            assert cloud.glance.members(image_id) == set()
+    with image(openstack.connect("images"), name=unique, visibility="private") as image_id:
+        with pytest.raises(ForbiddenError):
+            cloud.glance.members(image_id)
+        with pytest.raises(ForbiddenError):
+            cloud.glance.add_member(image_id, consumer)
+
+
+def test_a_search_sees_other_projects_but_not_what_they_only_offer(
+    openstack: OpenStack, cloud: Cloud, unique: str
+) -> None:
+    consumer, project = openstack.connect("consumer"), openstack.project_id("images")
+    owner = openstack.project_id("consumer")
+
+    def found(**query: str | list[str]) -> set[str]:
+        return {each.id for each in cloud.glance.search({"name": unique, **query}, 20)}
+
+    with (
+        image(openstack.connect("images"), name=unique, tags=["a", "b"]) as own,
+        image(openstack.connect("admin"), name=unique, visibility="public", tags=["a"]) as public,
+        image(openstack.connect("images"), name=unique, os_hidden=True),
+        image(consumer, name=unique, visibility="community") as community,
+        image(consumer, name=unique, visibility="shared") as shared,
+    ):
+        consumer.image.post(f"/images/{shared}/members", json={"member": project})
+        assert found() == {own, public}
+        assert found(visibility="community") == {community}
+        assert found(visibility="all", owner=owner) == {community}
+        assert found(tag=["a"]) == {own, public}
+        assert found(tag=["a", "b"]) == {own}
+        openstack.connect("images").image.put(
+            f"/images/{shared}/members/{project}", json={"status": "accepted"}
+        )
+        assert found() == {own, public, shared}
+        assert len(cloud.glance.search({"name": unique}, 1)) == 1

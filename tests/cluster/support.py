@@ -64,20 +64,24 @@ class Namespace:
         image: dict[str, Any] | None = None,
         **spec: Any,
     ) -> None:
-        """Create a CloudImage from a URL; ``spec`` adds to its spec or replaces a part of it."""
+        """Create a CloudImage from a URL; ``spec`` adds to its spec or replaces a part of it.
+
+        A part that is None is taken away.
+        """
         http: dict[str, Any] = {"url": url}
         if sha256:
             http["checksum"] = {"sha256": sha256}
+        whole = {
+            "cloudCredentialsRef": {"secretName": SECRET, "cloudName": "images"},
+            "source": {"http": http},
+            "image": image or {},
+            **spec,
+        }
         body = {
             "apiVersion": API_VERSION,
             "kind": "CloudImage",
             "metadata": {"name": name},
-            "spec": {
-                "cloudCredentialsRef": {"secretName": SECRET, "cloudName": "images"},
-                "source": {"http": http},
-                "image": image or {},
-                **spec,
-            },
+            "spec": {key: part for key, part in whole.items() if part is not None},
         }
         self.objects.create_namespaced_custom_object(*self._address, body)
 

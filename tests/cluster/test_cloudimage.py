@@ -146,14 +146,15 @@ def test_new_bytes_make_a_new_image_and_the_old_one_serves_until_then(
     unique: str,
 ) -> None:
     url = sources.put(f"{unique}.qcow2", qcow2_disk)
-    namespace.create(unique, url, sha256_of(qcow2_disk))
+    namespace.create(unique, url, sha256_of(qcow2_disk), revisionHistoryLimit=0)
     first = namespace.wait_condition(unique, "Ready")
     namespace.patch(unique, {"spec": {"image": {"diskFormat": "raw"}}})
     pending = namespace.wait_condition(unique, "Ready", reason="ReplacementPending")
     assert pending.status.image_id == first.status.image_id
     second = namespace.wait_condition(unique, "Ready", reason="Available")
     assert second.status.image_id != first.status.image_id
-    [image] = images_of(openstack.connect("images"), second.metadata.uid)
+    settled = namespace.wait(unique, lambda each: len(each.status.revisions) == 1)
+    [image] = images_of(openstack.connect("images"), settled.metadata.uid)
     assert (image["id"], image["disk_format"]) == (second.status.image_id, "raw")
 
 

@@ -83,6 +83,10 @@ def test_the_crd_is_sound(api: Cluster) -> None:
     assert conditions == {"NamesAccepted": "True", "Established": "True"}
 
 
+UUID = "0b1c2d3e-4f5a-4697-8879-6a5b4c3d2e1f"
+ADOPTED = {"spec.adopt.id": UUID}
+UNMANAGED: dict[str, Any] = {"spec.managementPolicy": "Unmanaged", "spec.source": None}
+
 ACCEPTED: dict[str, dict[str, Any]] = {
     "the least": {},
     "plain http": {"spec.source.http.url": "http://10.0.0.1:8080/image.raw?version=1"},
@@ -125,6 +129,11 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     # Lists that grow get a warning in the status instead.
     "a network card of tomorrow": properties({"hw_vif_model": "e9000"}),
     "policies": {"spec.propertyPolicy": "Purge", "spec.driftPolicy": "Report"},
+    "adopted alone": ADOPTED | {"spec.source": None},
+    "adopted beside a source": ADOPTED,
+    "observed by its id": UNMANAGED | {"spec.import.id": UUID},
+    "observed by a filter": UNMANAGED | {"spec.import.filter": {"tags": ["golden"]}},
+    "no revisions": {"spec.revisionHistoryLimit": 0},
 }
 
 
@@ -312,6 +321,46 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
         properties({f"p{n}": "x" for n in range(129)}),
         "spec.image.properties: Too many: 129: must have at most 128 items",
     ),
+    "managed without source and adopt": (
+        {"spec.source": None, "spec.import.method": "Upload"},
+        "say where the image comes from",
+    ),
+    "managed by import.id": ({"spec.import.id": UUID}, "are for managementPolicy Unmanaged"),
+    "managed by import.filter": (
+        {"spec.import.filter": {"name": "debian"}},
+        "are for managementPolicy Unmanaged",
+    ),
+    "unmanaged and nothing named": (UNMANAGED, "named by import.id or import.filter"),
+    "unmanaged and only a method": (
+        UNMANAGED | {"spec.import.method": "Auto"},
+        "named by import.id or import.filter",
+    ),
+    "unmanaged with a source": (
+        {"spec.managementPolicy": "Unmanaged", "spec.import.id": UUID},
+        "has neither source nor adopt",
+    ),
+    "unmanaged and adopted": (
+        UNMANAGED | ADOPTED | {"spec.import.id": UUID},
+        "has neither source nor adopt",
+    ),
+    "observed by id and filter": (
+        UNMANAGED | {"spec.import": {"id": UUID, "filter": {"name": "debian"}}},
+        "give either the id or a filter",
+    ),
+    "empty filter": (
+        UNMANAGED | {"spec.import.filter": {}},
+        "give at least one of name, visibility, owner and tags",
+    ),
+    "adopted by its name": ({"spec.adopt.id": "debian"}, "spec.adopt.id: Invalid value"),
+    "adopted without id": ({"spec.adopt": {}}, "spec.adopt.id: Required value"),
+    "negative history": (
+        {"spec.revisionHistoryLimit": -1},
+        "spec.revisionHistoryLimit in body should be greater than or equal to 0",
+    ),
+    "unknown management": (
+        {"spec.managementPolicy": "Mine"},
+        'spec.managementPolicy: Unsupported value: "Mine"',
+    ),
     "misspelt": ({"spec.image.minDiskGib": 3}, 'unknown field "spec.image.minDiskGib"'),
 }
 
@@ -323,10 +372,29 @@ def test_rejected(try_to_create: Create, changes: dict[str, Any], message: str) 
     assert message in refusal.value.stderr
 
 
+@pytest.mark.parametrize(
+    ("changes", "other"),
+    [({}, "Unmanaged"), (UNMANAGED | {"spec.import.id": UUID}, "Managed")],
+    ids=["managed", "unmanaged"],
+)
+def test_the_management_policy_stays(
+    api: Cluster, namespace: str, changes: dict[str, Any], other: str
+) -> None:
+    where = ("-n", namespace)
+    api.run_kubectl("create", *where, "-f", "-", stdin=json.dumps(cloud_image(changes)))
+    patch = json.dumps({"spec": {"managementPolicy": other}})
+    with pytest.raises(KubectlError) as refusal:
+        api.run_kubectl("patch", "cimg", "debian-12", *where, "--type=merge", "-p", patch)
+    api.run_kubectl("delete", "cimg", "debian-12", *where)
+    assert "managementPolicy cannot be changed" in refusal.value.stderr
+
+
 def test_defaults_are_filled_in_the_spec_alone(try_to_create: Create) -> None:
     created = try_to_create(cloud_image())
     assert created["spec"]["deletionPolicy"] == "Delete"
     assert created["spec"]["image"] == {"containerFormat": "bare", "hidden": False}
+    assert created["spec"]["managementPolicy"] == "Managed"
+    assert created["spec"]["revisionHistoryLimit"] == 1
     assert "status" not in created
     created = try_to_create(cloud_image({"spec.image.name": "Debian"}))
     image = {"containerFormat": "bare", "hidden": False, "name": "Debian"}

@@ -61,6 +61,7 @@ def glance_image(resource: CloudImage, **changes: Any) -> GlanceImage:
         "id": image_id,
         "name": "debian-12",
         "status": "active",
+        "created_at": NOW,
         "owner": "project",
         "visibility": "private",
         "protected": False,

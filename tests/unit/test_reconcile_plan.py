@@ -93,7 +93,8 @@ def test_without_a_checksum_the_url_is_the_content() -> None:
 
 
 def test_the_new_image_carries_marks_that_no_property_of_the_spec_can_take() -> None:
-    image = content.new_image(cloud_image(image={"properties": {Marks.UID: "forged", "a": "b"}}))
+    forged = cloud_image(image={"properties": {Marks.UID: "forged", "a": "b"}})
+    image = content.new_image(forged, "debian-12")
     assert image.properties[Marks.UID] == UID
     assert image.properties["a"] == "b"
     assert image.id_seed.startswith(UID)

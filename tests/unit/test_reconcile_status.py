@@ -139,7 +139,7 @@ def test_a_failed_replacement_leaves_the_old_one_ready() -> None:
     resource = ready(cloud_image())
     failure = Failure(reason=TransferReason.SOURCE_NOT_FOUND, message="404", stage=Stage.FETCHING)
     new = status.failed(resource, failure, LATER, LATER)
-    assert conditions(new)["Ready"] == ("True", "Available")
+    assert conditions(new)["Ready"] == ("True", "RevisionFailed")
     assert conditions(new)["Stalled"] == ("True", "SourceNotFound")
 
 

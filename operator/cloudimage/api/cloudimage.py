@@ -192,7 +192,8 @@ class Import(
     filter: ImageFilter | None = Field(
         default=None,
         description="With managementPolicy Unmanaged: what the image looks like. Exactly one must "
-        "fit.",
+        "fit. Hidden images are left out, and so are community images of others unless visibility "
+        "community or their owner is given.",
     )
 
     method: Literal["Auto", "Upload", "GlanceDirect", "WebDownload"] = Field(
@@ -287,8 +288,10 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
     )
     adopt: Adopt | None = Field(
         default=None,
-        description="Take over an image of the credentials' project that is in Glance already. Its "
-        "bytes are taken for those of the source; a later change of the source makes a new image.",
+        description="Take over an image of the credentials' project that is in Glance already; "
+        "its metadata, also its name, becomes what spec.image says. With a source its bytes are "
+        "taken for those of the source: a later change of the source makes a new image, and this "
+        "field counts no more. Without one there is nothing to make it from if it is lost.",
     )
     image: Image = Image()
     import_: Import | None = Field(
@@ -388,7 +391,7 @@ class Revision(ApiModel):
     image_id: str = Field(alias="imageID", description="The Glance image.")
     digest: str = Field(description="Of all that its bytes depend on.")
     created: Timestamp | None = Field(default=None, description="When Glance made it.")
-    current: bool = Field(description="Whether it is the one of the spec.")
+    current: bool = Field(description="Whether it is the one of status.imageID.")
     servers: int | None = Field(
         default=None, ge=0, description="Number of servers made from it, where that can be seen."
     )

@@ -1,11 +1,13 @@
 """Glance: images found by a property, read, changed and deleted."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from keystoneauth1.adapter import Adapter
 from openstack.exceptions import raise_from_response
 
-from cloudimage.cloud.errors import NotFoundError, translated
+from cloudimage.cloud.errors import ConflictError, NotFoundError, translated
 from cloudimage.cloud.types import GlanceImage, JsonPatch
 from cloudimage.vocabulary import BASE_ATTRIBUTES
 
@@ -17,6 +19,7 @@ def _image(body: dict[str, Any]) -> GlanceImage:
         id=body["id"],
         name=body.get("name"),
         status=body["status"],
+        created_at=datetime.fromisoformat(body["created_at"]),
         owner=body.get("owner"),
         visibility=body["visibility"],
         protected=body["protected"],
@@ -66,22 +69,37 @@ class Glance:
         Raises:
             CloudError: The list could not be had; that is never the same as an empty one.
         """
+        # "all": without it an own community image is left out.
+        query = {name: value, "visibility": "all", "owner": owner or self.project_id or ""}
         return [
             image
             for hidden in ("false", "true")
-            for image in self._list({name: value, "os_hidden": hidden}, owner)
+            for image in self._list({**query, "os_hidden": hidden})
         ]
 
-    def _list(self, query: dict[str, str], owner: str | None) -> list[GlanceImage]:
+    def search(self, query: Mapping[str, str | list[str]], at_most: int) -> list[GlanceImage]:
+        """Return images of any project that fit, by Glance's own rules of who sees what.
+
+        Without ``visibility`` in the query that leaves out what others only offer to us: their
+        community images, and shared ones that were not accepted.
+
+        Args:
+            query: Parameters of ``GET /v2/images``.
+            at_most: Not many more are asked for.
+
+        Raises:
+            CloudError: The list could not be had; that is never the same as an empty one.
+        """
+        return self._list({**query, "limit": str(at_most)}, at_most)
+
+    def _list(
+        self, query: Mapping[str, str | list[str]], at_most: int | None = None
+    ) -> list[GlanceImage]:
         found: list[GlanceImage] = []
         url = "/images"
-        # "all": without it an own community image is left out.
-        params: dict[str, str] | None = {
-            "visibility": "all",
-            "owner": owner or self.project_id or "",
-        } | query
+        params: Mapping[str, str | list[str]] | None = query
         with translated("listing images"):
-            while url:
+            while url and (at_most is None or len(found) < at_most):
                 response = self._proxy.get(url, params=params)
                 raise_from_response(response)
                 body = response.json()
@@ -132,5 +150,45 @@ class Glance:
         try:
             with translated(f"deleting image {image_id}"):
                 raise_from_response(self._proxy.delete(f"/images/{image_id}"))
+        except NotFoundError:
+            return
+
+    def members(self, image_id: str) -> frozenset[str]:
+        """Return the ids of the projects that a shared image is shared with, accepted or not.
+
+        Raises:
+            ForbiddenError: The image's visibility is not shared, or it is somebody else's.
+            CloudError: Anything else.
+        """
+        with translated(f"listing the members of image {image_id}"):
+            response = self._proxy.get(f"/images/{image_id}/members")
+            raise_from_response(response)
+        return frozenset(each["member_id"] for each in response.json()["members"])
+
+    def add_member(self, image_id: str, project_id: str) -> None:
+        """Share a shared image with a project, which has yet to accept; that it is, is fine.
+
+        Raises:
+            ForbiddenError: The image's visibility is not shared, or it is somebody else's.
+            CloudError: Anything else.
+        """
+        try:
+            with translated(f"sharing image {image_id} with project {project_id}"):
+                raise_from_response(
+                    self._proxy.post(f"/images/{image_id}/members", json={"member": project_id})
+                )
+        except ConflictError:
+            return
+
+    def remove_member(self, image_id: str, project_id: str) -> None:
+        """Share a shared image with a project no longer; that it is not is fine.
+
+        Raises:
+            ForbiddenError: The image's visibility is not shared, or it is somebody else's.
+            CloudError: Anything else.
+        """
+        try:
+            with translated(f"taking image {image_id} from project {project_id}"):
+                raise_from_response(self._proxy.delete(f"/images/{image_id}/members/{project_id}"))
         except NotFoundError:
             return

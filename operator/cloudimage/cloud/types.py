@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 
@@ -22,6 +23,7 @@ class GlanceImage:
     id: str
     name: str | None
     status: str
+    created_at: datetime
     owner: str | None
     visibility: str
     protected: bool

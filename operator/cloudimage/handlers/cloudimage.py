@@ -1,38 +1,40 @@
 """Reconciles one CloudImage: observe, decide, act once, write status, say when to come back."""
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cloudimage import metrics
-from cloudimage.api.cloudimage import CloudImage, CloudImageStatus
+from cloudimage.api.cloudimage import CloudImage, CloudImageStatus, ManagementPolicy
 from cloudimage.api.meta import FINALIZER
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud, open_cloud
 from cloudimage.cloud.errors import CloudError
-from cloudimage.cloud.types import GlanceImage, Usage
-from cloudimage.handlers import credentials
+from cloudimage.cloud.types import GlanceImage
+from cloudimage.handlers import adopting, credentials, observing, revising
 from cloudimage.handlers.backoff import Backoff
 from cloudimage.handlers.deletion import Deletion
-from cloudimage.handlers.images import bring_in_line, images_of
+from cloudimage.handlers.images import images_of, upkeep_of
 from cloudimage.handlers.kube import Key, Kube, StaleError, key_of
 from cloudimage.handlers.runner import ChildRunner
 from cloudimage.handlers.status import StatusWriter
-from cloudimage.reconcile import content, drift, plan, status
+from cloudimage.reconcile import adoption, content, drift, plan, revisions, status
 from cloudimage.reconcile.events import Event
-from cloudimage.reconcile.reasons import CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
+from cloudimage.reconcile.reasons import (
+    ABSENT_REASONS,
+    CREDENTIALS_REASONS,
+    TERMINAL_REASONS,
+    Reason,
+)
 from cloudimage.settings import Settings
 from cloudimage.transfer import types as transfer
-
-logger = logging.getLogger(__name__)
 
 _STALE_SECONDS = 0.5
 _CANCELLED_SECONDS = 1.0
 _SECRET_SECONDS = 10.0
 _CREDENTIALS_SECONDS = 60.0
-_OTHERS_REASONS = frozenset({Reason.FORBIDDEN, Reason.QUOTA_EXCEEDED})
-"""Passing, but only once the cloud's administrator acts."""
+_OTHERS_REASONS = frozenset({Reason.FORBIDDEN, Reason.QUOTA_EXCEEDED, Reason.REVISION_FAILED})
+"""Passing, but only once somebody acts."""
 
 
 @dataclass
@@ -65,6 +67,8 @@ class CloudImageReconciler:
                 return None
             if resource.metadata.deletion_timestamp:
                 return Deletion(self.kube, self.runner)(resource)
+            if resource.spec.management_policy is ManagementPolicy.UNMANAGED:
+                return self._observe(resource)
             if FINALIZER not in resource.metadata.finalizers:
                 resource = self.kube.set_finalizer(resource, present=True)
             return self._apply(resource)
@@ -106,13 +110,40 @@ class CloudImageReconciler:
             config = credentials.load(self.kube, resource)
             with open_cloud(config) as cloud:
                 standing = plan.sort(resource, images_of(cloud, resource))
+                if adoption.is_wanted(resource, standing):
+                    resource, standing = self._adopt(resource, cloud, standing)
                 if standing.current is None:
                     self._start(resource, cloud, config, standing)
                     return None
-                self._retire(cloud, standing)
-                return self._keep(resource, cloud, standing.current, result)
+                return self._keep(resource, cloud, standing, standing.current, result)
         except CloudError as error:
             return self._troubled(resource, error)
+
+    def _observe(self, resource: CloudImage) -> float | None:
+        """Show an image that is not ours; it is only looked at."""
+        if wait := self._not_before(resource):
+            return wait
+        try:
+            with open_cloud(credentials.load(self.kube, resource)) as cloud:
+                image = observing.find(resource, cloud.glance)
+                usage = revising.usage_of(cloud, image.id)
+        except CloudError as error:
+            return self._troubled(resource, error)
+        resource = self._write(resource, status.observed(resource, image, usage, _now()))
+        if image.status != "active":
+            return self.backoff.failed(resource.metadata.uid, resource.metadata.generation)
+        self.backoff.clear(resource.metadata.uid)
+        return self._not_before(resource) or self.settings.resync_seconds
+
+    def _adopt(
+        self, resource: CloudImage, cloud: Cloud, standing: plan.Standing
+    ) -> tuple[CloudImage, plan.Standing]:
+        """Take over the image of spec.adopt, after the status says so: a deletion must know."""
+        image = adopting.candidate(resource, cloud.glance, standing)
+        if image is None:
+            return resource, standing
+        resource = self._write(resource, status.adopting(resource, _now()))
+        return resource, adopting.take_over(resource, cloud.glance, standing, image)
 
     def _is_awakened(self, key: Key) -> bool:
         """Tell whether to look again, and forget it: what comes after this asks for another."""
@@ -134,17 +165,21 @@ class CloudImageReconciler:
         self,
         resource: CloudImage,
         cloud: Cloud,
+        standing: plan.Standing,
         image: GlanceImage,
         result: transfer.Result | None,
     ) -> float:
-        """Bring the image's metadata in line."""
-        image, upkeep = bring_in_line(self.kube, cloud, resource, image)
+        """Bring the image's metadata in line, and what came before it out of its way."""
+        upkeep = upkeep_of(self.kube, resource, image)
+        image = revising.promote(resource, cloud.glance, standing, image, upkeep.patch)
         if upkeep.event:
             StatusWriter(self.kube).post(resource, upkeep.event)
-        usage = _usage(cloud, image.id)
-        resource = self._write(
-            resource, status.available(resource, image, usage, result, _now(), *upkeep.drafts)
-        )
+        usage = revising.usage_of(cloud, image.id)
+        olds = revising.look(cloud, standing.previous)
+        new = status.available(resource, image, usage, result, _now(), *upkeep.drafts)
+        resource = self._write(resource, revisions.listed(new, image, olds))
+        olds = revising.retire(resource, cloud, standing, olds)
+        resource = self._write(resource, revisions.listed(resource.status, image, olds))
         if result:
             metrics.TRANSFERS.labels(Reason.AVAILABLE).inc()
             metrics.UPLOADED_BYTES.inc(result.size)
@@ -163,14 +198,14 @@ class CloudImageReconciler:
             cloud.glance.delete(leftover.id)
         self.runner.forget(resource.metadata.uid)
         texts = credentials.load_source(self.kube, resource)
-        serving = next(iter(standing.previous), None)
+        serving = revisions.serving(resource, standing)
         deleted = drift.deletion(resource, standing.all)
         resource = self._write(resource, status.starting(resource, serving, _now()))
         if deleted:
             StatusWriter(self.kube).post(resource, deleted)
         request = transfer.TransferRequest(
             source=content.source(resource.spec, texts),
-            image=content.new_image(resource),
+            image=content.new_image(resource, revisions.name_to_begin_with(resource, standing)),
             cloud=transfer.Cloud(config=dict(config.options), ca_certificate=config.ca_certificate),
             scratch=self.settings.scratch,
             cache=self.settings.scratch / "cache",
@@ -185,15 +220,6 @@ class CloudImageReconciler:
             request,
             lambda: self.notify(key),
         )
-
-    def _retire(self, cloud: Cloud, standing: plan.Standing) -> None:
-        """Delete the images of earlier specs that nothing uses; the others wait their turn."""
-        for image in (*standing.previous, *standing.leftovers):
-            try:
-                if not image.protected and not cloud.nova.usage(image.id).servers:
-                    cloud.glance.delete(image.id)
-            except CloudError as error:
-                logger.warning("an old image stays", extra={"image": image.id, "error": str(error)})
 
     def _failed(self, resource: CloudImage, failure: transfer.Failure) -> float | None:
         uid, generation = resource.metadata.uid, resource.metadata.generation
@@ -218,7 +244,8 @@ class CloudImageReconciler:
         trouble = status.Trouble(
             reason,
             str(error),
-            stalled=reason in CREDENTIALS_REASONS | TERMINAL_REASONS | _OTHERS_REASONS,
+            stalled=reason
+            in CREDENTIALS_REASONS | TERMINAL_REASONS | ABSENT_REASONS | _OTHERS_REASONS,
             retry=_retry_at(delay),
         )
         self._write(resource, status.troubled(resource, trouble, _now()))
@@ -226,15 +253,6 @@ class CloudImageReconciler:
 
     def _write(self, resource: CloudImage, new: CloudImageStatus) -> CloudImage:
         return StatusWriter(self.kube).write(resource, new)
-
-
-def _usage(cloud: Cloud, image_id: str) -> Usage | None:
-    """Return who uses the image; None where Nova cannot say, which must not hold up the rest."""
-    try:
-        return cloud.nova.usage(image_id)
-    except CloudError as error:
-        logger.warning("usage is not known", extra={"image": image_id, "error": str(error)})
-        return None
 
 
 def _now() -> datetime:

@@ -1,4 +1,4 @@
-"""The Glance images of a CloudImage: found, and brought in line with its spec."""
+"""The Glance images of a CloudImage, and what their metadata needs."""
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.connection import Cloud
@@ -35,18 +35,9 @@ def _with_marks(cloud: Cloud, resource: CloudImage, image: GlanceImage) -> Glanc
     return cloud.glance.patch(image.id, patch) if patch else image
 
 
-def bring_in_line(
-    kube: Kube, cloud: Cloud, resource: CloudImage, image: GlanceImage
-) -> tuple[GlanceImage, drift.Upkeep]:
-    """Change what the spec and its policies say; return the image as it is then, and the news.
-
-    Raises:
-        CloudError: Glance refuses the change.
-    """
+def upkeep_of(kube: Kube, resource: CloudImage, image: GlanceImage) -> drift.Upkeep:
+    """Decide what the image's metadata needs, with a look at the objects that it refers to."""
     wanted = resource.spec.image
     namespace = resource.metadata.namespace
     found = {name: kube.read(Key(namespace, name)) for name in references.of(wanted).values()}
-    upkeep = drift.upkeep(resource, image, references.resolve(wanted, found))
-    if upkeep.patch:
-        image = cloud.glance.patch(image.id, upkeep.patch)
-    return image, upkeep
+    return drift.upkeep(resource, image, references.resolve(wanted, found))

@@ -76,13 +76,18 @@ def digest(spec: CloudImageSpec) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def new_image(resource: CloudImage) -> transfer.NewImage:
-    """Return the Glance image that a transfer for this resource makes."""
+def new_image(resource: CloudImage, name: str) -> transfer.NewImage:
+    """Return the Glance image that a transfer for this resource makes.
+
+    Args:
+        resource: The CloudImage.
+        name: What the image is called until it is verified.
+    """
     image = resource.spec.image
     uid, content = resource.metadata.uid, digest(resource.spec)
     return transfer.NewImage(
         id_seed=f"{uid}/{content}",
-        name=image.name or resource.metadata.name,
+        name=name,
         disk_format=image.disk_format,
         container_format=image.container_format,
         min_disk=image.min_disk_gib,

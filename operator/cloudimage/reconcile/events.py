@@ -23,7 +23,7 @@ _GOOD_NEWS = (
     ConditionType.UPLOADED,
     ConditionType.READY,
 )
-_SAID_OTHERWISE = frozenset({Reason.REPLACEMENT_PENDING, Reason.DELETING})
+_SAID_OTHERWISE = frozenset({Reason.REPLACEMENT_PENDING, Reason.REVISION_FAILED, Reason.DELETING})
 _BAD_NEWS = frozenset({Reason.DEACTIVATED, Reason.DRIFTED, Reason.INVALID_PROPERTIES})
 """Reasons for False that somebody has to hear of, since nothing is Stalled by them."""
 

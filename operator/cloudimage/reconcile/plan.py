@@ -68,7 +68,7 @@ def is_terminal(resource: CloudImage, reason: str) -> bool:
 
     What a publisher's file of checksums says can change with the next build.
     """
-    if reason == Reason.CHECKSUM_MISMATCH:
+    if reason == Reason.CHECKSUM_MISMATCH and resource.spec.source is not None:
         checksum = content.http_source(resource.spec).checksum
         return not (checksum and checksum.from_)
     return reason in TERMINAL_REASONS

@@ -69,11 +69,13 @@ class Reason(StrEnum):
     """The CloudImage of kernelRef or ramdiskRef is not there or not Ready. Goes on by itself."""
 
     REVISION_FAILED = "RevisionFailed"
-    """The new image could not be made; the one of the previous spec goes on serving."""
+    """The new image could not be made; the one of the previous spec goes on serving. The message
+    says which, and why the new one failed."""
     ADOPTED = "Adopted"
-    """Event: an image that was in Glance is managed from now on."""
+    """The image was in Glance before; it is managed here from now on."""
     ADOPTION_REFUSED = "AdoptionRefused"
-    """The image of spec.adopt is not one to take over; the message says why."""
+    """The image of spec.adopt is not one to take over; the message says why. Looked at again with
+    growing pauses."""
     OBSERVED = "Observed"
     """The image is not managed here; it is as Glance shows it."""
     IMAGE_NOT_FOUND = "ImageNotFound"
@@ -179,6 +181,16 @@ CREDENTIALS_REASONS = frozenset(
     }
 )
 """The Secret is at fault: looked at again regularly, since nobody tells us when it changes."""
+
+ABSENT_REASONS = frozenset(
+    {
+        Reason.IMAGE_NOT_FOUND,
+        Reason.IMAGE_DELETED,
+        Reason.AMBIGUOUS,
+        Reason.ADOPTION_REFUSED,
+    }
+)
+"""There is no image to use. It is looked for again with growing pauses."""
 
 TERMINAL_REASONS = frozenset(
     {

@@ -16,7 +16,7 @@ from cloudimage.api.cloudimage import (
 from cloudimage.cloud.types import GlanceImage, Usage
 from cloudimage.reconcile import content, properties
 from cloudimage.reconcile.conditions import Draft, is_true, merged
-from cloudimage.reconcile.reasons import ConditionType, Reason
+from cloudimage.reconcile.reasons import ABSENT_REASONS, ConditionType, Reason
 from cloudimage.transfer.types import Failure, Progress, Result, Stage
 
 SAMPLE_SIZE = 5
@@ -130,7 +130,7 @@ def failed(
     reason = Reason(failure.reason)
     message = _with_outlook(failure.message, retry)
     drafts = [
-        *_not_ready(resource, reason, message),
+        _ready_after_failure(resource, reason, message),
         Draft(ConditionType.UPLOADED, "False", reason, message),
         Draft(ConditionType.STALLED, "True", reason, message),
     ]
@@ -138,6 +138,19 @@ def failed(
         drafts.append(Draft(ConditionType.VERIFIED, "False", reason, message))
     changes = {"progress": TransferProgress(stage=failure.stage), "summary": None}
     return _next(resource, drafts, now, changes)
+
+
+def _ready_after_failure(resource: CloudImage, reason: Reason, message: str) -> Draft:
+    """Return Ready: True where an image of an earlier spec serves."""
+    if not is_true(resource.status.conditions, ConditionType.READY):
+        return Draft(ConditionType.READY, "False", reason, message)
+    return Draft(
+        ConditionType.READY,
+        "True",
+        Reason.REVISION_FAILED,
+        f"Image {resource.status.image_id} of the previous spec goes on serving. The new one could "
+        f"not be made: {message}",
+    )
 
 
 def _with_outlook(message: str, retry: datetime | None) -> str:
@@ -165,16 +178,70 @@ class Trouble:
 def troubled(resource: CloudImage, trouble: Trouble, now: datetime) -> CloudImageStatus:
     """Return the status when the cloud or its credentials stand in the way.
 
-    An image that is Ready stays so: servers boot from it whether or not we can look at it.
+    An image that is Ready stays so, unless there is none: servers boot from it whether or not we
+    can look at it.
     """
     text = _with_outlook(trouble.message, trouble.retry)
     kind = ConditionType.STALLED if trouble.stalled else ConditionType.RECONCILING
     drafts = [
-        *_not_ready(resource, trouble.reason, text),
+        *_ready_in_trouble(resource, trouble.reason, text),
         Draft(ConditionType.SYNCED, "Unknown", trouble.reason, text),
         Draft(kind, "True", trouble.reason, text),
     ]
     return _next(resource, drafts, now)
+
+
+def _ready_in_trouble(resource: CloudImage, reason: Reason, message: str) -> list[Draft]:
+    if reason is Reason.REVISION_FAILED:
+        return [_ready_after_failure(resource, reason, message)]
+    if reason in ABSENT_REASONS:
+        return [Draft(ConditionType.READY, "False", reason, message)]
+    return _not_ready(resource, reason, message)
+
+
+def adopting(resource: CloudImage, now: datetime) -> CloudImageStatus:
+    """Return the status written before an image is marked as ours: a deletion must know of it."""
+    message = "The image of spec.adopt is being taken over."
+    drafts = [
+        *_not_ready(resource, Reason.PROGRESSING, message),
+        Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
+    ]
+    return _next(resource, drafts, now, {"digest": content.digest(resource.spec)})
+
+
+def observed(
+    resource: CloudImage, image: GlanceImage, usage: Usage | None, now: datetime
+) -> CloudImageStatus:
+    """Return the status of an image that is not ours.
+
+    Args:
+        resource: The CloudImage.
+        image: The image, as Glance shows it.
+        usage: Who uses it; None keeps what was known.
+        now: The present.
+    """
+    drafts = [
+        _availability(image),
+        Draft(
+            ConditionType.SYNCED,
+            "True",
+            Reason.OBSERVED,
+            "The image is not managed here; the status shows it as it is in Glance.",
+        ),
+    ]
+    changes: dict[str, object] = {
+        "image_id": image.id,
+        "disk_format": image.disk_format,
+        "visibility": image.visibility,
+        "size": image.size,
+        "virtual_size": image.virtual_size,
+        "checksums": _checksums(image),
+        "summary": Summary(size=size_text(image.size)) if image.size is not None else None,
+        "last_sync_time": now,
+    }
+    if usage is not None:
+        changes["used_by"] = used_by(usage)
+    return _next(resource, drafts, now, changes)
 
 
 def available(
@@ -197,13 +264,8 @@ def available(
     """
     drafts = [
         _availability(image),
-        _verified(resource),
-        Draft(
-            ConditionType.UPLOADED,
-            "True",
-            Reason.HASH_MATCHED,
-            f"Glance's {image.hash_algo} and size equal those of the bytes sent.",
-        ),
+        _verified(resource, image),
+        _uploaded(resource, image),
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, "Glance's metadata equals the spec."),
         properties.draft(resource),
         *others,
@@ -222,6 +284,10 @@ def available(
         "synced_generation": resource.metadata.generation,
         "last_sync_time": now,
     }
+    if result is None and image.id != resource.status.image_id:
+        # Not made just now: how it was made is not known any more.
+        changes |= {"virtual_size": image.virtual_size, "source": None}
+        changes |= {"method": None, "method_reason": None}
     if usage is not None:
         changes["used_by"] = used_by(usage)
     if result is not None:
@@ -243,6 +309,13 @@ def _availability(image: GlanceImage) -> Draft:
         return Draft(
             ConditionType.READY, "True", Reason.AVAILABLE, f"Image {image.id} can be used."
         )
+    if image.status != "deactivated":
+        return Draft(
+            ConditionType.READY,
+            "False",
+            Reason.PENDING,
+            f"Image {image.id} cannot be used yet: its status in Glance is {image.status}.",
+        )
     return Draft(
         ConditionType.READY,
         "False",
@@ -251,8 +324,25 @@ def _availability(image: GlanceImage) -> Draft:
     )
 
 
-def _verified(resource: CloudImage) -> Draft:
-    if resource.spec.source is None:
+def _was_adopted(resource: CloudImage, image: GlanceImage) -> bool:
+    adopt = resource.spec.adopt
+    return adopt is not None and adopt.id.lower() == image.id
+
+
+def _uploaded(resource: CloudImage, image: GlanceImage) -> Draft:
+    if _was_adopted(resource, image):
+        message = f"Image {image.id} was in Glance already; it is managed here from now on."
+        return Draft(ConditionType.UPLOADED, "True", Reason.ADOPTED, message)
+    return Draft(
+        ConditionType.UPLOADED,
+        "True",
+        Reason.HASH_MATCHED,
+        f"Glance's {image.hash_algo} and size equal those of the bytes sent.",
+    )
+
+
+def _verified(resource: CloudImage, image: GlanceImage) -> Draft:
+    if resource.spec.source is None or _was_adopted(resource, image):
         return Draft(
             ConditionType.VERIFIED,
             "Unknown",

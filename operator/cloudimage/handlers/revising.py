@@ -1,0 +1,118 @@
+"""Moves the place of an earlier image over to the present one, and tidies up behind it.
+
+Each step looks at what there is first, so that after a crash the next look goes on. Why in this
+order: see docs/decisions/0011-how-a-revision-takes-over.md.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.cloud.connection import Cloud
+from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.glance import Glance
+from cloudimage.cloud.types import GlanceImage, JsonPatch, Usage
+from cloudimage.reconcile import revisions
+from cloudimage.reconcile.plan import Standing
+from cloudimage.reconcile.revisions import Old
+
+logger = logging.getLogger(__name__)
+
+
+def usage_of(cloud: Cloud, image_id: str) -> Usage | None:
+    """Return who uses the image; None where Nova cannot say, which must not hold up the rest."""
+    try:
+        return cloud.nova.usage(image_id)
+    except CloudError as error:
+        logger.warning("usage is not known", extra={"image": image_id, "error": str(error)})
+        return None
+
+
+def promote(
+    resource: CloudImage,
+    glance: Glance,
+    standing: Standing,
+    new: GlanceImage,
+    changes: JsonPatch,
+) -> GlanceImage:
+    """Put the earlier images aside and give the new one their place; return it as it is then.
+
+    Args:
+        resource: The CloudImage.
+        glance: Where its images are.
+        standing: How they stand.
+        new: The one that the spec wants.
+        changes: What the spec wants to be changed of it.
+
+    Raises:
+        CloudError: A step failed; those before it are not repeated when it is tried again.
+    """
+    old = revisions.replaced(resource, standing)
+    if old is not None:
+        before, changes = revisions.steps(resource, old, new, changes)
+        if before:
+            new = glance.patch(new.id, before)
+        if new.visibility == "shared":
+            _share_alike(glance, old, new)
+    for image in standing.previous:
+        if patch := revisions.archiving(resource, image):
+            glance.patch(image.id, patch)
+    return glance.patch(new.id, changes) if changes else new
+
+
+def _share_alike(glance: Glance, old: GlanceImage, new: GlanceImage) -> None:
+    """Share the new image with the projects of the old one, and no others.
+
+    Others there are when the new image is one of an earlier spec that is returned to.
+    """
+    wanted = glance.members(old.id) if old.visibility == "shared" else frozenset()
+    present = glance.members(new.id)
+    for project in sorted(wanted - present):
+        glance.add_member(new.id, project)
+    for project in sorted(present - wanted):
+        glance.remove_member(new.id, project)
+
+
+def look(cloud: Cloud, images: Iterable[GlanceImage]) -> list[Old]:
+    """Return the earlier images with who uses them."""
+    return [Old(each, _servers(cloud, each)) for each in images]
+
+
+def _servers(cloud: Cloud, image: GlanceImage) -> int | None:
+    usage = usage_of(cloud, image.id)
+    blind = usage is not None and usage.scope == "OwnProject" and not usage.servers
+    try:
+        offered = blind and _is_offered(cloud.glance, image)
+    except CloudError as error:
+        logger.warning("members are not known", extra={"image": image.id, "error": str(error)})
+        offered = True
+    return revisions.servers_seen(usage, offered=offered)
+
+
+def _is_offered(glance: Glance, image: GlanceImage) -> bool:
+    if image.visibility == "shared":
+        return bool(glance.members(image.id))
+    return image.visibility != "private"
+
+
+def retire(
+    resource: CloudImage, cloud: Cloud, standing: Standing, olds: Sequence[Old]
+) -> list[Old]:
+    """Delete what is unfinished or not to be kept; return the earlier images that are left."""
+    for leftover in standing.leftovers:
+        if not leftover.protected and _servers(cloud, leftover) == 0:
+            _delete(cloud.glance, leftover)
+    surplus = revisions.surplus(resource, olds)
+    gone = {each.id for each in surplus if _delete(cloud.glance, each)}
+    return [each for each in olds if each.image.id not in gone]
+
+
+def _delete(glance: Glance, image: GlanceImage) -> bool:
+    try:
+        if image.protected:
+            glance.patch(image.id, ({"op": "replace", "path": "/protected", "value": False},))
+        glance.delete(image.id)
+    except CloudError as error:
+        logger.warning("an old image stays", extra={"image": image.id, "error": str(error)})
+        return False
+    return True
