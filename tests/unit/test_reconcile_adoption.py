@@ -143,6 +143,7 @@ def test_nobody_claims_to_know_where_adopted_bytes_come_from(spec: dict[str, Any
         "Verified": ("Unknown", "NoChecksum"),
         "Uploaded": ("True", "Adopted"),
         "Synced": ("True", "InSync"),
+        "PropertiesValid": ("True", "PropertiesKnown"),
     }
     made = status.available(resource, glance_image(resource, id=OTHER), None, None, NOW)
     assert conditions(made)["Uploaded"] == ("True", "HashMatched")

@@ -115,14 +115,14 @@ def test_the_image_says_which_properties_were_set_from_here() -> None:
     )
     mark = '["b","ramdisk_id","ä"]'
     path = f"/{Marks.PROPERTIES}"
-    assert content.new_image(resource).properties[Marks.PROPERTIES] == mark
+    assert content.new_image(resource, "debian-12").properties[Marks.PROPERTIES] == mark
     before = glance_image(resource)
     assert metadata.bookkeeping(resource, before) == ({"op": "add", "path": path, "value": mark},)
     right = glance_image(resource, properties={Marks.PROPERTIES: mark})
     assert metadata.bookkeeping(resource, right) == ()
     assert metadata.bookkeeping(cloud_image(), right) == ({"op": "remove", "path": path},)
     assert metadata.bookkeeping(cloud_image(), before) == ()
-    assert Marks.PROPERTIES not in content.new_image(cloud_image()).properties
+    assert Marks.PROPERTIES not in content.new_image(cloud_image(), "debian-12").properties
 
 
 def test_an_orphan_loses_every_mark_and_nothing_else() -> None:
