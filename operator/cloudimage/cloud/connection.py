@@ -1,6 +1,6 @@
 """The door to a cloud: one authenticated connection, closed when done with."""
 
-import tempfile
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -38,7 +38,18 @@ def _login() -> Iterator[None]:
         with translated("logging in"):
             yield
     except (InvalidImageError, ForbiddenError, NotFoundError) as error:
-        raise InvalidCredentialsError(str(error)) from error
+        raise InvalidCredentialsError(str(error), retry_after=error.retry_after) from error
+
+
+def _readable(stack: ExitStack, text: str) -> str:
+    """Return a path to read the text at while the stack is open.
+
+    It is in memory: a connection is kept for long, and a crash must leave no file behind.
+    """
+    file = stack.enter_context(os.fdopen(os.memfd_create("cacert"), "w"))
+    file.write(text)
+    file.flush()
+    return f"/proc/self/fd/{file.fileno()}"
 
 
 @contextmanager
@@ -53,10 +64,7 @@ def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
     with ExitStack() as stack:
         options = dict(config.options)
         if config.ca_certificate:
-            bundle = stack.enter_context(tempfile.NamedTemporaryFile("w", suffix=".pem"))
-            bundle.write(config.ca_certificate)
-            bundle.flush()
-            options["cacert"] = bundle.name
+            options["cacert"] = _readable(stack, config.ca_certificate)
         with _login():
             connection = openstack.connect(
                 load_yaml_config=False,
