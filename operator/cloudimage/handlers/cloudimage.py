@@ -9,16 +9,18 @@ from cloudimage import metrics
 from cloudimage.api.cloudimage import CloudImage, CloudImageStatus
 from cloudimage.api.meta import FINALIZER
 from cloudimage.cloud.config import CloudConfig
-from cloudimage.cloud.connection import Cloud, open_cloud
+from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.cloud.types import GlanceImage, Usage
 from cloudimage.handlers import credentials
-from cloudimage.handlers.backoff import Backoff
+from cloudimage.handlers.backoff import Backoff, Failures
 from cloudimage.handlers.deletion import Deletion
+from cloudimage.handlers.holding import SecretHolder
 from cloudimage.handlers.kube import Key, Kube, StaleError, key_of
 from cloudimage.handlers.runner import ChildRunner
 from cloudimage.handlers.status import StatusWriter
-from cloudimage.reconcile import content, metadata, plan, status
+from cloudimage.reconcile import content, metadata, plan, retry, status
 from cloudimage.reconcile.events import Event
 from cloudimage.reconcile.reasons import CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
 from cloudimage.settings import Settings
@@ -28,8 +30,6 @@ logger = logging.getLogger(__name__)
 
 _STALE_SECONDS = 0.5
 _CANCELLED_SECONDS = 1.0
-_SECRET_SECONDS = 10.0
-_CREDENTIALS_SECONDS = 60.0
 _OTHERS_REASONS = frozenset({Reason.FORBIDDEN, Reason.QUOTA_EXCEEDED})
 """Passing, but only once the cloud's administrator acts."""
 
@@ -50,20 +50,31 @@ class CloudImageReconciler:
     settings: Settings
     notify: Callable[[Key], None]
     backoff: Backoff = field(default_factory=Backoff)
+    clouds: ConnectionPool = field(default_factory=ConnectionPool)
+    secrets: SecretHolder = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.secrets = SecretHolder(self.kube)
 
     def __call__(self, key: Key) -> float | None:
         """Reconcile, and return the seconds after which to be called again; None: when told."""
         try:
             resource = self.kube.read(key)
             if resource is None:
+                self.secrets.gone(key)
                 return None
+            self.secrets.seen(resource)
             if resource.metadata.deletion_timestamp:
-                return Deletion(self.kube, self.runner)(resource)
+                return self._deletion(resource)
             if FINALIZER not in resource.metadata.finalizers:
                 resource = self.kube.set_finalizer(resource, present=True)
             return self._apply(resource)
         except StaleError:
             return _STALE_SECONDS
+
+    @property
+    def _deletion(self) -> Deletion:
+        return Deletion(self.kube, self.runner, self.backoff, self.clouds, self.secrets)
 
     def gone(self, uid: str) -> None:
         """Let go of an object that was removed, whoever took its finalizer."""
@@ -82,6 +93,9 @@ class CloudImageReconciler:
             case None:
                 self._write(resource, status.transferring(resource, moving.progress))
                 return None
+            case transfer.Failure() if plan.was_edited(resource):
+                self.runner.forget(uid)
+                return self._settle(resource, None)
             case transfer.Failure() as failure:
                 delay = self._failed(resource, failure)
                 self.runner.forget(uid)
@@ -90,13 +104,17 @@ class CloudImageReconciler:
                 return self._settle(resource, result)
 
     def _settle(self, resource: CloudImage, result: transfer.Result | None) -> float | None:
+        if result is None and (value := retry.asked(resource)) is not None:
+            resource = self._write(resource, status.retrying(resource, value, _now()))
+            self.backoff.clear(resource.metadata.uid)
         if plan.gave_up(resource):
             return None
         if wait := self._not_before(resource, result):
             return wait
         try:
             config = credentials.load(self.kube, resource)
-            with open_cloud(config) as cloud:
+            resource = self.secrets.record(resource)
+            with self.clouds.borrow(config) as cloud:
                 standing = plan.sort(
                     resource, cloud.glance.find(transfer.Marks.UID, resource.metadata.uid)
                 )
@@ -175,33 +193,39 @@ class CloudImageReconciler:
                 logger.warning("an old image stays", extra={"image": image.id, "error": str(error)})
 
     def _failed(self, resource: CloudImage, failure: transfer.Failure) -> float | None:
-        uid, generation = resource.metadata.uid, resource.metadata.generation
-        delay = None
-        metrics.TRANSFERS.labels(failure.reason).inc()
-        if not plan.is_terminal(resource, failure.reason):
-            delay = self.backoff.failed(uid, generation, failure.retry_after)
-        self._write(resource, status.failed(resource, failure, _now(), _retry_at(delay)))
-        return delay
+        reason = Reason(failure.reason)
+        again = None
+        if not plan.is_terminal(resource, reason):
+            again = self._after_failure(resource, reason, failure.retry_after)
+        retry_at = _now() + timedelta(seconds=again.pause) if again else None
+        self._write(resource, status.failed(resource, failure, _now(), retry_at))
+        metrics.TRANSFERS.labels(reason).inc()
+        return self._remember(resource, again)
 
     def _troubled(self, resource: CloudImage, error: CloudError) -> float | None:
         reason = Reason(error.reason)
-        delay: float | None
-        if reason in {Reason.SECRET_NOT_FOUND, Reason.CONFIG_MAP_NOT_FOUND}:
-            delay = _SECRET_SECONDS
-        elif reason in CREDENTIALS_REASONS:
-            delay = _CREDENTIALS_SECONDS
-        elif reason in TERMINAL_REASONS:
-            delay = None
-        else:
-            delay = self.backoff.failed(resource.metadata.uid, resource.metadata.generation)
+        again = None
+        if reason not in TERMINAL_REASONS:
+            again = self._after_failure(resource, reason, error.retry_after)
         trouble = status.Trouble(
             reason,
             str(error),
             stalled=reason in CREDENTIALS_REASONS | TERMINAL_REASONS | _OTHERS_REASONS,
-            retry=_retry_at(delay),
+            pauses=again.pauses if again else None,
         )
         self._write(resource, status.troubled(resource, trouble, _now()))
-        return delay
+        return self._remember(resource, again)
+
+    def _after_failure(self, resource: CloudImage, reason: Reason, asked: float | None) -> Failures:
+        uid, generation = resource.metadata.uid, resource.metadata.generation
+        return self.backoff.after_failure(uid, generation, retry.pauses(reason), asked)
+
+    def _remember(self, resource: CloudImage, again: Failures | None) -> float | None:
+        """Count a failure once its status is written: one that comes too late is told again."""
+        if again is None:
+            return None
+        self.backoff.remember(resource.metadata.uid, again)
+        return again.pause
 
     def _write(self, resource: CloudImage, new: CloudImageStatus) -> CloudImage:
         return StatusWriter(self.kube).write(resource, new)
@@ -218,7 +242,3 @@ def _usage(cloud: Cloud, image_id: str) -> Usage | None:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _retry_at(delay: float | None) -> datetime | None:
-    return None if delay is None else _now() + timedelta(seconds=delay)

@@ -18,6 +18,7 @@ from cloudimage.handlers.queue import WorkQueue
 from cloudimage.handlers.runner import ChildRunner, sweep
 from cloudimage.settings import Settings
 
+_HOUSEKEEPING_SECONDS = 60.0
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
@@ -27,6 +28,7 @@ class Operator:
 
     settings: Settings
     _seen: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    _housekeeping: asyncio.Task[None] = field(init=False)
 
     def __post_init__(self) -> None:
         kube = Kube(kubernetes.client.ApiClient())
@@ -60,10 +62,18 @@ class Operator:
     async def _started(self, **_: object) -> None:
         sweep(self.settings.scratch)
         self.queue.start()
+        self._housekeeping = asyncio.create_task(self._close_idle())
 
     async def _stopped(self, **_: object) -> None:
+        self._housekeeping.cancel()
         await self.queue.stop()
         await asyncio.to_thread(self.runner.stop)
+        await asyncio.to_thread(self.reconciler.clouds.close)
+
+    async def _close_idle(self) -> None:
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+            await asyncio.to_thread(self.reconciler.clouds.close_idle)
 
     async def _seen_event(self, event: kopf.RawEvent, **_: object) -> None:
         """Queue the object, but for our own writes of its status: they would echo for ever."""
@@ -72,6 +82,7 @@ class Operator:
         if event["type"] == "DELETED":
             self._seen.pop(uid, None)
             self.reconciler.gone(uid)
+            self.queue.add(Key(metadata["namespace"], metadata["name"]))
             return
         interesting = (
             metadata.get("generation"),
