@@ -171,7 +171,8 @@ def test_what_failed_for_the_spec_before_an_edit_is_tried_by_the_new_one(
 def test_a_busy_cloud_gets_the_time_it_asks_for(
     bench: Bench, openstack: OpenStack, unique: str
 ) -> None:
-    busy = Fault("GET", "", "answer", status=503, headers=(("Retry-After", "400"),), times=99)
+    listing = ("GET", "os_hidden=false", "answer")
+    busy = Fault(*listing, status=503, headers=(("Retry-After", "400"),), times=99)
     with FaultProxy(openstack.connect("images").image.get_endpoint(), busy) as proxy:
         entry: dict[str, Any] = openstack.cloud("images")
         busy_one = entry | {"image_endpoint_override": proxy.url}

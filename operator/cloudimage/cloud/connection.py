@@ -76,4 +76,6 @@ def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
             )
             stack.callback(connection.close)
             project_id = connection.session.get_project_id()
-        yield Cloud(Glance(connection.image, project_id), Nova(connection.compute))
+        with translated("finding the cloud's services"):
+            cloud = Cloud(Glance(connection.image, project_id), Nova(connection.compute))
+        yield cloud

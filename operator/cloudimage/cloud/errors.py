@@ -134,6 +134,7 @@ def translated(what: str) -> Iterator[None]:
     except (
         keystoneauth1.exceptions.ConnectionError,
         keystoneauth1.exceptions.DiscoveryFailure,
+        openstack.exceptions.ServiceDiscoveryException,
         requests.RequestException,
     ) as error:
         raise CloudUnreachableError(_sentence(what, error)) from error

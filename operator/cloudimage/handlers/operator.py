@@ -28,7 +28,7 @@ class Operator:
 
     settings: Settings
     _seen: dict[str, tuple[object, ...]] = field(default_factory=dict)
-    _housekeeping: asyncio.Task[None] = field(init=False)
+    _housekeeping: asyncio.Task[None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         kube = Kube(kubernetes.client.ApiClient())
