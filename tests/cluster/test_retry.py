@@ -36,6 +36,10 @@ def handled(resource: CloudImage, value: str) -> bool:
     return resource.status.last_handled_retry == value
 
 
+def is_synced(resource: CloudImage) -> bool:
+    return (condition_of(resource, "Synced") or ("",))[0] == "True"
+
+
 def test_the_annotation_tries_again_what_was_given_up(
     namespace: Namespace, sources: Sources, qcow2_disk: Path, raw_disk: Path, unique: str
 ) -> None:
@@ -73,13 +77,12 @@ def test_the_annotation_and_an_edit_cut_a_pause_short(
     url = sources.put(unique, qcow2_disk)
     namespace.create(unique, url, sha256_of(qcow2_disk), image={"visibility": "public"})
     namespace.wait_condition(unique, "Stalled", reason="Forbidden")
-    # The pause is of 16 seconds at least: both have their effect within it.
+    # The pauses are of 16 seconds at least: both have their effect within one.
     annotate(namespace, unique, "one")
-    namespace.wait(unique, lambda each: handled(each, "one"), seconds=10)
+    namespace.wait(unique, lambda each: handled(each, "one"), seconds=15)
     namespace.wait_condition(unique, "Stalled", reason="Forbidden")
     namespace.patch(unique, {"spec": {"image": {"visibility": "private"}}})
-    ready = namespace.wait(unique, lambda each: condition_of(each, "Stalled") is None, seconds=10)
-    assert (condition_of(ready, "Synced") or ("",))[0] == "True"
+    namespace.wait(unique, is_synced, seconds=15)
     namespace.delete(unique)
 
 

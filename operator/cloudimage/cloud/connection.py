@@ -22,6 +22,14 @@ from cloudimage.cloud.nova import Nova
 API_TIMEOUT_SECONDS = 60
 """No answer to a request for so long means that the service is away."""
 
+_NO_RETRIES = {
+    f"{service}_{kind}_retries": 0
+    for service in ("identity", "image", "compute")
+    for kind in ("status_code", "connect")
+}
+"""The SDK would sleep for as long as a 503 asks, five times for Glance, with a thread of the work
+queue: coming back later is the queue's part."""
+
 
 @dataclass(frozen=True)
 class Cloud:
@@ -62,7 +70,7 @@ def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
         CloudError: The cloud cannot be reached, or it refuses the credentials.
     """
     with ExitStack() as stack:
-        options = dict(config.options)
+        options = {**config.options, **_NO_RETRIES}
         if config.ca_certificate:
             options["cacert"] = _readable(stack, config.ca_certificate)
         with _login():
