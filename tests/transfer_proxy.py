@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ class Fault:
             gets it twice, the second answer counts; ``swallow``: 202 and Glance never sees it;
             ``fail``: 520, as a proxy of a CDN says that it does not understand Glance's answer;
             ``call``: a function of the test with the request's token, after ``at`` bytes;
-            ``answer``: ``status`` and ``content``, and Glance never sees it.
+            ``answer``: ``status``, ``headers`` and ``content``, and Glance never sees it.
         times: 0: nothing goes wrong, they are only counted.
         seen: How many came.
     """
@@ -42,6 +43,7 @@ class Fault:
     call: Callable[[str], None] = lambda _: None
     status: int = 500
     content: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
     seen: int = field(default=0, init=False)
 
     def takes(self, method: str, path: str) -> bool:
@@ -56,6 +58,7 @@ class FaultProxy(ThreadingHTTPServer):
     """Passes requests on to ``upstream``, faults excepted; used as a context manager.
 
     Attributes:
+        tls: What it serves TLS with, if it does.
         spent: Tokens that Glance is to refuse from now on, and how often they came since. Revoked
             ones it would go on to take for minutes, from the cache of its middleware; expired ones
             it would not.
@@ -63,8 +66,11 @@ class FaultProxy(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, upstream: str, *faults: Fault) -> None:
+    def __init__(self, upstream: str, *faults: Fault, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
+        self.tls = tls
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.upstream = urlsplit(upstream).netloc
         self.faults = faults
         self.spent: dict[str, int] = {}
@@ -72,7 +78,7 @@ class FaultProxy(ThreadingHTTPServer):
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.server_port}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -119,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(202, [], b"")
             return
         if fault and action == "answer":
-            self._answer(fault.status, [], fault.content)
+            self._answer(fault.status, list(fault.headers), fault.content)
             return
         if action == "twice":
             content = b"".join(self._body(None))

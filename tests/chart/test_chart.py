@@ -158,7 +158,7 @@ def test_namespaced_rights_end_at_the_namespaces(render: Render, base: Objects) 
 def test_nobody_gets_a_wildcard_or_may_list_secrets(base: Objects) -> None:
     granted = {grant for role in of_kind(base, "ClusterRole").values() for grant in rules(role)}
     assert not any("*" in part for grant in granted for part in grant)
-    assert {verb for _, resource, verb in granted if resource == "secrets"} == {"get"}
+    assert {verb for _, resource, verb in granted if resource == "secrets"} == {"get", "patch"}
 
 
 def test_pods_are_those_of_the_base(render: Render, base: Objects) -> None:

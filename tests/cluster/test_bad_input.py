@@ -59,7 +59,9 @@ CASES = {
             "image": {"diskFormat": "raw"},
         },
     ),
-    "public": Bad("Forbidden", ("Tried again at",), spec={"image": {"visibility": "public"}}),
+    "public": Bad(
+        "Forbidden", ("Tried again with pauses",), spec={"image": {"visibility": "public"}}
+    ),
 }
 
 

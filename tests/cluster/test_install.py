@@ -31,6 +31,7 @@ ALLOWED = {
     ("patch", "cloudimages.cloudimage.dev"),
     ("update", "cloudimages/status.cloudimage.dev"),
     ("get", "secrets."),
+    ("patch", "secrets."),
     ("get", "configmaps."),
     ("create", "events."),
 }

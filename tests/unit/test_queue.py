@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from cloudimage.handlers.backoff import Backoff
 from cloudimage.handlers.queue import WorkQueue
+from cloudimage.reconcile.retry import Pauses
 
 
 def run(reconcile: Callable[[str], float | None], use: Callable[[WorkQueue[str]], None]) -> None:
@@ -120,17 +121,44 @@ def test_an_exception_loses_no_key() -> None:
     asyncio.run(main())
 
 
+def fail(
+    backoff: Backoff, pauses: Pauses, generation: int = 1, asked: float | None = None
+) -> float:
+    failures = backoff.after_failure("u", generation, pauses, asked)
+    backoff.remember("u", failures)
+    return failures.pause
+
+
 def test_backoff_grows_is_bounded_and_belongs_to_a_generation() -> None:
-    backoff = Backoff(first=10, last=40)
-    pauses = [backoff.failed("u", 1) for _ in range(5)]
-    for pause, expected in zip(pauses, [10, 20, 40, 40, 40], strict=True):
-        assert 0.8 * expected <= pause <= 1.2 * expected
+    backoff, pauses = Backoff(), Pauses(10, 40)
+    for expected in [10, 20, 40, 40, 40]:
+        assert 0.8 * expected <= fail(backoff, pauses) <= 1.2 * expected
     assert backoff.remaining("u", 1) > 0
     assert backoff.remaining("u", 2) == 0
     assert backoff.remaining("other", 1) == 0
-    assert backoff.failed("u", 2) <= 12
-    assert backoff.failed("u", 2, at_least=100) == 100
-    # A hostile server may ask for anything.
-    assert backoff.failed("u", 2, at_least=float("inf")) == 86400
+    assert fail(backoff, pauses, 2) <= 12
     backoff.clear("u")
     assert backoff.remaining("u", 2) == 0
+
+
+def test_each_kind_of_failure_is_counted_by_itself() -> None:
+    backoff = Backoff()
+    fail(backoff, Pauses(10, 1000))
+    assert fail(backoff, Pauses(10, 1000)) >= 16
+    assert fail(backoff, Pauses(1, 1000)) <= 1.2
+
+
+def test_what_a_server_asks_for_is_granted_and_no_more_than_a_day() -> None:
+    backoff, pauses = Backoff(), Pauses(10, 40)
+    assert 100 <= fail(backoff, pauses, asked=100) <= 120
+    assert fail(backoff, pauses, asked=0) <= 24
+    # A hostile server may ask for anything.
+    assert fail(backoff, pauses, asked=float("inf")) == 86400
+
+
+def test_a_failure_that_was_not_told_does_not_count() -> None:
+    backoff, pauses = Backoff(), Pauses(10, 1000)
+    first = backoff.after_failure("u", 1, pauses)
+    again = backoff.after_failure("u", 1, pauses)
+    assert first.count == again.count == 1
+    assert backoff.remaining("u", 1) == 0

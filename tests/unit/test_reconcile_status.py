@@ -7,7 +7,7 @@ from resources import NOW, cloud_image, glance_image
 
 from cloudimage.api.cloudimage import CloudImage, CloudImageStatus, TransferProgress
 from cloudimage.cloud.types import Server, Usage
-from cloudimage.reconcile import deletion, status
+from cloudimage.reconcile import away, deletion, retry, status
 from cloudimage.reconcile.conditions import Draft
 from cloudimage.reconcile.events import of_transitions
 from cloudimage.reconcile.reasons import ConditionType, Reason
@@ -130,9 +130,12 @@ def test_a_failure_stalls_and_says_when_it_is_tried_again() -> None:
     assert conditions(new)["Stalled"] == ("True", "ChecksumMismatch")
     assert conditions(new)["Verified"] == ("False", "ChecksumMismatch")
     assert conditions(new)["Ready"] == ("False", "ChecksumMismatch")
-    assert new.conditions[0].message == "it differs. Not tried again until the spec changes."
+    assert new.conditions[0].message.startswith("it differs. Not tried again until the spec")
     again = status.failed(cloud_image(), failure, NOW, LATER)
-    assert again.conditions[0].message == "it differs. Tried again at 03:09:05 UTC."
+    assert again.conditions[0].message == (
+        "it differs. Tried again at 03:09:05 UTC, or when the annotation cloudimage.dev/retry gets "
+        "a new value."
+    )
 
 
 def test_a_failed_replacement_leaves_the_old_one_ready() -> None:
@@ -143,13 +146,39 @@ def test_a_failed_replacement_leaves_the_old_one_ready() -> None:
     assert conditions(new)["Stalled"] == ("True", "SourceNotFound")
 
 
+AWAY = status.Trouble(Reason.CLOUD_UNREACHABLE, "no answer", stalled=False, pauses=retry.AWAY)
+
+
 def test_a_cloud_that_is_away_takes_no_readiness() -> None:
     resource = ready(cloud_image())
-    trouble = status.Trouble(Reason.CLOUD_UNREACHABLE, "no answer", stalled=False, retry=LATER)
-    new = status.troubled(resource, trouble, LATER)
+    new = status.troubled(resource, AWAY, LATER)
     assert conditions(new)["Ready"] == ("True", "Available")
     assert conditions(new)["Synced"] == ("Unknown", "CloudUnreachable")
     assert conditions(new)["Reconciling"] == ("True", "CloudUnreachable")
+
+
+def test_a_cloud_that_is_away_is_told_once_with_the_time_it_began() -> None:
+    resource = cloud_image()
+    first = status.troubled(resource, AWAY, NOW)
+    for word in ("since 2026-01-02 03:04 UTC", "up to 5 minutes", 'force-delete="true"'):
+        assert word in first.conditions[0].message
+    assert status.troubled(after(resource, first), AWAY, LATER) == first
+    deleted = status.deletion_blocked(
+        after(resource, first), Reason.CLOUD_UNREACHABLE, "m", None, LATER
+    )
+    assert deleted.cloud_unreachable_since == NOW
+    again = status.available(after(resource, first), glance_image(resource), None, None, LATER)
+    assert again.cloud_unreachable_since is None
+
+
+def test_a_deletion_that_a_cloud_holds_up_says_since_when_each_time_alike() -> None:
+    resource = cloud_image(status={"cloudUnreachableSince": "2026-01-01T10:11:12Z"})
+    since = away.since(resource, Reason.CLOUD_UNREACHABLE, NOW)
+    assert away.message("no answer", since) == (
+        "no answer. The cloud has been away since 2026-01-01 10:11 UTC."
+    )
+    assert away.since(resource, Reason.FORBIDDEN, NOW) is None
+    assert away.message("no answer!", None) == "no answer!"
 
 
 def test_a_transition_time_moves_only_with_the_status() -> None:

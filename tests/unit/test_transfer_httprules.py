@@ -9,6 +9,7 @@ import urllib3
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from cloudimage.httpdates import retry_after
 from cloudimage.transfer import httprules
 from cloudimage.transfer.types import Reason, TransferError
 
@@ -27,13 +28,13 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
     ],
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:
-    assert httprules.retry_after(value, NOON) == seconds
+    assert retry_after(value, NOON) == seconds
 
 
 @given(st.text())
 @example("0\x1f")
 def test_retry_after_of_anything(value: str) -> None:
-    seconds = httprules.retry_after(value, NOON)
+    seconds = retry_after(value, NOON)
     assert seconds is None or seconds >= 0
 
 

@@ -46,8 +46,11 @@ test compares them.
   resources: [cloudimages/status]
   verbs: [update]
 - apiGroups: [""]
-  resources: [secrets, configmaps]
+  resources: [configmaps]
   verbs: [get]  # only those that a CloudImage names: none is ever listed
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, patch]  # likewise; patch: for the finalizer on those with credentials
 - apiGroups: [""]
   resources: [events]
   verbs: [create]

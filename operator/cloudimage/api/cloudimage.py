@@ -441,6 +441,14 @@ class CloudImageStatus(ApiModel):
         default=None,
         description="Value of the annotation cloudimage.dev/retry that was acted on last.",
     )
+    credentials_secret: SecretName | None = Field(
+        default=None,
+        description="The Secret that the finalizer cloudimage.dev/credentials holds for this "
+        "object: without it the image could not be deleted.",
+    )
+    cloud_unreachable_since: Timestamp | None = Field(
+        default=None, description="Since when the cloud has not answered; absent while it does."
+    )
     summary: Summary | None = Field(default=None, description="Numbers as people read them.")
     synced_generation: int | None = Field(
         default=None,

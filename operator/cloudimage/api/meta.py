@@ -11,6 +11,8 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 FINALIZER = f"{GROUP}/finalizer"
 """Fixed for ever: an object that carries another name could never be deleted again."""
+CREDENTIALS_FINALIZER = f"{GROUP}/credentials"
+"""On the Secret with clouds.yaml, as long as an object needs it to delete what it made."""
 FORCE_DELETE_ANNOTATION = f"{GROUP}/force-delete"
 """``"true"`` lets a deleted object go at once, without another look at the cloud."""
 

@@ -27,6 +27,21 @@ _FORBIDDEN_KEYS = {
 """Keys by which clouds.yaml would reach into the operator's own files or to other servers."""
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where credentials come from.
+
+    Attributes:
+        version: Of the Secret: another one may hold other credentials.
+        cloud: Name of the entry in its clouds.yaml.
+    """
+
+    namespace: str
+    secret: str
+    version: str
+    cloud: str
+
+
 @dataclass(frozen=True)
 class CloudConfig:
     """How to reach one cloud; it holds secrets, hence no repr.
@@ -34,10 +49,12 @@ class CloudConfig:
     Attributes:
         options: Keyword arguments of ``openstack.connect``.
         ca_certificate: PEM text that the cloud's TLS is verified with.
+        origin: Where it was read; None: connections by it are not kept.
     """
 
     options: Mapping[str, Any] = field(repr=False)
     ca_certificate: str | None = field(default=None, repr=False)
+    origin: Origin | None = None
 
 
 def parse_clouds_yaml(text: str, cloud: str, ca_certificate: str | None = None) -> CloudConfig:

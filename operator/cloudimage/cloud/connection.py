@@ -1,6 +1,6 @@
 """The door to a cloud: one authenticated connection, closed when done with."""
 
-import tempfile
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -22,6 +22,14 @@ from cloudimage.cloud.nova import Nova
 API_TIMEOUT_SECONDS = 60
 """No answer to a request for so long means that the service is away."""
 
+_NO_RETRIES = {
+    f"{service}_{kind}_retries": 0
+    for service in ("identity", "image", "compute")
+    for kind in ("status_code", "connect")
+}
+"""The SDK would sleep for as long as a 503 asks, five times for Glance, with a thread of the work
+queue: coming back later is the queue's part."""
+
 
 @dataclass(frozen=True)
 class Cloud:
@@ -38,7 +46,18 @@ def _login() -> Iterator[None]:
         with translated("logging in"):
             yield
     except (InvalidImageError, ForbiddenError, NotFoundError) as error:
-        raise InvalidCredentialsError(str(error)) from error
+        raise InvalidCredentialsError(str(error), retry_after=error.retry_after) from error
+
+
+def _readable(stack: ExitStack, text: str) -> str:
+    """Return a path to read the text at while the stack is open.
+
+    It is in memory: a connection is kept for long, and a crash must leave no file behind.
+    """
+    file = stack.enter_context(os.fdopen(os.memfd_create("cacert"), "w"))
+    file.write(text)
+    file.flush()
+    return f"/proc/self/fd/{file.fileno()}"
 
 
 @contextmanager
@@ -51,12 +70,9 @@ def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
         CloudError: The cloud cannot be reached, or it refuses the credentials.
     """
     with ExitStack() as stack:
-        options = dict(config.options)
+        options = {**config.options, **_NO_RETRIES}
         if config.ca_certificate:
-            bundle = stack.enter_context(tempfile.NamedTemporaryFile("w", suffix=".pem"))
-            bundle.write(config.ca_certificate)
-            bundle.flush()
-            options["cacert"] = bundle.name
+            options["cacert"] = _readable(stack, config.ca_certificate)
         with _login():
             connection = openstack.connect(
                 load_yaml_config=False,
@@ -68,4 +84,6 @@ def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
             )
             stack.callback(connection.close)
             project_id = connection.session.get_project_id()
-        yield Cloud(Glance(connection.image, project_id), Nova(connection.compute))
+        with translated("finding the cloud's services"):
+            cloud = Cloud(Glance(connection.image, project_id), Nova(connection.compute))
+        yield cloud

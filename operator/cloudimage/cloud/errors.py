@@ -11,11 +11,21 @@ import keystoneauth1.exceptions
 import openstack.exceptions
 import requests
 
+from cloudimage.httpdates import retry_after
+
 
 class CloudError(Exception):
-    """The cloud did not do what was asked; the message is a sentence for the user."""
+    """The cloud did not do what was asked; the message is a sentence for the user.
+
+    Attributes:
+        retry_after: Seconds that the cloud asked us to wait, if it did.
+    """
 
     reason: ClassVar[str] = "CloudError"
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class InvalidCloudsYamlError(CloudError):
@@ -82,6 +92,8 @@ _BY_STATUS: dict[int, type[CloudError]] = {
     429: CloudUnreachableError,
 }
 
+_REQUEST_ID = re.compile(r" ?\(?(Request-ID: )?req-[0-9a-f-]+\)?")
+
 
 def _of_status(status: int | None) -> type[CloudError]:
     if status is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -97,7 +109,14 @@ def plain_text(body: str) -> str:
 
 def _sentence(what: str, error: Exception) -> str:
     details = getattr(error, "details", None) or getattr(error, "message", None) or str(error)
-    return f"{what}: {plain_text(str(details))}"
+    # Another at each try, which would make each try a write of the status.
+    return f"{what}: {_REQUEST_ID.sub('', plain_text(str(details)))}"
+
+
+def _of_answer(status: int | None, what: str, error: Exception) -> CloudError:
+    response: requests.Response | None = getattr(error, "response", None)
+    asked = None if response is None else retry_after(response.headers.get("Retry-After"))
+    return _of_status(status)(_sentence(what, error), retry_after=asked)
 
 
 @contextmanager
@@ -110,12 +129,13 @@ def translated(what: str) -> Iterator[None]:
     try:
         yield
     except openstack.exceptions.HttpException as error:
-        raise _of_status(error.status_code)(_sentence(what, error)) from error
+        raise _of_answer(error.status_code, what, error) from error
     except keystoneauth1.exceptions.HttpError as error:
-        raise _of_status(error.http_status)(_sentence(what, error)) from error
+        raise _of_answer(error.http_status, what, error) from error
     except (
         keystoneauth1.exceptions.ConnectionError,
         keystoneauth1.exceptions.DiscoveryFailure,
+        openstack.exceptions.ServiceDiscoveryException,
         requests.RequestException,
     ) as error:
         raise CloudUnreachableError(_sentence(what, error)) from error

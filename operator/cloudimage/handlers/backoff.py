@@ -6,47 +6,60 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
+from cloudimage.reconcile.retry import Pauses
+
 _MOST_ASKED_SECONDS: Final = 86400.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Failures:
+class Failures:
+    """The failures of one kind in a row, of one generation of an object.
+
+    Attributes:
+        pause: Seconds to wait after the last of them.
+        until: When that is over, by the monotonic clock.
+    """
+
     generation: int
+    pauses: Pauses
     count: int
+    pause: float
     until: float
 
 
 @dataclass
 class Backoff:
-    """Counts failures by object; a failure of an older generation no longer counts.
+    """Counts failures by object; one of an older generation or of another kind no longer counts."""
 
-    Attributes:
-        first: Seconds after the first failure; each further one doubles it.
-        last: Seconds that are never exceeded, but for the jitter and for what a server asks for.
-    """
-
-    first: float = 5.0
-    last: float = 600.0
-    _failures: dict[str, _Failures] = field(default_factory=dict)
+    _failures: dict[str, Failures] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def failed(self, uid: str, generation: int, at_least: float | None = None) -> float:
-        """Count a failure and return the seconds to wait.
+    def after_failure(
+        self, uid: str, generation: int, pauses: Pauses, asked: float | None = None
+    ) -> Failures:
+        """Return what one more failure comes to. It counts once :meth:`remember` is told.
 
         Args:
             uid: The object's.
             generation: The object's, when it failed.
-            at_least: Seconds that a server asked for; a day at the most is granted.
+            pauses: Those of this kind of failure.
+            asked: Seconds that a server asked for; a day at the most is granted.
         """
         with self._lock:
             old = self._failures.get(uid)
-            count = old.count + 1 if old and old.generation == generation else 1
-            pause = min(self.last, self.first * 2.0 ** min(count - 1, 20))
-            # Jitter keeps many objects that failed together from coming back together.
-            asked = min(at_least or 0.0, _MOST_ASKED_SECONDS)
-            pause = max(pause * random.uniform(0.8, 1.2), asked)  # noqa: S311 - jitter
-            self._failures[uid] = _Failures(generation, count, time.monotonic() + pause)
-            return pause
+        alike = old is not None and (old.generation, old.pauses) == (generation, pauses)
+        count = old.count + 1 if old and alike else 1
+        # Jitter keeps many objects that failed together from coming back together.
+        pause = max(
+            pauses.after(count) * random.uniform(0.8, 1.2),  # noqa: S311  # jitter
+            min((asked or 0.0) * random.uniform(1.0, 1.2), _MOST_ASKED_SECONDS),  # noqa: S311
+        )
+        return Failures(generation, pauses, count, pause, time.monotonic() + pause)
+
+    def remember(self, uid: str, failures: Failures) -> None:
+        """Count the failure: it has been told."""
+        with self._lock:
+            self._failures[uid] = failures
 
     def remaining(self, uid: str, generation: int) -> float:
         """Return the seconds still to wait; 0 when there is nothing to wait for."""
@@ -57,6 +70,6 @@ class Backoff:
         return max(0.0, failures.until - time.monotonic())
 
     def clear(self, uid: str) -> None:
-        """Forget the object's failures: it succeeded, or is gone."""
+        """Forget the object's failures: it succeeded, is gone, or is to be tried at once."""
         with self._lock:
             self._failures.pop(uid, None)

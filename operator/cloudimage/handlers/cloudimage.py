@@ -8,17 +8,19 @@ from cloudimage import metrics
 from cloudimage.api.cloudimage import CloudImage, CloudImageStatus, ManagementPolicy
 from cloudimage.api.meta import FINALIZER
 from cloudimage.cloud.config import CloudConfig
-from cloudimage.cloud.connection import Cloud, open_cloud
+from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.cloud.types import GlanceImage
 from cloudimage.handlers import adopting, credentials, observing, revising
-from cloudimage.handlers.backoff import Backoff
+from cloudimage.handlers.backoff import Backoff, Failures
 from cloudimage.handlers.deletion import Deletion
+from cloudimage.handlers.holding import SecretHolder
 from cloudimage.handlers.images import images_of, upkeep_of
 from cloudimage.handlers.kube import Key, Kube, StaleError, key_of
 from cloudimage.handlers.runner import ChildRunner
 from cloudimage.handlers.status import StatusWriter
-from cloudimage.reconcile import adoption, content, drift, plan, revisions, status
+from cloudimage.reconcile import adoption, content, drift, plan, retry, revisions, status
 from cloudimage.reconcile.events import Event
 from cloudimage.reconcile.reasons import (
     ABSENT_REASONS,
@@ -31,8 +33,6 @@ from cloudimage.transfer import types as transfer
 
 _STALE_SECONDS = 0.5
 _CANCELLED_SECONDS = 1.0
-_SECRET_SECONDS = 10.0
-_CREDENTIALS_SECONDS = 60.0
 _OTHERS_REASONS = frozenset({Reason.FORBIDDEN, Reason.QUOTA_EXCEEDED, Reason.REVISION_FAILED})
 """Passing, but only once somebody acts."""
 
@@ -53,7 +53,12 @@ class CloudImageReconciler:
     settings: Settings
     notify: Callable[[Key], None]
     backoff: Backoff = field(default_factory=Backoff)
+    clouds: ConnectionPool = field(default_factory=ConnectionPool)
+    secrets: SecretHolder = field(init=False)
     _awakened: set[Key] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.secrets = SecretHolder(self.kube)
 
     def look_again(self, key: Key) -> None:
         """Have the next call compare the object with Glance before that is due; from any thread."""
@@ -64,9 +69,11 @@ class CloudImageReconciler:
         try:
             resource = self.kube.read(key)
             if resource is None:
+                self.secrets.gone(key)
                 return None
+            self.secrets.seen(resource)
             if resource.metadata.deletion_timestamp:
-                return Deletion(self.kube, self.runner)(resource)
+                return self._deletion(resource)
             if resource.spec.management_policy is ManagementPolicy.UNMANAGED:
                 return self._observe(resource)
             if FINALIZER not in resource.metadata.finalizers:
@@ -75,6 +82,10 @@ class CloudImageReconciler:
         except StaleError:
             self.look_again(key)
             return _STALE_SECONDS
+
+    @property
+    def _deletion(self) -> Deletion:
+        return Deletion(self.kube, self.runner, self.backoff, self.clouds, self.secrets)
 
     def gone(self, uid: str) -> None:
         """Let go of an object that was removed, whoever took its finalizer."""
@@ -93,6 +104,9 @@ class CloudImageReconciler:
             case None:
                 self._write(resource, status.transferring(resource, moving.progress))
                 return None
+            case transfer.Failure() if plan.was_edited(resource):
+                self.runner.forget(uid)
+                return self._settle(resource, None)
             case transfer.Failure() as failure:
                 delay = self._failed(resource, failure)
                 self.runner.forget(uid)
@@ -101,6 +115,8 @@ class CloudImageReconciler:
                 return self._settle(resource, result)
 
     def _settle(self, resource: CloudImage, result: transfer.Result | None) -> float | None:
+        if result is None:
+            resource = self._acted_on_retry(resource)
         if plan.gave_up(resource):
             return None
         awakened = self._is_awakened(key_of(resource))
@@ -108,7 +124,8 @@ class CloudImageReconciler:
             return wait
         try:
             config = credentials.load(self.kube, resource)
-            with open_cloud(config) as cloud:
+            resource = self.secrets.record(resource)
+            with self.clouds.borrow(config) as cloud:
                 standing = plan.sort(resource, images_of(cloud, resource))
                 if adoption.is_wanted(resource, standing):
                     resource, standing = self._adopt(resource, cloud, standing)
@@ -119,19 +136,29 @@ class CloudImageReconciler:
         except CloudError as error:
             return self._troubled(resource, error)
 
+    def _acted_on_retry(self, resource: CloudImage) -> CloudImage:
+        """Forget what failed when the annotation asks for another try; each value counts once."""
+        value = retry.asked(resource)
+        if value is None:
+            return resource
+        self.backoff.clear(resource.metadata.uid)
+        return self._write(resource, status.retrying(resource, value, _now()))
+
     def _observe(self, resource: CloudImage) -> float | None:
         """Show an image that is not ours; it is only looked at."""
+        resource = self._acted_on_retry(resource)
         if wait := self._not_before(resource):
             return wait
         try:
-            with open_cloud(credentials.load(self.kube, resource)) as cloud:
+            with self.clouds.borrow(credentials.load(self.kube, resource)) as cloud:
                 image = observing.find(resource, cloud.glance)
                 usage = revising.usage_of(cloud, image.id)
         except CloudError as error:
             return self._troubled(resource, error)
         resource = self._write(resource, status.observed(resource, image, usage, _now()))
         if image.status != "active":
-            return self.backoff.failed(resource.metadata.uid, resource.metadata.generation)
+            again = self._after_failure(resource, Reason.IMAGE_NOT_FOUND, None)
+            return self._remember(resource, again)
         self.backoff.clear(resource.metadata.uid)
         return self._not_before(resource) or self.settings.resync_seconds
 
@@ -222,34 +249,40 @@ class CloudImageReconciler:
         )
 
     def _failed(self, resource: CloudImage, failure: transfer.Failure) -> float | None:
-        uid, generation = resource.metadata.uid, resource.metadata.generation
-        delay = None
-        metrics.TRANSFERS.labels(failure.reason).inc()
-        if not plan.is_terminal(resource, failure.reason):
-            delay = self.backoff.failed(uid, generation, failure.retry_after)
-        self._write(resource, status.failed(resource, failure, _now(), _retry_at(delay)))
-        return delay
+        reason = Reason(failure.reason)
+        again = None
+        if not plan.is_terminal(resource, reason):
+            again = self._after_failure(resource, reason, failure.retry_after)
+        retry_at = _now() + timedelta(seconds=again.pause) if again else None
+        self._write(resource, status.failed(resource, failure, _now(), retry_at))
+        metrics.TRANSFERS.labels(reason).inc()
+        return self._remember(resource, again)
 
     def _troubled(self, resource: CloudImage, error: CloudError) -> float | None:
         reason = Reason(error.reason)
-        delay: float | None
-        if reason in {Reason.SECRET_NOT_FOUND, Reason.CONFIG_MAP_NOT_FOUND}:
-            delay = _SECRET_SECONDS
-        elif reason in CREDENTIALS_REASONS:
-            delay = _CREDENTIALS_SECONDS
-        elif reason in TERMINAL_REASONS:
-            delay = None
-        else:
-            delay = self.backoff.failed(resource.metadata.uid, resource.metadata.generation)
+        again = None
+        if reason not in TERMINAL_REASONS:
+            again = self._after_failure(resource, reason, error.retry_after)
         trouble = status.Trouble(
             reason,
             str(error),
             stalled=reason
             in CREDENTIALS_REASONS | TERMINAL_REASONS | ABSENT_REASONS | _OTHERS_REASONS,
-            retry=_retry_at(delay),
+            pauses=again.pauses if again else None,
         )
         self._write(resource, status.troubled(resource, trouble, _now()))
-        return delay
+        return self._remember(resource, again)
+
+    def _after_failure(self, resource: CloudImage, reason: Reason, asked: float | None) -> Failures:
+        uid, generation = resource.metadata.uid, resource.metadata.generation
+        return self.backoff.after_failure(uid, generation, retry.pauses(reason), asked)
+
+    def _remember(self, resource: CloudImage, again: Failures | None) -> float | None:
+        """Count a failure once its status is written: one that comes too late is told again."""
+        if again is None:
+            return None
+        self.backoff.remember(resource.metadata.uid, again)
+        return again.pause
 
     def _write(self, resource: CloudImage, new: CloudImageStatus) -> CloudImage:
         return StatusWriter(self.kube).write(resource, new)
@@ -257,7 +290,3 @@ class CloudImageReconciler:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _retry_at(delay: float | None) -> datetime | None:
-    return None if delay is None else _now() + timedelta(seconds=delay)

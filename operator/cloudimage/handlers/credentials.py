@@ -1,21 +1,26 @@
 """From a CloudImage to the cloud it names, by way of a Secret of its own namespace."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
+from typing import TypeVar
 
 from kubernetes.client import ApiException
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.source import TextReference
-from cloudimage.cloud.config import CloudConfig, parse_clouds_yaml
+from cloudimage.cloud.config import CloudConfig, Origin, parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
-from cloudimage.handlers.kube import Kube
+from cloudimage.handlers.kube import Kube, Secret
+from cloudimage.reconcile import holding
 from cloudimage.reconcile.content import SourceTexts, http_source
 from cloudimage.transfer.types import HttpAuth
 
 CLOUDS_YAML = "clouds.yaml"
 CA_CERTIFICATE = "cacert"
 _HEADER_PREFIX = "header."
+
+T = TypeVar("T")
 
 
 class SecretNotFoundError(CloudError):
@@ -33,15 +38,42 @@ class ConfigMapNotFoundError(CloudError):
 def load(kube: Kube, resource: CloudImage) -> CloudConfig:
     """Return how to reach the cloud that the resource names.
 
+    The Secret of an object that needs it is held from then on: it stays until
+    :class:`cloudimage.handlers.holding.SecretHolder` lets it go.
+
     Raises:
-        SecretNotFoundError: There is no such Secret, key, or right to read it.
+        SecretNotFoundError: There is no such Secret, key, or right to read or to hold it.
         CloudError: clouds.yaml is of no use.
     """
     ref = resource.spec.cloud_credentials_ref
     secret = _secret(kube, resource.metadata.namespace, ref.secret_name)
-    if CLOUDS_YAML not in secret:
+    if CLOUDS_YAML not in secret.texts:
         raise SecretNotFoundError(f"Secret {ref.secret_name} has no key {CLOUDS_YAML}")
-    return parse_clouds_yaml(secret[CLOUDS_YAML], ref.cloud_name, secret.get(CA_CERTIFICATE))
+    config = parse_clouds_yaml(
+        secret.texts[CLOUDS_YAML], ref.cloud_name, secret.texts.get(CA_CERTIFICATE)
+    )
+    if holding.is_to_be_held(resource, held=secret.held):
+        secret = _held(kube, secret)
+    origin = Origin(secret.namespace, secret.name, secret.version, ref.cloud_name)
+    return replace(config, origin=origin)
+
+
+def _held(kube: Kube, secret: Secret) -> Secret:
+    try:
+        held = kube.hold_secret(secret, held=True)
+    except ApiException as error:
+        if error.status == HTTPStatus.FORBIDDEN:
+            raise SecretNotFoundError(
+                f"the operator's ServiceAccount may not patch Secret {secret.name} in namespace "
+                f"{secret.namespace}; it must, to keep it until the image can be deleted"
+            ) from error
+        raise
+    if held is None:
+        raise SecretNotFoundError(
+            f"Secret {secret.name} in namespace {secret.namespace} is being deleted; create it "
+            "anew, and the work goes on"
+        )
+    return held
 
 
 def load_source(kube: Kube, resource: CloudImage) -> SourceTexts:
@@ -54,7 +86,7 @@ def load_source(kube: Kube, resource: CloudImage) -> SourceTexts:
     namespace, http = resource.metadata.namespace, http_source(resource.spec)
     signature = http.checksum.signature if http.checksum else None
     return SourceTexts(
-        auth=_auth(_secret(kube, namespace, http.auth.secret_name)) if http.auth else None,
+        auth=_auth(_secret(kube, namespace, http.auth.secret_name).texts) if http.auth else None,
         ca_certificate=_text(kube, namespace, http.ca_certificate) if http.ca_certificate else None,
         keyring=_text(kube, namespace, signature.keyring) if signature else None,
     )
@@ -76,7 +108,7 @@ def _auth(secret: Mapping[str, str]) -> HttpAuth:
 
 def _text(kube: Kube, namespace: str, reference: TextReference) -> str:
     if reference.secret is not None:
-        ref, texts = reference.secret, _secret(kube, namespace, reference.secret.name)
+        ref, texts = reference.secret, _secret(kube, namespace, reference.secret.name).texts
         missing: type[CloudError] = SecretNotFoundError
     elif reference.config_map is not None:
         ref, texts = reference.config_map, _config_map(kube, namespace, reference.config_map.name)
@@ -88,7 +120,7 @@ def _text(kube: Kube, namespace: str, reference: TextReference) -> str:
     return texts[ref.key]
 
 
-def _secret(kube: Kube, namespace: str, name: str) -> Mapping[str, str]:
+def _secret(kube: Kube, namespace: str, name: str) -> Secret:
     return _found(kube.read_secret, "Secret", namespace, name, SecretNotFoundError)
 
 
@@ -97,12 +129,12 @@ def _config_map(kube: Kube, namespace: str, name: str) -> Mapping[str, str]:
 
 
 def _found(
-    read: Callable[[str, str], Mapping[str, str] | None],
+    read: Callable[[str, str], T | None],
     kind: str,
     namespace: str,
     name: str,
     missing: type[CloudError],
-) -> Mapping[str, str]:
+) -> T:
     try:
         found = read(namespace, name)
     except ApiException as error:

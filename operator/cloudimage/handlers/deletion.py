@@ -7,15 +7,18 @@ from datetime import UTC, datetime
 
 from cloudimage.api.cloudimage import CloudImage, DeletionPolicy
 from cloudimage.api.meta import FINALIZER
-from cloudimage.cloud.connection import Cloud, open_cloud
+from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.cloud.types import GlanceImage
 from cloudimage.handlers import credentials
+from cloudimage.handlers.backoff import Backoff
+from cloudimage.handlers.holding import SecretHolder
 from cloudimage.handlers.images import images_of
-from cloudimage.handlers.kube import Kube
+from cloudimage.handlers.kube import Kube, key_of
 from cloudimage.handlers.runner import ChildRunner
 from cloudimage.handlers.status import StatusWriter
-from cloudimage.reconcile import deletion, metadata, plan, status
+from cloudimage.reconcile import away, deletion, holding, metadata, plan, retry, status
 from cloudimage.reconcile.events import Event
 from cloudimage.reconcile.reasons import Reason
 
@@ -32,6 +35,9 @@ class Deletion:
 
     kube: Kube
     runner: ChildRunner
+    backoff: Backoff
+    clouds: ConnectionPool
+    secrets: SecretHolder
 
     def __call__(self, resource: CloudImage) -> float | None:
         """Delete what may go; return the seconds after which to look again, None when done."""
@@ -44,15 +50,14 @@ class Deletion:
             self._release(resource, "The object goes; the cloud was not looked at.")
             return None
         try:
-            with open_cloud(credentials.load(self.kube, resource)) as cloud:
+            with self.clouds.borrow(credentials.load(self.kube, resource)) as cloud:
                 standing = plan.sort(resource, images_of(cloud, resource))
                 if resource.spec.deletion_policy is DeletionPolicy.ORPHAN:
                     self._orphan(resource, cloud, standing)
                     return None
                 return self._delete(resource, cloud, standing)
         except CloudError as error:
-            message = f"{error}. {deletion.HOW_TO_LET_GO}"
-            return self._blocked(resource, deletion.Blocker(Reason(error.reason), message))
+            return self._troubled(resource, error)
 
     def _delete(self, resource: CloudImage, cloud: Cloud, standing: plan.Standing) -> float | None:
         blockers = [
@@ -87,6 +92,16 @@ class Deletion:
         names = ", ".join(each.id for each in kept) or "none"
         self._release(resource, f"Left in Glance, as deletionPolicy Orphan says: {names}.")
 
+    def _troubled(self, resource: CloudImage, error: CloudError) -> float:
+        """Say since when and how to let go, and come back with growing pauses."""
+        reason, now = Reason(error.reason), datetime.now(UTC)
+        said = away.message(str(error), away.since(resource, reason, now))
+        self._blocked(resource, deletion.Blocker(reason, f"{said} {away.HOW_TO_LET_GO}"))
+        uid, generation = resource.metadata.uid, resource.metadata.generation
+        again = self.backoff.after_failure(uid, generation, retry.pauses(reason), error.retry_after)
+        self.backoff.remember(uid, again)
+        return again.pause
+
     def _blocked(self, resource: CloudImage, blocker: deletion.Blocker) -> float:
         new = status.deletion_blocked(
             resource, blocker.reason, blocker.message, blocker.usage, datetime.now(UTC)
@@ -95,5 +110,10 @@ class Deletion:
         return _BLOCKED_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
 
     def _release(self, resource: CloudImage, message: str) -> None:
-        self.kube.set_finalizer(resource, present=False)
+        left = StatusWriter(self.kube).write(resource, status.nothing_left(resource))
+        self.secrets.let_go(
+            key_of(resource),
+            holding.named(resource),
+            lambda: self.kube.set_finalizer(left, present=False),
+        )
         StatusWriter(self.kube).post(resource, Event("Normal", "Deleted", message))

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ import kubernetes
 from kubernetes.client import ApiException
 
 from cloudimage.api.cloudimage import CloudImage, CloudImageStatus
-from cloudimage.api.meta import API_VERSION, FINALIZER, GROUP, VERSION
+from cloudimage.api.meta import API_VERSION, CREDENTIALS_FINALIZER, FINALIZER, GROUP, VERSION
 from cloudimage.reconcile.events import Event
 
 PLURAL = "cloudimages"
@@ -25,6 +25,27 @@ class Key(NamedTuple):
 
     namespace: str
     name: str
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A Secret; its texts are not for logs, hence no repr of them.
+
+    Attributes:
+        held: It has our finalizer.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    held: bool
+    texts: Mapping[str, str] = field(repr=False)
+
+    @property
+    def version(self) -> str:
+        """What differs whenever its content may."""
+        return f"{self.uid}/{self.resource_version}"
 
 
 class StaleError(Exception):
@@ -103,28 +124,44 @@ class Kube:
             raise
         return CloudImage.model_validate(answer)
 
-    def read_secret(self, namespace: str, name: str) -> Mapping[str, str] | None:
-        """Return a Secret's keys with their texts; None when there is no such Secret."""
-        data = self._data_of(self._core.read_namespaced_secret, namespace, name)
-        if data is None:
-            return None
-        return {
-            key: base64.b64decode(value).decode("utf-8", "replace") for key, value in data.items()
-        }
+    def read_all(self, namespace: str) -> list[CloudImage]:
+        """Return all CloudImages of a namespace as they are now."""
+        body: Any = self._objects.list_namespaced_custom_object(
+            GROUP, VERSION, namespace, PLURAL, _request_timeout=REQUEST_TIMEOUT_SECONDS
+        )
+        return [CloudImage.model_validate(each) for each in body["items"]]
+
+    def read_secret(self, namespace: str, name: str) -> Secret | None:
+        """Return a Secret as it is now; None when there is no such Secret."""
+        found = _found(self._core.read_namespaced_secret, namespace, name)
+        return None if found is None else _secret(found)
+
+    def hold_secret(self, secret: Secret, *, held: bool) -> Secret | None:
+        """Add or take our finalizer on a Secret, and return it as it is then.
+
+        Those of others stay: a strategic merge patch names only our own.
+
+        Returns:
+            None when the Secret is gone, is another of that name by now, or may not be held any
+            more because it is being deleted.
+        """
+        key = "finalizers" if held else "$deleteFromPrimitiveList/finalizers"
+        body = {"metadata": {"uid": secret.uid, key: [CREDENTIALS_FINALIZER]}}
+        gone = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+        try:
+            patched = self._core.patch_namespaced_secret(
+                secret.name, secret.namespace, body, _request_timeout=REQUEST_TIMEOUT_SECONDS
+            )
+        except ApiException as error:
+            if error.status in gone:
+                return None
+            raise
+        return _secret(patched)
 
     def read_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
         """Return a ConfigMap's keys with their texts; None when there is no such ConfigMap."""
-        return self._data_of(self._core.read_namespaced_config_map, namespace, name)
-
-    @staticmethod
-    def _data_of(read: Callable[..., Any], namespace: str, name: str) -> Mapping[str, str] | None:
-        try:
-            found = read(name, namespace, _request_timeout=REQUEST_TIMEOUT_SECONDS)
-        except ApiException as error:
-            if error.status == HTTPStatus.NOT_FOUND:
-                return None
-            raise
-        return found.data or {}
+        found = _found(self._core.read_namespaced_config_map, namespace, name)
+        return None if found is None else found.data or {}
 
     def post_event(self, resource: CloudImage, event: Event) -> None:
         """Write an Event about the object."""
@@ -170,3 +207,26 @@ def key_of(resource: CloudImage) -> Key:
 
 def _address(key: Key) -> tuple[str, str, str, str]:
     return (GROUP, VERSION, key.namespace, PLURAL)
+
+
+def _found(read: Callable[..., Any], namespace: str, name: str) -> Any:  # noqa: ANN401  # the client has no types
+    try:
+        return read(name, namespace, _request_timeout=REQUEST_TIMEOUT_SECONDS)
+    except ApiException as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return None
+        raise
+
+
+def _secret(body: Any) -> Secret:  # noqa: ANN401  # the client has no types
+    return Secret(
+        namespace=body.metadata.namespace,
+        name=body.metadata.name,
+        uid=body.metadata.uid,
+        resource_version=body.metadata.resource_version,
+        held=CREDENTIALS_FINALIZER in (body.metadata.finalizers or ()),
+        texts={
+            key: base64.b64decode(value).decode("utf-8", "replace")
+            for key, value in (body.data or {}).items()
+        },
+    )

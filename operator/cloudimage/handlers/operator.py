@@ -21,6 +21,7 @@ from cloudimage.handlers.references import ReferenceIndex
 from cloudimage.handlers.runner import ChildRunner, sweep
 from cloudimage.settings import Settings
 
+_HOUSEKEEPING_SECONDS = 60.0
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
@@ -31,6 +32,7 @@ class Operator:
     settings: Settings
     _seen: dict[str, tuple[object, ...]] = field(default_factory=dict)
     _references: ReferenceIndex = field(default_factory=ReferenceIndex)
+    _housekeeping: asyncio.Task[None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         kube = Kube(kubernetes.client.ApiClient())
@@ -64,10 +66,18 @@ class Operator:
     async def _started(self, **_: object) -> None:
         sweep(self.settings.scratch)
         self.queue.start()
+        self._housekeeping = asyncio.create_task(self._close_idle())
 
     async def _stopped(self, **_: object) -> None:
+        self._housekeeping.cancel()
         await self.queue.stop()
         await asyncio.to_thread(self.runner.stop)
+        await asyncio.to_thread(self.reconciler.clouds.close)
+
+    async def _close_idle(self) -> None:
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+            await asyncio.to_thread(self.reconciler.clouds.close_idle)
 
     async def _seen_event(self, event: kopf.RawEvent, **_: object) -> None:
         """Queue the object, but for our own writes of its status: they would echo for ever."""
@@ -76,7 +86,9 @@ class Operator:
         if event["type"] == "DELETED":
             self._seen.pop(uid, None)
             self.reconciler.gone(uid)
-            self._wake(self._references.gone(Key(metadata["namespace"], metadata["name"])))
+            key = Key(metadata["namespace"], metadata["name"])
+            self._wake(self._references.gone(key))
+            self.queue.add(key)
             return
         interesting = (
             metadata.get("generation"),

@@ -9,11 +9,6 @@ from cloudimage.cloud.types import GlanceImage, Server, Usage
 from cloudimage.reconcile.reasons import Reason
 from cloudimage.reconcile.status import SAMPLE_SIZE
 
-HOW_TO_LET_GO = (
-    f"To let the object go and leave whatever is in the cloud, annotate it with "
-    f'{FORCE_DELETE_ANNOTATION}="true".'
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Blocker:

@@ -74,6 +74,14 @@ def is_terminal(resource: CloudImage, reason: str) -> bool:
     return reason in TERMINAL_REASONS
 
 
+def was_edited(resource: CloudImage) -> bool:
+    """Tell whether the spec is another than the status was last decided from.
+
+    While a transfer runs that is its own spec: what it fails for need not be so any more.
+    """
+    return resource.status.observed_generation != resource.metadata.generation
+
+
 def gave_up(resource: CloudImage) -> bool:
     """Tell whether this very spec has failed for good, so that only a change of it helps."""
     stalled = find(resource.status.conditions, ConditionType.STALLED)

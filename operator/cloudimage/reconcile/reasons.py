@@ -89,13 +89,15 @@ class Reason(StrEnum):
     """A ConfigMap that the spec names, or its key, is not there. Goes on by itself once it is."""
     INVALID_CLOUDS_YAML = "InvalidCloudsYaml"
     """clouds.yaml in the Secret cannot be read or asks for what is not allowed. Looked at again
-    every minute."""
+    within a minute."""
     CLOUD_NOT_FOUND = "CloudNotFound"
-    """clouds.yaml in the Secret has no cloud of that name. Looked at again every minute."""
+    """clouds.yaml in the Secret has no cloud of that name. Looked at again within a minute."""
     INVALID_CREDENTIALS = "InvalidCredentials"
-    """Keystone refuses the credentials. Tried again every minute."""
+    """Keystone refuses the credentials. Tried again with pauses of up to 5 minutes, since Keystone
+    may lock a user out after some wrong passwords."""
     CLOUD_UNREACHABLE = "CloudUnreachable"
-    """The cloud does not answer, or answers with a fault of its own. Tried again."""
+    """The cloud does not answer, or answers with a fault of its own. Tried again with pauses of up
+    to 5 minutes, or longer where it asks for that; the message says since when."""
     CLOUD_ERROR = "CloudError"
     """The cloud answered in a way that was not expected. Tried again."""
     CONFLICT = "Conflict"
@@ -204,6 +206,7 @@ TERMINAL_REASONS = frozenset(
         Reason.INVALID_REQUEST,
     }
 )
-"""The same spec would meet them again: nothing is tried until the spec changes.
+"""The same spec would meet them again: nothing is tried until the spec changes or the annotation
+cloudimage.dev/retry gets a new value.
 
 Whether a ChecksumMismatch is one of them is for :func:`cloudimage.reconcile.plan.is_terminal`."""

@@ -13,8 +13,9 @@ from cloudimage.api.cloudimage import (
     TransferProgress,
     UsedBy,
 )
+from cloudimage.api.meta import RETRY_ANNOTATION
 from cloudimage.cloud.types import GlanceImage, Usage
-from cloudimage.reconcile import content, properties
+from cloudimage.reconcile import away, content, properties, retry
 from cloudimage.reconcile.conditions import Draft, is_true, merged
 from cloudimage.reconcile.reasons import ABSENT_REASONS, ConditionType, Reason
 from cloudimage.transfer.types import Failure, Progress, Result, Stage
@@ -42,6 +43,7 @@ def _next(
     generation = resource.metadata.generation
     return resource.status.model_copy(
         update={
+            "cloud_unreachable_since": None,
             **(changes or {}),
             "observed_generation": generation,
             "conditions": merged(resource.status.conditions, drafts, generation, now),
@@ -124,11 +126,11 @@ def _percent(progress: Progress) -> int | None:
 
 
 def failed(
-    resource: CloudImage, failure: Failure, now: datetime, retry: datetime | None
+    resource: CloudImage, failure: Failure, now: datetime, retry_at: datetime | None
 ) -> CloudImageStatus:
-    """Return the status after a transfer failed; ``retry`` is when it is tried again, if ever."""
+    """Return the status after a transfer failed; ``retry_at``: when it is tried again, if ever."""
     reason = Reason(failure.reason)
-    message = _with_outlook(failure.message, retry)
+    message = _with_outlook(failure.message, retry_at)
     drafts = [
         _ready_after_failure(resource, reason, message),
         Draft(ConditionType.UPLOADED, "False", reason, message),
@@ -153,11 +155,21 @@ def _ready_after_failure(resource: CloudImage, reason: Reason, message: str) -> 
     )
 
 
-def _with_outlook(message: str, retry: datetime | None) -> str:
-    sentence = message if message.endswith((".", "!", "?")) else f"{message}."
-    if retry is None:
-        return f"{sentence} Not tried again until the spec changes."
-    return f"{sentence} Tried again at {retry:%H:%M:%S} UTC."
+def _with_outlook(message: str, retry_at: datetime | None) -> str:
+    sentence = away.message(message, None)
+    if retry_at is None:
+        return f"{sentence} {retry.outlook(None)}"
+    return (
+        f"{sentence} Tried again at {retry_at:%H:%M:%S} UTC, or when the annotation "
+        f"{RETRY_ANNOTATION} gets a new value."
+    )
+
+
+def retrying(resource: CloudImage, value: str, now: datetime) -> CloudImageStatus:
+    """Return the status once the annotation's value is acted on: nothing is given up any more."""
+    message = f"Tried again, as the annotation {RETRY_ANNOTATION} asks."
+    drafts = [Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)]
+    return _next(resource, drafts, now, {"last_handled_retry": value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,13 +178,13 @@ class Trouble:
 
     Attributes:
         stalled: Somebody has to act; else it is expected to pass.
-        retry: When it is tried again; None: only after a change of the spec.
+        pauses: Between tries; None: it is not tried again by itself.
     """
 
     reason: Reason
     message: str
     stalled: bool
-    retry: datetime | None
+    pauses: retry.Pauses | None
 
 
 def troubled(resource: CloudImage, trouble: Trouble, now: datetime) -> CloudImageStatus:
@@ -181,14 +193,17 @@ def troubled(resource: CloudImage, trouble: Trouble, now: datetime) -> CloudImag
     An image that is Ready stays so, unless there is none: servers boot from it whether or not we
     can look at it.
     """
-    text = _with_outlook(trouble.message, trouble.retry)
+    since = away.since(resource, trouble.reason, now)
+    text = f"{away.message(trouble.message, since)} {retry.outlook(trouble.pauses)}"
+    if since is not None:
+        text = f"{text} {away.HOW_TO_LET_GO}"
     kind = ConditionType.STALLED if trouble.stalled else ConditionType.RECONCILING
     drafts = [
         *_ready_in_trouble(resource, trouble.reason, text),
         Draft(ConditionType.SYNCED, "Unknown", trouble.reason, text),
         Draft(kind, "True", trouble.reason, text),
     ]
-    return _next(resource, drafts, now)
+    return _next(resource, drafts, now, {"cloud_unreachable_since": since})
 
 
 def _ready_in_trouble(resource: CloudImage, reason: Reason, message: str) -> list[Draft]:
@@ -396,4 +411,21 @@ def deletion_blocked(
         Draft(ConditionType.DELETION_BLOCKED, "True", reason, message),
         Draft(ConditionType.RECONCILING, "True", Reason.DELETING, message),
     ]
-    return _next(resource, drafts, now, {"used_by": used_by(usage)} if usage else None)
+    changes: dict[str, object] = {"cloud_unreachable_since": away.since(resource, reason, now)}
+    if usage:
+        changes["used_by"] = used_by(usage)
+    return _next(resource, drafts, now, changes)
+
+
+def holding(resource: CloudImage) -> CloudImageStatus:
+    """Return the status that says which Secret is held for the object."""
+    secret = resource.spec.cloud_credentials_ref.secret_name
+    return resource.status.model_copy(update={"credentials_secret": secret})
+
+
+def nothing_left(resource: CloudImage) -> CloudImageStatus:
+    """Return the status of a deleted object of which nothing is in the cloud any more.
+
+    Written before its Secret is let go: a restart between the two must not look for the Secret.
+    """
+    return resource.status.model_copy(update={"digest": None, "image_id": None})

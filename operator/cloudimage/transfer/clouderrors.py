@@ -10,6 +10,7 @@ import requests
 from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 
+from cloudimage.httpdates import retry_after
 from cloudimage.transfer.types import Reason, TransferError
 
 _LENGTH: Final = 500
@@ -65,12 +66,16 @@ def answer_error(response: requests.Response, doing: str, otherwise: Reason) -> 
     """
     said = sentence(response.text) or response.reason
     status = response.status_code
-    return _status_error(status, f"Glance refuses to {doing} ({status}): {said}", otherwise)
+    message = f"Glance refuses to {doing} ({status}): {said}"
+    return _status_error(status, message, otherwise, response)
 
 
-def _status_error(status: int, message: str, otherwise: Reason) -> TransferError:
+def _status_error(
+    status: int, message: str, otherwise: Reason, response: requests.Response | None
+) -> TransferError:
     kind = FaultError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else TransferError
-    return kind(_REASON_BY_STATUS.get(status, otherwise), message)
+    asked = None if response is None else retry_after(response.headers.get("Retry-After"))
+    return kind(_REASON_BY_STATUS.get(status, otherwise), message, retry_after=asked)
 
 
 def sentence(body: str) -> str:
@@ -94,5 +99,6 @@ def exception_error(error: Exception, otherwise: Reason = Reason.CLOUD_ERROR) ->
         return TransferError(Reason.INVALID_CREDENTIALS, f"the cloud refuses to log in: {text}")
     if isinstance(error, sdk.HttpException | keystone.HttpError):
         status = getattr(error, "status_code", None) or getattr(error, "http_status", None)
-        return _status_error(status or 0, f"the cloud says: {text}", otherwise)
+        response = getattr(error, "response", None)
+        return _status_error(status or 0, f"the cloud says: {text}", otherwise, response)
     return TransferError(otherwise, f"the cloud fails: {text}")

@@ -4,11 +4,10 @@ import re
 import socket
 import ssl
 from collections.abc import Collection, Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from urllib.parse import urljoin, urlsplit
 
+from cloudimage.httpdates import moment, retry_after
 from cloudimage.transfer.types import Reason, TransferError
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -129,19 +128,6 @@ def status_error(status: int, url: str, headers: Mapping[str, str]) -> TransferE
     )
 
 
-def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3)."""
-    if value is None:
-        return None
-    digits = value.strip()
-    if digits.isdecimal():
-        return float(digits)
-    moment = _date(value)
-    if moment is None:
-        return None
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
-
-
 def content_length(headers: Mapping[str, str]) -> int | None:
     """Return the length of the body if the header tells it (RFC 9112, 6.3)."""
     value = headers.get("Content-Length", "")
@@ -157,7 +143,7 @@ def validator(headers: Mapping[str, str]) -> str | None:
     tag = headers.get("ETag")
     if tag is not None:
         return None if tag.startswith("W/") else tag
-    modified, date = _date(headers.get("Last-Modified")), _date(headers.get("Date"))
+    modified, date = moment(headers.get("Last-Modified")), moment(headers.get("Date"))
     if modified and date and modified < date:
         return headers["Last-Modified"]
     return None
@@ -228,13 +214,3 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield cause
         kept = [*cause.args, getattr(cause, "reason", None), cause.__cause__, cause.__context__]
         todo += [each for each in kept if isinstance(each, BaseException)]
-
-
-def _date(value: str | None) -> datetime | None:
-    if value is None:
-        return None
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

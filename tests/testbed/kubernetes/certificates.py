@@ -63,6 +63,11 @@ class Authority:
         )
         return cls(key, builder.sign(key, hashes.SHA256()))
 
+    @property
+    def pem(self) -> str:
+        """The certificate that everybody trusts, as text."""
+        return _pem(self.certificate).decode()
+
     def issue_server(self, stem: Path) -> None:
         """Write ``<stem>.crt`` and ``.key`` for the API server on loopback."""
         names = x509.SubjectAlternativeName(

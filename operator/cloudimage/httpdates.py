@@ -1,0 +1,28 @@
+"""Moments in HTTP headers (RFC 9110), as sources' servers and OpenStack's both send them."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+
+def moment(value: str | None) -> datetime | None:
+    """Return the moment that a header such as Date names; None when it names none."""
+    if value is None:
+        return None
+    try:
+        parsed = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def retry_after(value: str | None, now: datetime | None = None) -> float | None:
+    """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3)."""
+    if value is None:
+        return None
+    digits = value.strip()
+    if digits.isdecimal():
+        return float(digits)
+    until = moment(value)
+    if until is None:
+        return None
+    return max(0.0, (until - (now or datetime.now(UTC))).total_seconds())

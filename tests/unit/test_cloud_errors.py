@@ -1,0 +1,58 @@
+"""What the SDK's exceptions become."""
+
+import keystoneauth1.exceptions
+import openstack.exceptions
+import pytest
+import requests
+from keystoneauth1.exceptions.http import from_response
+from openstack.exceptions import raise_from_response
+
+from cloudimage.cloud.errors import CloudError, CloudUnreachableError, translated
+
+
+def answer(status: int, **headers: str) -> requests.Response:
+    response = requests.Response()
+    response.status_code = status
+    response.url = "http://glance.example.org/v2/images"
+    response.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
+    response._content = b""
+    return response
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "expected"),
+    [(503, "120", 120.0), (429, "7", 7.0), (503, "soon", None), (503, None, None)],
+)
+def test_the_wish_of_a_busy_cloud_is_passed_on(
+    status: int, header: str | None, expected: float | None
+) -> None:
+    response = answer(status, **({"Retry_After": header} if header else {}))
+    with pytest.raises(CloudUnreachableError) as caught, translated("listing images"):
+        raise_from_response(response)
+    assert caught.value.retry_after == expected
+    with pytest.raises(CloudUnreachableError) as caught, translated("logging in"):
+        raise from_response(response, "GET", "http://keystone.example.org/v3")
+    assert caught.value.retry_after == expected
+
+
+def test_the_same_fault_is_told_in_the_same_words_each_time() -> None:
+    """Else each try would write the status anew."""
+
+    def said(number: str) -> str:
+        text = (
+            "Unexpected API Error. <class 'oslo.Error'> "
+            f"(HTTP 500) (Request-ID: req-{number}d69c5ab-5a35-4e9a-8d27-92ab3b0d4d0)"
+        )
+        error = keystoneauth1.exceptions.InternalServerError(text)
+        with pytest.raises(CloudError) as caught, translated("listing servers"):
+            raise error
+        return str(caught.value)
+
+    assert said("1") == said("2")
+    assert said("1").endswith("(HTTP 500)")
+
+
+def test_an_error_without_an_answer_asks_for_nothing() -> None:
+    with pytest.raises(CloudError) as caught, translated("listing images"):
+        raise openstack.exceptions.SDKException("no")
+    assert caught.value.retry_after is None
