@@ -16,7 +16,7 @@ from cloudimage.handlers import credentials
 from cloudimage.handlers.backoff import Backoff
 from cloudimage.handlers.deletion import Deletion
 from cloudimage.handlers.kube import Key, Kube, StaleError, key_of
-from cloudimage.handlers.runner import ChildRunner
+from cloudimage.handlers.runner import Runner
 from cloudimage.handlers.status import StatusWriter
 from cloudimage.reconcile import content, metadata, plan, status
 from cloudimage.reconcile.events import Event
@@ -46,7 +46,7 @@ class CloudImageReconciler:
     """
 
     kube: Kube
-    runner: ChildRunner
+    runner: Runner
     settings: Settings
     notify: Callable[[Key], None]
     backoff: Backoff = field(default_factory=Backoff)
@@ -163,6 +163,7 @@ class CloudImageReconciler:
             content.digest(resource.spec),
             request,
             lambda: self.notify(key),
+            resource,
         )
 
     def _retire(self, cloud: Cloud, standing: plan.Standing) -> None:

@@ -12,7 +12,7 @@ from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.types import GlanceImage
 from cloudimage.handlers import credentials
 from cloudimage.handlers.kube import Kube
-from cloudimage.handlers.runner import ChildRunner
+from cloudimage.handlers.runner import Runner
 from cloudimage.handlers.status import StatusWriter
 from cloudimage.reconcile import deletion, metadata, plan, status
 from cloudimage.reconcile.events import Event
@@ -31,7 +31,7 @@ class Deletion:
     """One look at an object that is being deleted."""
 
     kube: Kube
-    runner: ChildRunner
+    runner: Runner
 
     def __call__(self, resource: CloudImage) -> float | None:
         """Delete what may go; return the seconds after which to look again, None when done."""

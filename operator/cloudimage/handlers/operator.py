@@ -13,9 +13,11 @@ import kubernetes
 
 from cloudimage.api.meta import GROUP, VERSION
 from cloudimage.handlers.cloudimage import CloudImageReconciler
+from cloudimage.handlers.job_runner import JobRunner
+from cloudimage.handlers.jobs import Jobs
 from cloudimage.handlers.kube import PLURAL, Key, Kube
 from cloudimage.handlers.queue import WorkQueue
-from cloudimage.handlers.runner import ChildRunner, sweep
+from cloudimage.handlers.runner import ChildRunner, Runner, sweep
 from cloudimage.settings import Settings
 
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -29,8 +31,9 @@ class Operator:
     _seen: dict[str, tuple[object, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        kube = Kube(kubernetes.client.ApiClient())
-        self.runner = ChildRunner(self.settings.max_concurrent_transfers)
+        client = kubernetes.client.ApiClient()
+        kube = Kube(client)
+        self.runner = _runner(self.settings, client)
         self.reconciler = CloudImageReconciler(
             kube, self.runner, self.settings, notify=self._notify
         )
@@ -60,6 +63,8 @@ class Operator:
     async def _started(self, **_: object) -> None:
         sweep(self.settings.scratch)
         self.queue.start()
+        # Before any object is looked at: what runs already must not be started again.
+        await asyncio.to_thread(self.runner.recover, self._notify)
 
     async def _stopped(self, **_: object) -> None:
         await self.queue.stop()
@@ -82,6 +87,14 @@ class Operator:
         if self._seen.get(uid) != interesting:
             self._seen[uid] = interesting
             self.queue.add(Key(metadata["namespace"], metadata["name"]))
+
+
+def _runner(settings: Settings, client: kubernetes.client.ApiClient) -> Runner:
+    if settings.job is None:
+        return ChildRunner(settings.max_concurrent_transfers)
+    return JobRunner(
+        Jobs(client), settings.job, settings.max_concurrent_transfers, settings.namespaces
+    )
 
 
 def load_kubernetes_config() -> None:
