@@ -9,6 +9,9 @@ import yaml
 from support import SECRET, Namespace, condition_of, content_of, images_of, wait_until
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.reconcile import content
+from cloudimage.reconcile.job_manifest import JobTemplate, manifest
+from cloudimage.transfer.types import Cloud, TransferRequest
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.kubernetes.node import Node
@@ -115,9 +118,14 @@ def test_no_secret_is_anywhere_but_in_its_secret(
     job_namespace.wait_condition(unique, "Ready")
     shown += node.logs() + job_namespace.operator.log()
     clouds = yaml.safe_load(openstack.clouds_yaml.read_text())["clouds"]
-    passwords = {cloud["auth"]["password"] for cloud in clouds.values() if "auth" in cloud}
-    assert passwords
-    assert [each for each in passwords if each in shown] == []
+    secrets = {
+        cloud["auth"][key]
+        for cloud in clouds.values()
+        for key in ("password", "application_credential_secret")
+        if key in cloud["auth"]
+    }
+    assert len(secrets) > 1
+    assert [each for each in secrets if each in shown] == []
     assert SECRET in shown
 
 
@@ -140,6 +148,34 @@ def test_a_killed_operator_goes_on_with_the_same_job(
     assert len(list(node.folder.glob("*/log"))) == 1, "a second pod was made"
     assert_one_right_image(openstack, ready, raw_disk)
     assert ready.status.source is not None, "the result came back"
+
+
+def test_a_job_that_only_claims_to_be_an_images_holds_up_nothing(
+    job_namespace: Namespace, node: Node, sources: Sources, qcow2_disk: Path, unique: str
+) -> None:
+    job_namespace.operator.stop()
+    job_namespace.create(unique, sources.put(unique, qcow2_disk))
+    resource = job_namespace.get(unique)
+    assert resource is not None
+    forged = manifest(
+        resource, content.digest(resource.spec), _request(resource), JobTemplate(image="forged")
+    )
+    forged["metadata"]["name"] = "forged"
+    forged["metadata"]["ownerReferences"][0]["name"] = "somebody-else"
+    forged["spec"]["suspend"] = True
+    job_namespace.cluster.run_kubectl("create", "-f", "-", stdin=json.dumps(forged))
+    start(job_namespace.operator)
+    job_namespace.wait_condition(unique, "Ready")
+    assert [job["metadata"]["name"] for job in node.jobs()] == ["forged"]
+
+
+def _request(resource: CloudImage) -> TransferRequest:
+    return TransferRequest(
+        source=content.source(resource.spec, content.SourceTexts()),
+        image=content.new_image(resource),
+        cloud=Cloud(config={}),
+        scratch=Path("/scratch"),
+    )
 
 
 def test_what_ended_while_the_operator_was_away_is_learnt(

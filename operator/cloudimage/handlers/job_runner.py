@@ -19,7 +19,7 @@ from kubernetes.client import ApiException
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.handlers.jobs import TROUBLES, Found, Jobs
-from cloudimage.handlers.kube import Key
+from cloudimage.handlers.kube import Key, Kube
 from cloudimage.handlers.runner import NOTIFY_SECONDS, Transfer
 from cloudimage.reconcile import job_outcome
 from cloudimage.reconcile.job_manifest import TERMINATION_GRACE_SECONDS, JobTemplate, manifest
@@ -58,6 +58,7 @@ class JobRunner:
     """
 
     jobs: Jobs
+    kube: Kube
     template: JobTemplate
     max_concurrent: int
     namespaces: tuple[str, ...] = ()
@@ -69,17 +70,21 @@ class JobRunner:
         self._threads = ThreadPoolExecutor(self.max_concurrent, thread_name_prefix="job")
 
     def recover(self, notify: Callable[[Key], None]) -> None:
-        """Go on with the Jobs that an earlier operator made.
+        """Go on with the Jobs that an earlier operator made; may be called again.
 
         Raises:
             ApiException: They cannot be listed.
         """
         for each in self.jobs.find(self.namespaces):
-            if each.uid in self._transfers:
+            known, owner = self._transfers.get(each.uid), self.kube.read(each.owner)
+            if owner is None or owner.metadata.uid != each.uid:
+                # Its labels may be anybody's; Kubernetes deletes it with its owner, if it had one.
+                logger.warning("a Job of no CloudImage here", extra={"job": each.key.name})
+            elif known is None:
+                self._follow(each, notify)
+            elif known.job != each.key:
                 logger.warning("a second Job of one object goes", extra={"job": each.key.name})
                 self._delete(each.key)
-            else:
-                self._follow(each, notify)
 
     def _follow(self, found: Found, notify: Callable[[Key], None]) -> None:
         logger.info("going on with a Job", extra={"job": found.key.name})

@@ -28,7 +28,8 @@ class Found:
 
     Attributes:
         key: The Job's name.
-        owner: The CloudImage's.
+        owner: The CloudImage's, as the Job says.
+        uid: The CloudImage's, as the Job says.
     """
 
     key: Key

@@ -31,9 +31,8 @@ class Operator:
     _seen: dict[str, tuple[object, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        client = kubernetes.client.ApiClient()
-        kube = Kube(client)
-        self.runner = _runner(self.settings, client)
+        kube = Kube(kubernetes.client.ApiClient())
+        self.runner = _runner(self.settings, kube)
         self.reconciler = CloudImageReconciler(
             kube, self.runner, self.settings, notify=self._notify
         )
@@ -89,11 +88,15 @@ class Operator:
             self.queue.add(Key(metadata["namespace"], metadata["name"]))
 
 
-def _runner(settings: Settings, client: kubernetes.client.ApiClient) -> Runner:
+def _runner(settings: Settings, kube: Kube) -> Runner:
     if settings.job is None:
         return ChildRunner(settings.max_concurrent_transfers)
     return JobRunner(
-        Jobs(client), settings.job, settings.max_concurrent_transfers, settings.namespaces
+        Jobs(kube.client),
+        kube,
+        settings.job,
+        settings.max_concurrent_transfers,
+        settings.namespaces,
     )
 
 

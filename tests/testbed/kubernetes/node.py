@@ -145,7 +145,9 @@ class Node:
         jobs = self.jobs()
         pods = {pod["metadata"]["ownerReferences"][0]["uid"]: pod for pod in self.pods()}
         for job in jobs:
-            self._control(job, pods.pop(job["metadata"]["uid"], None))
+            pod = pods.pop(job["metadata"]["uid"], None)
+            if "deletionTimestamp" in job["metadata"] or not _rests(job):
+                self._control(job, pod)
         for pod in pods.values():
             self._remove(pod["metadata"]["name"])
 
@@ -158,8 +160,6 @@ class Node:
             self._ask(
                 "PATCH", self._path(job), {"metadata": {"finalizers": None}}, content_type=_PATCH
             )
-        elif {each["type"] for each in status.get("conditions", [])} & {"Complete", "Failed"}:
-            return
         elif name is None or pod is None:
             if "startTime" in status:
                 self._finish(job, "BackoffLimitExceeded")
@@ -284,6 +284,12 @@ def _handler(folder: Path) -> type[BaseHTTPRequestHandler]:
             """Keep quiet."""
 
     return Handler
+
+
+def _rests(job: JsonObject) -> bool:
+    """Tell whether a Job has ended, or is not to begin."""
+    conditions = {each["type"] for each in job.get("status", {}).get("conditions", [])}
+    return bool(conditions & {"Complete", "Failed"}) or job["spec"].get("suspend") is True
 
 
 def _age(moment: str) -> float:
