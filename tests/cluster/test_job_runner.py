@@ -18,6 +18,7 @@ from testbed.kubernetes.node import Node
 from testbed.openstack import OpenStack
 from testbed.operator import Operator
 from testbed.sources import Sources
+from transfer_keys import Signer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 
@@ -106,27 +107,46 @@ def test_a_job_makes_the_image_and_tells_how_far_it_is(
     assert wait_until(lambda: node.jobs() == node.pods() == [], 20)
 
 
-def test_no_secret_is_anywhere_but_in_its_secret(
+def test_all_secrets_reach_the_transfer_and_are_nowhere_else(
     job_namespace: Namespace,
     node: Node,
     openstack: OpenStack,
-    moving: Callable[[], CloudImage],
+    sources: Sources,
+    qcow2_disk: Path,
+    signer: Signer,
     unique: str,
 ) -> None:
-    moving()
+    token = f"sesame-{unique}"
+    _put(job_namespace, "Secret", unique, {"token": token})
+    _put(job_namespace, "ConfigMap", unique, {"keys.asc": signer.public()})
+    sources.put(unique, qcow2_disk)
+    signature = {
+        "url": sources.put(f"{unique}.sig", signer.detached(qcow2_disk.read_bytes())),
+        "keyring": {"configMap": {"name": unique, "key": "keys.asc"}},
+    }
+    http = {
+        "url": sources.url(unique, rate=SLOW),
+        "auth": {"secretName": unique},
+        "checksum": {"signature": signature},
+    }
+    job_namespace.create(unique, "", source={"http": http})
+    job_namespace.wait(unique, fetching)
     shown = json.dumps([node.jobs(), node.pods()])
     job_namespace.wait_condition(unique, "Ready")
     shown += node.logs() + job_namespace.operator.log()
-    clouds = yaml.safe_load(openstack.clouds_yaml.read_text())["clouds"]
-    secrets = {
-        cloud["auth"][key]
-        for cloud in clouds.values()
-        for key in ("password", "application_credential_secret")
-        if key in cloud["auth"]
+    assert {each.headers.get("authorization") for each in sources.requests(unique)} == {
+        f"Bearer {token}"
     }
-    assert len(secrets) > 1
-    assert [each for each in secrets if each in shown] == []
+    clouds = yaml.safe_load(openstack.clouds_yaml.read_text())["clouds"]
+    credential = clouds["images"]["auth"]["application_credential_secret"]
+    assert [each for each in (token, credential) if each in shown] == []
     assert SECRET in shown
+
+
+def _put(namespace: Namespace, kind: str, name: str, data: dict[str, str]) -> None:
+    key = "stringData" if kind == "Secret" else "data"
+    body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, key: data}
+    namespace.cluster.run_kubectl("apply", "-n", namespace.name, "-f", "-", stdin=json.dumps(body))
 
 
 def test_a_killed_operator_goes_on_with_the_same_job(

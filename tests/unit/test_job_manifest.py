@@ -1,10 +1,12 @@
 """A transfer as a Job: what stands in it, what is mounted, and how the pod puts it together."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 from resources import SHA256, UID, cloud_image
 
 from cloudimage import transfer_job
@@ -16,6 +18,7 @@ from cloudimage.reconcile.job_manifest import (
     JobTemplate,
     job_name,
     manifest,
+    without_secrets,
 )
 from cloudimage.transfer.types import (
     Cloud,
@@ -82,6 +85,31 @@ def volumes(job: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_no_secret_stands_in_a_job(http: dict[str, Any]) -> None:
     resource = cloud_image(http=http)
     assert SECRET not in json.dumps(manifest(resource, "digest", request(resource), TEMPLATE))
+
+
+def hidden(model: type[BaseModel], path: str = "") -> Iterator[str]:
+    """Return the paths of a model's fields that have no repr, because they hold secrets."""
+    for name, field in model.model_fields.items():
+        if not field.repr:
+            yield f"{path}{name}"
+            continue
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from hidden(part, f"{path}{name}.")
+
+
+def test_whatever_is_marked_as_secret_is_left_out() -> None:
+    """A secret that is new in the request must get a mount before this passes again."""
+    resource = cloud_image(http=WHOLE)
+    shown = json.loads(without_secrets("prod", request(resource)))["request"]
+    paths = list(hidden(TransferRequest))
+    assert "source.auth" in paths
+    for path in paths:
+        *parents, name = path.split(".")
+        holder = shown
+        for parent in parents:
+            holder = holder.get(parent) or {}
+        assert name not in holder, path
 
 
 def test_what_the_spec_names_is_mounted_and_nothing_else() -> None:
