@@ -1,12 +1,14 @@
 """The command line: run the operator, run one transfer, write the generated files."""
 
+import json
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 
 from cloudimage import __version__, logs
+from cloudimage.reconcile.job_manifest import MOUNTS, JobTemplate
 from cloudimage.settings import Settings
 from cloudimage.transfer import types
 from cloudimage.transfer.confine import hide_memory
@@ -22,6 +24,18 @@ app = typer.Typer(
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in (each.strip() for each in text.split(",")) if word)
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        ValueError: It is none.
+    """
+    value = json.loads(text or "{}")
+    if not isinstance(value, dict):
+        raise ValueError(f"{text} is no JSON object")  # noqa: TRY004  # an option's value
+    return value
 
 
 def _version(*, show: bool) -> None:
@@ -104,8 +118,68 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     log_level: Annotated[
         str, typer.Option(envvar="CLOUDIMAGE_LOG_LEVEL", help="DEBUG, INFO, WARNING or ERROR.")
     ] = "INFO",
+    runner: Annotated[
+        Literal["child", "job"],
+        typer.Option(
+            envvar="CLOUDIMAGE_RUNNER",
+            help="Transfers are child processes of the operator, or Kubernetes Jobs.",
+        ),
+    ] = "child",
+    job_image: Annotated[
+        str, typer.Option(envvar="CLOUDIMAGE_JOB_IMAGE", help="Container image of the Jobs.")
+    ] = "",
+    job_pull_policy: Annotated[
+        str, typer.Option(envvar="CLOUDIMAGE_JOB_PULL_POLICY", help="imagePullPolicy of the Jobs.")
+    ] = "IfNotPresent",
+    job_scratch_size: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDIMAGE_JOB_SCRATCH_SIZE", help="Quantity: room for one Job's files."
+        ),
+    ] = "50Gi",
+    job_storage_class: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDIMAGE_JOB_STORAGE_CLASS",
+            help="StorageClass of a volume for each Job's files; empty: an emptyDir.",
+        ),
+    ] = "",
+    job_deadline_seconds: Annotated[
+        int,
+        typer.Option(
+            envvar="CLOUDIMAGE_JOB_DEADLINE_SECONDS", min=1, help="Seconds a Job may take."
+        ),
+    ] = 86400,
+    job_resources: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDIMAGE_JOB_RESOURCES", help="JSON: requests and limits of the Jobs."
+        ),
+    ] = "",
+    job_pod: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDIMAGE_JOB_POD",
+            help="JSON: nodeSelector, tolerations, affinity, imagePullSecrets and "
+            "priorityClassName of the Jobs' pods.",
+        ),
+    ] = "",
 ) -> None:
     """Run the operator until it is told to stop."""
+    try:
+        template = JobTemplate(
+            image=job_image,
+            pull_policy=job_pull_policy,
+            scratch_size=job_scratch_size,
+            storage_class=job_storage_class,
+            deadline_seconds=job_deadline_seconds,
+            resources=_object(job_resources),
+            pod=_object(job_pod),
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    if runner == "job" and not job_image:
+        raise typer.BadParameter("the runner job needs --job-image")
     # Imported here so that the other commands start without the Kubernetes client.
     from cloudimage import metrics
     from cloudimage.handlers.operator import Operator, load_kubernetes_config
@@ -136,6 +210,7 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
             resync_seconds=resync_seconds,
             probe_address=probe_address or None,
             metrics_address=metrics_address or None,
+            job=template if runner == "job" else None,
         )
     ).run()
 
@@ -246,6 +321,25 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     raise typer.Exit(transfer_command.run(wanted))
+
+
+@app.command("transfer-job")
+def transfer_job(
+    *,
+    mounts: Annotated[Path, typer.Option(help="Folder of the volumes with the request.")] = Path(
+        MOUNTS
+    ),
+    last_words: Annotated[Path, typer.Option(help="File of the termination message.")] = Path(
+        "/dev/termination-log"
+    ),
+    scratch: Annotated[
+        Path, typer.Option(envvar="CLOUDIMAGE_SCRATCH_DIR", help="Folder for its files.")
+    ] = Path("/scratch"),
+) -> None:
+    """Move one image in the pod of a Job that the operator made; not for use by hand."""
+    from cloudimage import transfer_job
+
+    raise typer.Exit(transfer_job.run(mounts, scratch, last_words))
 
 
 @app.command()

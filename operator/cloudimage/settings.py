@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloudimage.reconcile.job_manifest import JobTemplate
 from cloudimage.transfer.types import Limits, UrlPolicy
 
 
@@ -20,6 +21,7 @@ class Settings:
         metrics_address: ``host:port`` of Prometheus' metrics; None: none are served.
         policy: Which URLs transfers fetch at all.
         limits: What each transfer may use.
+        job: How the Jobs of transfers look; None: transfers are child processes.
     """
 
     scratch: Path
@@ -31,3 +33,4 @@ class Settings:
     metrics_address: str | None = None
     policy: UrlPolicy = field(default_factory=UrlPolicy)
     limits: Limits = field(default_factory=Limits)
+    job: JobTemplate | None = None

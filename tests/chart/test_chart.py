@@ -12,11 +12,13 @@ from typer.main import get_command
 
 import cloudimage
 from cloudimage.cli import app
+from cloudimage.reconcile.job_manifest import JobTemplate
 from testbed.kubernetes import binaries
 from testbed.paths import REPOSITORY
 
 CHART = REPOSITORY / "helm" / "cloudimage-operator"
 BASE = REPOSITORY / "manifests" / "base"
+JOB = {"runner": "job"}
 
 Objects = list[dict[str, Any]]
 Helm = Callable[..., subprocess.CompletedProcess[str]]
@@ -103,8 +105,9 @@ def rules(role: dict[str, Any]) -> set[tuple[str, str, str]]:
         {"watchNamespaces": ["a", "b"]},
         {"crds": {"install": False}, "rbac": {"create": False, "aggregate": False}},
         {"serviceAccount": {"create": False, "name": "mine"}},
+        {"transfer": JOB},
     ],
-    ids=["defaults", "namespaced", "least", "own-account"],
+    ids=["defaults", "namespaced", "least", "own-account", "jobs"],
 )
 def test_lint(helm: Helm, values_file: Callable[..., str], values: dict[str, Any]) -> None:
     done = helm("lint", "--strict", str(CHART), "--values", values_file(values))
@@ -200,6 +203,56 @@ def test_the_environment_is_what_the_command_line_reads(render: Render) -> None:
     assert env["CLOUDIMAGE_METRICS_ADDRESS"] == f"0.0.0.0:{ports['metrics']}"
 
 
+def test_jobs_are_a_choice_with_its_own_rights(render: Render, base: Objects) -> None:
+    plain = rules(of_kind(base, "ClusterRole")["cloudimage-operator"])
+    more = rules(of_kind(render(transfer=JOB), "ClusterRole")["cloudimage-operator"])
+    assert more - plain == {
+        *(("batch", "jobs", verb) for verb in ("create", "get", "list", "delete")),
+        ("", "pods", "list"),
+        ("", "pods/log", "get"),
+    }
+    assert plain < more
+    assert not any(verb == "list" for _, what, verb in more if what == "secrets")
+
+
+def test_the_jobs_settings_reach_the_command_line(render: Render) -> None:
+    pod = {
+        "nodeSelector": {"disk": "fast"},
+        "tolerations": [{"key": "images", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "imagePullSecrets": [{"name": "registry"}],
+        "priorityClassName": "low",
+    }
+    job = {**pod, "deadlineSeconds": 3600, "storageClassName": "fast"}
+    objects = render(transfer={"runner": "job", "job": job}, scratch={"sizeLimit": "9Gi"})
+    [container] = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    env = {each["name"]: each["value"] for each in container["env"]}
+    run = get_command(app).commands["run"]  # type: ignore[attr-defined]  # a group
+    read = {parameter.envvar for parameter in run.params if parameter.envvar}
+    assert env.keys() - {"TMPDIR"} <= read
+    assert env["CLOUDIMAGE_RUNNER"] == "job"
+    template = JobTemplate(
+        image=env["CLOUDIMAGE_JOB_IMAGE"],
+        pull_policy=env["CLOUDIMAGE_JOB_PULL_POLICY"],
+        scratch_size=env["CLOUDIMAGE_JOB_SCRATCH_SIZE"],
+        storage_class=env["CLOUDIMAGE_JOB_STORAGE_CLASS"],
+        deadline_seconds=int(env["CLOUDIMAGE_JOB_DEADLINE_SECONDS"]),
+        resources=json.loads(env["CLOUDIMAGE_JOB_RESOURCES"]),
+        pod=json.loads(env["CLOUDIMAGE_JOB_POD"]),
+    )
+    assert template == JobTemplate(
+        image=container["image"],
+        scratch_size="9Gi",
+        storage_class="fast",
+        deadline_seconds=3600,
+        resources={
+            "requests": {"cpu": "100m", "memory": "256Mi"},
+            "limits": {"memory": "2Gi"},
+        },
+        pod=pod,
+    )
+
+
 def test_all_that_is_written_to_is_a_volume(render: Render, base: Objects) -> None:
     """The root file system is read-only; TMPDIR is in the scratch."""
     for objects in (render(), base):
@@ -259,6 +312,8 @@ def test_an_account_of_ones_own(render: Render) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"transfer": {"runner": "pod"}}, "at '/transfer/runner': value must be one of 'child'"),
+        ({"transfer": {"job": {"deadlineSeconds": 0}}}, "at '/transfer/job/deadlineSeconds'"),
         ({"logLevel": "TRACE"}, "at '/logLevel': value must be one of 'DEBUG', 'INFO'"),
         ({"watchNamespaces": ["images-*"]}, "at '/watchNamespaces/0': 'images-*' does not match"),
         ({"watchNamespaces": "images"}, "at '/watchNamespaces': got string, want array"),

@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from cloudimage.api.kinds import KINDS
 from testbed.kubernetes import Cluster
@@ -47,11 +48,13 @@ class Operator:
 
     Attributes:
         folder: For its log, its kubeconfig and its scratch.
+        values: Of the chart, besides those that tie it to its namespace.
     """
 
     cluster: Cluster
     namespace: str
     folder: Path
+    values: dict[str, Any] = field(default_factory=dict)
 
     @property
     def scratch(self) -> Path:
@@ -112,6 +115,7 @@ class Operator:
             "watchNamespaces": [self.namespace],
             "crds": {"install": False},
             "rbac": {"aggregate": False},
+            **self.values,
         }
         path = self.folder / "values.json"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -54,6 +54,45 @@ test compares them.
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
+{{- if eq .Values.transfer.runner "job" }}
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [create, get, list, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+{{- end }}
+{{- end }}
+
+{{- define "cloudimage-operator.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{/*
+How the Jobs of transfers look; the operator makes them.
+*/}}
+{{- define "cloudimage-operator.jobEnv" -}}
+{{- $job := .Values.transfer.job }}
+{{- $pod := pick $job "nodeSelector" "tolerations" "affinity" "imagePullSecrets" "priorityClassName" }}
+- name: CLOUDIMAGE_RUNNER
+  value: job
+- name: CLOUDIMAGE_JOB_IMAGE
+  value: {{ include "cloudimage-operator.image" . | quote }}
+- name: CLOUDIMAGE_JOB_PULL_POLICY
+  value: {{ .Values.image.pullPolicy }}
+- name: CLOUDIMAGE_JOB_SCRATCH_SIZE
+  value: {{ .Values.scratch.sizeLimit | quote }}
+- name: CLOUDIMAGE_JOB_STORAGE_CLASS
+  value: {{ $job.storageClassName | quote }}
+- name: CLOUDIMAGE_JOB_DEADLINE_SECONDS
+  value: {{ $job.deadlineSeconds | int64 | quote }}
+- name: CLOUDIMAGE_JOB_RESOURCES
+  value: {{ $job.resources | toJson | quote }}
+- name: CLOUDIMAGE_JOB_POD
+  value: {{ $pod | toJson | quote }}
 {{- end }}
 
 {{- define "cloudimage-operator.subjects" -}}

@@ -18,7 +18,7 @@ from cloudimage.handlers.deletion import Deletion
 from cloudimage.handlers.holding import SecretHolder
 from cloudimage.handlers.images import images_of, upkeep_of
 from cloudimage.handlers.kube import Key, Kube, StaleError, key_of
-from cloudimage.handlers.runner import ChildRunner
+from cloudimage.handlers.runner import Runner
 from cloudimage.handlers.status import StatusWriter
 from cloudimage.reconcile import adoption, content, drift, plan, retry, revisions, status
 from cloudimage.reconcile.events import Event
@@ -49,7 +49,7 @@ class CloudImageReconciler:
     """
 
     kube: Kube
-    runner: ChildRunner
+    runner: Runner
     settings: Settings
     notify: Callable[[Key], None]
     backoff: Backoff = field(default_factory=Backoff)
@@ -246,6 +246,7 @@ class CloudImageReconciler:
             content.digest(resource.spec),
             request,
             lambda: self.notify(key),
+            resource,
         )
 
     def _failed(self, resource: CloudImage, failure: transfer.Failure) -> float | None:

@@ -13,12 +13,10 @@ from cloudimage.cloud.config import CloudConfig, Origin, parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
 from cloudimage.handlers.kube import Kube, Secret
 from cloudimage.reconcile import holding
-from cloudimage.reconcile.content import SourceTexts, http_source
-from cloudimage.transfer.types import HttpAuth
+from cloudimage.reconcile.content import SourceTexts, http_auth, http_source
 
 CLOUDS_YAML = "clouds.yaml"
 CA_CERTIFICATE = "cacert"
-_HEADER_PREFIX = "header."
 
 T = TypeVar("T")
 
@@ -86,24 +84,12 @@ def load_source(kube: Kube, resource: CloudImage) -> SourceTexts:
     namespace, http = resource.metadata.namespace, http_source(resource.spec)
     signature = http.checksum.signature if http.checksum else None
     return SourceTexts(
-        auth=_auth(_secret(kube, namespace, http.auth.secret_name).texts) if http.auth else None,
+        auth=http_auth(_secret(kube, namespace, http.auth.secret_name).texts)
+        if http.auth
+        else None,
         ca_certificate=_text(kube, namespace, http.ca_certificate) if http.ca_certificate else None,
         keyring=_text(kube, namespace, signature.keyring) if signature else None,
     )
-
-
-def _auth(secret: Mapping[str, str]) -> HttpAuth:
-    headers = {
-        key.removeprefix(_HEADER_PREFIX): value.strip()
-        for key, value in secret.items()
-        if key.startswith(_HEADER_PREFIX)
-    }
-    # `kubectl create secret --from-file` keeps the file's last newline, which no header may have.
-    username, password, token = (
-        secret[key].rstrip("\r\n") if key in secret else None
-        for key in ("username", "password", "token")
-    )
-    return HttpAuth(username=username, password=password, bearer=token, headers=headers)
 
 
 def _text(kube: Kube, namespace: str, reference: TextReference) -> str:

@@ -16,7 +16,7 @@ from cloudimage.handlers.backoff import Backoff
 from cloudimage.handlers.holding import SecretHolder
 from cloudimage.handlers.images import images_of
 from cloudimage.handlers.kube import Kube, key_of
-from cloudimage.handlers.runner import ChildRunner
+from cloudimage.handlers.runner import Runner
 from cloudimage.handlers.status import StatusWriter
 from cloudimage.reconcile import away, deletion, holding, metadata, plan, retry, status
 from cloudimage.reconcile.events import Event
@@ -34,7 +34,7 @@ class Deletion:
     """One look at an object that is being deleted."""
 
     kube: Kube
-    runner: ChildRunner
+    runner: Runner
     backoff: Backoff
     clouds: ConnectionPool
     secrets: SecretHolder

@@ -15,10 +15,12 @@ import kubernetes
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import GROUP, VERSION
 from cloudimage.handlers.cloudimage import CloudImageReconciler
+from cloudimage.handlers.job_runner import JobRunner
+from cloudimage.handlers.jobs import Jobs
 from cloudimage.handlers.kube import PLURAL, Key, Kube
 from cloudimage.handlers.queue import WorkQueue
 from cloudimage.handlers.references import ReferenceIndex
-from cloudimage.handlers.runner import ChildRunner, sweep
+from cloudimage.handlers.runner import ChildRunner, Runner, sweep
 from cloudimage.settings import Settings
 
 _HOUSEKEEPING_SECONDS = 60.0
@@ -36,7 +38,7 @@ class Operator:
 
     def __post_init__(self) -> None:
         kube = Kube(kubernetes.client.ApiClient())
-        self.runner = ChildRunner(self.settings.max_concurrent_transfers)
+        self.runner = _runner(self.settings, kube)
         self.reconciler = CloudImageReconciler(
             kube, self.runner, self.settings, notify=self._notify
         )
@@ -67,6 +69,8 @@ class Operator:
         sweep(self.settings.scratch)
         self.queue.start()
         self._housekeeping = asyncio.create_task(self._close_idle())
+        # Before any object is looked at: what runs already must not be started again.
+        await asyncio.to_thread(self.runner.recover, self._notify)
 
     async def _stopped(self, **_: object) -> None:
         self._housekeeping.cancel()
@@ -106,6 +110,18 @@ class Operator:
         for key in keys:
             self.reconciler.look_again(key)
             self.queue.add(key)
+
+
+def _runner(settings: Settings, kube: Kube) -> Runner:
+    if settings.job is None:
+        return ChildRunner(settings.max_concurrent_transfers)
+    return JobRunner(
+        Jobs(kube.client),
+        kube,
+        settings.job,
+        settings.max_concurrent_transfers,
+        settings.namespaces,
+    )
 
 
 def load_kubernetes_config() -> None:

@@ -11,9 +11,12 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.handlers.kube import Key
 from cloudimage.transfer.types import (
     EVENTS,
     Failure,
@@ -64,6 +67,35 @@ class Transfer:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
+class Runner(Protocol):
+    """Runs transfers, keyed by the UID of their object; the reconciler knows no more of it."""
+
+    def recover(self, notify: Callable[[Key], None]) -> None:
+        """Go on with the transfers that outlived an earlier operator; called once, first."""
+
+    def view(self, uid: str) -> Transfer | None:
+        """Return the object's transfer, running or ended; None when there is none."""
+
+    def start(
+        self,
+        uid: str,
+        digest: str,
+        request: TransferRequest,
+        notify: Callable[[], None],
+        owner: CloudImage,
+    ) -> None:
+        """Start a transfer, or have it wait for its turn."""
+
+    def forget(self, uid: str) -> None:
+        """Drop a transfer that has ended; its outcome was taken note of."""
+
+    def cancel(self, uid: str) -> None:
+        """Have the transfer end; :meth:`view` shows it until it has."""
+
+    def stop(self) -> None:
+        """Let go of every transfer: the operator ends."""
+
+
 @dataclass
 class ChildRunner:
     """Runs each transfer as a process of its own, keyed by the UID of its object.
@@ -81,12 +113,20 @@ class ChildRunner:
     def __post_init__(self) -> None:
         self._threads = ThreadPoolExecutor(self.max_concurrent, thread_name_prefix="transfer")
 
+    def recover(self, notify: Callable[[Key], None]) -> None:
+        """Do nothing: a child ends with its operator."""
+
     def view(self, uid: str) -> Transfer | None:
         """Return the object's transfer, running or ended; None when there is none."""
         return self._transfers.get(uid)
 
     def start(
-        self, uid: str, digest: str, request: TransferRequest, notify: Callable[[], None]
+        self,
+        uid: str,
+        digest: str,
+        request: TransferRequest,
+        notify: Callable[[], None],
+        owner: CloudImage | None = None,  # noqa: ARG002  # a child needs no object of the cluster
     ) -> None:
         """Start a transfer, or have it wait for its turn.
 
@@ -95,6 +135,7 @@ class ChildRunner:
             digest: Of the content that the transfer makes.
             request: What to transfer.
             notify: Called from another thread when there is something new to see.
+            owner: The object.
         """
         transfer = self._transfers[uid] = Transfer(digest, notify)
         transfer.turn = self._threads.submit(self._work, uid, transfer, request)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -9,6 +10,8 @@ from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, Import
 from cloudimage.api.source import Checksum, HttpSource
 from cloudimage.reconcile import metadata
 from cloudimage.transfer import types as transfer
+
+_HEADER_PREFIX = "header."
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,21 @@ class SourceTexts:
     auth: transfer.HttpAuth | None = field(default=None, repr=False)
     ca_certificate: str | None = field(default=None, repr=False)
     keyring: str | None = field(default=None, repr=False)
+
+
+def http_auth(secret: Mapping[str, str]) -> transfer.HttpAuth:
+    """Return what the source's server wants to see, out of the keys of its Secret."""
+    headers = {
+        key.removeprefix(_HEADER_PREFIX): value.strip()
+        for key, value in secret.items()
+        if key.startswith(_HEADER_PREFIX)
+    }
+    # `kubectl create secret --from-file` keeps the file's last newline, which no header may have.
+    username, password, token = (
+        secret[key].rstrip("\r\n") if key in secret else None
+        for key in ("username", "password", "token")
+    )
+    return transfer.HttpAuth(username=username, password=password, bearer=token, headers=headers)
 
 
 def checksum(source: HttpSource) -> transfer.Checksum | None:

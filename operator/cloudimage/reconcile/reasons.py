@@ -163,6 +163,10 @@ class Reason(StrEnum):
     """The transfer could not understand the spec. Change it, or report a bug."""
     INTERRUPTED = "Interrupted"
     """The transfer was stopped from outside. Tried again at once."""
+    JOB_NOT_STARTED = "JobNotStarted"
+    """The transfer's Job cannot be made, or its pod cannot run: a quota, an admission policy, no
+    room on any node, no way to pull the image; the message says which. Ask the cluster's
+    administrator. Tried again with growing pauses."""
     INTERNAL_ERROR = "InternalError"
     """A fault of the operator, whose log has the details: please report it. Or its container image
     lacks a program, or its kernel seccomp, as the message says. Tried again."""

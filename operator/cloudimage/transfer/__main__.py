@@ -6,6 +6,7 @@ has the log.
 
 import logging
 import sys
+from collections.abc import Callable
 from traceback import format_tb
 from typing import TextIO
 
@@ -30,6 +31,19 @@ _log = logging.getLogger(__name__)
 
 def main() -> int:
     """Move the image of the request on standard input; return the exit status."""
+    return carry_out(_from_stdin)
+
+
+def carry_out(
+    read: Callable[[Interrupts], TransferRequest],
+    ended: Callable[[Result | Failure], None] = lambda _: None,
+) -> int:
+    """Move the image of a request; return the exit status.
+
+    Args:
+        read: Returns the request, once this process is fit to hold secrets.
+        ended: Called with the outcome when nothing more is left to do.
+    """
     hide_memory()  # before there are secrets in it
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
     # They log URLs, which may hold secrets; their exceptions are reported without them.
@@ -38,8 +52,9 @@ def main() -> int:
     interrupts = Interrupts()
     interrupts.install()
     meter = Meter(lambda progress: emit(sys.stdout, progress))
-    outcome = _outcome(meter, interrupts)
+    outcome = _outcome(read, meter, interrupts)
     interrupts.finish()
+    ended(outcome)
     emit(sys.stdout, outcome)
     return 0 if isinstance(outcome, Result) else 1
 
@@ -53,11 +68,18 @@ def emit(out: TextIO, event: Progress | Result | Failure) -> None:
         _log.warning("nobody reads the events")
 
 
-def _outcome(meter: Meter, interrupts: Interrupts) -> Result | Failure:
+def _from_stdin(interrupts: Interrupts) -> TransferRequest:
+    request = TransferRequest.model_validate_json(sys.stdin.buffer.readline())
+    interrupts.watch(sys.stdin.fileno())
+    return request
+
+
+def _outcome(
+    read: Callable[[Interrupts], TransferRequest], meter: Meter, interrupts: Interrupts
+) -> Result | Failure:
     try:
-        request = TransferRequest.model_validate_json(sys.stdin.buffer.readline())
+        request = read(interrupts)
         restrain(request.limits)
-        interrupts.watch(sys.stdin.fileno())
         return transfer(request, meter, interrupts)
     except ValidationError as error:
         # Without the values: they may be secrets.

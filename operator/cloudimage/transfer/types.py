@@ -77,6 +77,7 @@ class Reason(StrEnum):
     UPLOAD_FAILED = "UploadFailed"
     UPLOAD_MISMATCH = "UploadMismatch"
     INTERRUPTED = "Interrupted"
+    JOB_NOT_STARTED = "JobNotStarted"
     INTERNAL_ERROR = "InternalError"
 
 
