@@ -62,6 +62,7 @@ class CloudImageReconciler:
         try:
             resource = self.kube.read(key)
             if resource is None:
+                self._awakened.discard(key)
                 return None
             if resource.metadata.deletion_timestamp:
                 return Deletion(self.kube, self.runner)(resource)
