@@ -70,6 +70,7 @@ class CloudImageReconciler:
             resource = self.kube.read(key)
             if resource is None:
                 self.secrets.gone(key)
+                self._awakened.discard(key)
                 return None
             self.secrets.seen(resource)
             if resource.metadata.deletion_timestamp:
