@@ -12,6 +12,7 @@ from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud, open_cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.types import GlanceImage, Usage
+from cloudimage.halts import Point, reached
 from cloudimage.handlers import credentials
 from cloudimage.handlers.backoff import Backoff
 from cloudimage.handlers.deletion import Deletion
@@ -61,6 +62,7 @@ class CloudImageReconciler:
                 return Deletion(self.kube, self.runner)(resource)
             if FINALIZER not in resource.metadata.finalizers:
                 resource = self.kube.set_finalizer(resource, present=True)
+                reached(Point.FINALIZER, key.name)
             return self._apply(resource)
         except StaleError:
             return _STALE_SECONDS
@@ -87,6 +89,7 @@ class CloudImageReconciler:
                 self.runner.forget(uid)
                 return delay
             case transfer.Result() as result:
+                reached(Point.ENDED, resource.metadata.name)
                 return self._settle(resource, result)
 
     def _settle(self, resource: CloudImage, result: transfer.Result | None) -> float | None:
@@ -125,6 +128,7 @@ class CloudImageReconciler:
         """Bring the image's metadata in line."""
         if patch := metadata.differences(resource, image):
             image = cloud.glance.patch(image.id, patch)
+            reached(Point.PATCHED, resource.metadata.name)
         usage = _usage(cloud, image.id)
         resource = self._write(resource, status.available(resource, image, usage, result, _now()))
         if result:
@@ -147,6 +151,7 @@ class CloudImageReconciler:
         texts = credentials.load_source(self.kube, resource)
         serving = next(iter(standing.previous), None)
         resource = self._write(resource, status.starting(resource, serving, _now()))
+        reached(Point.STARTING, resource.metadata.name)
         request = transfer.TransferRequest(
             source=content.source(resource.spec, texts),
             image=content.new_image(resource),

@@ -10,6 +10,7 @@ from cloudimage.api.meta import FINALIZER
 from cloudimage.cloud.connection import Cloud, open_cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.types import GlanceImage
+from cloudimage.halts import Point, reached
 from cloudimage.handlers import credentials
 from cloudimage.handlers.kube import Kube
 from cloudimage.handlers.runner import ChildRunner
@@ -62,6 +63,7 @@ class Deletion:
         ]
         if blockers:
             return self._blocked(resource, blockers[0])
+        reached(Point.DELETED, resource.metadata.name)
         names = ", ".join(each.id for each in standing.all) or "none"
         self._release(resource, f"Deleted from Glance: {names}.")
         return None
