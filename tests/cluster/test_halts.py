@@ -4,7 +4,7 @@ The processes stop themselves at named points (see ``cloudimage.halts``), and ar
 """
 
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,9 @@ from support import Namespace, content_of, images_of, wait_until
 
 from cloudimage.halts import Point
 from testbed.images import disk, sha256_of
+from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack
+from testbed.operator import Operator
 from testbed.sources import Sources
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
@@ -122,14 +124,22 @@ def _is_stopped(process: psutil.Process) -> bool:
 
 @pytest.fixture
 def bench(
-    own_namespace: Namespace, openstack: OpenStack, sources: Sources, tmp_path: Path, unique: str
-) -> Bench:
-    raw = disk(tmp_path / "disk.raw", "raw", virtual_size=8 << 20, data_bytes=2 << 20)
-    source = disk(tmp_path / "disk.qcow2", "qcow2", virtual_size=8 << 20, data_bytes=2 << 20)
-    own_namespace.operator.stop()
-    return Bench(
-        own_namespace, openstack, sources, source, sha256_of(source), sha256_of(raw), unique
-    )
+    cluster: Cluster,
+    openstack: OpenStack,
+    crds: Cluster,
+    sources: Sources,
+    tmp_path: Path,
+    unique: str,
+) -> Iterator[Bench]:
+    """A namespace whose operator is not started yet: the test says where it halts."""
+    operator = Operator(cluster, cluster.new_namespace("cloudimage"), tmp_path / "operator")
+    operator.install()
+    namespace = Namespace.of(operator)
+    namespace.put_secret(openstack)
+    raw = disk(tmp_path / "disk.raw", "raw")
+    source = disk(tmp_path / "disk.qcow2", "qcow2")
+    yield Bench(namespace, openstack, sources, source, sha256_of(source), sha256_of(raw), unique)
+    operator.stop()
 
 
 def test_the_operator_killed_at_any_point(bench: Bench) -> None:
