@@ -174,7 +174,7 @@ class CloudImageReconciler:
         """Delete the images of earlier specs that nothing uses; the others wait their turn."""
         for image in (*standing.previous, *standing.leftovers):
             try:
-                if not image.protected and not cloud.nova.usage(image.id).servers:
+                if not image.protected and not cloud.usage(image.id).in_use:
                     cloud.glance.delete(image.id)
             except CloudError as error:
                 logger.warning("an old image stays", extra={"image": image.id, "error": str(error)})
@@ -213,9 +213,9 @@ class CloudImageReconciler:
 
 
 def _usage(cloud: Cloud, image_id: str) -> Usage | None:
-    """Return who uses the image; None where Nova cannot say, which must not hold up the rest."""
+    """Return who uses the image; None: the cloud cannot say, which must not hold up the rest."""
     try:
-        return cloud.nova.usage(image_id)
+        return cloud.usage(image_id)
     except CloudError as error:
         logger.warning("usage is not known", extra={"image": image_id, "error": str(error)})
         return None
