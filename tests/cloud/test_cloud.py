@@ -143,9 +143,9 @@ def test_an_administrator_sees_the_servers_of_all_projects(
         consumer.compute.wait_for_server(server, interval=0.3, wait=60)
         try:
             with open_cloud(CloudConfig(openstack.cloud("admin"))) as admin:
-                seen = admin.nova.usage(image_id)
-                other = admin.nova.usage("00000000-0000-4000-8000-000000000000")
-            own = cloud.nova.usage(image_id)
+                seen = admin.usage(image_id)
+                other = admin.usage("00000000-0000-4000-8000-000000000000")
+            own = cloud.usage(image_id)
         finally:
             consumer.compute.delete_server(server)
             consumer.compute.wait_for_delete(server, interval=0.3, wait=60)

@@ -79,7 +79,7 @@ def test_a_replacement_is_not_found_by_its_name_until_it_takes_the_place(
     both = by_id(images, first)
     assert shown(both[new["id"]]) == (unique, False)
     assert shown(both[old["id"]]) == aside(unique)
-    assert [(each.image_id, each.current, each.servers) for each in second.status.revisions] == [
+    assert [(each.image_id, each.current, each.users) for each in second.status.revisions] == [
         (new["id"], True, 0),
         (old["id"], False, 0),
     ]
@@ -148,7 +148,7 @@ def test_an_old_image_stays_until_its_last_server_goes(
     with server(images, unique, old):
         revise(own_namespace, unique)
         seen = own_namespace.wait(unique, lambda each: len(each.status.revisions) == 2)
-        assert [each.servers for each in seen.status.revisions] == [0, 1]
+        assert [each.users for each in seen.status.revisions] == [0, 1]
         assert shown(by_id(images, first)[old]) == aside(unique)
     own_namespace.wait(unique, lambda each: len(each.status.revisions) == 1)
     assert old not in by_id(images, first)
@@ -160,7 +160,7 @@ def test_an_old_image_that_others_may_use_unseen_stays(
     community = {"visibility": "community"}
     first = make(namespace, sources, qcow2_disk, unique, image=community, revisionHistoryLimit=0)
     second = revise(namespace, unique)
-    assert [each.servers for each in second.status.revisions] == [0, None]
+    assert [each.users for each in second.status.revisions] == [0, None]
     assert len(by_id(images, first)) == 2
 
 

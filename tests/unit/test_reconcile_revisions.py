@@ -133,7 +133,7 @@ SERVER = (Server("s", "web", "p"),)
 def test_no_servers_are_none_only_where_all_would_be_seen(
     usage: Usage | None, *, offered: bool, expected: int | None
 ) -> None:
-    assert revisions.servers_seen(usage, offered=offered) == expected
+    assert revisions.users_seen(usage, offered=offered) == expected
 
 
 @pytest.mark.parametrize(

@@ -267,7 +267,7 @@ def test_ids_come_to_an_end(glance: FakeGlance, monkeypatch: pytest.MonkeyPatch)
 
 def test_stream_is_never_sent_twice() -> None:
     payload = Payload("raw", len(CONTENT), cast("Any", chunks))
-    body = HashedBody(payload, Meter(lambda _: None))
+    body = HashedBody(payload, Meter(lambda _: None), "n")
     assert b"".join(body) == CONTENT
     with pytest.raises(TransferError):
         list(body)
@@ -283,7 +283,7 @@ def test_stream_that_is_given_up_is_closed() -> None:
             closed.append(True)
 
     payload = Payload("raw", len(CONTENT), cast("Any", stream))
-    sending = cast("Any", iter(HashedBody(payload, Meter(lambda _: None))))
+    sending = cast("Any", iter(HashedBody(payload, Meter(lambda _: None), "n")))
     next(sending)
     sending.close()
     assert closed == [True]

@@ -392,8 +392,11 @@ class Revision(ApiModel):
     digest: str = Field(description="Of all that its bytes depend on.")
     created: Timestamp | None = Field(default=None, description="When Glance made it.")
     current: bool = Field(description="Whether it is the one of status.imageID.")
-    servers: int | None = Field(
-        default=None, ge=0, description="Number of servers made from it, where that can be seen."
+    users: int | None = Field(
+        default=None,
+        ge=0,
+        description="Number of servers and volumes made from it; not set where there may be some "
+        "that cannot be seen.",
     )
 
 

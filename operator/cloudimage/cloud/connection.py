@@ -3,11 +3,12 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import openstack
 
 from cloudimage import __version__
+from cloudimage.cloud.cinder import Cinder
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.errors import (
     ForbiddenError,
@@ -18,6 +19,7 @@ from cloudimage.cloud.errors import (
 )
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.nova import Nova
+from cloudimage.cloud.types import Usage
 
 API_TIMEOUT_SECONDS = 60
 """No answer to a request for so long means that the service is away."""
@@ -37,6 +39,15 @@ class Cloud:
 
     glance: Glance
     nova: Nova
+    cinder: Cinder
+
+    def usage(self, image_id: str) -> Usage:
+        """Return the servers and the volumes made from an image.
+
+        Raises:
+            CloudError: A service that the cloud has could not be asked.
+        """
+        return replace(self.nova.usage(image_id), volumes=self.cinder.volumes(image_id))
 
 
 @contextmanager
@@ -85,5 +96,7 @@ def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
             stack.callback(connection.close)
             project_id = connection.session.get_project_id()
         with translated("finding the cloud's services"):
-            cloud = Cloud(Glance(connection.image, project_id), Nova(connection.compute))
+            cloud = Cloud(
+                Glance(connection.image, project_id), Nova(connection), Cinder(connection)
+            )
         yield cloud

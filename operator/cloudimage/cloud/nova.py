@@ -1,8 +1,8 @@
 """Nova: which servers use an image."""
 
-from keystoneauth1.exceptions import EndpointNotFound
-from openstack.compute.v2._proxy import Proxy
+from openstack.connection import Connection
 
+from cloudimage.cloud.catalogue import offers
 from cloudimage.cloud.errors import ForbiddenError, translated
 from cloudimage.cloud.types import Server, Usage
 
@@ -10,32 +10,26 @@ from cloudimage.cloud.types import Server, Usage
 class Nova:
     """The compute service, as far as the credentials can see it."""
 
-    def __init__(self, proxy: Proxy) -> None:
-        self._proxy = proxy
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def usage(self, image_id: str) -> Usage:
         """Return the servers made from the image: of all projects where the policy allows it.
 
-        Servers booted from a volume do not name an image and are not seen.
+        Servers booted from a volume do not name an image; their volumes do: see
+        :mod:`cloudimage.cloud.cinder`.
 
         Raises:
             CloudError: Nova could not be asked; that is never the same as "none".
         """
-        if not self._in_catalogue():
+        if not offers(self._connection, "compute"):
             return Usage((), "NoCompute")
         try:
             return Usage(self._servers(image_id, all_projects=True), "AllProjects")
         except ForbiddenError:
             return Usage(self._servers(image_id, all_projects=False), "OwnProject")
 
-    def _in_catalogue(self) -> bool:
-        with translated("finding the compute service"):
-            try:
-                return self._proxy.get_endpoint() is not None
-            except EndpointNotFound:
-                return False
-
     def _servers(self, image_id: str, *, all_projects: bool) -> tuple[Server, ...]:
         with translated(f"listing the servers of image {image_id}"):
-            listed = self._proxy.servers(image=image_id, all_projects=all_projects)
+            listed = self._connection.compute.servers(image=image_id, all_projects=all_projects)
             return tuple(Server(each.id, each.name or "", each.project_id or "") for each in listed)

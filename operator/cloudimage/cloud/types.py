@@ -50,16 +50,36 @@ class Server:
     project_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """A Cinder volume."""
+
+    id: str
+    name: str
+    project_id: str
+
+
 Scope = Literal["AllProjects", "OwnProject", "NoCompute"]
 """Whose servers a listing holds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """The servers made from an image, as far as the credentials can see."""
+    """What was made from an image, as far as the credentials can see.
+
+    Attributes:
+        scope: Whose servers these are.
+        volumes: None: the cloud has no volume service, or none for these credentials.
+    """
 
     servers: tuple[Server, ...]
     scope: Scope
+    volumes: tuple[Volume, ...] | None = None
+
+    @property
+    def in_use(self) -> bool:
+        """Whether anything uses the image."""
+        return bool(self.servers or self.volumes)
 
 
 JsonPatch = tuple[Mapping[str, Any], ...]

@@ -12,6 +12,7 @@ from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.cloud.types import GlanceImage
+from cloudimage.halts import Point, reached
 from cloudimage.handlers import adopting, credentials, observing, revising
 from cloudimage.handlers.backoff import Backoff, Failures
 from cloudimage.handlers.deletion import Deletion
@@ -79,6 +80,7 @@ class CloudImageReconciler:
                 return self._observe(resource)
             if FINALIZER not in resource.metadata.finalizers:
                 resource = self.kube.set_finalizer(resource, present=True)
+                reached(Point.FINALIZER, key.name)
             return self._apply(resource)
         except StaleError:
             self.look_again(key)
@@ -113,6 +115,7 @@ class CloudImageReconciler:
                 self.runner.forget(uid)
                 return delay
             case transfer.Result() as result:
+                reached(Point.ENDED, resource.metadata.name)
                 return self._settle(resource, result)
 
     def _settle(self, resource: CloudImage, result: transfer.Result | None) -> float | None:
@@ -200,6 +203,8 @@ class CloudImageReconciler:
         """Bring the image's metadata in line, and what came before it out of its way."""
         upkeep = upkeep_of(self.kube, resource, image)
         image = revising.promote(resource, cloud.glance, standing, image, upkeep.patch)
+        if upkeep.patch:
+            reached(Point.PATCHED, resource.metadata.name)
         if upkeep.event:
             StatusWriter(self.kube).post(resource, upkeep.event)
         usage = revising.usage_of(cloud, image.id)
@@ -231,6 +236,7 @@ class CloudImageReconciler:
         resource = self._write(resource, status.starting(resource, serving, _now()))
         if deleted:
             StatusWriter(self.kube).post(resource, deleted)
+        reached(Point.STARTING, resource.metadata.name)
         request = transfer.TransferRequest(
             source=content.source(resource.spec, texts),
             image=content.new_image(resource, revisions.name_to_begin_with(resource, standing)),

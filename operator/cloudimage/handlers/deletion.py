@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from cloudimage.api.cloudimage import CloudImage, DeletionPolicy
 from cloudimage.api.meta import FINALIZER
 from cloudimage.cloud.connection import Cloud
-from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.errors import CloudError, ConflictError, ForbiddenError, NotFoundError
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.cloud.types import GlanceImage
+from cloudimage.halts import Point, reached
 from cloudimage.handlers import credentials
 from cloudimage.handlers.backoff import Backoff
 from cloudimage.handlers.holding import SecretHolder
@@ -66,7 +67,8 @@ class Deletion:
             if (blocker := self._delete_image(resource, cloud, image)) is not None
         ]
         if blockers:
-            return self._blocked(resource, blockers[0])
+            return self._blocked(resource, deletion.foremost(blockers))
+        reached(Point.DELETED, resource.metadata.name)
         names = ", ".join(each.id for each in standing.all) or "none"
         self._release(resource, f"Deleted from Glance: {names}.")
         return None
@@ -74,14 +76,20 @@ class Deletion:
     def _delete_image(
         self, resource: CloudImage, cloud: Cloud, image: GlanceImage
     ) -> deletion.Blocker | None:
-        blocker = deletion.blocker(resource, image, cloud.nova.usage(image.id))
-        if blocker is None:
+        usage = cloud.usage(image.id)
+        if blocker := deletion.blocker(resource, image, usage):
+            return blocker
+        try:
             if image.protected:
                 cloud.glance.patch(
                     image.id, ({"op": "replace", "path": "/protected", "value": False},)
                 )
             cloud.glance.delete(image.id)
-        return blocker
+        except (ConflictError, ForbiddenError) as error:
+            return deletion.refused(Reason(error.reason), str(error), usage)
+        except NotFoundError:
+            logger.info("somebody else deleted it", extra={"image": image.id})
+        return None
 
     def _orphan(self, resource: CloudImage, cloud: Cloud, standing: plan.Standing) -> None:
         for image in standing.leftovers:

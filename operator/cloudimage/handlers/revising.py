@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 
 
 def usage_of(cloud: Cloud, image_id: str) -> Usage | None:
-    """Return who uses the image; None where Nova cannot say, which must not hold up the rest."""
+    """Return who uses the image; None: the cloud cannot say, which must not hold up the rest."""
     try:
-        return cloud.nova.usage(image_id)
+        return cloud.usage(image_id)
     except CloudError as error:
         logger.warning("usage is not known", extra={"image": image_id, "error": str(error)})
         return None
@@ -75,18 +75,18 @@ def _share_alike(glance: Glance, old: GlanceImage, new: GlanceImage) -> None:
 
 def look(cloud: Cloud, images: Iterable[GlanceImage]) -> list[Old]:
     """Return the earlier images with who uses them."""
-    return [Old(each, _servers(cloud, each)) for each in images]
+    return [Old(each, _users(cloud, each)) for each in images]
 
 
-def _servers(cloud: Cloud, image: GlanceImage) -> int | None:
+def _users(cloud: Cloud, image: GlanceImage) -> int | None:
     usage = usage_of(cloud, image.id)
-    blind = usage is not None and usage.scope == "OwnProject" and not usage.servers
+    blind = usage is not None and usage.scope == "OwnProject" and not usage.in_use
     try:
         offered = blind and _is_offered(cloud.glance, image)
     except CloudError as error:
         logger.warning("members are not known", extra={"image": image.id, "error": str(error)})
         offered = True
-    return revisions.servers_seen(usage, offered=offered)
+    return revisions.users_seen(usage, offered=offered)
 
 
 def _is_offered(glance: Glance, image: GlanceImage) -> bool:
@@ -100,7 +100,7 @@ def retire(
 ) -> list[Old]:
     """Delete what is unfinished or not to be kept; return the earlier images that are left."""
     for leftover in standing.leftovers:
-        if not leftover.protected and _servers(cloud, leftover) == 0:
+        if not leftover.protected and _users(cloud, leftover) == 0:
             _delete(cloud.glance, leftover)
     surplus = revisions.surplus(resource, olds)
     gone = {each.id for each in surplus if _delete(cloud.glance, each)}

@@ -172,7 +172,8 @@ class Reason(StrEnum):
     lacks a program, or its kernel seccomp, as the message says. Tried again."""
 
     IN_USE = "InUse"
-    """Servers still use the image. It is deleted within 30 seconds of the last one's end."""
+    """Servers or volumes were made from the image and still exist, or Glance's store says that it
+    is in use. It is deleted within 30 seconds of the last one's end."""
     PROTECTED = "Protected"
     """The image is protected in Glance. Set spec.image.protected to false to let it go."""
 

@@ -23,11 +23,12 @@ class Old:
     """An image of an earlier spec.
 
     Attributes:
-        servers: Number of servers made from it; None where there may be some that are not seen.
+        users: Number of servers and volumes made from it; None: there may be some that are not
+            seen.
     """
 
     image: GlanceImage
-    servers: int | None
+    users: int | None
 
 
 def name_to_begin_with(resource: CloudImage, standing: Standing) -> str:
@@ -99,18 +100,18 @@ def steps(
     return tuple(before), tuple(each for each in differences if each["path"] in _SHOWING)
 
 
-def servers_seen(usage: Usage | None, *, offered: bool) -> int | None:
-    """Return the number of servers made from an image; None where there may be more.
+def users_seen(usage: Usage | None, *, offered: bool) -> int | None:
+    """Return the number of servers and volumes made from an image; None: there may be more.
 
     Args:
-        usage: Who uses it; None: Nova did not say.
-        offered: Other projects can make servers from it.
+        usage: Who uses it; None: the cloud did not say.
+        offered: Other projects can use it.
     """
     if usage is None:
         return None
-    if usage.scope == "OwnProject" and offered and not usage.servers:
+    if usage.scope == "OwnProject" and offered and not usage.in_use:
         return None
-    return len(usage.servers)
+    return len(usage.servers) + len(usage.volumes or ())
 
 
 def surplus(resource: CloudImage, olds: Iterable[Old]) -> tuple[GlanceImage, ...]:
@@ -119,7 +120,7 @@ def surplus(resource: CloudImage, olds: Iterable[Old]) -> tuple[GlanceImage, ...
     A protected one stays, as it does when the CloudImage is deleted, until spec.image.protected
     is false: somebody else may have protected it.
     """
-    unused = newest_first(each.image for each in olds if each.servers == 0)
+    unused = newest_first(each.image for each in olds if each.users == 0)
     return tuple(
         each
         for each in unused[resource.spec.revision_history_limit :]
@@ -129,8 +130,9 @@ def surplus(resource: CloudImage, olds: Iterable[Old]) -> tuple[GlanceImage, ...
 
 def listed(status: CloudImageStatus, current: GlanceImage, olds: Sequence[Old]) -> CloudImageStatus:
     """Return the status with its revisions, the newest first."""
-    servers = {each.image.id: each.servers for each in olds}
-    servers[current.id] = status.used_by.servers if status.used_by else None
+    users = {each.image.id: each.users for each in olds}
+    used_by = status.used_by
+    users[current.id] = used_by.servers + (used_by.volumes or 0) if used_by else None
     images = newest_first([current, *(each.image for each in olds)])
     revisions = tuple(
         Revision(
@@ -138,7 +140,7 @@ def listed(status: CloudImageStatus, current: GlanceImage, olds: Sequence[Old]) 
             digest=each.properties.get(Marks.DIGEST, ""),
             created=each.created_at,
             current=each.id == current.id,
-            servers=servers[each.id],
+            users=users[each.id],
         )
         for each in images[:_MOST_LISTED]
     )

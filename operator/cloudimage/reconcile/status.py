@@ -395,6 +395,7 @@ def used_by(usage: Usage) -> UsedBy:
     """Return who uses the image, in numbers and a few names."""
     return UsedBy(
         servers=len(usage.servers),
+        volumes=None if usage.volumes is None else len(usage.volumes),
         sample=tuple(
             ServerReference(id=each.id, name=each.name, project_id=each.project_id)
             for each in usage.servers[:SAMPLE_SIZE]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+from cloudimage.halts import Point, reached
 from cloudimage.transfer.convert import Chunks, Payload
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.types import Reason, TransferError
@@ -13,14 +14,20 @@ from cloudimage.transfer.types import Reason, TransferError
 class HashedBody:
     """The body of a request: the payload's bytes, counted and hashed as they are sent, once.
 
+    Args:
+        payload: The bytes.
+        meter: Told how many were sent.
+        name: Of the image.
+
     Attributes:
         sha512: The hash so far.
         sent: Bytes so far.
     """
 
-    def __init__(self, payload: Payload, meter: Meter) -> None:
+    def __init__(self, payload: Payload, meter: Meter, name: str) -> None:
         self._payload = payload
         self._meter = meter
+        self._name = name
         self._used = False
         self.sha512 = hashlib.sha512()
         self.sent = 0
@@ -46,6 +53,7 @@ class HashedBody:
                 yield chunk
                 self.sent += len(chunk)
                 self._meter.count(self.sent)
+                reached(Point.SENDING, self._name)
 
 
 def compare(stored: dict[str, Any], payload: Payload, sha512: Any) -> None:  # noqa: ANN401 - hashlib's type has no name

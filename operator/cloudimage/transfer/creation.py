@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from cloudimage.halts import Point, reached
 from cloudimage.transfer.glance import Glance
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
@@ -100,6 +101,7 @@ def _create(target: Target, shape: DiskFormat, undo: contextlib.ExitStack) -> st
             if not was_created:
                 undo.pop_all()
         if was_created:
+            reached(Point.CREATED, target.image.name)
             return identifier
     raise TransferError(
         Reason.CLOUD_ERROR, f"Glance refuses {MAX_ATTEMPTS} ids one after the other as used before"
@@ -135,7 +137,9 @@ def settle(target: Target, identifier: str, image: dict[str, Any]) -> Stored:
         TransferError: ``InvalidImage``, ``Forbidden`` and the cloud's.
     """
     algorithm, value = image["os_hash_algo"], image["os_hash_value"]
+    reached(Point.STORED, target.image.name)
     target.glance.set_property(identifier, Marks.VERIFIED, f"{algorithm}:{value}")
+    reached(Point.MARKED, target.image.name)
     return Stored(identifier, image["disk_format"], image["size"], algorithm, value)
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from cloudimage.halts import Point, reached
 from cloudimage.transfer.content import HashedBody, compare, hash_of
 from cloudimage.transfer.convert import Payload
 from cloudimage.transfer.creation import Stored, Target, created, settle
@@ -41,13 +42,14 @@ def glance_direct(target: Target, staged: Payload, wanted: Payload) -> Stored:
 def _glance_direct(target: Target, staged: Payload, wanted: Payload) -> Stored:
     target.meter.start(Stage.UPLOADING, staged.size)
     with created(target, staged.format) as identifier:
-        body = HashedBody(staged, target.meter)
+        body = HashedBody(staged, target.meter, target.image.name)
         send(partial(target.glance.stage, identifier), body, answer=True)
         size = target.glance.show(identifier)["size"]
         if size not in {None, staged.size}:
             raise TransferError(
                 Reason.UPLOAD_MISMATCH, f"Glance staged {size} bytes, sent were {staged.size}"
             )
+        reached(Point.STAGED, target.image.name)
         target.glance.start_import(identifier, {"name": "glance-direct"}, target.stores)
         # Our own conversion, for its hash alone; it takes no time of its own beside Glance's.
         sha512 = body.sha512 if wanted is staged else hash_of(wanted.open(), "sha512")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cloudimage.halts import Point, reached
 from cloudimage.transfer.client import Client
 from cloudimage.transfer.convert import largest
 from cloudimage.transfer.creation import Target
@@ -70,11 +71,14 @@ def _through_us(request: TransferRequest, target: Target, choice: Choice, folder
                 return result.model_copy(update={"warnings": expected.warnings})
             path = folder / "source"
             fetched = fetch(source, path, meter, client, cache)
+            reached(Point.FETCHED, request.image.name)
             meter.start(Stage.VERIFYING)
             verify(expected, path, tools)
+            reached(Point.VERIFIED, request.image.name)
             path = expand(path, limits, tools, meter, cache)
             meter.start(Stage.INSPECTING)
             found = inspect(path, source.format, request.image.min_disk, limits, tools)
+            reached(Point.INSPECTED, request.image.name)
             info = source_info(found, fetched)
             if written := largest(path.name, found, request.image.disk_format, tools):
                 cache.reserve(folder / "converted", written)

@@ -30,7 +30,7 @@ def _upload(target: Target, payload: Payload) -> Stored:
     first, others = target.stores[:1], target.stores[1:]
     target.meter.start(Stage.UPLOADING, payload.size)
     with created(target, payload.format) as identifier:
-        body = HashedBody(payload, target.meter)
+        body = HashedBody(payload, target.meter, target.image.name)
         answered = send(
             lambda body: target.glance.send(identifier, body, first), body, answer=False
         )

@@ -16,7 +16,7 @@ from testbed.openstack import clients, config, schema, services, venv
 from testbed.openstack.database import Database
 from testbed.openstack.seed import Seed
 from testbed.openstack.services import Api
-from testbed.openstack.site import API_SERVICES, Site
+from testbed.openstack.site import API_SERVICES, OPTIONAL_SERVICES, Site
 from testbed.paths import state_dir
 from testbed.process import bed_lock, kill
 
@@ -97,6 +97,16 @@ class OpenStack:
         with bed_lock(self.folder):
             services.start(self._site, [name])
 
+    def start_cinder(self) -> None:
+        """Start Cinder's API, too, and put it into the catalogue; it stays until the bed goes.
+
+        Volumes are records in its database: there is no cinder-volume that would fill them.
+        """
+        with bed_lock(self.folder):
+            config.write_cinder(self._site)
+            services.start(self._site, ["cinder"])
+            Seed.of(self._site).volume_service()
+
     @property
     def clouds_yaml(self) -> Path:
         """The clients' file: admin and system-admin; images, consumer and tiny.
@@ -167,7 +177,8 @@ class OpenStack:
     def _remove(self) -> None:
         site = Site.load(self.folder) or Site(self.folder, venv.location(), {})
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda name: Api(site, name).stop(), API_SERVICES))
+            names = (*API_SERVICES, *OPTIONAL_SERVICES)
+            list(pool.map(lambda name: Api(site, name).stop(), names))
         # Whoever has no record left, for instance because someone deleted the folder.
         kill([process for process in psutil.process_iter() if site.owns(process)])
         Database(site).stop()
@@ -199,3 +210,5 @@ class OpenStack:
         Database(site).start()
         services.start(site, API_SERVICES[:-1])
         services.start(site, API_SERVICES[-1:])
+        if config.cinder_conf(site).exists():
+            services.start(site, ["cinder"])

@@ -16,7 +16,7 @@ from testbed.paths import cache_dir
 from testbed.process import bed_lock
 
 # nova_cell0 is a copy of nova_cell1 and made after it.
-_DATABASES = ("keystone", "glance", "placement", "nova_api", "nova_cell1")
+_DATABASES = ("keystone", "glance", "placement", "nova_api", "nova_cell1", "cinder")
 
 # Nova puts in the parts of [database] connection, so the rows hold no path of one bed.
 _CELL0 = "{scheme}://{username}@/nova_cell0?{query}"
@@ -66,6 +66,7 @@ def _digest() -> str:
 
 def _build(site: Site, kept: Path) -> None:
     config.write(site)
+    config.write_cinder(site)
     server = Database(site)
     try:
         server.create(_DATABASES)
@@ -76,6 +77,7 @@ def _build(site: Site, kept: Path) -> None:
             lambda site: _manage(site, "nova-manage", "api_db", "sync"),
             lambda site: _manage(site, "glance-manage", "db_sync"),
             lambda site: _manage(site, "placement-manage", "db", "sync"),
+            lambda site: _manage(site, "cinder-manage", "db", "sync"),
         )
         server.sql("CREATE DATABASE nova_cell0 TEMPLATE nova_cell1")
         _in_parallel(site, _map_cell0, _create_cell1)
@@ -114,6 +116,7 @@ def _manage(site: Site, program: str, *arguments: str) -> None:
         "glance-manage": "glance-api.conf",
         "placement-manage": "placement.conf",
         "nova-manage": "nova.conf",
+        "cinder-manage": "cinder.conf",
     }
     options = ("--config-file", str(site.etc / files[program]))
     run(

@@ -75,6 +75,15 @@ class Seed:
                 self.admin.assign_system_role_to_user(user, self.roles["reader"], "all")
                 self._limits(service)
 
+    def volume_service(self) -> None:
+        """Make what Cinder needs in Keystone, unless it is there."""
+        if any(self.admin.services(name="cinder")):
+            return
+        [project] = self.admin.projects(name="service")
+        self._user("cinder", project, "admin", "service")
+        service = self.admin.create_service(name="cinder", type="block-storage")
+        self._endpoints(service, self.site.url("cinder") + "/v3")
+
     def _endpoints(self, service: "Service", url: str) -> None:
         for interface in ("public", "internal"):
             self.admin.create_endpoint(

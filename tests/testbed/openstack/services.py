@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.openstack.site import API_SERVICES, Site
+from testbed.openstack.config import cinder_conf
+from testbed.openstack.site import API_SERVICES, OPTIONAL_SERVICES, Site
 from testbed.process import Service, answers
 
 _HERE = Path(__file__).parent
@@ -14,8 +15,15 @@ _WSGI = {
     "keystone": ("keystone.wsgi.api", 8),
     "glance": ("glance.wsgi.api", 16),
     "placement": ("placement.wsgi.api", 4),
+    "cinder": ("cinder.wsgi.api", 4),
 }
-_HEALTH = {"keystone": "/v3", "glance": "/healthcheck", "placement": "/", "nova": "/"}
+_HEALTH = {
+    "keystone": "/v3",
+    "glance": "/healthcheck",
+    "placement": "/",
+    "nova": "/",
+    "cinder": "/healthcheck",
+}
 
 
 @dataclass(frozen=True)
@@ -27,8 +35,9 @@ class Api:
 
     def __post_init__(self) -> None:
         """Refuse a name that is none of ours."""
-        if self.name not in API_SERVICES:
-            raise ValueError(f"no service {self.name!r}; there are {', '.join(API_SERVICES)}")
+        names = (*API_SERVICES, *OPTIONAL_SERVICES)
+        if self.name not in names:
+            raise ValueError(f"no service {self.name!r}; there are {', '.join(names)}")
 
     @property
     def service(self) -> Service:
@@ -56,7 +65,9 @@ class Api:
         if self.name == "nova":
             return self.site.python(_HERE / "nova_aio.py", str(self.site.etc), port)
         module, threads = _WSGI[self.name]
-        return self.site.python(_HERE / "shim.py", module, port, threads)
+        # The others find their files by the environment.
+        options = ("--config-file", str(cinder_conf(self.site))) if self.name == "cinder" else ()
+        return self.site.python(_HERE / "shim.py", module, port, threads, *options)
 
 
 def start(site: Site, names: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
-"""Serve one OpenStack WSGI application: ``shim.py MODULE PORT THREADS``, in the services' venv.
+"""Serve one WSGI application of OpenStack: ``shim.py MODULE PORT THREADS [OPTION ...]``.
 
-OpenStack ships no servers of its own any more. gunicorn is driven from here and not by its own
-command, because Keystone and Nova parse ``sys.argv`` as if it were theirs.
+It runs in the services' venv. OpenStack ships no servers of its own any more. gunicorn is driven
+from here and not by its own command, because Keystone and Nova parse ``sys.argv`` as if it were
+theirs; Cinder is given its options that way.
 """
 
 import importlib
@@ -49,6 +50,6 @@ class Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
 
 
 if __name__ == "__main__":
-    module, port, threads = sys.argv[1:]
-    del sys.argv[1:]
+    module, port, threads, *options = sys.argv[1:]
+    sys.argv[1:] = options
     Server(module, int(port), int(threads)).run()

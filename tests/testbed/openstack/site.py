@@ -13,6 +13,8 @@ from testbed.process import free_ports
 
 # Nova comes last: its compute service registers with the others when it starts.
 API_SERVICES = ("keystone", "glance", "placement", "nova")
+# Started, and put into the catalogue, only where a test asks for it.
+OPTIONAL_SERVICES = ("cinder",)
 
 # Servers talk to each other on loopback only, whatever the caller's shell says.
 _NO_PROXIES = {
@@ -29,7 +31,7 @@ class Site:
     Attributes:
         folder: The bed's state: databases, images, configuration, logs, pid records.
         venv: The virtual environment with the services.
-        ports: The port of each service of ``API_SERVICES`` on loopback.
+        ports: The port of each service on loopback, of the optional ones too.
         glance_plugins: Glance's import plugins, for instance ``image_conversion``.
     """
 
@@ -41,7 +43,8 @@ class Site:
     @classmethod
     def new(cls, folder: Path, venv: Path, glance_plugins: tuple[str, ...] = ()) -> "Site":
         """Choose free ports for a bed that does not exist yet."""
-        ports = dict(zip(API_SERVICES, free_ports(len(API_SERVICES)), strict=True))
+        names = (*API_SERVICES, *OPTIONAL_SERVICES)
+        ports = dict(zip(names, free_ports(len(names)), strict=True))
         return cls(folder, venv, ports, glance_plugins)
 
     @classmethod

@@ -1,0 +1,39 @@
+"""A point halts the process that is told so, and once; else nothing happens."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+_PROGRAM = """
+from cloudimage.halts import Point, reached
+reached(Point.MARKED, "debian")
+reached(Point.MARKED, "debian")
+"""
+
+
+def _start(halts: dict[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", _PROGRAM], env={**os.environ, **halts})
+
+
+@pytest.mark.parametrize(
+    "halts",
+    [
+        {},
+        {"CLOUDIMAGE_HALT_AT": ""},
+        {"CLOUDIMAGE_HALT_AT": "marked:other stored:debian marked"},
+    ],
+)
+def test_it_goes_on_where_it_is_not_told_to_halt(halts: dict[str, str]) -> None:
+    assert _start(halts).wait(20) == 0
+
+
+def test_it_halts_once_at_its_point() -> None:
+    process = _start({"CLOUDIMAGE_HALT_AT": "fetched:debian marked:debian"})
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    assert os.WSTOPSIG(status) == signal.SIGSTOP
+    process.send_signal(signal.SIGCONT)
+    assert process.wait(20) == 0
