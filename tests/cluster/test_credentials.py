@@ -112,7 +112,7 @@ def test_a_region_that_the_catalogue_does_not_have_is_told(
 ) -> None:
     namespace.put_secret(openstack, unique, there=ways(openstack)["other-region"])
     create(unique, unique, "there")
-    troubled = namespace.wait_condition(unique, "Ready", "False", "CloudError")
+    troubled = namespace.wait_condition(unique, "Ready", "False", "InvalidCredentials")
     assert "Nowhere" in (condition_of(troubled, "Ready") or "   ")[2]
     namespace.delete(unique)
     namespace.wait_gone(unique)
