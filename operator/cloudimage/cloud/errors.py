@@ -95,6 +95,10 @@ def plain_text(body: str) -> str:
 
 
 def _sentence(what: str, error: Exception) -> str:
+    response = getattr(error, "response", None)
+    if response is not None and "html" in (response.headers.get("Content-Type") or ""):
+        # The SDK takes the tags out of a page, but leaves its title and heading in.
+        return f"{what}: {plain_text(response.text)}"
     details = getattr(error, "details", None) or getattr(error, "message", None) or str(error)
     return f"{what}: {plain_text(str(details))}"
 
@@ -116,6 +120,9 @@ def translated(what: str) -> Iterator[None]:
         keystoneauth1.exceptions.ConnectionError,
         keystoneauth1.exceptions.DiscoveryFailure,
         requests.RequestException,
+        # No answer to the question for the versions of a service; the SDK does not say why.
+        openstack.exceptions.ServiceDiscoveryException,
+        openstack.exceptions.NotSupported,
     ) as error:
         raise CloudUnreachableError(_sentence(what, error)) from error
     except (
