@@ -8,7 +8,7 @@ from volumes import volume
 
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
-from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.errors import CloudUnreachableError
 from testbed.openstack import OpenStack
 
 pytestmark = pytest.mark.cloud
@@ -75,6 +75,6 @@ def test_a_cinder_that_is_away_is_not_one_without_volumes(openstack: OpenStack) 
     away = {"block_storage_endpoint_override": "http://127.0.0.1:9/v3"}
     with (
         open_cloud(CloudConfig(openstack.cloud("images") | away)) as cloud,
-        pytest.raises(CloudError),
+        pytest.raises(CloudUnreachableError),
     ):
         cloud.usage(str(uuid4()))

@@ -173,6 +173,15 @@ def test_a_wrong_password_is_told_from_a_cloud_that_is_away(openstack: OpenStack
         pytest.fail("logged in where nobody listens")
 
 
+def test_a_glance_that_is_away_is_told_from_one_without_images(openstack: OpenStack) -> None:
+    away = {"image_endpoint_override": "http://127.0.0.1:9"}
+    with (
+        pytest.raises(CloudUnreachableError),
+        open_cloud(CloudConfig(openstack.cloud("images") | away)) as cloud,
+    ):
+        cloud.glance.find("name", "value")
+
+
 def test_missing_credentials_are_invalid_ones(openstack: OpenStack) -> None:
     auth_url = openstack.cloud("images-password")["auth"]["auth_url"]
     config = CloudConfig({"auth": {"auth_url": auth_url, "password": "p"}})

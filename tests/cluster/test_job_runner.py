@@ -192,7 +192,7 @@ def test_a_job_that_only_claims_to_be_an_images_holds_up_nothing(
 def _request(resource: CloudImage) -> TransferRequest:
     return TransferRequest(
         source=content.source(resource.spec, content.SourceTexts()),
-        image=content.new_image(resource),
+        image=content.new_image(resource, "debian-12"),
         cloud=Cloud(config={}),
         scratch=Path("/scratch"),
     )

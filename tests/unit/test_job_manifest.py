@@ -63,7 +63,7 @@ def request(resource: CloudImage, cacert: str | None = "CERT " + SECRET) -> Tran
     )
     return TransferRequest(
         source=content.source(resource.spec, texts),
-        image=content.new_image(resource),
+        image=content.new_image(resource, "debian-12"),
         cloud=Cloud(config=CLOUDS["clouds"]["prod"], ca_certificate=cacert),
         scratch=Path("/operators/own"),
         cache=Path("/operators/own/cache"),

@@ -95,8 +95,6 @@ def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
             )
             stack.callback(connection.close)
             project_id = connection.session.get_project_id()
-        with translated("finding the cloud's services"):
-            cloud = Cloud(
-                Glance(connection.image, project_id), Nova(connection), Cinder(connection)
-            )
-        yield cloud
+        with translated("finding the image service"):
+            images = connection.image  # the SDK may ask the service for its versions
+        yield Cloud(Glance(images, project_id), Nova(connection), Cinder(connection))

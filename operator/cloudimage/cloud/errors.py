@@ -108,6 +108,10 @@ def plain_text(body: str) -> str:
 
 
 def _sentence(what: str, error: Exception) -> str:
+    response = getattr(error, "response", None)
+    if response is not None and "html" in (response.headers.get("Content-Type") or ""):
+        # The SDK takes the tags out of a page, but leaves its title and heading in.
+        return f"{what}: {plain_text(response.text)}"
     details = getattr(error, "details", None) or getattr(error, "message", None) or str(error)
     # Another at each try, which would make each try a write of the status.
     return f"{what}: {_REQUEST_ID.sub('', plain_text(str(details)))}"
@@ -137,6 +141,9 @@ def translated(what: str) -> Iterator[None]:
         keystoneauth1.exceptions.DiscoveryFailure,
         openstack.exceptions.ServiceDiscoveryException,
         requests.RequestException,
+        # No answer to the question for the versions of a service; the SDK does not say why.
+        openstack.exceptions.ServiceDiscoveryException,
+        openstack.exceptions.NotSupported,
     ) as error:
         raise CloudUnreachableError(_sentence(what, error)) from error
     except (
