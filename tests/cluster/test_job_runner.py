@@ -42,13 +42,17 @@ def node(cluster: Cluster, tmp_path: Path, request: pytest.FixtureRequest) -> It
 
 @pytest.fixture
 def job_namespace(
-    node: Node, openstack: OpenStack, crds: Cluster, tmp_path: Path
+    node: Node,
+    openstack: OpenStack,
+    crds: Cluster,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Namespace]:
-    """The node's namespace with an operator whose transfers are Jobs."""
+    """The node's namespace with an operator whose transfers are Jobs; a parameter adds settings."""
     values = {"transfer": {"runner": "job"}}
     operator = Operator(node.cluster, node.namespace, tmp_path / "operator", values)
     operator.install()
-    start(operator)
+    start(operator, **getattr(request, "param", {}))
     namespace = Namespace.of(operator)
     namespace.put_secret(openstack)
     yield namespace
@@ -230,6 +234,9 @@ def test_a_pod_that_is_taken_away_is_made_again(
     assert len(list(node.folder.glob("*/log"))) == 2
 
 
+@pytest.mark.parametrize(
+    "job_namespace", [{"CLOUDIMAGE_JOB_DEADLINE_SECONDS": "3"}], indirect=True, ids=["3s"]
+)
 def test_a_job_over_its_deadline_is_ended_and_tried_again(
     job_namespace: Namespace,
     node: Node,
@@ -238,8 +245,6 @@ def test_a_job_over_its_deadline_is_ended_and_tried_again(
     qcow2_disk: Path,
     unique: str,
 ) -> None:
-    job_namespace.operator.stop()
-    start(job_namespace.operator, CLOUDIMAGE_JOB_DEADLINE_SECONDS="3")
     sources.put(unique, qcow2_disk)
     job_namespace.create(unique, sources.url(unique, rate=1 << 20))
     failed = job_namespace.wait_condition(unique, "Stalled", reason="Interrupted")
@@ -273,16 +278,16 @@ def test_without_the_right_to_make_jobs_it_says_so(
     assert 'cannot create resource "jobs"' in message
 
 
+@pytest.mark.parametrize(
+    "job_namespace", [{"CLOUDIMAGE_MAX_CONCURRENT_TRANSFERS": "1"}], indirect=True, ids=["one"]
+)
 def test_no_more_jobs_than_allowed_run_at_once(
     job_namespace: Namespace, node: Node, sources: Sources, qcow2_disk: Path, unique: str
 ) -> None:
-    job_namespace.operator.stop()
-    start(job_namespace.operator, CLOUDIMAGE_MAX_CONCURRENT_TRANSFERS="1")
     sources.put(unique, qcow2_disk)
     names = [f"{unique}-{each}" for each in range(2)]
     for name in names:
         job_namespace.create(name, sources.url(unique, rate=SLOW))
-    assert wait_until(lambda: len(node.jobs()) == 1, 30)
     most = 0
 
     def both_ready() -> bool:
