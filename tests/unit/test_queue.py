@@ -94,11 +94,13 @@ class Gate:
     opened: threading.Event = field(default_factory=threading.Event)
 
     def __call__(self, key: str) -> float | None:
+        """Hold the worker."""
         self.calls.append(key)
         self.opened.wait(5)
         return self.delays.pop(key, None)
 
     def wait(self, ready: Callable[[list[str]], bool]) -> None:
+        """Wait until the calls so far are as asked."""
         deadline = time.monotonic() + 5
         while not ready(self.calls) and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -4,8 +4,8 @@ The shape is that of controller-runtime: whatever happened, the object's key is 
 reconciler looks at the whole state. A key that is added while its object is worked on is worked on
 once more; of several due times the earliest counts.
 
-Whatever a person did goes first: a thousand comparisons that are due, or a cloud that does not answer,
-must not hold up a deletion.
+Whatever a person did goes first: a thousand comparisons that are due, or a cloud that does not
+answer, must not hold up a deletion.
 """
 
 import asyncio

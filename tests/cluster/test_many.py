@@ -1,0 +1,64 @@
+"""Many objects on one operator: it does nothing where nothing changed, nothing waits in vain."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.__main__ import main
+from bench.fleet import Fleet, wait
+from testbed.kubernetes import Cluster
+from testbed.openstack import OpenStack
+from testbed.sources import Sources
+
+pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
+
+OBJECTS = 60
+SECONDS = 120.0
+
+
+@pytest.fixture(scope="module")
+def fleet(
+    crds: Cluster, openstack: OpenStack, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Fleet]:
+    """Settled objects with a running operator."""
+    with Fleet.of(crds, openstack, tmp_path_factory.mktemp("fleet")) as fleet:
+        fleet.prepare(OBJECTS)
+        fleet.start()
+        wait(lambda: all(each.status.last_sync_time for each in fleet.listed()), SECONDS, 0.5)
+        fleet.wait_settled(SECONDS)
+        yield fleet
+
+
+def test_what_is_in_glance_already_is_not_transferred_again(fleet: Fleet) -> None:
+    assert fleet.metric("cloudimage_transfers_total") == 0
+    images = {each.status.image_id for each in fleet.listed()}
+    assert len(images) == OBJECTS
+    assert None not in images
+
+
+def test_a_restart_looks_at_all_and_asks_and_writes_nothing(fleet: Fleet) -> None:
+    fleet.operator.stop()
+    versions, writes, asked = fleet.versions(), fleet.writes(), fleet.glance_requests()
+    fleet.start()
+    fleet.wait_settled(SECONDS)
+    assert fleet.looks() == OBJECTS
+    assert fleet.metric("cloudimage_transfers_total") == 0
+    assert fleet.glance_requests() == asked
+    assert fleet.writes() == writes
+    assert fleet.versions() == versions
+
+
+@pytest.mark.timeout(600)
+def test_the_quick_bar(openstack: OpenStack, sources: Sources, tmp_path: Path) -> None:
+    main(["--quick", "--objects", "12", "--results", str(tmp_path), "many"])
+    [path] = tmp_path.iterdir()
+    results = json.loads(path.read_text())
+    assert results["scale"]["objects"] == 12
+    [bar] = results["bars"]
+    limits = {each["what"]: each for each in bar["limits"]}
+    assert limits["transfers at a restart"]["met"]
+    assert limits["writes to the API server at a restart"]["met"]
+    assert limits["memory (PSS) in steady state"]["value"] > 50
+    assert limits["slowest of 2 deletions"]["value"] > 0
