@@ -168,6 +168,11 @@ class Fleet:
         self.resources = [CloudImage.model_validate(each) for each in listed["items"]]
         return self.resources
 
+    def under_way(self) -> int:
+        """Return how many objects have a transfer that runs or waits for its turn."""
+        stages = [each.status.progress.stage for each in self.listed() if each.status.progress]
+        return sum(stage != "Complete" for stage in stages)
+
     def versions(self) -> Mapping[str, str]:
         """Return the version of each object: a write makes another."""
         return {each.metadata.uid: each.metadata.resource_version for each in self.listed()}

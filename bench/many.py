@@ -19,7 +19,7 @@ from cloudimage.settings import Settings
 _PATIENCE_SECONDS: Final = 1800.0
 _ANSWER_SECONDS: Final = 60.0
 _SAMPLE_SECONDS: Final = 2.0
-_SLOW: Final = 4096
+_SLOW: Final = 8192
 """Bytes a second of the sources of transfers that are to be under way all the time."""
 
 
@@ -105,14 +105,14 @@ def _steady(fleet: Fleet, scale: Scale, bar: Bar) -> None:
 def _busy(fleet: Fleet, rig: Rig, scale: Scale, bar: Bar) -> None:
     """Change and delete settled objects while transfers are under way and wait for their turn."""
     settled = iter([each for each in fleet.listed() if each.status.image_id])
-    rig.sources.put("slow.raw", bytes(8 * MIB))
+    rig.sources.put("slow.raw", bytes(16 * MIB))
     for number in range(scale.queued):
         fleet.create(f"queued-{number}", rig.sources.url("slow.raw", rate=_SLOW, key=f"{number}"))
     changes: list[float] = []
     deletions: list[float] = []
     for number in range(2 * scale.probes):
         if number == scale.probes:  # the first half came while the transfers were about to start
-            wait(lambda: _under_way(fleet) == scale.queued, _PATIENCE_SECONDS, 1)
+            wait(lambda: fleet.under_way() == scale.queued, _PATIENCE_SECONDS, 1)
         changed, deleted = next(settled), next(settled)
         changes.append(_change(fleet, changed.metadata.name, changed.status.image_id))
         deletions.append(_delete(fleet, deleted.metadata.name, deleted.status.image_id))
@@ -126,12 +126,6 @@ def _busy(fleet: Fleet, rig: Rig, scale: Scale, bar: Bar) -> None:
 
 def _mean(values: list[float]) -> float:
     return sum(values) / len(values)
-
-
-def _under_way(fleet: Fleet) -> int:
-    """Return how many objects have a transfer that runs or waits for its turn."""
-    stages = [each.status.progress.stage for each in fleet.listed() if each.status.progress]
-    return sum(stage != "Complete" for stage in stages)
 
 
 def _change(fleet: Fleet, name: str, image_id: str | None) -> float:

@@ -50,6 +50,21 @@ def test_a_restart_looks_at_all_and_asks_and_writes_nothing(fleet: Fleet) -> Non
     assert fleet.versions() == versions
 
 
+def test_changes_and_deletions_do_not_wait_for_transfers(fleet: Fleet, sources: Sources) -> None:
+    changed, deleted = fleet.listed()[:2]
+    sources.put("slow.raw", bytes(8 << 20))
+    for number in range(6):
+        fleet.create(f"slow-{number}", sources.url("slow.raw", rate=8192, key=f"{number}"))
+    wait(lambda: fleet.under_way() == 6, SECONDS, 0.5)
+    fleet.patch(changed.metadata.name, {"spec": {"image": {"properties": {"os_version": "12"}}}})
+    fleet.delete(deleted.metadata.name)
+    shown = f"/images/{changed.status.image_id}"
+    wait(lambda: fleet.glance("GET", shown).json().get("os_version") == "12", SECONDS)
+    gone = f"/images/{deleted.status.image_id}"
+    wait(lambda: fleet.glance("GET", gone).status_code == 404, SECONDS)
+    assert fleet.under_way() == 6
+
+
 @pytest.mark.timeout(600)
 def test_the_quick_bar(openstack: OpenStack, sources: Sources, tmp_path: Path) -> None:
     main(["--quick", "--objects", "12", "--results", str(tmp_path), "many"])
