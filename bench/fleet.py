@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,8 +20,9 @@ import psutil
 import requests
 import yaml
 
+from bench.clones import Clone, clone
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.meta import API_VERSION, GROUP, VERSION
+from cloudimage.api.meta import API_VERSION, FINALIZER, GROUP, VERSION
 from cloudimage.handlers.kube import PLURAL
 from cloudimage.reconcile import content, plan
 from cloudimage.transfer.creation import image_id, new_image
@@ -35,6 +37,7 @@ PROJECT: Final = "images"
 _SECRET: Final = "openstack"  # noqa: S105 - its name
 _BYTES: Final = bytes(512)
 _AT_ONCE: Final = 4
+_FIRST_SECONDS: Final = 300.0
 _METRIC: Final = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 _WRITTEN: Final = re.compile(
     r"^apiserver_request_total\{(?=[^}]*group=\"cloudimage\.dev\")"
@@ -112,7 +115,7 @@ class Fleet:
                 fleet.operator.stop()
                 fleet.discard()
 
-    def create(self, name: str, url: str, sha256: str | None = None) -> None:
+    def create(self, name: str, url: str, sha256: str | None = None, *finalizers: str) -> None:
         """Create one object."""
         checksum = {"checksum": {"sha256": sha256}} if sha256 else {}
         spec = {
@@ -123,23 +126,42 @@ class Fleet:
         body = {
             "apiVersion": API_VERSION,
             "kind": "CloudImage",
-            "metadata": {"name": name},
+            "metadata": {"name": name, "finalizers": list(finalizers)},
             "spec": spec,
         }
         self._objects.create_namespaced_custom_object(*self._address, body)
 
     def prepare(self, count: int) -> None:
-        """Make objects, and in Glance the images that the operator would have made for them.
+        """Have the operator settle one object, and make the others as that one is.
 
-        A transfer a piece would take a second or two of a processor. The operator must not run.
+        The first one's image is made by Glance's API as a transfer makes it; the copies' images are
+        rows in Glance's database, their statuses are written by the API server. The operator does
+        not run afterwards.
         """
         digest = hashlib.sha256(_BYTES).hexdigest()
         names = [f"image-{number:05}" for number in range(count)]
+        self.create(names[0], f"http://127.0.0.1/{names[0]}", digest)
+        [first] = self.listed()
+        self._make_image(first)
+        self.start()
+        wait(lambda: self.listed()[0].status.last_sync_time is not None, _FIRST_SECONDS, every=0.2)
+        self.wait_settled(_FIRST_SECONDS)
+        self.operator.stop()
+        [first] = self.listed()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(
-                pool.map(lambda name: self.create(name, f"http://127.0.0.1/{name}", digest), names)
-            )
-            list(pool.map(self._make_image, self.listed()))
+            url = "http://127.0.0.1/"
+            list(pool.map(lambda name: self.create(name, url + name, digest, FINALIZER), names[1:]))
+            others = [each for each in self.listed() if each.metadata.uid != first.metadata.uid]
+            clones = [
+                Clone(str(uuid.uuid4()), each.metadata.uid, each.metadata.name) for each in others
+            ]
+            clone(self.openstack, first.status.image_id or "", clones)
+            list(pool.map(lambda each: self._write_status(first, each), clones))
+
+    def _write_status(self, first: CloudImage, copy: Clone) -> None:
+        text = json.dumps({"status": first.status.to_json()})
+        body = json.loads(text.replace(first.status.image_id or "", copy.image_id))
+        self._objects.patch_namespaced_custom_object_status(*self._address, copy.name, body)
 
     def _make_image(self, resource: CloudImage) -> None:
         wanted = content.new_image(resource)

@@ -22,24 +22,13 @@ SECONDS = 120.0
 def fleet(
     crds: Cluster, openstack: OpenStack, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Fleet]:
-    """Settled objects with a running operator."""
+    """Settled objects, whose operator does not run yet."""
     with Fleet.of(crds, openstack, tmp_path_factory.mktemp("fleet")) as fleet:
         fleet.prepare(OBJECTS)
-        fleet.start()
-        wait(lambda: all(each.status.last_sync_time for each in fleet.listed()), SECONDS, 0.5)
-        fleet.wait_settled(SECONDS)
         yield fleet
 
 
-def test_what_is_in_glance_already_is_not_transferred_again(fleet: Fleet) -> None:
-    assert fleet.metric("cloudimage_transfers_total") == 0
-    images = {each.status.image_id for each in fleet.listed()}
-    assert len(images) == OBJECTS
-    assert None not in images
-
-
 def test_a_restart_looks_at_all_and_asks_and_writes_nothing(fleet: Fleet) -> None:
-    fleet.operator.stop()
     versions, writes, asked = fleet.versions(), fleet.writes(), fleet.glance_requests()
     fleet.start()
     fleet.wait_settled(SECONDS)

@@ -12,21 +12,25 @@ class Nova:
 
     def __init__(self, proxy: Proxy) -> None:
         self._proxy = proxy
+        self._may_see_all = True
 
     def usage(self, image_id: str) -> Usage:
         """Return the servers made from the image: of all projects where the policy allows it.
 
-        Servers booted from a volume do not name an image and are not seen.
+        Servers booted from a volume do not name an image and are not seen. A right that was granted
+        after it was missed once is noticed by the next connection.
 
         Raises:
             CloudError: Nova could not be asked; that is never the same as "none".
         """
         if not self._in_catalogue():
             return Usage((), "NoCompute")
-        try:
-            return Usage(self._servers(image_id, all_projects=True), "AllProjects")
-        except ForbiddenError:
-            return Usage(self._servers(image_id, all_projects=False), "OwnProject")
+        if self._may_see_all:
+            try:
+                return Usage(self._servers(image_id, all_projects=True), "AllProjects")
+            except ForbiddenError:
+                self._may_see_all = False
+        return Usage(self._servers(image_id, all_projects=False), "OwnProject")
 
     def _in_catalogue(self) -> bool:
         with translated("finding the compute service"):
