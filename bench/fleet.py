@@ -55,6 +55,8 @@ def kubernetes_bed() -> Iterator[Cluster]:
     bed.up()
     try:
         install_crds(bed)
+        # The API server may still be preparing their storage (429); kubectl asks until it has.
+        bed.run_kubectl("get", PLURAL, "--all-namespaces")
         yield bed
     finally:
         if not ran:

@@ -26,8 +26,8 @@ _SLOW: Final = 8192
 def many(rig: Rig, scale: Scale) -> Bar:
     """Restart, steady state and answers of an operator with many settled objects."""
     title = (
-        f"{scale.objects} CloudImages on one operator: it settled one, the others were made as that "
-        "one is, in Glance's database and by the API server"
+        f"{scale.objects} CloudImages on one operator: it settled one, the others were made as that"
+        " one is, in Glance's database and by the API server"
     )
     bar = Bar("many", title)
     with kubernetes_bed() as cluster, Fleet.of(cluster, rig.openstack, rig.folder) as fleet:

@@ -35,8 +35,8 @@ class Scale:
     at_once: int = 8
     objects: int = 1000
     queued: int = 50
-    steady: float = 150
-    probes: int = 10
+    steady: float = 130
+    probes: int = 5
 
 
 FULL = Scale(
