@@ -163,7 +163,9 @@ def _changed(entry: dict[str, Any], **auth: str) -> CloudConfig:
 
 def test_the_sight_of_all_projects_is_refused_once_to_a_connection(openstack: OpenStack) -> None:
     nobodys = "00000000-0000-4000-8000-000000000000"
-    every, own = (Fault("GET", f"all_tenants={each}", "reset", times=0) for each in (True, False))
+    every, own = (
+        Fault("GET", end, "reset", times=0) for end in ("all_tenants=True", f"image={nobodys}")
+    )
     entry = openstack.cloud("images")
     nova: Any = openstack.connect("images").compute.get_endpoint()
     with FaultProxy(nova, every, own) as proxy:

@@ -14,7 +14,7 @@ from testbed.sources import Sources
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 
-OBJECTS = 60
+OBJECTS = 40
 SECONDS = 120.0
 
 
