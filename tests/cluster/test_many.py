@@ -14,7 +14,7 @@ from testbed.sources import Sources
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 
-OBJECTS = 40
+OBJECTS = 30
 SECONDS = 120.0
 
 
