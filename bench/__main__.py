@@ -1,6 +1,7 @@
 """``python -m bench [--quick] [bar ...]``: measure, print a table, keep JSON in bench/results."""
 
 import argparse
+import dataclasses
 import os
 import sys
 import tempfile
@@ -23,10 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("bars", nargs="*", choices=[*BARS, []], metavar="bar", help=f"{set(BARS)}")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    parser.add_argument("--objects", type=int, help="how many CloudImages the bar many has")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the JSON")
     parser.add_argument("--docs", type=Path, help="page of which the tables are renewed")
     options = parser.parse_args(arguments)
     scale = QUICK if options.quick else FULL
+    if options.objects:
+        scale = dataclasses.replace(scale, objects=options.objects)
     parts: list[OpenStack | Sources] = [OpenStack(), Sources()]
     started = [part for part in parts if not any(row[1] for row in part.status())]
     bars = []

@@ -19,6 +19,10 @@ class Scale:
         memory: Virtual sizes at which memory is measured.
         each: Size of each of the images that are moved at once.
         at_once: How many that are.
+        objects: How many CloudImages one operator looks after.
+        queued: How many transfers are under way beside them, or wait for their turn.
+        steady: Seconds for which the operator is watched at rest.
+        probes: How many objects are changed, and as many deleted, in each of two situations.
     """
 
     name: str
@@ -29,6 +33,10 @@ class Scale:
     memory: tuple[int, ...]
     each: int
     at_once: int = 8
+    objects: int = 1000
+    queued: int = 50
+    steady: float = 130
+    probes: int = 5
 
 
 FULL = Scale(
@@ -50,4 +58,8 @@ QUICK = Scale(
     memory=(32 * MIB, 64 * MIB),
     each=16 * MIB,
     at_once=3,
+    objects=12,
+    queued=6,
+    steady=3,
+    probes=1,
 )

@@ -77,7 +77,7 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
         typer.Option(
             envvar="CLOUDIMAGE_RESYNC_SECONDS", min=5, help="Seconds between looks at Glance."
         ),
-    ] = 600.0,
+    ] = 1800.0,
     probe_address: Annotated[
         str, typer.Option(envvar="CLOUDIMAGE_PROBE_ADDRESS", help="host:port of /healthz.")
     ] = "",

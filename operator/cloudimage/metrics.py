@@ -1,6 +1,6 @@
 """Prometheus metrics of the operator."""
 
-from prometheus_client import Counter, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 TRANSFERS = Counter(
     "cloudimage_transfers_total",
@@ -8,6 +8,12 @@ TRANSFERS = Counter(
     ["reason"],
 )
 UPLOADED_BYTES = Counter("cloudimage_uploaded_bytes_total", "Bytes that Glance stored for us.")
+RECONCILE_SECONDS = Histogram(
+    "cloudimage_reconcile_seconds", "How long each look at an object took, without its waiting."
+)
+QUEUE_DEPTH = Gauge(
+    "cloudimage_queue_depth", "Objects that are being looked at or that wait for a worker."
+)
 
 
 def serve(address: str) -> None:

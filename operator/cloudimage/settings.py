@@ -28,7 +28,7 @@ class Settings:
     namespaces: tuple[str, ...] = ()
     max_concurrent_transfers: int = 4
     workers: int = 16
-    resync_seconds: float = 600.0
+    resync_seconds: float = 1800.0
     probe_address: str | None = None
     metrics_address: str | None = None
     policy: UrlPolicy = field(default_factory=UrlPolicy)

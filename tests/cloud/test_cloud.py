@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from openstack.connection import Connection
@@ -19,6 +20,7 @@ from cloudimage.cloud.errors import (
 )
 from testbed.openstack import OpenStack
 from testbed.process import free_ports
+from transfer_proxy import Fault, FaultProxy
 
 pytestmark = pytest.mark.cloud
 
@@ -159,6 +161,23 @@ def test_an_administrator_sees_the_servers_of_all_projects(
 
 def _changed(entry: dict[str, Any], **auth: str) -> CloudConfig:
     return CloudConfig({**entry, "auth": {**entry["auth"], **auth}})
+
+
+def test_the_sight_of_all_projects_is_refused_once_to_a_connection(openstack: OpenStack) -> None:
+    nobodys = "00000000-0000-4000-8000-000000000000"
+    every, own = (
+        Fault("GET", end, "reset", times=0) for end in ("all_tenants=True", f"image={nobodys}")
+    )
+    entry = openstack.cloud("images")
+    nova: Any = openstack.connect("images").compute.get_endpoint()
+    with FaultProxy(nova, every, own) as proxy:
+        # Nova's own links lead past the proxy: its version is not asked for.
+        path = urlsplit(nova).path
+        config = CloudConfig(entry | {"compute_endpoint_override": f"{proxy.url}{path}"})
+        with open_cloud(config) as cloud:
+            scopes = {cloud.nova.usage(nobodys).scope for _ in range(3)}
+    assert scopes == {"OwnProject"}
+    assert (every.seen, own.seen) == (1, 3)
 
 
 def test_a_wrong_password_is_told_from_a_cloud_that_is_away(openstack: OpenStack) -> None:

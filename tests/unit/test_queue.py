@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from cloudimage.handlers.backoff import Backoff
 from cloudimage.handlers.queue import WorkQueue
@@ -83,6 +84,81 @@ def test_different_keys_do_not_wait_for_each_other() -> None:
 
     run(reconcile, use)
     assert not barrier.broken
+
+
+@dataclass
+class Gate:
+    """A reconciler that notes what it is given, and holds its workers until it is opened."""
+
+    delays: dict[str, float] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    opened: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, key: str) -> float | None:
+        """Hold the worker."""
+        self.calls.append(key)
+        self.opened.wait(5)
+        return self.delays.pop(key, None)
+
+    def wait(self, ready: Callable[[list[str]], bool]) -> None:
+        """Wait until the calls so far are as asked."""
+        deadline = time.monotonic() + 5
+        while not ready(self.calls) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+def one_worker(gate: Gate, use: Callable[[WorkQueue[str]], None]) -> list[str]:
+    """Have the only worker held by "first" while the queue is used; return what it did then."""
+
+    async def main() -> None:
+        queue = WorkQueue(gate, workers=1)
+        queue.start()
+        queue.add("first")
+        await asyncio.to_thread(gate.wait, bool)
+        use(queue)
+        queue.add("last")
+        gate.opened.set()
+        await asyncio.to_thread(gate.wait, lambda calls: "last" in calls)
+        await queue.stop()
+
+    asyncio.run(main())
+    return gate.calls[1:]
+
+
+def test_what_is_urgent_goes_before_what_waits_already() -> None:
+    def use(queue: WorkQueue[str]) -> None:
+        for key in ("a", "b", "c"):
+            queue.add(key)
+        queue.add("c", urgent=True)
+        queue.add("d", urgent=True)
+        queue.add("c")
+
+    assert one_worker(Gate(), use) == ["c", "d", "a", "b", "last"]
+
+
+def test_what_was_urgent_and_comes_back_soon_is_still_urgent() -> None:
+    def use(queue: WorkQueue[str]) -> None:
+        queue.add("a")
+        queue.add("b", urgent=True)
+
+    assert one_worker(Gate({"b": 0.0}), use) == ["b", "b", "a", "last"]
+    assert one_worker(Gate({"a": 0.0}), use)[:3] == ["b", "a", "last"]
+
+
+def test_a_quarter_of_the_workers_is_kept_for_what_is_urgent() -> None:
+    gate = Gate()
+
+    def use(queue: WorkQueue[str]) -> None:
+        for key in "abcdef":
+            queue.add(key)
+        gate.wait(lambda calls: len(calls) == 3)
+        queue.add("f", urgent=True)
+        gate.wait(lambda calls: len(calls) == 4)
+        assert gate.calls == ["a", "b", "c", "f"]
+        gate.opened.set()
+
+    run(gate, use)
+    assert sorted(gate.calls) == list("abcdef")
 
 
 def test_it_comes_back_when_the_reconciler_says_so() -> None:

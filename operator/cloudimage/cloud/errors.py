@@ -139,7 +139,6 @@ def translated(what: str) -> Iterator[None]:
     except (
         keystoneauth1.exceptions.ConnectionError,
         keystoneauth1.exceptions.DiscoveryFailure,
-        openstack.exceptions.ServiceDiscoveryException,
         requests.RequestException,
         # No answer to the question for the versions of a service; the SDK does not say why.
         openstack.exceptions.ServiceDiscoveryException,

@@ -12,22 +12,26 @@ class Nova:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._may_see_all = True
 
     def usage(self, image_id: str) -> Usage:
         """Return the servers made from the image: of all projects where the policy allows it.
 
         Servers booted from a volume do not name an image; their volumes do: see
-        :mod:`cloudimage.cloud.cinder`.
+        :mod:`cloudimage.cloud.cinder`. A right that was granted after it was missed once is noticed
+        by the next connection.
 
         Raises:
             CloudError: Nova could not be asked; that is never the same as "none".
         """
         if not offers(self._connection, "compute"):
             return Usage((), "NoCompute")
-        try:
-            return Usage(self._servers(image_id, all_projects=True), "AllProjects")
-        except ForbiddenError:
-            return Usage(self._servers(image_id, all_projects=False), "OwnProject")
+        if self._may_see_all:
+            try:
+                return Usage(self._servers(image_id, all_projects=True), "AllProjects")
+            except ForbiddenError:
+                self._may_see_all = False
+        return Usage(self._servers(image_id, all_projects=False), "OwnProject")
 
     def _servers(self, image_id: str, *, all_projects: bool) -> tuple[Server, ...]:
         with translated(f"listing the servers of image {image_id}"):

@@ -4,16 +4,18 @@ Why only ``on.event``: see docs/decisions/0003-kopf-watches-a-queue-reconciles.m
 """
 
 import asyncio
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import kopf
 import kubernetes
+from pydantic import ValidationError
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.meta import GROUP, VERSION
+from cloudimage.api.meta import FINALIZER, GROUP, VERSION
 from cloudimage.handlers.cloudimage import CloudImageReconciler
 from cloudimage.handlers.job_runner import JobRunner
 from cloudimage.handlers.jobs import Jobs
@@ -23,8 +25,32 @@ from cloudimage.handlers.references import ReferenceIndex
 from cloudimage.handlers.runner import ChildRunner, Runner, sweep
 from cloudimage.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 _HOUSEKEEPING_SECONDS = 60.0
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+class _Seen(NamedTuple):
+    """What of an object is news: not our own writes of its status, they would echo for ever."""
+
+    generation: int | None
+    deleted: bool
+    annotations: tuple[tuple[str, str], ...]
+    held: bool
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any]) -> "_Seen":
+        annotations: Mapping[str, str] = metadata.get("annotations", {})
+        return cls(
+            generation=metadata.get("generation"),
+            deleted="deletionTimestamp" in metadata,
+            # Others' can be as large as the object, and tell us nothing.
+            annotations=tuple(
+                sorted(each for each in annotations.items() if each[0].startswith(f"{GROUP}/"))
+            ),
+            held=FINALIZER in metadata.get("finalizers", ()),
+        )
 
 
 @dataclass
@@ -32,12 +58,12 @@ class Operator:
     """The whole operator in one process: a watch, a queue, a reconciler, a runner."""
 
     settings: Settings
-    _seen: dict[str, tuple[object, ...]] = field(default_factory=dict)
+    _seen: dict[str, _Seen] = field(default_factory=dict)
     _references: ReferenceIndex = field(default_factory=ReferenceIndex)
     _housekeeping: asyncio.Task[None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        kube = Kube(kubernetes.client.ApiClient())
+        kube = Kube(kubernetes.client.ApiClient(_client_configuration(self.settings.workers)))
         self.runner = _runner(self.settings, kube)
         self.reconciler = CloudImageReconciler(
             kube, self.runner, self.settings, notify=self._notify
@@ -84,7 +110,7 @@ class Operator:
             await asyncio.to_thread(self.reconciler.clouds.close_idle)
 
     async def _seen_event(self, event: kopf.RawEvent, **_: object) -> None:
-        """Queue the object, but for our own writes of its status: they would echo for ever."""
+        """Queue the object when there is news of it; before others when somebody changed it."""
         metadata: dict[str, Any] = dict(event["object"]["metadata"])
         uid = metadata["uid"]
         if event["type"] == "DELETED":
@@ -94,22 +120,23 @@ class Operator:
             self._wake(self._references.gone(key))
             self.queue.add(key)
             return
-        interesting = (
-            metadata.get("generation"),
-            metadata.get("deletionTimestamp"),
-            tuple(metadata.get("finalizers", ())),
-            tuple(sorted(metadata.get("annotations", {}).items())),
-        )
-        if self._seen.get(uid) != interesting:
-            self._seen[uid] = interesting
-            self.queue.add(Key(metadata["namespace"], metadata["name"]))
-        self._wake(self._references.seen(CloudImage.model_validate(event["object"])))
+        before, now = self._seen.get(uid), _Seen.of(metadata)
+        if before != now:
+            self._seen[uid] = now
+            changed = before is not None and before._replace(held=now.held) != now
+            key = Key(metadata["namespace"], metadata["name"])
+            self.queue.add(key, urgent=changed or now.deleted)
+        try:
+            self._wake(self._references.seen(CloudImage.model_validate(event["object"])))
+        except ValidationError:
+            # Admitted by another CRD than ours; the reconciler, which reads it too, says so.
+            logger.debug("an object is not understood", extra={"uid": uid})
 
     def _wake(self, keys: Iterable[Key]) -> None:
         """Queue those that refer to an object whose image is another one now."""
         for key in keys:
             self.reconciler.look_again(key)
-            self.queue.add(key)
+            self.queue.add(key, urgent=True)
 
 
 def _runner(settings: Settings, kube: Kube) -> Runner:
@@ -134,6 +161,13 @@ def load_kubernetes_config() -> None:
         kubernetes.config.load_incluster_config()
     else:
         kubernetes.config.load_kube_config()
+
+
+def _client_configuration(threads: int) -> kubernetes.client.Configuration:
+    configuration = kubernetes.client.Configuration.get_default_copy()
+    # A thread that finds no connection in the pool makes one for a single request.
+    configuration.connection_pool_maxsize = threads
+    return configuration
 
 
 def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401  # kopf's own kwargs, passed on

@@ -1,0 +1,333 @@
+"""Many CloudImages with an operator of their own, and what that operator did, counted by others."""
+
+import base64
+import hashlib
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import kubernetes
+import psutil
+import requests
+import yaml
+
+from bench.clones import Clone, clone
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.meta import API_VERSION, FINALIZER, GROUP, VERSION
+from cloudimage.handlers.kube import PLURAL
+from cloudimage.reconcile import content, plan
+from cloudimage.transfer.creation import image_id, new_image
+from cloudimage.transfer.types import Marks
+from testbed.kubernetes import Cluster, Kubernetes
+from testbed.openstack import OpenStack
+from testbed.operator import Operator, install_crds
+from testbed.process import free_ports
+from transfer_proxy import Fault, FaultProxy
+
+PROJECT: Final = "images"
+_SECRET: Final = "openstack"  # noqa: S105 - its name
+_BYTES: Final = bytes(512)
+_AT_ONCE: Final = 4
+_FIRST_SECONDS: Final = 300.0
+_METRIC: Final = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+_WRITTEN: Final = re.compile(
+    r"^apiserver_request_total\{(?=[^}]*group=\"cloudimage\.dev\")"
+    r"(?=[^}]*verb=\"(?:POST|PUT|PATCH|APPLY|DELETE)\")[^}]*\} (\S+)$",
+    re.MULTILINE,
+)
+
+
+@contextmanager
+def kubernetes_bed() -> Iterator[Cluster]:
+    """Yield the test bed's cluster with our CRDs; what ran before goes on afterwards."""
+    bed = Kubernetes()
+    ran = any(row[1] for row in bed.status())
+    bed.install()
+    bed.up()
+    try:
+        install_crds(bed)
+        # The API server may still be preparing their storage (429); kubectl asks until it has.
+        bed.run_kubectl("get", PLURAL, "--all-namespaces")
+        yield bed
+    finally:
+        if not ran:
+            bed.down()
+
+
+@dataclass
+class Fleet:
+    """CloudImages of one namespace, the operator that looks after them, and its cloud.
+
+    Attributes:
+        folder: For the operator's files.
+        asked: Counts the operator's requests to Glance, each method by itself.
+        counted: The way to Glance on which they are counted.
+        resources: The objects, as the API server had them when they were last listed.
+    """
+
+    cluster: Cluster
+    openstack: OpenStack
+    folder: Path
+    asked: tuple[Fault, ...]
+    counted: FaultProxy
+    operator: Operator = field(init=False)
+    resources: list[CloudImage] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Make the namespace, what the chart makes in it, and the Secret."""
+        namespace = self.cluster.new_namespace("many")
+        self.operator = Operator(self.cluster, namespace, self.folder / "operator")
+        self.operator.install()
+        entry = self.openstack.cloud(PROJECT) | {"image_endpoint_override": self.counted.url}
+        text = yaml.safe_dump({"clouds": {PROJECT: entry}})
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": _SECRET},
+            "data": {"clouds.yaml": base64.b64encode(text.encode()).decode()},
+        }
+        self.cluster.run_kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(secret))
+
+    @classmethod
+    @contextmanager
+    def of(cls, cluster: Cluster, openstack: OpenStack, folder: Path) -> Iterator["Fleet"]:
+        """Yield a fleet without objects yet; at the end its operator and its images go.
+
+        The objects stay: there is no controller that deletes a namespace.
+        """
+        url = str(openstack.connect(PROJECT).image.get_endpoint())
+        asked = tuple(
+            Fault(method, "", "reset", times=0)
+            for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
+        )
+        with FaultProxy(url, *asked) as proxy:
+            fleet = cls(cluster, openstack, folder, asked, proxy)
+            try:
+                yield fleet
+            finally:
+                fleet.operator.stop()
+                fleet.discard()
+
+    def create(self, name: str, url: str, sha256: str | None = None, *finalizers: str) -> None:
+        """Create one object."""
+        checksum = {"checksum": {"sha256": sha256}} if sha256 else {}
+        spec = {
+            "cloudCredentialsRef": {"secretName": _SECRET, "cloudName": PROJECT},
+            "source": {"http": {"url": url, **checksum}},
+            "image": {"diskFormat": "raw", "properties": {"os_distro": "debian"}},
+        }
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": "CloudImage",
+            "metadata": {"name": name, "finalizers": list(finalizers)},
+            "spec": spec,
+        }
+        self._objects.create_namespaced_custom_object(*self._address, body)
+
+    def prepare(self, count: int) -> None:
+        """Have the operator settle one object, and make the others as that one is.
+
+        The first one's image is made by Glance's API as a transfer makes it; the copies' images are
+        rows in Glance's database, their statuses are written by the API server. The operator does
+        not run afterwards.
+        """
+        digest = hashlib.sha256(_BYTES).hexdigest()
+        names = [f"image-{number:05}" for number in range(count)]
+        self.create(names[0], f"http://127.0.0.1/{names[0]}", digest)
+        [first] = self.listed()
+        self._make_image(first)
+        self.start()
+        wait(lambda: self.listed()[0].status.last_sync_time is not None, _FIRST_SECONDS, every=0.2)
+        self.wait_settled(_FIRST_SECONDS)
+        self.operator.stop()
+        [first] = self.listed()
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            url = "http://127.0.0.1/"
+            list(pool.map(lambda name: self.create(name, url + name, digest, FINALIZER), names[1:]))
+            others = [each for each in self.listed() if each.metadata.uid != first.metadata.uid]
+            clones = [
+                Clone(str(uuid.uuid4()), each.metadata.uid, each.metadata.name) for each in others
+            ]
+            clone(self.openstack, first.status.image_id or "", clones)
+            list(pool.map(lambda each: self._write_status(first, each), clones))
+
+    def _write_status(self, first: CloudImage, copy: Clone) -> None:
+        text = json.dumps({"status": first.status.to_json()})
+        body = json.loads(text.replace(first.status.image_id or "", copy.image_id))
+        self._objects.patch_namespaced_custom_object_status(*self._address, copy.name, body)
+
+    def _make_image(self, resource: CloudImage) -> None:
+        wanted = content.new_image(resource, resource.metadata.name)
+        identifier = image_id(wanted.id_seed, 0)
+        body = new_image(wanted, identifier, "raw") | {
+            "os_hidden": False,
+            Marks.VERIFIED.value: f"sha512:{hashlib.sha512(_BYTES).hexdigest()}",
+        }
+        self.glance("POST", "/images", json=body)
+        self.glance(
+            "PUT",
+            f"/images/{identifier}/file",
+            data=_BYTES,
+            headers={"Content-Type": "application/octet-stream"},
+        )
+
+    def discard(self) -> None:
+        """Delete the images that are left of these objects."""
+        known = [each.status.image_id for each in self.listed() if each.status.image_id]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(lambda each: self.glance("DELETE", f"/images/{each}"), known))
+
+    def listed(self) -> list[CloudImage]:
+        """Return the objects as they are now."""
+        listed: Any = self._objects.list_namespaced_custom_object(*self._address)
+        self.resources = [CloudImage.model_validate(each) for each in listed["items"]]
+        return self.resources
+
+    def under_way(self) -> int:
+        """Return how many objects have a transfer that runs or waits for its turn."""
+        stages = [each.status.progress.stage for each in self.listed() if each.status.progress]
+        return sum(stage != "Complete" for stage in stages)
+
+    def versions(self) -> Mapping[str, str]:
+        """Return the version of each object: a write makes another."""
+        return {each.metadata.uid: each.metadata.resource_version for each in self.listed()}
+
+    def spread(self, period: float) -> None:
+        """Date the last looks so that the next ones are spread evenly, as hours later they are.
+
+        Args:
+            period: The operator's resync period in seconds. The operator must not run.
+        """
+        now = datetime.now(UTC)
+        resources = self.listed()
+
+        def date(position: int) -> None:
+            resource = resources[position]
+            due, last = plan.next_sync(resource, period), resource.status.last_sync_time
+            if due is None or last is None:
+                raise RuntimeError(f"{resource.metadata.name} is not settled")
+            back = (due - last).total_seconds() * position / len(resources)
+            status = {"lastSyncTime": f"{now - timedelta(seconds=back):%Y-%m-%dT%H:%M:%SZ}"}
+            self._objects.patch_namespaced_custom_object_status(
+                *self._address, resource.metadata.name, {"status": status}
+            )
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(date, range(len(resources))))
+
+    def patch(self, name: str, body: dict[str, Any]) -> None:
+        """Merge-patch an object."""
+        self._objects.patch_namespaced_custom_object(*self._address, name, body)
+
+    def delete(self, name: str) -> None:
+        """Ask for the deletion of an object."""
+        self._objects.delete_namespaced_custom_object(*self._address, name)
+
+    def start(self) -> None:
+        """Start the operator and wait until it answers; its metrics begin anew."""
+        [port] = free_ports(1)
+        self._metrics_url = f"http://127.0.0.1:{port}/metrics"
+        self.operator.start(CLOUDIMAGE_METRICS_ADDRESS=f"127.0.0.1:{port}")
+
+    @property
+    def process(self) -> psutil.Process:
+        """The operator's process.
+
+        Raises:
+            RuntimeError: It does not run.
+        """
+        process = self.operator.service.process()
+        if process is None:
+            raise RuntimeError(f"the operator has ended:\n{self.operator.log()[-2000:]}")
+        return process
+
+    @property
+    def pid(self) -> int:
+        """The id of the operator's process."""
+        return self.process.pid
+
+    @property
+    def probe_url(self) -> str:
+        """The operator's liveness probe, which its event loop answers."""
+        return f"http://{self.process.environ()['CLOUDIMAGE_PROBE_ADDRESS']}/healthz"
+
+    def metric(self, name: str) -> float:
+        """Return one of the operator's own metrics, its labels summed up; 0 when it has none."""
+        text = requests.get(self._metrics_url, timeout=30).text
+        return sum(float(value) for found, value in _METRIC.findall(text) if found == name)
+
+    def looks(self) -> int:
+        """Return how often the operator has looked at an object since it was started."""
+        return int(self.metric("cloudimage_reconcile_seconds_count"))
+
+    def wait_settled(self, seconds: float) -> None:
+        """Wait until the operator has looked at every object and none waits any more."""
+        count = len(self.resources)
+        wait(
+            lambda: self.looks() >= count and not self.metric("cloudimage_queue_depth"),
+            seconds,
+            every=0.2,
+        )
+
+    def glance_requests(self) -> int:
+        """Return how many requests Glance had from this fleet's operator so far."""
+        return sum(each.seen for each in self.asked)
+
+    def writes(self) -> int:
+        """Return how many writes of CloudImages the API server has counted so far."""
+        text = self.cluster.run_kubectl("get", "--raw", "/metrics")
+        return int(sum(float(value) for value in _WRITTEN.findall(text)))
+
+    def glance(self, method: str, path: str, **options: Any) -> requests.Response:  # noqa: ANN401 - those of requests
+        """Ask Glance itself, from any thread; that an image is gone is an answer too.
+
+        Raises:
+            requests.HTTPError: Glance refuses.
+        """
+        options["headers"] = {"X-Auth-Token": self._token, **options.get("headers", {})}
+        url = f"{self._glance_url}/v2{path}"
+        response = requests.request(method, url, timeout=60, **options)
+        if response.status_code != requests.codes.not_found:
+            response.raise_for_status()
+        return response
+
+    @cached_property
+    def _glance_url(self) -> str:
+        url = str(self.openstack.connect(PROJECT).image.get_endpoint())
+        return url.rstrip("/").removesuffix("/v2")
+
+    @cached_property
+    def _token(self) -> str:
+        return str(self.openstack.connect(PROJECT).session.get_token())
+
+    @cached_property
+    def _objects(self) -> kubernetes.client.CustomObjectsApi:
+        client = kubernetes.config.new_client_from_config(str(self.cluster.kubeconfig))
+        return kubernetes.client.CustomObjectsApi(client)
+
+    @property
+    def _address(self) -> tuple[str, str, str, str]:
+        return (GROUP, VERSION, self.operator.namespace, PLURAL)
+
+
+def wait(ready: Callable[[], bool], seconds: float, every: float = 0.05) -> float:
+    """Wait until ``ready()`` and return the seconds that took.
+
+    Raises:
+        TimeoutError: It did not come to that in time.
+    """
+    begin = time.monotonic()
+    while not ready():
+        if time.monotonic() - begin > seconds:
+            raise TimeoutError(f"not within {seconds:.0f} s")
+        time.sleep(every)
+    return time.monotonic() - begin

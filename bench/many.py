@@ -1,0 +1,173 @@
+"""Many CloudImages on one operator: its restart, its rest, and its answers while it is busy."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import requests
+
+from bench.fleet import Fleet, kubernetes_bed, wait
+from bench.results import Bar, Limit
+from bench.rig import Rig
+from bench.scale import MIB, Scale
+from bench.watch import Peak, cpu_seconds, memory
+from cloudimage.settings import Settings
+
+_PATIENCE_SECONDS: Final = 1800.0
+_ANSWER_SECONDS: Final = 60.0
+_SAMPLE_SECONDS: Final = 2.0
+_SLOW: Final = 8192
+"""Bytes a second of the sources of transfers that are to be under way all the time."""
+
+
+def many(rig: Rig, scale: Scale) -> Bar:
+    """Restart, steady state and answers of an operator with many settled objects."""
+    title = (
+        f"{scale.objects} CloudImages on one operator: it settled one, the others were made as that"
+        " one is, in Glance's database and by the API server"
+    )
+    bar = Bar("many", title)
+    with kubernetes_bed() as cluster, Fleet.of(cluster, rig.openstack, rig.folder) as fleet:
+        begin = time.monotonic()
+        fleet.prepare(scale.objects)
+        bar.seconds["preparation"] = time.monotonic() - begin
+        _restart(fleet, bar)
+        _steady(fleet, scale, bar)
+        _busy(fleet, rig, scale, bar)
+    return bar
+
+
+def _restart(fleet: Fleet, bar: Bar) -> None:
+    """Restart with nothing to do, and nothing due yet."""
+    versions, writes, asked = fleet.versions(), fleet.writes(), fleet.glance_requests()
+    begin = time.monotonic()
+    fleet.start()
+    answers = time.monotonic()
+    fleet.wait_settled(_PATIENCE_SECONDS)
+    end = time.monotonic()
+    changed = sum(versions[uid] != version for uid, version in fleet.versions().items())
+    bar.seconds["restart: the process answers"] = answers - begin
+    bar.seconds["restart: every object looked at"] = end - begin
+    bar.seconds["restart: processor time"] = cpu_seconds([fleet.pid])
+    bar.limits += [
+        Limit("restart to settled", end - begin, 60, " s"),
+        Limit("objects changed by a restart", changed, 0),
+        Limit("writes to the API server at a restart", fleet.writes() - writes, 0),
+        Limit("transfers at a restart", fleet.metric("cloudimage_transfers_total"), 0),
+        Limit("requests to Glance at a restart", fleet.glance_requests() - asked, 0),
+    ]
+
+
+def _steady(fleet: Fleet, scale: Scale, bar: Bar) -> None:
+    """Watch the operator at rest: looks are due one after the other, as they are for hours."""
+    fleet.operator.stop()
+    fleet.spread(Settings(Path()).resync_seconds)
+    fleet.start()
+    fleet.wait_settled(_PATIENCE_SECONDS)
+    pid = fleet.pid
+    used = Peak(lambda: memory(pid))
+    lag = Lag(fleet)
+    looks, asked, cpu = fleet.looks(), fleet.glance_requests(), cpu_seconds([pid])
+    begin = time.monotonic()
+    with lag.watched():
+        while time.monotonic() - begin < scale.steady:
+            time.sleep(min(_SAMPLE_SECONDS, scale.steady))
+            used.look()
+    seconds, taken = time.monotonic() - begin, cpu_seconds([pid]) - cpu
+    looks = fleet.looks() - looks
+    bar.seconds["steady state: watched for"] = seconds
+    bar.seconds[f"steady state: processor time, {looks} objects looked at"] = taken
+    bar.seconds["steady state: the probe's slowest answer"] = lag.worst
+    bar.limits += [
+        Limit("processor in steady state", 100 * taken / seconds, 2, " %"),
+        Limit("memory (PSS) in steady state", used.value / MIB, 300, " MiB"),
+        Limit(
+            "requests to Glance for each look",
+            (fleet.glance_requests() - asked) / max(1, looks),
+            3,  # the hidden and the other images, and now and then the version of a new connection
+        ),
+    ]
+
+
+def _busy(fleet: Fleet, rig: Rig, scale: Scale, bar: Bar) -> None:
+    """Change and delete settled objects while transfers are under way and wait for their turn."""
+    settled = iter([each for each in fleet.listed() if each.status.image_id])
+    rig.sources.put("slow.raw", bytes(16 * MIB))
+    for number in range(scale.queued):
+        fleet.create(f"queued-{number}", rig.sources.url("slow.raw", rate=_SLOW, key=f"{number}"))
+    changes: list[float] = []
+    deletions: list[float] = []
+    for number in range(2 * scale.probes):
+        if number == scale.probes:  # the first half came while the transfers were about to start
+            wait(lambda: fleet.under_way() == scale.queued, _PATIENCE_SECONDS, 1)
+        changed, deleted = next(settled), next(settled)
+        changes.append(_change(fleet, changed.metadata.name, changed.status.image_id))
+        deletions.append(_delete(fleet, deleted.metadata.name, deleted.status.image_id))
+    bar.seconds[f"{scale.queued} transfers: a change of metadata, in the mean"] = _mean(changes)
+    bar.seconds[f"{scale.queued} transfers: a deletion, in the mean"] = _mean(deletions)
+    bar.limits += [
+        Limit(f"slowest of {len(changes)} changes of metadata", max(changes), 5, " s"),
+        Limit(f"slowest of {len(deletions)} deletions", max(deletions), 5, " s"),
+    ]
+
+
+def _mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _change(fleet: Fleet, name: str, image_id: str | None) -> float:
+    """Return the seconds from a change of the spec to its effect in Glance."""
+    value = f"v{time.monotonic_ns()}"
+    begin = time.monotonic()
+    fleet.patch(name, {"spec": {"image": {"properties": {"os_version": value}}}})
+    wait(
+        lambda: fleet.glance("GET", f"/images/{image_id}").json().get("os_version") == value,
+        _ANSWER_SECONDS,
+    )
+    return time.monotonic() - begin
+
+
+def _delete(fleet: Fleet, name: str, image_id: str | None) -> float:
+    """Return the seconds from the deletion of an object to that of its image."""
+    begin = time.monotonic()
+    fleet.delete(name)
+    wait(lambda: _status(fleet, image_id) == requests.codes.not_found, _ANSWER_SECONDS)
+    return time.monotonic() - begin
+
+
+def _status(fleet: Fleet, image_id: str | None) -> int:
+    return fleet.glance("GET", f"/images/{image_id}").status_code
+
+
+class Lag:
+    """How late the operator's event loop gets, by the answers of its liveness probe."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._url = fleet.probe_url
+        self.worst = 0.0
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Ask the probe beside the block."""
+        ended = threading.Event()
+
+        def ask() -> None:
+            while not ended.wait(_SAMPLE_SECONDS):
+                self.worst = max(self.worst, _seconds(lambda: requests.get(self._url, timeout=30)))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begin = time.monotonic()
+    work()
+    return time.monotonic() - begin
