@@ -125,7 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(202, [], b"")
             return
         if fault and action == "answer":
-            self._answer(fault.status, list(fault.headers), fault.content)
+            page = fault.content.startswith(b"<")
+            kind = [("Content-Type", "text/html; charset=UTF-8")] if page else []
+            self._answer(fault.status, [*kind, *fault.headers], fault.content)
             return
         if action == "twice":
             content = b"".join(self._body(None))
