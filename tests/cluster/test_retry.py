@@ -10,7 +10,8 @@ import kubernetes
 import pytest
 from support import Namespace, condition_of, wait_until
 
-from cloudimage.api.cloudimage import CloudImage, CloudImageStatus
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.status import CloudImageStatus
 from cloudimage.handlers.cloudimage import CloudImageReconciler
 from cloudimage.handlers.kube import Key, Kube
 from cloudimage.handlers.runner import ChildRunner, Transfer

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 from resources import NOW, UID, cloud_image, glance_image
 
-from cloudimage.api.cloudimage import CloudImage, CloudImageStatus, ImageFilter, Import
+from cloudimage.api.cloudimage import CloudImage, ImageFilter, Import
+from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.types import GlanceImage
-from cloudimage.reconcile import adoption, content, observing, plan, status
+from cloudimage.reconcile import adoption, content, image_status, observing, plan, status
 from cloudimage.reconcile.plan import Standing
 from cloudimage.reconcile.reasons import Reason
 from cloudimage.transfer.types import Marks
@@ -137,7 +138,7 @@ def test_an_image_without_glances_better_hash_is_marked_by_its_md5() -> None:
 @pytest.mark.parametrize("spec", [ADOPT, ONLY], ids=["with a source", "alone"])
 def test_nobody_claims_to_know_where_adopted_bytes_come_from(spec: dict[str, Any]) -> None:
     resource = cloud_image(**spec)
-    new = status.available(resource, glance_image(resource), None, None, NOW)
+    new = image_status.available(resource, glance_image(resource), None, None, NOW)
     assert conditions(new) == {
         "Ready": ("True", "Available"),
         "Verified": ("Unknown", "NoChecksum"),
@@ -145,7 +146,7 @@ def test_nobody_claims_to_know_where_adopted_bytes_come_from(spec: dict[str, Any
         "Synced": ("True", "InSync"),
         "PropertiesValid": ("True", "PropertiesKnown"),
     }
-    made = status.available(resource, glance_image(resource, id=OTHER), None, None, NOW)
+    made = image_status.available(resource, glance_image(resource, id=OTHER), None, None, NOW)
     assert conditions(made)["Uploaded"] == ("True", "HashMatched")
 
 
@@ -167,7 +168,7 @@ def test_the_digest_is_known_before_an_image_is_marked() -> None:
 )
 def test_without_an_image_nothing_stays_ready(reason: Reason, ready: tuple[str, str]) -> None:
     resource = cloud_image()
-    known = status.available(resource, glance_image(resource), None, None, NOW)
+    known = image_status.available(resource, glance_image(resource), None, None, NOW)
     resource = resource.model_copy(update={"status": known})
     trouble = status.Trouble(reason, "why", stalled=True, retry=NOW)
     assert conditions(status.troubled(resource, trouble, NOW))["Ready"] == ready
@@ -214,7 +215,7 @@ UNMANAGED = {"managementPolicy": "Unmanaged", "source": None, "import": {"id": I
 def test_an_observed_image_is_shown_as_it_is(image_status: str, ready: tuple[str, str]) -> None:
     resource = cloud_image(**UNMANAGED)
     image = glance_image(cloud_image(), status=image_status, owner="anybody")
-    new = status.observed(resource, image, None, NOW)
+    new = image_status.observed(resource, image, None, NOW)
     assert conditions(new) == {"Ready": ready, "Synced": ("True", "Observed")}
     assert (new.image_id, new.size, new.virtual_size) == (image.id, 2 * 2**30, 2 * 2**30)
     assert new.digest is None

@@ -3,7 +3,7 @@
 import pytest
 from resources import NOW, UID, cloud_image, glance_image
 
-from cloudimage.reconcile import content, plan, status
+from cloudimage.reconcile import content, image_status, plan
 from cloudimage.reconcile.conditions import Draft
 from cloudimage.reconcile.reasons import TERMINAL_REASONS, ConditionType, Reason
 from cloudimage.transfer.types import Marks
@@ -133,7 +133,7 @@ def test_a_checksum_of_the_publishers_is_not_given_up() -> None:
 def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:
     resource = cloud_image()
     assert plan.next_sync(resource, 600) is None
-    new = status.available(resource, glance_image(resource), None, None, NOW)
+    new = image_status.available(resource, glance_image(resource), None, None, NOW)
     settled = resource.model_copy(update={"status": new})
     due = plan.next_sync(settled, 600)
     assert due is not None
@@ -161,7 +161,7 @@ def test_what_waits_for_others_is_looked_at_when_it_is_due_like_the_rest(
 ) -> None:
     resource = cloud_image()
     image = glance_image(resource, status=image_status)
-    new = status.available(resource, image, None, None, NOW, *drafts)
+    new = image_status.available(resource, image, None, None, NOW, *drafts)
     due = plan.next_sync(resource.model_copy(update={"status": new}), 600)
     assert (due is not None) is settled
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from resources import NOW, cloud_image, glance_image
 
-from cloudimage.api.cloudimage import CloudImage, CloudImageStatus
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.types import GlanceImage, Server, Usage
-from cloudimage.reconcile import content, metadata, revisions, status
+from cloudimage.reconcile import content, image_status, metadata, revisions, status
 from cloudimage.reconcile.events import of_transitions
 from cloudimage.reconcile.plan import Standing
 from cloudimage.reconcile.revisions import Old
@@ -170,7 +171,7 @@ def test_unused_images_beyond_the_limit_go(
 def test_revisions_are_listed_the_newest_first_with_who_uses_them() -> None:
     resource = cloud_image()
     current = glance_image(resource, created_at=NOW - timedelta(days=2))
-    known = status.available(resource, current, Usage(SERVER, "AllProjects"), None, NOW)
+    known = image_status.available(resource, current, Usage(SERVER, "AllProjects"), None, NOW)
     new = revisions.listed(known, current, [Old(old(3), None), Old(old(1), 0)])
     assert [each.to_json() for each in new.revisions] == [
         {
@@ -189,7 +190,7 @@ def test_revisions_are_listed_the_newest_first_with_who_uses_them() -> None:
 
 
 def _ready(resource: CloudImage) -> CloudImage:
-    new = status.available(resource, glance_image(resource), None, None, NOW)
+    new = image_status.available(resource, glance_image(resource), None, None, NOW)
     return resource.model_copy(update={"status": new})
 
 
@@ -214,7 +215,7 @@ def test_an_image_that_is_returned_to_does_not_show_how_another_was_made() -> No
     def shown(new: CloudImageStatus) -> tuple[object, ...]:
         return (new.method, new.virtual_size, new.source)
 
-    returned = status.available(resource, image, None, None, NOW)
+    returned = image_status.available(resource, image, None, None, NOW)
     assert shown(returned) == (None, image.virtual_size, None)
     same = cloud_image(status={"imageID": image.id, **made})
-    assert shown(status.available(same, image, None, None, NOW))[:2] == ("Upload", 7)
+    assert shown(image_status.available(same, image, None, None, NOW))[:2] == ("Upload", 7)

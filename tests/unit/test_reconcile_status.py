@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from resources import NOW, cloud_image, glance_image
 
-from cloudimage.api.cloudimage import CloudImage, CloudImageStatus, TransferProgress
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.status import CloudImageStatus, TransferProgress
 from cloudimage.cloud.types import Server, Usage
-from cloudimage.reconcile import away, deletion, retry, status
+from cloudimage.reconcile import away, deletion, image_status, retry, status
 from cloudimage.reconcile.conditions import Draft
 from cloudimage.reconcile.events import of_transitions
 from cloudimage.reconcile.reasons import ConditionType, Reason
@@ -27,7 +28,9 @@ def after(resource: CloudImage, new: CloudImageStatus, generation: int = 3) -> C
 
 
 def ready(resource: CloudImage) -> CloudImage:
-    return after(resource, status.available(resource, glance_image(resource), None, None, NOW))
+    return after(
+        resource, image_status.available(resource, glance_image(resource), None, None, NOW)
+    )
 
 
 def test_starting_says_in_progress_by_kstatus_and_records_the_digest_first() -> None:
@@ -90,7 +93,7 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
         ),
     )
     usage = Usage((Server("s", "web", "p"),), "AllProjects")
-    new = status.available(started, glance_image(started), usage, result, LATER)
+    new = image_status.available(started, glance_image(started), usage, result, LATER)
     assert conditions(new) == {
         "Ready": ("True", "Available"),
         "Verified": ("True", "ChecksumMatched"),
@@ -111,14 +114,14 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
 
 def test_without_a_checksum_the_source_is_not_called_verified() -> None:
     resource = cloud_image(http={"checksum": None})
-    new = status.available(resource, glance_image(resource), None, None, NOW)
+    new = image_status.available(resource, glance_image(resource), None, None, NOW)
     assert conditions(new)["Verified"] == ("Unknown", "NoChecksum")
 
 
 def test_a_deactivated_image_is_not_ready() -> None:
     resource = cloud_image()
     image = glance_image(resource, status="deactivated")
-    new = status.available(resource, image, None, None, NOW)
+    new = image_status.available(resource, image, None, None, NOW)
     assert conditions(new)["Ready"] == ("False", "Deactivated")
 
 
@@ -167,7 +170,9 @@ def test_a_cloud_that_is_away_is_told_once_with_the_time_it_began() -> None:
         after(resource, first), Reason.CLOUD_UNREACHABLE, "m", None, LATER
     )
     assert deleted.cloud_unreachable_since == NOW
-    again = status.available(after(resource, first), glance_image(resource), None, None, LATER)
+    again = image_status.available(
+        after(resource, first), glance_image(resource), None, None, LATER
+    )
     assert again.cloud_unreachable_since is None
 
 
@@ -183,7 +188,7 @@ def test_a_deletion_that_a_cloud_holds_up_says_since_when_each_time_alike() -> N
 
 def test_a_transition_time_moves_only_with_the_status() -> None:
     first = ready(cloud_image())
-    second = status.available(first, glance_image(first), None, None, LATER)
+    second = image_status.available(first, glance_image(first), None, None, LATER)
     assert {each.last_transition_time for each in second.conditions} == {NOW}
     third = status.starting(first, None, LATER)
     times = {each.type: each.last_transition_time for each in third.conditions}
@@ -192,14 +197,14 @@ def test_a_transition_time_moves_only_with_the_status() -> None:
 
 def test_every_condition_carries_the_generation_it_was_computed_from() -> None:
     resource = after(cloud_image(), CloudImageStatus(), generation=9)
-    new = status.available(resource, glance_image(resource), None, None, NOW)
+    new = image_status.available(resource, glance_image(resource), None, None, NOW)
     assert {each.observed_generation for each in new.conditions} == {9}
 
 
 def test_each_change_of_fate_is_one_event_and_repeats_none() -> None:
     resource = cloud_image()
     started = after(resource, status.starting(resource, None, NOW))
-    done = after(started, status.available(started, glance_image(started), None, None, LATER))
+    done = after(started, image_status.available(started, glance_image(started), None, None, LATER))
     begun = list(of_transitions(resource.status.conditions, started.status.conditions))
     ended = list(of_transitions(started.status.conditions, done.status.conditions))
     assert [(each.type, each.reason) for each in begun] == [("Normal", "Progressing")]
@@ -212,11 +217,11 @@ def test_what_nothing_is_stalled_by_but_somebody_should_hear_of_is_a_warning_onc
     wrong = after(cloud_image(image={"properties": {"hw_pmu": "perhaps"}}), right.status)
     drifted = Draft(ConditionType.SYNCED, "False", Reason.DRIFTED, "m")
     image = glance_image(wrong, status="deactivated")
-    new = after(wrong, status.available(wrong, image, None, None, LATER, drifted))
+    new = after(wrong, image_status.available(wrong, image, None, None, LATER, drifted))
     events = list(of_transitions(right.status.conditions, new.status.conditions))
     assert [each.type for each in events] == ["Warning"] * 3
     assert {each.reason for each in events} == {"Deactivated", "Drifted", "InvalidProperties"}
-    again = status.available(new, image, None, None, LATER, drifted)
+    again = image_status.available(new, image, None, None, LATER, drifted)
     assert not list(of_transitions(new.status.conditions, again.conditions))
 
 
@@ -224,7 +229,7 @@ def test_properties_that_cannot_work_are_a_warning_only() -> None:
     resource = cloud_image(image={"properties": {"hw_pmu": "perhaps"}})
     for new in (
         status.starting(resource, None, NOW),
-        status.available(resource, glance_image(resource), None, None, NOW),
+        image_status.available(resource, glance_image(resource), None, None, NOW),
     ):
         assert conditions(new)["PropertiesValid"] == ("False", "InvalidProperties")
     assert conditions(ready(resource).status)["Ready"] == ("True", "Available")

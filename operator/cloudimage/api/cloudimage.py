@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from cloudimage.api import admission
-from cloudimage.api.meta import ApiModel, Condition, ObjectMeta, Timestamp, rules
+from cloudimage.api.meta import ApiModel, ObjectMeta, rules
 from cloudimage.api.source import SecretName, Source
+from cloudimage.api.status import CloudImageStatus
 from cloudimage.vocabulary import BASE_ATTRIBUTES, ContainerFormat, DiskFormat, Visibility
 
 ImageName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -15,8 +16,6 @@ Tag = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyValue = Annotated[str, StringConstraints(max_length=4096)]
 _UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
-Hashes = Annotated[dict[str, str], Field(max_length=16)]
-"""Hexadecimal hashes by algorithm."""
 
 _RESERVED = ", ".join(f"'{name}'" for name in BASE_ATTRIBUTES)
 # What a reference sets must not be set a second time.
@@ -321,155 +320,6 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         le=100,
         description="How many images of earlier specs are kept, hidden, once no server uses them. "
         "To return to one of them takes no transfer.",
-    )
-
-
-class SourceStatus(ApiModel):
-    """What the source turned out to be, in the words of qemu-img info."""
-
-    format: str | None = Field(default=None, description="Disk format found from the content.")
-    virtual_size: int | None = Field(
-        default=None, description="Size of the disk it describes, in bytes."
-    )
-    actual_size: int | None = Field(
-        default=None,
-        description="Size of the image file, in bytes: after it was expanded, before any "
-        "conversion. Not known of what Glance fetched and converted by itself.",
-    )
-    size: int | None = Field(
-        default=None,
-        description="Size of the downloaded file, in bytes: of a compressed source it is smaller "
-        "than the image file. Not known of what Glance fetched and converted by itself.",
-    )
-    checksums: Hashes | None = Field(
-        default=None, description="Hashes of the downloaded file, by algorithm."
-    )
-
-
-class TransferProgress(ApiModel):
-    """How far the bytes are."""
-
-    stage: str = Field(
-        description="Pending, Fetching, Verifying, Expanding, Inspecting, Converting, Uploading or "
-        "Complete."
-    )
-    percent: int | None = Field(default=None, ge=0, le=100, description="Share of this stage done.")
-    transferred_bytes: int | None = Field(default=None, description="Bytes moved in this stage.")
-    total_bytes: int | None = Field(default=None, description="Bytes that this stage moves.")
-    bytes_per_second: int | None = Field(default=None, description="Rate over the last seconds.")
-
-
-class ServerReference(ApiModel):
-    """A server that uses the image."""
-
-    id: str = Field(description="The server's id.")
-    name: str = Field(description="The server's name.")
-    project_id: str = Field(alias="projectID", description="The project it belongs to.")
-
-
-class UsedBy(ApiModel):
-    """Who uses the image, as far as the credentials can see."""
-
-    servers: int = Field(ge=0, description="Number of servers made from the image.")
-    volumes: int | None = Field(
-        default=None,
-        ge=0,
-        description="Number of volumes made from it, where the cloud has a volume service.",
-    )
-    sample: tuple[ServerReference, ...] = Field(
-        default=(), max_length=5, description="A few of them."
-    )
-    scope: Literal["AllProjects", "OwnProject", "NoCompute"] = Field(
-        description="How far the credentials can see: the servers of all projects, only those of "
-        "their own, or a cloud without a compute service."
-    )
-
-
-class Revision(ApiModel):
-    """One Glance image that was made for this object."""
-
-    image_id: str = Field(alias="imageID", description="The Glance image.")
-    digest: str = Field(description="Of all that its bytes depend on.")
-    created: Timestamp | None = Field(default=None, description="When Glance made it.")
-    current: bool = Field(description="Whether it is the one of status.imageID.")
-    users: int | None = Field(
-        default=None,
-        ge=0,
-        description="Number of servers and volumes made from it; not set where there may be some "
-        "that cannot be seen.",
-    )
-
-
-class Summary(ApiModel):
-    """Numbers as people read them, for the columns of kubectl get."""
-
-    progress: str | None = Field(default=None, description='For instance "63%".')
-    size: str | None = Field(default=None, description='For instance "2.0Gi".')
-
-
-class CloudImageStatus(ApiModel):
-    """What the operator saw and did."""
-
-    observed_generation: int | None = Field(
-        default=None, description="The metadata.generation this status was computed from."
-    )
-    image_id: str | None = Field(
-        default=None, alias="imageID", description="The Glance image: the one to boot servers from."
-    )
-    digest: str | None = Field(
-        default=None,
-        description="Digest of all that the bytes depend on: source, conversion and stores. "
-        "Written before a transfer starts.",
-    )
-    method: str | None = Field(default=None, description="How the bytes went into Glance.")
-    method_reason: str | None = Field(default=None, description="Why that way.")
-    disk_format: str | None = Field(default=None, description="Disk format in Glance.")
-    visibility: str | None = Field(default=None, description="Visibility in Glance.")
-    size: int | None = Field(default=None, description="Size in Glance, in bytes.")
-    virtual_size: int | None = Field(
-        default=None, description="Size of the disk that a server sees, in bytes."
-    )
-    checksums: Hashes | None = Field(
-        default=None, description="Hashes of the bytes in Glance, by algorithm."
-    )
-    source: SourceStatus | None = Field(
-        default=None, description="What the source turned out to be."
-    )
-    progress: TransferProgress | None = Field(default=None, description="How far the bytes are.")
-    used_by: UsedBy | None = Field(default=None, description="Who uses the image.")
-    revisions: Annotated[tuple[Revision, ...], Field(max_length=128)] = Field(
-        default=(), description="The images made for this object, the newest first."
-    )
-    last_handled_retry: Annotated[str, StringConstraints(max_length=253)] | None = Field(
-        default=None,
-        description="Value of the annotation cloudimage.dev/retry that was acted on last.",
-    )
-    credentials_secret: SecretName | None = Field(
-        default=None,
-        description="The Secret that the finalizer cloudimage.dev/credentials holds for this "
-        "object: without it the image could not be deleted.",
-    )
-    cloud_unreachable_since: Timestamp | None = Field(
-        default=None, description="Since when the cloud has not answered; absent while it does."
-    )
-    summary: Summary | None = Field(default=None, description="Numbers as people read them.")
-    synced_generation: int | None = Field(
-        default=None,
-        description="The metadata.generation that the image's metadata was last brought in line "
-        "with: what differs later was changed in Glance.",
-    )
-    last_sync_time: Timestamp | None = Field(
-        default=None, description="When Glance was last compared with the spec."
-    )
-    conditions: tuple[Condition, ...] = Field(
-        default=(),
-        max_length=16,
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-        },
-        description="Ready, Verified, Uploaded, Synced, PropertiesValid, DeletionBlocked; "
-        "Reconciling and Stalled only while they are True.",
     )
 
 

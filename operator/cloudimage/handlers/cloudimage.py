@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cloudimage import metrics
-from cloudimage.api.cloudimage import CloudImage, CloudImageStatus, ManagementPolicy
+from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
 from cloudimage.api.meta import FINALIZER
+from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
@@ -21,7 +22,16 @@ from cloudimage.handlers.images import images_of, upkeep_of
 from cloudimage.handlers.kube import Key, Kube, StaleError, key_of
 from cloudimage.handlers.runner import Runner
 from cloudimage.handlers.status import StatusWriter
-from cloudimage.reconcile import adoption, content, drift, plan, retry, revisions, status
+from cloudimage.reconcile import (
+    adoption,
+    content,
+    drift,
+    image_status,
+    plan,
+    retry,
+    revisions,
+    status,
+)
 from cloudimage.reconcile.events import Event
 from cloudimage.reconcile.reasons import (
     ABSENT_REASONS,
@@ -159,7 +169,7 @@ class CloudImageReconciler:
                 usage = revising.usage_of(cloud, image.id)
         except CloudError as error:
             return self._troubled(resource, error)
-        resource = self._write(resource, status.observed(resource, image, usage, _now()))
+        resource = self._write(resource, image_status.observed(resource, image, usage, _now()))
         if image.status != "active":
             again = self._after_failure(resource, Reason.IMAGE_NOT_FOUND, None)
             return self._remember(resource, again)
@@ -209,7 +219,7 @@ class CloudImageReconciler:
             StatusWriter(self.kube).post(resource, upkeep.event)
         usage = revising.usage_of(cloud, image.id)
         olds = revising.look(cloud, standing.previous)
-        new = status.available(resource, image, usage, result, _now(), *upkeep.drafts)
+        new = image_status.available(resource, image, usage, result, _now(), *upkeep.drafts)
         resource = self._write(resource, revisions.listed(new, image, olds))
         olds = revising.retire(resource, cloud, standing, olds)
         resource = self._write(resource, revisions.listed(resource.status, image, olds))

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import kubernetes
 from kubernetes.client import ApiException
 
-from cloudimage.api.cloudimage import CloudImage, CloudImageStatus
+from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import API_VERSION, CREDENTIALS_FINALIZER, FINALIZER, GROUP, VERSION
+from cloudimage.api.status import CloudImageStatus
 from cloudimage.reconcile.events import Event
 
 PLURAL = "cloudimages"

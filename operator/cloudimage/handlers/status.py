@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from kubernetes.client import ApiException
 
-from cloudimage.api.cloudimage import CloudImage, CloudImageStatus
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.status import CloudImageStatus
 from cloudimage.handlers.kube import Kube
 from cloudimage.reconcile.events import Event, of_transitions
 

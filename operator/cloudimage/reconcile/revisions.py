@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from cloudimage.api.cloudimage import CloudImage, CloudImageStatus, Revision
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.status import CloudImageStatus, Revision
 from cloudimage.cloud.types import GlanceImage, JsonPatch, Usage
 from cloudimage.reconcile.plan import Standing
 from cloudimage.transfer.types import Marks
