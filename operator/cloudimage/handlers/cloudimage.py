@@ -129,8 +129,7 @@ class CloudImageReconciler:
                 return self._settle(resource, result)
 
     def _settle(self, resource: CloudImage, result: transfer.Result | None) -> float | None:
-        if result is None:
-            resource = self._acted_on_retry(resource)
+        resource = self._acted_on_retry(resource)
         if plan.gave_up(resource):
             return None
         awakened = self._is_awakened(key_of(resource))
