@@ -77,8 +77,9 @@ class Bench:
         """Create the object of a point, with a URL of its own: its source is fetched for it."""
         name = self.name(point)
         url = self.sources.put(name, self.source)
-        parts = {"image": {"diskFormat": "raw"}, "import": {"method": method}}
-        self.namespace.create(name, url, self.sha256, **parts)
+        # Glance itself converts only where a plugin of its own is on.
+        image = {"diskFormat": "raw"} if method == "Upload" else {}
+        self.namespace.create(name, url, self.sha256, image, **{"import": {"method": method}})
 
     def halted(self, count: int) -> list[psutil.Process]:
         """Wait until so many processes halted, of the operator and its transfers."""
@@ -103,7 +104,8 @@ class Bench:
         ready = self.namespace.wait_condition(self.name(point), "Ready")
         [image] = images_of(images, ready.metadata.uid)
         assert (image["id"], image["status"]) == (ready.status.image_id, "active")
-        assert content_of(images, image["id"]) == self.content
+        converted = IN_THE_TRANSFER.get(point, "Upload") == "Upload"
+        assert content_of(images, image["id"]) == (self.content if converted else self.sha256)
         self.namespace.delete(self.name(point))
         self.namespace.wait_gone(self.name(point))
         assert images_of(images, ready.metadata.uid) == []

@@ -62,6 +62,7 @@ def test_the_quick_bar(openstack: OpenStack, sources: Sources, tmp_path: Path) -
     [bar] = results["bars"]
     limits = {each["what"]: each for each in bar["limits"]}
     assert limits["transfers at a restart"]["met"]
-    assert limits["writes to the API server at a restart"]["met"]
+    # Writes are counted for the whole API server, which other tests use meanwhile.
+    assert limits["objects changed by a restart"]["met"]
     assert limits["memory (PSS) in steady state"]["value"] > 50
     assert limits["slowest of 2 deletions"]["value"] > 0
