@@ -52,7 +52,7 @@ def test_whatever_was_done_before_the_end_is_the_same(
             for name in ("patch", "add_member"):
                 crash.setattr(cloud.glance, name, _counted(getattr(cloud.glance, name), count))
             count[0] = left
-            changes = metadata.differences(resource, after)
+            changes = tuple(each.operation for each in metadata.differences(resource, after))
             standing = Standing(after, (before,), ())
             return revising.promote(resource, cloud.glance, standing, after, changes)
 
