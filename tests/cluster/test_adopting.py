@@ -93,8 +93,12 @@ def test_an_image_is_looked_for_until_exactly_one_fits(
     observe(namespace, unique, filter={"name": unique, "tags": ["golden"]})
     missing = namespace.wait_condition(unique, "Ready", "False", "ImageNotFound")
     assert "Tried again with pauses" in message_of(missing, "Stalled")
+    # Else it might look between the first of the two and the second.
+    namespace.delete(unique)
+    namespace.wait_gone(unique)
     make(tags=["silver"])
     made = [make(tags=["golden", "debian"]) for _ in range(2)]
+    observe(namespace, unique, filter={"name": unique, "tags": ["golden"]})
     several = namespace.wait_condition(unique, "Ready", "False", "Ambiguous")
     assert all(each in message_of(several, "Ready") for each in made)
     images.image.delete(f"/images/{made[0]}")
