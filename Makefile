@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 # pytest-xdist's workers; two share the test bed well on two cores.
 WORKERS ?= 4
+MARKS = -m "not slow"
 export PYTHONPATH := tests
 
 .PHONY: help
@@ -31,8 +32,12 @@ demo: setup  ## One CloudImage from kubectl apply to a booted server and back; K
 .PHONY: test
 test: setup  ## Unit, cloud, cluster and chart tests on real servers, with coverage
 	rm -f .coverage .coverage.*
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --cov --cov-report= tests
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(MARKS) --cov --cov-report= tests
 	$(BIN)/coverage report --fail-under 85
+
+.PHONY: test-all
+test-all: MARKS =
+test-all: test  ## The same, and those that take minutes each
 
 .PHONY: lint
 lint: $(STAMP)  ## Format check, lint, types, import rules, generated files

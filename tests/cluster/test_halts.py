@@ -207,6 +207,7 @@ def test_the_transfer_killed_at_any_point_is_tried_again(bench: Bench) -> None:
     bench.check_nothing_is_left()
 
 
+@pytest.mark.slow
 def test_operator_and_transfers_lost_together_at_any_point(bench: Bench) -> None:
     transfers = _halt_all_transfers(bench)
     bench.namespace.operator.kill()

@@ -53,6 +53,7 @@ def test_changes_and_deletions_do_not_wait_for_transfers(fleet: Fleet, sources: 
     assert fleet.under_way() == 6
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_quick_bar(openstack: OpenStack, sources: Sources, tmp_path: Path) -> None:
     main(["--quick", "--objects", "12", "--results", str(tmp_path), "many"])

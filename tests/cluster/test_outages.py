@@ -16,7 +16,12 @@ from testbed.operator import Operator, install_crds
 from testbed.sources import Sources
 
 # One worker: they share servers of their own, since others would miss those that are stopped.
-pytestmark = [pytest.mark.cluster, pytest.mark.cloud, pytest.mark.xdist_group("outages")]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.cloud,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("outages"),
+]
 
 
 @pytest.fixture(scope="module")
