@@ -9,7 +9,7 @@ from bench.__main__ import main
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
 
-pytestmark = pytest.mark.cloud
+pytestmark = [pytest.mark.cloud, pytest.mark.slow]
 
 BARS = ["conversion", "passage", "footprint", "crowd", "reading"]
 RATIOS = {

@@ -18,7 +18,11 @@ from testbed.openstack import OpenStack
 from testbed.paths import REPOSITORY
 
 # One worker: they share a bed of their own.
-pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("openstack-lifecycle")]
+pytestmark = [
+    pytest.mark.cloud,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("openstack-lifecycle"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -189,6 +189,7 @@ def _halt_all_transfers(bench: Bench) -> list[psutil.Process]:
     return halted
 
 
+@pytest.mark.slow
 def test_the_transfer_killed_at_any_point_is_tried_again(bench: Bench) -> None:
     for transfer in _halt_all_transfers(bench):
         transfer.kill()

@@ -234,6 +234,7 @@ def test_a_pod_that_is_taken_away_is_made_again(
     assert len(list(node.folder.glob("*/log"))) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "job_namespace", [{"CLOUDIMAGE_JOB_DEADLINE_SECONDS": "3"}], indirect=True, ids=["3s"]
 )
@@ -278,6 +279,7 @@ def test_without_the_right_to_make_jobs_it_says_so(
     assert 'cannot create resource "jobs"' in message
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "job_namespace", [{"CLOUDIMAGE_MAX_CONCURRENT_TRANSFERS": "1"}], indirect=True, ids=["one"]
 )
