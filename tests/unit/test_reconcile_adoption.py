@@ -8,7 +8,7 @@ from resources import NOW, UID, cloud_image, glance_image
 from cloudimage.api.cloudimage import CloudImage, ImageFilter, Import
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.types import GlanceImage
-from cloudimage.reconcile import adoption, content, image_status, observing, plan, status
+from cloudimage.reconcile import adoption, content, image_status, observing, plan, retry, status
 from cloudimage.reconcile.plan import Standing
 from cloudimage.reconcile.reasons import Reason
 from cloudimage.transfer.types import Marks
@@ -170,7 +170,7 @@ def test_without_an_image_nothing_stays_ready(reason: Reason, ready: tuple[str, 
     resource = cloud_image()
     known = image_status.available(resource, glance_image(resource), None, None, NOW)
     resource = resource.model_copy(update={"status": known})
-    trouble = status.Trouble(reason, "why", stalled=True, retry=NOW)
+    trouble = status.Trouble(reason, "why", stalled=True, pauses=retry.AWAY)
     assert conditions(status.troubled(resource, trouble, NOW))["Ready"] == ready
 
 
@@ -205,20 +205,20 @@ UNMANAGED = {"managementPolicy": "Unmanaged", "source": None, "import": {"id": I
 
 
 @pytest.mark.parametrize(
-    ("image_status", "ready"),
+    ("state", "ready"),
     [
         ("active", ("True", "Available")),
         ("deactivated", ("False", "Deactivated")),
         ("queued", ("False", "Pending")),
     ],
 )
-def test_an_observed_image_is_shown_as_it_is(image_status: str, ready: tuple[str, str]) -> None:
+def test_an_observed_image_is_shown_as_it_is(state: str, ready: tuple[str, str]) -> None:
     resource = cloud_image(**UNMANAGED)
-    image = glance_image(cloud_image(), status=image_status, owner="anybody")
+    image = glance_image(cloud_image(), status=state, owner="anybody")
     new = image_status.observed(resource, image, None, NOW)
     assert conditions(new) == {"Ready": ready, "Synced": ("True", "Observed")}
     assert (new.image_id, new.size, new.virtual_size) == (image.id, 2 * 2**30, 2 * 2**30)
     assert new.digest is None
     observed = resource.model_copy(update={"status": new})
-    if image_status == "active":
+    if state == "active":
         assert plan.next_sync(observed, 600) is not None

@@ -146,7 +146,7 @@ def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:
 
 
 @pytest.mark.parametrize(
-    ("image_status", "drafts", "settled"),
+    ("state", "drafts", "settled"),
     [
         ("active", (), True),
         ("deactivated", (), True),
@@ -157,10 +157,10 @@ def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:
     ],
 )
 def test_what_waits_for_others_is_looked_at_when_it_is_due_like_the_rest(
-    image_status: str, drafts: tuple[Draft, ...], *, settled: bool
+    state: str, drafts: tuple[Draft, ...], *, settled: bool
 ) -> None:
     resource = cloud_image()
-    image = glance_image(resource, status=image_status)
+    image = glance_image(resource, status=state)
     new = image_status.available(resource, image, None, None, NOW, *drafts)
     due = plan.next_sync(resource.model_copy(update={"status": new}), 600)
     assert (due is not None) is settled

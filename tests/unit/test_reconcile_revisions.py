@@ -179,7 +179,7 @@ def test_revisions_are_listed_the_newest_first_with_who_uses_them() -> None:
             "digest": content.digest(spec.spec),
             "created": f"{image.created_at:%Y-%m-%dT%H:%M:%SZ}",
             "current": image is current,
-            **({} if servers is None else {"servers": servers}),
+            **({} if servers is None else {"users": servers}),
         }
         for image, spec, servers in (
             (old(1), EARLIER, 0),
