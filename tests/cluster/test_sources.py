@@ -164,7 +164,8 @@ def test_a_store_is_chosen(
 ) -> None:
     url = sources.put(unique, qcow2_disk)
     stores = {"method": "Upload", "stores": ["slow"]}
-    namespace.create(unique, url, sha256_of(qcow2_disk), **{"import": stores})
+    spec = {"import": stores, "revisionHistoryLimit": 0}
+    namespace.create(unique, url, sha256_of(qcow2_disk), **spec)
     ready = namespace.wait_condition(unique, "Ready")
     [image] = images_of(openstack.connect("images"), ready.metadata.uid)
     assert image["stores"] == "slow"
