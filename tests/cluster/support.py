@@ -165,6 +165,13 @@ def condition_of(resource: CloudImage, kind: str) -> tuple[str, str, str] | None
     return None
 
 
+def said(resource: CloudImage, kind: str) -> tuple[str, str, str]:
+    """Return status, reason and message of a condition that must be there."""
+    condition = condition_of(resource, kind)
+    assert condition is not None, f"{kind} is not among the conditions"
+    return condition
+
+
 def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
     """Wait until ``ready()``; tell whether it came to that in time."""
     deadline = time.monotonic() + seconds

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from openstack.connection import Connection
-from support import Namespace, condition_of, images_of, wait_until
+from support import Namespace, condition_of, images_of, said, wait_until
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.transfer.types import Marks
@@ -59,7 +59,7 @@ def adopt(namespace: Namespace, name: str, image_id: str, **spec: Any) -> None:
 
 
 def message_of(resource: CloudImage, kind: str) -> str:
-    return (condition_of(resource, kind) or ("", "", ""))[2]
+    return said(resource, kind)[2]
 
 
 def read(connection: Connection, image_id: str) -> dict[str, Any]:
@@ -75,7 +75,7 @@ def test_an_image_of_another_project_is_observed_and_never_touched(
     before = read(consumer, image_id)
     observe(namespace, unique, id=image_id)
     resource = namespace.wait_condition(unique, "Ready", reason="Available")
-    assert condition_of(resource, "Synced")[:2] == ("True", "Observed")  # type: ignore[index]
+    assert said(resource, "Synced")[:2] == ("True", "Observed")
     status = resource.status.to_json()
     assert (status["imageID"], status["diskFormat"]) == (image_id, "raw")
     assert (status["visibility"], status["size"]) == ("community", 4096)
@@ -138,7 +138,7 @@ def test_an_adopted_image_is_like_one_made_here(
     assert image[Marks.VERIFIED] == f"sha512:{image['os_hash_value']}"
     assert image["os_distro"] == "debian"
     assert ("Normal", "Adopted") in namespace.events(unique)
-    assert condition_of(resource, "Verified")[0] == "Unknown"  # type: ignore[index]
+    assert said(resource, "Verified")[0] == "Unknown"
     namespace.delete(unique)
     namespace.wait_gone(unique)
     assert images_of(images, resource.metadata.uid) == []
@@ -203,7 +203,7 @@ def test_an_adopted_image_that_is_lost_is_made_from_the_source(
             and (condition_of(each, "Ready") or ("", ""))[1] == "Available"
         ),
     )
-    assert condition_of(made, "Uploaded")[1] == "HashMatched"  # type: ignore[index]
+    assert said(made, "Uploaded")[1] == "HashMatched"
 
 
 def test_an_image_that_is_managed_is_not_taken_over_before_it_is_let_go(
@@ -244,7 +244,7 @@ def test_what_cannot_be_taken_over_says_why(
     adopt(namespace, unique, image_id, image=spec)
     refused = namespace.wait_condition(unique, "Stalled", reason=reason)
     assert why in message_of(refused, "Ready")
-    assert condition_of(refused, "Ready")[0] == "False"  # type: ignore[index]
+    assert said(refused, "Ready")[0] == "False"
     namespace.delete(unique)
     namespace.wait_gone(unique)
 

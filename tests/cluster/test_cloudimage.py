@@ -8,6 +8,7 @@ from support import (
     condition_of,
     content_of,
     images_of,
+    said,
     server,
     wait_until,
 )
@@ -72,7 +73,7 @@ def test_a_qcow2_becomes_a_raw_image_with_the_attributes_of_the_spec(
     assert status["summary"] == {"progress": "100%", "size": "64.0Mi"}
     for kind in ("Verified", "Uploaded", "Synced"):
         assert condition_of(resource, kind) is not None
-        assert condition_of(resource, kind)[0] == "True"  # type: ignore[index]  # asserted above
+        assert said(resource, kind)[0] == "True"
     reasons = [reason for _, reason in namespace.events(unique)]
     for reason in ("Progressing", "ChecksumMatched", "HashMatched", "Available"):
         assert reasons.count(reason) == 1, reasons

@@ -9,6 +9,8 @@ from openstack.connection import Connection
 from support import Namespace, condition_of, images_of, server, wait_until
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.meta import GROUP, VERSION
+from cloudimage.handlers.kube import PLURAL
 from cloudimage.transfer.types import Marks
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
@@ -206,10 +208,8 @@ def test_a_takeover_that_was_cut_off_is_ended(
     if not put_aside:
         rename(images, first, unique, hidden=False)
     unsettled = {"imageID": first.status.image_id, "observedGeneration": 0}
-    own_namespace.objects.patch_namespaced_custom_object_status(
-        "cloudimage.dev", "v1alpha1", own_namespace.name, "cloudimages", unique,
-        {"status": unsettled},
-    )  # fmt: skip
+    address = (GROUP, VERSION, own_namespace.name, PLURAL, unique)
+    own_namespace.objects.patch_namespaced_custom_object_status(*address, {"status": unsettled})
     own_namespace.operator.start()
     done = own_namespace.wait_condition(unique, "Ready", reason="Available")
     assert done.status.image_id == second.status.image_id

@@ -1,6 +1,7 @@
 """Glance: images found by a property, read, changed and deleted."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -147,11 +148,8 @@ class Glance:
             ConflictError: The store says that it is in use.
             CloudError: Anything else.
         """
-        try:
-            with translated(f"deleting image {image_id}"):
-                raise_from_response(self._proxy.delete(f"/images/{image_id}"))
-        except NotFoundError:
-            return
+        with suppress(NotFoundError), translated(f"deleting image {image_id}"):
+            raise_from_response(self._proxy.delete(f"/images/{image_id}"))
 
     def members(self, image_id: str) -> frozenset[str]:
         """Return the ids of the projects that a shared image is shared with, accepted or not.
@@ -172,13 +170,13 @@ class Glance:
             ForbiddenError: The image's visibility is not shared, or it is somebody else's.
             CloudError: Anything else.
         """
-        try:
-            with translated(f"sharing image {image_id} with project {project_id}"):
-                raise_from_response(
-                    self._proxy.post(f"/images/{image_id}/members", json={"member": project_id})
-                )
-        except ConflictError:
-            return
+        with (
+            suppress(ConflictError),
+            translated(f"sharing image {image_id} with project {project_id}"),
+        ):
+            raise_from_response(
+                self._proxy.post(f"/images/{image_id}/members", json={"member": project_id})
+            )
 
     def remove_member(self, image_id: str, project_id: str) -> None:
         """Share a shared image with a project no longer; that it is not is fine.
@@ -187,8 +185,8 @@ class Glance:
             ForbiddenError: The image's visibility is not shared, or it is somebody else's.
             CloudError: Anything else.
         """
-        try:
-            with translated(f"taking image {image_id} from project {project_id}"):
-                raise_from_response(self._proxy.delete(f"/images/{image_id}/members/{project_id}"))
-        except NotFoundError:
-            return
+        with (
+            suppress(NotFoundError),
+            translated(f"taking image {image_id} from project {project_id}"),
+        ):
+            raise_from_response(self._proxy.delete(f"/images/{image_id}/members/{project_id}"))
