@@ -22,8 +22,8 @@ import yaml
 
 from bench.clones import Clone, clone
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.kinds import CLOUD_IMAGE
 from cloudimage.api.meta import API_VERSION, FINALIZER, GROUP, VERSION
-from cloudimage.handlers.kube import PLURAL
 from cloudimage.reconcile import content, plan
 from cloudimage.transfer.creation import image_id, new_image
 from cloudimage.transfer.types import Marks
@@ -56,7 +56,7 @@ def kubernetes_bed() -> Iterator[Cluster]:
     try:
         install_crds(bed)
         # The API server may still be preparing their storage (429); kubectl asks until it has.
-        bed.run_kubectl("get", PLURAL, "--all-namespaces")
+        bed.run_kubectl("get", CLOUD_IMAGE.plural, "--all-namespaces")
         yield bed
     finally:
         if not ran:
@@ -316,7 +316,7 @@ class Fleet:
 
     @property
     def _address(self) -> tuple[str, str, str, str]:
-        return (GROUP, VERSION, self.operator.namespace, PLURAL)
+        return (GROUP, VERSION, self.operator.namespace, CLOUD_IMAGE.plural)
 
 
 def wait(ready: Callable[[], bool], seconds: float, every: float = 0.05) -> float:

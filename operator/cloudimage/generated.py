@@ -8,11 +8,15 @@ from pathlib import Path
 from cloudimage.api import crd, reference
 from cloudimage.api.kinds import KINDS
 from cloudimage.reconcile.reasons import ConditionType, Reason
+from cloudimage.reconcile.share_reasons import ShareCondition, ShareReason
 
 CRDS = "crds"
 CHART_CRDS = "helm/cloudimage-operator/templates/crds"
 REFERENCE = "docs/reference"
-VOCABULARIES = {"CloudImage": (ConditionType, Reason)}
+VOCABULARIES = {
+    "CloudImage": (ConditionType, Reason),
+    "ImageShare": (ShareCondition, ShareReason),
+}
 
 
 def files() -> dict[str, str]:

@@ -12,7 +12,9 @@ RECONCILE_SECONDS = Histogram(
     "cloudimage_reconcile_seconds", "How long each look at an object took, without its waiting."
 )
 QUEUE_DEPTH = Gauge(
-    "cloudimage_queue_depth", "Objects that are being looked at or that wait for a worker."
+    "cloudimage_queue_depth",
+    "Objects that are being looked at or that wait for a worker.",
+    ["kind"],
 )
 
 

@@ -215,10 +215,10 @@ def test_an_image_is_shared_with_projects_and_no_longer(
     with image(openstack.connect("images"), name=unique, visibility="shared") as image_id:
         for _ in range(2):
             cloud.glance.add_member(image_id, consumer)
-            assert cloud.glance.members(image_id) == {consumer}
+            assert [each.project_id for each in cloud.glance.members(image_id)] == [consumer]
         for _ in range(2):
             cloud.glance.remove_member(image_id, consumer)
-            assert cloud.glance.members(image_id) == set()
+            assert cloud.glance.members(image_id) == ()
     with image(openstack.connect("images"), name=unique, visibility="private") as image_id:
         with pytest.raises(ForbiddenError):
             cloud.glance.members(image_id)

@@ -9,8 +9,8 @@ from openstack.connection import Connection
 from support import Namespace, condition_of, images_of, server, wait_until
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.kinds import CLOUD_IMAGE
 from cloudimage.api.meta import GROUP, VERSION
-from cloudimage.handlers.kube import PLURAL
 from cloudimage.transfer.types import Marks
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
@@ -208,7 +208,7 @@ def test_a_takeover_that_was_cut_off_is_ended(
     if not put_aside:
         rename(images, first, unique, hidden=False)
     unsettled = {"imageID": first.status.image_id, "observedGeneration": 0}
-    address = (GROUP, VERSION, own_namespace.name, PLURAL, unique)
+    address = (GROUP, VERSION, own_namespace.name, CLOUD_IMAGE.plural, unique)
     own_namespace.objects.patch_namespaced_custom_object_status(*address, {"status": unsettled})
     own_namespace.operator.start()
     done = own_namespace.wait_condition(unique, "Ready", reason="Available")

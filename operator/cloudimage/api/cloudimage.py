@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from cloudimage.api import admission
-from cloudimage.api.meta import ApiModel, ObjectMeta, rules
-from cloudimage.api.source import SecretName, Source
+from cloudimage.api.meta import ApiModel, Resource, SecretName, rules
+from cloudimage.api.source import Source
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.vocabulary import BASE_ATTRIBUTES, ContainerFormat, DiskFormat, Visibility
 
@@ -84,8 +84,9 @@ class Image(
     )
     visibility: Visibility | None = Field(
         default=None,
-        description="Who sees the image. Left out: it is made private and then left as it is. "
-        "public needs a right that by default only administrators have.",
+        description="Who sees the image. Left out: it is made private, shared where an "
+        "ImageShare asks for it, and otherwise left as it is. public needs a right that by default "
+        "only administrators have.",
     )
     min_disk_gib: int | None = Field(
         default=None,
@@ -216,6 +217,19 @@ class Import(
     )
 
 
+class ShareableFrom(ApiModel):
+    """Who may share the image by an ImageShare; this namespace always may."""
+
+    namespaces: Annotated[
+        frozenset[Annotated[str, StringConstraints(min_length=1, max_length=63)]],
+        Field(max_length=256),
+    ] = Field(
+        default=frozenset(),
+        description="Other namespaces whose ImageShares may name this CloudImage: they decide then "
+        "which projects get the image, with the credentials of this one.",
+    )
+
+
 class ManagementPolicy(StrEnum):
     """Whether the image is ours to make and change."""
 
@@ -238,7 +252,7 @@ class DriftPolicy(StrEnum):
 
 
 class DeletionPolicy(StrEnum):
-    """What becomes of the Glance image when its CloudImage is deleted."""
+    """What becomes of what an object made in the cloud when the object is deleted."""
 
     DELETE = "Delete"
     ORPHAN = "Orphan"
@@ -314,6 +328,10 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         description="What to do about metadata that somebody changed in Glance. Correct: it is put "
         "back. Report: Synced becomes False and says what differs.",
     )
+    shareable_from: ShareableFrom = Field(
+        default=ShareableFrom(),
+        description="Whose ImageShares may share the image, besides this namespace's.",
+    )
     revision_history_limit: int = Field(
         default=1,
         ge=0,
@@ -323,10 +341,9 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
     )
 
 
-class CloudImage(ApiModel):
+class CloudImage(Resource):
     """One image in Glance: where its bytes come from, and every attribute it has."""
 
-    metadata: ObjectMeta
     spec: CloudImageSpec = Field(description="What the user wants.")
     status: CloudImageStatus = Field(
         default=CloudImageStatus(), description="What the operator saw and did."

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.meta import GROUP, ApiModel
+from cloudimage.api.imageshare import ImageShare
+from cloudimage.api.meta import GROUP, Resource
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Kind:
         categories: Groups that ``kubectl get`` takes, for instance ``kubectl get openstack``.
     """
 
-    model: type[ApiModel]
+    model: type[Resource]
     plural: str
     short_names: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -82,5 +83,27 @@ CLOUD_IMAGE = Kind(
     selectable_fields=(".spec.cloudCredentialsRef.secretName", ".status.imageID"),
 )
 
-KINDS = (CLOUD_IMAGE,)
+IMAGE_SHARE = Kind(
+    model=ImageShare,
+    plural="imageshares",
+    short_names=("cimgshare",),
+    columns=(
+        Column("Image", ".status.summary.image"),
+        Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+        Column("Accepted", ".status.summary.accepted"),
+        Column("Image ID", ".status.imageID", wide=True),
+        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', wide=True),
+        Column("Message", '.status.conditions[?(@.type=="Ready")].message', wide=True),
+        Column("Age", ".metadata.creationTimestamp", type="date"),
+    ),
+    # Who shares an image that is seen in Glance.
+    selectable_fields=(".status.imageID",),
+)
+
+KINDS = (CLOUD_IMAGE, IMAGE_SHARE)
 """Every kind of the group: another one joins here and gets its CRD, docs and chart template."""
+
+
+def kind_of(model: type[Resource]) -> Kind:
+    """Return the kind of a model's objects."""
+    return next(each for each in KINDS if each.model is model)

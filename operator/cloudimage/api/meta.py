@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.alias_generators import to_camel
 
 GROUP = "cloudimage.dev"
@@ -47,6 +47,8 @@ def _rfc3339(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+SecretName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+
 Timestamp = Annotated[datetime, PlainSerializer(_rfc3339, when_used="json")]
 """A moment in Kubernetes' own form: UTC, whole seconds."""
 
@@ -77,3 +79,48 @@ class ObjectMeta(ApiModel):
     deletion_timestamp: datetime | None = None
     finalizers: tuple[str, ...] = ()
     annotations: dict[str, str] = {}
+
+
+class ResourceStatus(ApiModel):
+    """What the status of each of our kinds has."""
+
+    observed_generation: int | None = Field(
+        default=None, description="The metadata.generation this status was computed from."
+    )
+    last_handled_retry: Annotated[str, StringConstraints(max_length=253)] | None = Field(
+        default=None,
+        description="Value of the annotation cloudimage.dev/retry that was acted on last.",
+    )
+    credentials_secret: SecretName | None = Field(
+        default=None,
+        description="The Secret that the finalizer cloudimage.dev/credentials holds for this "
+        "object: without it nothing of it in the cloud could be undone.",
+    )
+    cloud_unreachable_since: Timestamp | None = Field(
+        default=None, description="Since when the cloud has not answered; absent while it does."
+    )
+    last_sync_time: Timestamp | None = Field(
+        default=None, description="When Glance was last compared with the spec."
+    )
+    conditions: tuple[Condition, ...] = ()
+
+
+def conditions_field(description: str) -> Any:  # noqa: ANN401  # what pydantic's Field returns
+    """Return the field of a status that holds its conditions, a map by their type."""
+    return Field(
+        default=(),
+        max_length=16,
+        json_schema_extra={
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["type"],
+        },
+        description=description,
+    )
+
+
+class Resource(ApiModel):
+    """An object of one of our kinds."""
+
+    metadata: ObjectMeta
+    spec: ApiModel
+    status: ResourceStatus

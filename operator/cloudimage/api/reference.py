@@ -12,6 +12,12 @@ from cloudimage.api.kinds import Kind
 from cloudimage.api.meta import API_VERSION
 
 COLUMNS = "| Field | Type | Default | Description |\n|---|---|---|---|"
+_TITLES = {
+    "ConditionType": "Conditions",
+    "Reason": "Reasons",
+    "ShareCondition": "Conditions",
+    "ShareReason": "Reasons",
+}
 BOUNDS = (
     ("minLength", "maxLength", "characters"),
     ("minItems", "maxItems", "items"),
@@ -152,6 +158,6 @@ def _is_scalar(value: object) -> bool:
 
 def _vocabulary(words: type[StrEnum]) -> str:
     """Return a section in which every word is a heading, so that other pages can link to it."""
-    title = {"ConditionType": "Conditions", "Reason": "Reasons"}.get(words.__name__, words.__name__)
+    title = _TITLES.get(words.__name__, words.__name__)
     sections = (f"### {value}\n\n{text}" for value, text in member_docs(words).items())
     return "\n\n".join((f"## {title}", inspect.cleandoc(words.__doc__ or ""), *sections))

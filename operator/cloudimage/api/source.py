@@ -4,10 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from cloudimage.api.meta import ApiModel, rules
+from cloudimage.api.meta import ApiModel, SecretName, rules
 from cloudimage.vocabulary import DiskFormat
-
-SecretName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 
 
 def _hex(digits: int, what: str, alias: str | None = None) -> str | None:

@@ -2,10 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from cloudimage.api.meta import ApiModel, Condition, Timestamp
-from cloudimage.api.source import SecretName
+from cloudimage.api.meta import (
+    ApiModel,
+    Condition,
+    ResourceStatus,
+    Timestamp,
+    conditions_field,
+)
 
 Hashes = Annotated[dict[str, str], Field(max_length=16)]
 """Hexadecimal hashes by algorithm."""
@@ -94,12 +99,9 @@ class Summary(ApiModel):
     size: str | None = Field(default=None, description='For instance "2.0Gi".')
 
 
-class CloudImageStatus(ApiModel):
+class CloudImageStatus(ResourceStatus):
     """What the operator saw and did."""
 
-    observed_generation: int | None = Field(
-        default=None, description="The metadata.generation this status was computed from."
-    )
     image_id: str | None = Field(
         default=None, alias="imageID", description="The Glance image: the one to boot servers from."
     )
@@ -127,34 +129,13 @@ class CloudImageStatus(ApiModel):
     revisions: Annotated[tuple[Revision, ...], Field(max_length=128)] = Field(
         default=(), description="The images made for this object, the newest first."
     )
-    last_handled_retry: Annotated[str, StringConstraints(max_length=253)] | None = Field(
-        default=None,
-        description="Value of the annotation cloudimage.dev/retry that was acted on last.",
-    )
-    credentials_secret: SecretName | None = Field(
-        default=None,
-        description="The Secret that the finalizer cloudimage.dev/credentials holds for this "
-        "object: without it the image could not be deleted.",
-    )
-    cloud_unreachable_since: Timestamp | None = Field(
-        default=None, description="Since when the cloud has not answered; absent while it does."
-    )
     summary: Summary | None = Field(default=None, description="Numbers as people read them.")
     synced_generation: int | None = Field(
         default=None,
         description="The metadata.generation that the image's metadata was last brought in line "
         "with: what differs later was changed in Glance.",
     )
-    last_sync_time: Timestamp | None = Field(
-        default=None, description="When Glance was last compared with the spec."
-    )
-    conditions: tuple[Condition, ...] = Field(
-        default=(),
-        max_length=16,
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["type"],
-        },
-        description="Ready, Verified, Uploaded, Synced, PropertiesValid, DeletionBlocked; "
-        "Reconciling and Stalled only while they are True.",
+    conditions: tuple[Condition, ...] = conditions_field(
+        "Ready, Verified, Uploaded, Synced, PropertiesValid, DeletionBlocked; Reconciling and "
+        "Stalled only while they are True."
     )

@@ -18,6 +18,7 @@ from cloudimage.cloud.errors import (
     translated,
 )
 from cloudimage.cloud.glance import Glance
+from cloudimage.cloud.keystone import Keystone
 from cloudimage.cloud.nova import Nova
 from cloudimage.cloud.types import Usage
 
@@ -40,6 +41,7 @@ class Cloud:
     glance: Glance
     nova: Nova
     cinder: Cinder
+    keystone: Keystone
 
     def usage(self, image_id: str) -> Usage:
         """Return the servers and the volumes made from an image.
@@ -97,4 +99,9 @@ def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
             project_id = connection.session.get_project_id()
         with translated("finding the image service"):
             images = connection.image  # the SDK may ask the service for its versions
-        yield Cloud(Glance(images, project_id), Nova(connection), Cinder(connection))
+        yield Cloud(
+            Glance(images, project_id),
+            Nova(connection),
+            Cinder(connection),
+            Keystone(connection),
+        )

@@ -9,7 +9,7 @@ from keystoneauth1.adapter import Adapter
 from openstack.exceptions import raise_from_response
 
 from cloudimage.cloud.errors import ConflictError, NotFoundError, translated
-from cloudimage.cloud.types import GlanceImage, JsonPatch
+from cloudimage.cloud.types import GlanceImage, JsonPatch, Member, MemberStatus
 from cloudimage.vocabulary import BASE_ATTRIBUTES
 
 _PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
@@ -151,8 +151,8 @@ class Glance:
         with suppress(NotFoundError), translated(f"deleting image {image_id}"):
             raise_from_response(self._proxy.delete(f"/images/{image_id}"))
 
-    def members(self, image_id: str) -> frozenset[str]:
-        """Return the ids of the projects that a shared image is shared with, accepted or not.
+    def members(self, image_id: str) -> tuple[Member, ...]:
+        """Return the projects that a shared image is shared with, accepted or not.
 
         Raises:
             ForbiddenError: The image's visibility is not shared, or it is somebody else's.
@@ -161,7 +161,10 @@ class Glance:
         with translated(f"listing the members of image {image_id}"):
             response = self._proxy.get(f"/images/{image_id}/members")
             raise_from_response(response)
-        return frozenset(each["member_id"] for each in response.json()["members"])
+        return tuple(
+            Member(each["member_id"], each["status"], datetime.fromisoformat(each["updated_at"]))
+            for each in response.json()["members"]
+        )
 
     def add_member(self, image_id: str, project_id: str) -> None:
         """Share a shared image with a project, which has yet to accept; that it is, is fine.
@@ -190,3 +193,16 @@ class Glance:
             translated(f"taking image {image_id} from project {project_id}"),
         ):
             raise_from_response(self._proxy.delete(f"/images/{image_id}/members/{project_id}"))
+
+    def set_member_status(self, image_id: str, project_id: str, status: MemberStatus) -> None:
+        """Accept or reject an image for a project: its own users may, and administrators.
+
+        Raises:
+            NotFoundError: The image, or the member, is not there, or not for these credentials.
+            ForbiddenError: The credentials are of another project.
+            CloudError: Anything else.
+        """
+        with translated(f"setting project {project_id} to {status} for image {image_id}"):
+            raise_from_response(
+                self._proxy.put(f"/images/{image_id}/members/{project_id}", json={"status": status})
+            )

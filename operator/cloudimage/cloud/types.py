@@ -41,6 +41,34 @@ class GlanceImage:
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
+MemberStatus = Literal["pending", "accepted", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A project that a shared image is shared with.
+
+    Attributes:
+        updated_at: When its status last changed.
+    """
+
+    project_id: str
+    status: MemberStatus
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A Keystone project.
+
+    Attributes:
+        name: None: the credentials may not see it.
+    """
+
+    id: str
+    name: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A Nova server."""

@@ -15,7 +15,9 @@ from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.cloud.types import GlanceImage
 from cloudimage.halts import Point, reached
 from cloudimage.handlers import adopting, credentials, observing, revising
+from cloudimage.handlers.acceptances import Acceptances
 from cloudimage.handlers.backoff import Backoff, Failures
+from cloudimage.handlers.consumers import Consumers
 from cloudimage.handlers.deletion import Deletion
 from cloudimage.handlers.holding import SecretHolder
 from cloudimage.handlers.images import images_of, upkeep_of
@@ -78,9 +80,9 @@ class CloudImageReconciler:
     def __call__(self, key: Key) -> float | None:
         """Reconcile, and return the seconds after which to be called again; None: when told."""
         try:
-            resource = self.kube.read(key)
+            resource = self.kube.read(CloudImage, key)
             if resource is None:
-                self.secrets.gone(key)
+                self.secrets.gone((CloudImage, key))
                 self._awakened.discard(key)
                 return None
             self.secrets.seen(resource)
@@ -211,7 +213,9 @@ class CloudImageReconciler:
     ) -> float:
         """Bring the image's metadata in line, and what came before it out of its way."""
         upkeep = upkeep_of(self.kube, resource, image)
-        image = revising.promote(resource, cloud.glance, standing, image, upkeep.patch)
+        successor = revising.prepare(resource, cloud.glance, standing, image, upkeep.patch)
+        Acceptances(Consumers(self.kube, self.clouds)).carry_over(resource, cloud.glance, successor)
+        image = revising.promote(resource, cloud.glance, standing, successor)
         if upkeep.patch:
             reached(Point.PATCHED, resource.metadata.name)
         if upkeep.event:

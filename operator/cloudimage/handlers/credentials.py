@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from kubernetes.client import ApiException
 
-from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.cloudimage import CloudCredentialsRef, CloudImage
+from cloudimage.api.meta import Resource
 from cloudimage.api.source import TextReference
 from cloudimage.cloud.config import CloudConfig, Origin, parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
@@ -33,7 +34,7 @@ class ConfigMapNotFoundError(CloudError):
     reason = "ConfigMapNotFound"
 
 
-def load(kube: Kube, resource: CloudImage) -> CloudConfig:
+def load(kube: Kube, resource: Resource) -> CloudConfig:
     """Return how to reach the cloud that the resource names.
 
     The Secret of an object that needs it is held from then on: it stays until
@@ -43,17 +44,34 @@ def load(kube: Kube, resource: CloudImage) -> CloudConfig:
         SecretNotFoundError: There is no such Secret, key, or right to read or to hold it.
         CloudError: clouds.yaml is of no use.
     """
-    ref = resource.spec.cloud_credentials_ref
+    ref = holding.credentials_of(resource)
     secret = _secret(kube, resource.metadata.namespace, ref.secret_name)
-    if CLOUDS_YAML not in secret.texts:
-        raise SecretNotFoundError(f"Secret {ref.secret_name} has no key {CLOUDS_YAML}")
-    config = parse_clouds_yaml(
-        secret.texts[CLOUDS_YAML], ref.cloud_name, secret.texts.get(CA_CERTIFICATE)
-    )
+    config = _config(secret, ref)
     if holding.is_to_be_held(resource, held=secret.held):
         secret = _held(kube, secret)
-    origin = Origin(secret.namespace, secret.name, secret.version, ref.cloud_name)
-    return replace(config, origin=origin)
+    return replace(config, origin=_origin(secret, ref))
+
+
+def load_other(kube: Kube, namespace: str, ref: CloudCredentialsRef) -> CloudConfig:
+    """Return how to reach a cloud by credentials that nothing is undone with: they are not held.
+
+    Raises:
+        SecretNotFoundError: There is no such Secret, key, or right to read it.
+        CloudError: clouds.yaml is of no use.
+    """
+    secret = _secret(kube, namespace, ref.secret_name)
+    return replace(_config(secret, ref), origin=_origin(secret, ref))
+
+
+def _config(secret: Secret, ref: CloudCredentialsRef) -> CloudConfig:
+    if CLOUDS_YAML not in secret.texts:
+        raise SecretNotFoundError(f"Secret {ref.secret_name} has no key {CLOUDS_YAML}")
+    certificate = secret.texts.get(CA_CERTIFICATE)
+    return parse_clouds_yaml(secret.texts[CLOUDS_YAML], ref.cloud_name, certificate)
+
+
+def _origin(secret: Secret, ref: CloudCredentialsRef) -> Origin:
+    return Origin(secret.namespace, secret.name, secret.version, ref.cloud_name)
 
 
 def _held(kube: Kube, secret: Secret) -> Secret:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cloudimage.api.cloudimage import CloudImage, DeletionPolicy
+from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.meta import FINALIZER
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError, ConflictError, ForbiddenError, NotFoundError
@@ -14,12 +15,12 @@ from cloudimage.cloud.types import GlanceImage
 from cloudimage.halts import Point, reached
 from cloudimage.handlers import credentials
 from cloudimage.handlers.backoff import Backoff
-from cloudimage.handlers.holding import SecretHolder
+from cloudimage.handlers.holding import SecretHolder, name_of
 from cloudimage.handlers.images import images_of
-from cloudimage.handlers.kube import Kube, key_of
+from cloudimage.handlers.kube import Kube
 from cloudimage.handlers.runner import Runner
 from cloudimage.handlers.status import StatusWriter
-from cloudimage.reconcile import away, deletion, holding, metadata, plan, retry, status
+from cloudimage.reconcile import away, deletion, holding, metadata, plan, retry, sharing, status
 from cloudimage.reconcile.events import Event
 from cloudimage.reconcile.reasons import Reason
 
@@ -50,6 +51,11 @@ class Deletion:
         if deletion.needs_no_cloud(resource):
             self._release(resource, "The object goes; the cloud was not looked at.")
             return None
+        if shares := self._shares(resource):
+            return self._blocked(resource, deletion.shared(shares))
+        return self._with_cloud(resource)
+
+    def _with_cloud(self, resource: CloudImage) -> float | None:
         try:
             with self.clouds.borrow(credentials.load(self.kube, resource)) as cloud:
                 standing = plan.sort(resource, images_of(cloud, resource))
@@ -59,6 +65,11 @@ class Deletion:
                 return self._delete(resource, cloud, standing)
         except CloudError as error:
             return self._troubled(resource, error)
+
+    def _shares(self, resource: CloudImage) -> list[ImageShare]:
+        """Return the ImageShares that reach the cloud by this object's credentials."""
+        everywhere = self.kube.read_all(ImageShare, self.kube.namespaces)
+        return [each for each in everywhere if sharing.refers_to(each, resource)]
 
     def _delete(self, resource: CloudImage, cloud: Cloud, standing: plan.Standing) -> float | None:
         blockers = [
@@ -120,7 +131,7 @@ class Deletion:
     def _release(self, resource: CloudImage, message: str) -> None:
         left = StatusWriter(self.kube).write(resource, status.nothing_left(resource))
         self.secrets.let_go(
-            key_of(resource),
+            name_of(resource),
             holding.named(resource),
             lambda: self.kube.set_finalizer(left, present=False),
         )

@@ -12,14 +12,17 @@ from typing import TypeVar
 
 from kubernetes.client import ApiException
 
-from cloudimage.api.cloudimage import CloudImage
-from cloudimage.handlers.kube import Key, Kube, Secret, key_of
+from cloudimage.api.kinds import KINDS
+from cloudimage.api.meta import Resource
+from cloudimage.handlers.kube import Key, Kube, R, Secret, key_of
 from cloudimage.handlers.status import StatusWriter
-from cloudimage.reconcile import holding, status
+from cloudimage.reconcile import holding
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Name = tuple[type[Resource], Key]
+"""An object, by its kind and key."""
 
 
 @dataclass
@@ -30,14 +33,14 @@ class SecretHolder:
     """
 
     kube: Kube
-    _needs: dict[Key, frozenset[str]] = field(default_factory=dict)
+    _needs: dict[Name, frozenset[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def seen(self, resource: CloudImage) -> None:
+    def seen(self, resource: Resource) -> None:
         """Take note of what the object needs now."""
-        self._needs[key_of(resource)] = holding.needed(resource)
+        self._needs[name_of(resource)] = holding.needed(resource)
 
-    def record(self, resource: CloudImage) -> CloudImage:
+    def record(self, resource: R) -> R:
         """Write down which Secret is held for the object, and let go of the one before it.
 
         Raises:
@@ -45,28 +48,29 @@ class SecretHolder:
         """
         if not holding.needed(resource) or not holding.is_news(resource):
             return resource
-        new = status.holding(resource)
+        secret = holding.credentials_of(resource).secret_name
+        new = resource.status.model_copy(update={"credentials_secret": secret})
         written = self.let_go(
-            key_of(resource),
+            name_of(resource),
             holding.outlived(resource),
             lambda: StatusWriter(self.kube).write(resource, new),
         )
         self.seen(written)
         return written
 
-    def gone(self, key: Key) -> None:
+    def gone(self, name: Name) -> None:
         """Let go of what an object needed whose finalizer somebody else took."""
-        if names := self._needs.pop(key, None):
-            self.let_go(key, names, lambda: None)
+        if secrets := self._needs.pop(name, None):
+            self.let_go(name, secrets, lambda: None)
 
-    def let_go(self, key: Key, names: Iterable[str], then: Callable[[], T]) -> T:
+    def let_go(self, name: Name, secrets: Iterable[str], then: Callable[[], T]) -> T:
         """Let go of Secrets for an object, unless others need them.
 
         One object at a time, so that of two that leave together one sees that it is the last.
 
         Args:
-            key: The object.
-            names: The Secrets, in its namespace.
+            name: The object.
+            secrets: The Secrets, in its namespace.
             then: Makes it true that the object needs them no more. It comes last: after a crash
                 in between all is done again.
 
@@ -74,25 +78,28 @@ class SecretHolder:
             What ``then`` does.
         """
         with self._lock:
-            for name in names:
-                secret = self._held(key.namespace, name)
-                if secret is not None and not self._others_need(key, name):
+            namespace = name[1].namespace
+            for each in secrets:
+                secret = self._held(namespace, each)
+                if secret is not None and not self._others_need(name, namespace, each):
                     self._release(secret)
             done = then()
-            self._needs.pop(key, None)
+            self._needs.pop(name, None)
             return done
 
-    def _others_need(self, key: Key, name: str) -> bool:
+    def _others_need(self, name: Name, namespace: str, secret: str) -> bool:
         for other, names in list(self._needs.items()):
-            if other != key and other.namespace == key.namespace and name in names:
-                resource = self.kube.read(other)
-                if resource is not None and name in holding.needed(resource):
+            model, key = other
+            if other != name and key.namespace == namespace and secret in names:
+                resource = self.kube.read(model, key)
+                if resource is not None and secret in holding.needed(resource):
                     return True
                 self._needs.pop(other, None)
         return any(
-            name in holding.needed(each)
-            for each in self.kube.read_all(key.namespace)
-            if key_of(each) != key
+            secret in holding.needed(each)
+            for kind in KINDS
+            for each in self.kube.read_all(kind.model, (namespace,))
+            if name_of(each) != name
         )
 
     def _held(self, namespace: str, name: str) -> Secret | None:
@@ -108,6 +115,11 @@ class SecretHolder:
             self.kube.hold_secret(secret, held=False)
         except ApiException as error:
             _pass_if_forbidden(error)
+
+
+def name_of(resource: Resource) -> Name:
+    """Return the object's kind and key."""
+    return type(resource), key_of(resource)
 
 
 def _pass_if_forbidden(error: ApiException) -> None:

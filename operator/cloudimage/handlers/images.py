@@ -39,5 +39,7 @@ def upkeep_of(kube: Kube, resource: CloudImage, image: GlanceImage) -> drift.Upk
     """Decide what the image's metadata needs, with a look at the objects that it refers to."""
     wanted = resource.spec.image
     namespace = resource.metadata.namespace
-    found = {name: kube.read(Key(namespace, name)) for name in references.of(wanted).values()}
+    found = {
+        name: kube.read(CloudImage, Key(namespace, name)) for name in references.of(wanted).values()
+    }
     return drift.upkeep(resource, image, references.resolve(wanted, found))

@@ -76,7 +76,7 @@ class JobRunner:
             ApiException: They cannot be listed.
         """
         for each in self.jobs.find(self.namespaces):
-            known, owner = self._transfers.get(each.uid), self.kube.read(each.owner)
+            known, owner = self._transfers.get(each.uid), self.kube.read(CloudImage, each.owner)
             if owner is None or owner.metadata.uid != each.uid:
                 # Its labels may be anybody's; Kubernetes deletes it with its owner, if it had one.
                 logger.warning("a Job of no CloudImage here", extra={"job": each.key.name})

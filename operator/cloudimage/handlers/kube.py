@@ -1,21 +1,29 @@
 """The Kubernetes API as the operator uses it: one adapter over the official client."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import kubernetes
 from kubernetes.client import ApiException
 
-from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.meta import API_VERSION, CREDENTIALS_FINALIZER, FINALIZER, GROUP, VERSION
-from cloudimage.api.status import CloudImageStatus
+from cloudimage.api.kinds import kind_of
+from cloudimage.api.meta import (
+    API_VERSION,
+    CREDENTIALS_FINALIZER,
+    FINALIZER,
+    GROUP,
+    VERSION,
+    Resource,
+    ResourceStatus,
+)
 from cloudimage.reconcile.events import Event
 
-PLURAL = "cloudimages"
+R = TypeVar("R", bound=Resource)
+
 REQUEST_TIMEOUT_SECONDS = 60
 _EVENT_MESSAGE_LENGTH = 1024
 """The API server refuses Events with longer messages."""
@@ -58,25 +66,27 @@ class Kube:
     """The few requests the operator makes, over one client that all its threads share.
 
     Attributes:
+        namespaces: Those that are looked after; empty: all.
         component: The name under which Events are written.
     """
 
     client: kubernetes.client.ApiClient
+    namespaces: tuple[str, ...] = ()
     component: str = "cloudimage-operator"
 
-    def read(self, key: Key) -> CloudImage | None:
+    def read(self, model: type[R], key: Key) -> R | None:
         """Return the object as it is now; None when it is gone."""
         try:
             body = self._objects.get_namespaced_custom_object(
-                *_address(key), key.name, _request_timeout=REQUEST_TIMEOUT_SECONDS
+                *_address(model, key.namespace), key.name, _request_timeout=REQUEST_TIMEOUT_SECONDS
             )
         except ApiException as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
-        return CloudImage.model_validate(body)
+        return model.model_validate(body)
 
-    def write_status(self, resource: CloudImage, status: CloudImageStatus) -> CloudImage:
+    def write_status(self, resource: R, status: ResourceStatus) -> R:
         """Replace the status as a whole and return the object as it is then.
 
         Raises:
@@ -84,7 +94,7 @@ class Kube:
         """
         body = {
             "apiVersion": API_VERSION,
-            "kind": "CloudImage",
+            "kind": kind_of(type(resource)).name,
             "metadata": {
                 "name": resource.metadata.name,
                 "namespace": resource.metadata.namespace,
@@ -95,11 +105,9 @@ class Kube:
             "spec": resource.spec.to_json(),
             "status": status.to_json(),
         }
-        return self._changed(
-            self._objects.replace_namespaced_custom_object_status, key_of(resource), body
-        )
+        return self._changed(self._objects.replace_namespaced_custom_object_status, resource, body)
 
-    def set_finalizer(self, resource: CloudImage, *, present: bool) -> CloudImage:
+    def set_finalizer(self, resource: R, *, present: bool) -> R:
         """Add or take our finalizer, leave those of others, and return the object.
 
         Raises:
@@ -112,25 +120,39 @@ class Kube:
                 "finalizers": [*others, FINALIZER] if present else others,
             }
         }
-        return self._changed(self._objects.patch_namespaced_custom_object, key_of(resource), body)
+        return self._changed(self._objects.patch_namespaced_custom_object, resource, body)
 
-    def _changed(self, request: Any, key: Key, body: Mapping[str, Any]) -> CloudImage:  # noqa: ANN401  # the client has no types
+    def _changed(self, request: Any, resource: R, body: Mapping[str, Any]) -> R:  # noqa: ANN401  # the client has no types
+        model, key = type(resource), key_of(resource)
         try:
             answer = request(
-                *_address(key), key.name, body, _request_timeout=REQUEST_TIMEOUT_SECONDS
+                *_address(model, key.namespace),
+                key.name,
+                body,
+                _request_timeout=REQUEST_TIMEOUT_SECONDS,
             )
         except ApiException as error:
             if error.status in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
                 raise StaleError(f"{key.namespace}/{key.name}") from error
             raise
-        return CloudImage.model_validate(answer)
+        return model.model_validate(answer)
 
-    def read_all(self, namespace: str) -> list[CloudImage]:
-        """Return all CloudImages of a namespace as they are now."""
-        body: Any = self._objects.list_namespaced_custom_object(
-            GROUP, VERSION, namespace, PLURAL, _request_timeout=REQUEST_TIMEOUT_SECONDS
-        )
-        return [CloudImage.model_validate(each) for each in body["items"]]
+    def read_all(self, model: type[R], namespaces: Iterable[str]) -> list[R]:
+        """Return all objects of a kind as they are now.
+
+        Args:
+            model: The kind.
+            namespaces: Where; empty: everywhere.
+        """
+        group, version, _, plural = _address(model, "")
+        options: dict[str, Any] = {"_request_timeout": REQUEST_TIMEOUT_SECONDS}
+        lists: list[Any] = [
+            self._objects.list_namespaced_custom_object(
+                group, version, namespace, plural, **options
+            )
+            for namespace in namespaces
+        ] or [self._objects.list_cluster_custom_object(group, version, plural, **options)]
+        return [model.model_validate(each) for listed in lists for each in listed["items"]]
 
     def read_secret(self, namespace: str, name: str) -> Secret | None:
         """Return a Secret as it is now; None when there is no such Secret."""
@@ -164,7 +186,7 @@ class Kube:
         found = _found(self._core.read_namespaced_config_map, namespace, name)
         return None if found is None else found.data or {}
 
-    def post_event(self, resource: CloudImage, event: Event) -> None:
+    def post_event(self, resource: Resource, event: Event) -> None:
         """Write an Event about the object."""
         now = datetime.now(UTC)
         body = kubernetes.client.CoreV1Event(
@@ -181,7 +203,7 @@ class Kube:
             count=1,
             involved_object=kubernetes.client.V1ObjectReference(
                 api_version=API_VERSION,
-                kind="CloudImage",
+                kind=kind_of(type(resource)).name,
                 name=resource.metadata.name,
                 namespace=resource.metadata.namespace,
                 uid=resource.metadata.uid,
@@ -201,13 +223,13 @@ class Kube:
         return kubernetes.client.CustomObjectsApi(self.client)
 
 
-def key_of(resource: CloudImage) -> Key:
+def key_of(resource: Resource) -> Key:
     """Return the object's name."""
     return Key(resource.metadata.namespace, resource.metadata.name)
 
 
-def _address(key: Key) -> tuple[str, str, str, str]:
-    return (GROUP, VERSION, key.namespace, PLURAL)
+def _address(model: type[Resource], namespace: str) -> tuple[str, str, str, str]:
+    return (GROUP, VERSION, namespace, kind_of(model).plural)
 
 
 def _found(read: Callable[..., Any], namespace: str, name: str) -> Any:  # noqa: ANN401  # the client has no types

@@ -5,24 +5,29 @@ Why only ``on.event``: see docs/decisions/0003-kopf-watches-a-queue-reconciles.m
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import kopf
 import kubernetes
 from pydantic import ValidationError
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.meta import FINALIZER, GROUP, VERSION
+from cloudimage.api.imageshare import ImageShare
+from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
+from cloudimage.api.meta import GROUP, VERSION
 from cloudimage.handlers.cloudimage import CloudImageReconciler
+from cloudimage.handlers.imageshare import ImageShareReconciler
 from cloudimage.handlers.job_runner import JobRunner
 from cloudimage.handlers.jobs import Jobs
-from cloudimage.handlers.kube import PLURAL, Key, Kube
+from cloudimage.handlers.kube import Key, Kube, R
 from cloudimage.handlers.queue import WorkQueue
 from cloudimage.handlers.references import ReferenceIndex
 from cloudimage.handlers.runner import ChildRunner, Runner, sweep
+from cloudimage.handlers.watching import Watch
+from cloudimage.reconcile import references, sharing
 from cloudimage.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -31,44 +36,33 @@ _HOUSEKEEPING_SECONDS = 60.0
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
-class _Seen(NamedTuple):
-    """What of an object is news: not our own writes of its status, they would echo for ever."""
-
-    generation: int | None
-    deleted: bool
-    annotations: tuple[tuple[str, str], ...]
-    held: bool
-
-    @classmethod
-    def of(cls, metadata: Mapping[str, Any]) -> "_Seen":
-        annotations: Mapping[str, str] = metadata.get("annotations", {})
-        return cls(
-            generation=metadata.get("generation"),
-            deleted="deletionTimestamp" in metadata,
-            # Others' can be as large as the object, and tell us nothing.
-            annotations=tuple(
-                sorted(each for each in annotations.items() if each[0].startswith(f"{GROUP}/"))
-            ),
-            held=FINALIZER in metadata.get("finalizers", ()),
-        )
-
-
 @dataclass
 class Operator:
-    """The whole operator in one process: a watch, a queue, a reconciler, a runner."""
+    """The whole operator in one process: for each kind a watch, a queue and a reconciler."""
 
     settings: Settings
-    _seen: dict[str, _Seen] = field(default_factory=dict)
     _references: ReferenceIndex = field(default_factory=ReferenceIndex)
+    _shares: ReferenceIndex = field(default_factory=ReferenceIndex)
     _housekeeping: asyncio.Task[None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        kube = Kube(kubernetes.client.ApiClient(_client_configuration(self.settings.workers)))
+        workers = self.settings.workers
+        client = kubernetes.client.ApiClient(_client_configuration(2 * workers))
+        kube = Kube(client, self.settings.namespaces)
         self.runner = _runner(self.settings, kube)
-        self.reconciler = CloudImageReconciler(
-            kube, self.runner, self.settings, notify=self._notify
+        self.images = CloudImageReconciler(kube, self.runner, self.settings, notify=self._notify)
+        self.shares = ImageShareReconciler(
+            kube,
+            self.images.clouds,
+            self.images.secrets,
+            self.settings,
+            image_changed=self._look_again,
         )
-        self.queue: WorkQueue[Key] = WorkQueue(self.reconciler, self.settings.workers)
+        self.queue: WorkQueue[Key] = WorkQueue(self.images, workers)
+        # Of their own: what moves bytes or waits for a cloud must not hold up a share.
+        self.share_queue: WorkQueue[Key] = WorkQueue(self.shares, workers, IMAGE_SHARE.plural)
+        self._images_watch = Watch(self.queue, self.images.gone)
+        self._shares_watch = Watch(self.share_queue, self.shares.gone)
 
     def run(self) -> None:
         """Run until the process is told to stop."""
@@ -76,7 +70,8 @@ class Operator:
         kopf.on.login(registry=registry)(_login)
         kopf.on.startup(registry=registry)(self._started)
         kopf.on.cleanup(registry=registry)(self._stopped)
-        kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(self._seen_event)
+        kopf.on.event(GROUP, VERSION, CLOUD_IMAGE.plural, registry=registry)(self._image_event)
+        kopf.on.event(GROUP, VERSION, IMAGE_SHARE.plural, registry=registry)(self._share_event)
         asyncio.run(
             kopf.operator(
                 registry=registry,
@@ -94,49 +89,61 @@ class Operator:
     async def _started(self, **_: object) -> None:
         sweep(self.settings.scratch)
         self.queue.start()
+        self.share_queue.start()
         self._housekeeping = asyncio.create_task(self._close_idle())
         # Before any object is looked at: what runs already must not be started again.
         await asyncio.to_thread(self.runner.recover, self._notify)
 
     async def _stopped(self, **_: object) -> None:
         self._housekeeping.cancel()
-        await self.queue.stop()
+        await asyncio.gather(self.queue.stop(), self.share_queue.stop())
         await asyncio.to_thread(self.runner.stop)
-        await asyncio.to_thread(self.reconciler.clouds.close)
+        await asyncio.to_thread(self.images.clouds.close)
 
     async def _close_idle(self) -> None:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
-            await asyncio.to_thread(self.reconciler.clouds.close_idle)
+            await asyncio.to_thread(self.images.clouds.close_idle)
 
-    async def _seen_event(self, event: kopf.RawEvent, **_: object) -> None:
-        """Queue the object when there is news of it; before others when somebody changed it."""
-        metadata: dict[str, Any] = dict(event["object"]["metadata"])
-        uid = metadata["uid"]
-        if event["type"] == "DELETED":
-            self._seen.pop(uid, None)
-            self.reconciler.gone(uid)
-            key = Key(metadata["namespace"], metadata["name"])
-            self._wake(self._references.gone(key))
-            self.queue.add(key)
-            return
-        before, now = self._seen.get(uid), _Seen.of(metadata)
-        if before != now:
-            self._seen[uid] = now
-            changed = before is not None and before._replace(held=now.held) != now
-            key = Key(metadata["namespace"], metadata["name"])
-            self.queue.add(key, urgent=changed or now.deleted)
-        try:
-            self._wake(self._references.seen(CloudImage.model_validate(event["object"])))
-        except ValidationError:
-            # Admitted by another CRD than ours; the reconciler, which reads it too, says so.
-            logger.debug("an object is not understood", extra={"uid": uid})
+    async def _image_event(self, event: kopf.RawEvent, **_: object) -> None:
+        key = self._images_watch.take(event)
+        image = _parsed(CloudImage, event)
+        names = references.of(image.spec.image).values() if image else ()
+        self._references.refers(key, (Key(key.namespace, name) for name in names))
+        self._wake(self._references.stands(key, references.image_id(image) if image else None))
+        for share in self._shares.stands(key, sharing.state(image) if image else None):
+            self.shares.look_again(share)
+            self.share_queue.add(share, urgent=True)
+
+    async def _share_event(self, event: kopf.RawEvent, **_: object) -> None:
+        key = self._shares_watch.take(event)
+        share = _parsed(ImageShare, event)
+        if share is not None and (target := sharing.target(share)):
+            self._shares.refers(key, (Key(*target),))
+        elif event["type"] == "DELETED":
+            # A CloudImage may have waited for that.
+            self._wake(self._shares.refers(key, ()))
 
     def _wake(self, keys: Iterable[Key]) -> None:
-        """Queue those that refer to an object whose image is another one now."""
+        """Queue CloudImages that wait for another object, which is another one now."""
         for key in keys:
-            self.reconciler.look_again(key)
-            self.queue.add(key, urgent=True)
+            self._look_again(key)
+
+    def _look_again(self, key: Key) -> None:
+        self.images.look_again(key)
+        self.queue.add(key, urgent=True)
+
+
+def _parsed(model: type[R], event: kopf.RawEvent) -> R | None:
+    """Return the object of an event; None when it is gone, or not understood."""
+    if event["type"] == "DELETED":
+        return None
+    try:
+        return model.model_validate(event["object"])
+    except ValidationError:
+        # Admitted by another CRD than ours; the reconciler, which reads it too, says so.
+        logger.debug("an object is not understood", extra={"kind": model.__name__})
+        return None
 
 
 def _runner(settings: Settings, kube: Kube) -> Runner:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from cloudimage import metrics
+from cloudimage.api.kinds import CLOUD_IMAGE
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +45,12 @@ class WorkQueue(Generic[K]):
             it does. An exception is logged, and the key comes back with growing pauses.
         workers: How many objects are worked on at once. A quarter of them, if there are so many,
             take urgent ones only.
+        kind: What the keys name, for the metrics.
     """
 
     reconcile: Callable[[K], float | None]
     workers: int
+    kind: str = CLOUD_IMAGE.plural
     _loop: asyncio.AbstractEventLoop = field(init=False)
     _threads: ThreadPoolExecutor = field(init=False)
     _due: dict[K, asyncio.TimerHandle] = field(default_factory=dict)
@@ -125,7 +128,9 @@ class WorkQueue(Generic[K]):
                 break
             key, _ = (self._urgent or self._usual).popitem(last=False)
             self._running[key] = self._loop.create_task(self._run(key, urgent=urgent))
-        metrics.QUEUE_DEPTH.set(len(self._urgent) + len(self._usual) + len(self._running))
+        metrics.QUEUE_DEPTH.labels(self.kind).set(
+            len(self._urgent) + len(self._usual) + len(self._running)
+        )
 
     async def _run(self, key: K, *, urgent: bool) -> None:
         delay: float | None

@@ -1,48 +1,45 @@
-"""Who refers to whom, so that whoever waits for another CloudImage hears of it at once."""
+"""Who refers to whom, so that whoever waits for another object hears of it at once."""
 
 from collections import defaultdict
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 
-from cloudimage.api.cloudimage import CloudImage
-from cloudimage.handlers.kube import Key, key_of
-from cloudimage.reconcile import references
+from cloudimage.handlers.kube import Key
 
 
 @dataclass
 class ReferenceIndex:
-    """What the watch has shown of references; for the event loop only."""
+    """What the watch has shown of references of one kind; for the event loop only."""
 
     _targets: dict[Key, frozenset[Key]] = field(default_factory=dict)
     _users: defaultdict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
-    _image_ids: dict[Key, str] = field(default_factory=dict)
+    _states: dict[Key, Hashable] = field(default_factory=dict)
 
-    def seen(self, resource: CloudImage) -> frozenset[Key]:
-        """Take note of an object; return those that have to look at it again."""
-        key = key_of(resource)
-        names = references.of(resource.spec.image).values()
-        self._point(key, frozenset(Key(key.namespace, name) for name in names))
-        return self._changed(key, references.image_id(resource))
-
-    def gone(self, key: Key) -> frozenset[Key]:
-        """Forget an object; return those that have to look at it again."""
-        self._point(key, frozenset())
-        return self._changed(key, None)
-
-    def _point(self, key: Key, targets: frozenset[Key]) -> None:
-        for target in self._targets.pop(key, frozenset()) - targets:
+    def refers(self, key: Key, targets: Iterable[Key]) -> frozenset[Key]:
+        """Take note of what an object refers to; return what it does not refer to any more."""
+        wanted = frozenset(targets)
+        dropped = self._targets.pop(key, frozenset()) - wanted
+        for target in dropped:
             self._users[target].discard(key)
             if not self._users[target]:
                 del self._users[target]
-        for target in targets:
+        for target in wanted:
             self._users[target].add(key)
-        if targets:
-            self._targets[key] = targets
+        if wanted:
+            self._targets[key] = wanted
+        return dropped
 
-    def _changed(self, key: Key, image_id: str | None) -> frozenset[Key]:
-        if self._image_ids.get(key) == image_id:
+    def stands(self, target: Key, state: Hashable | None) -> frozenset[Key]:
+        """Take note of how an object stands; return those that have to look at it again.
+
+        Args:
+            target: The object.
+            state: What those who refer to it go by; None: it is of no use to them.
+        """
+        if self._states.get(target) == state:
             return frozenset()
-        if image_id is None:
-            del self._image_ids[key]
+        if state is None:
+            del self._states[target]
         else:
-            self._image_ids[key] = image_id
-        return frozenset(self._users.get(key, ()))
+            self._states[target] = state
+        return frozenset(self._users.get(target, ()))

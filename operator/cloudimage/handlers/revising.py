@@ -5,14 +5,15 @@ order: see docs/decisions/0011-how-a-revision-takes-over.md.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.glance import Glance
-from cloudimage.cloud.types import GlanceImage, JsonPatch, Usage
-from cloudimage.reconcile import revisions
+from cloudimage.cloud.types import GlanceImage, JsonPatch, Member, Usage
+from cloudimage.reconcile import revisions, sharing
 from cloudimage.reconcile.plan import Standing
 from cloudimage.reconcile.revisions import Old
 
@@ -28,14 +29,28 @@ def usage_of(cloud: Cloud, image_id: str) -> Usage | None:
         return None
 
 
-def promote(
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """An image that is about to take the place of an earlier one.
+
+    Attributes:
+        changes: What is still to be changed of it, once the earlier ones are put aside.
+        members: Those of the image before, which it has, too.
+    """
+
+    image: GlanceImage
+    changes: JsonPatch
+    members: Collection[Member] = ()
+
+
+def prepare(
     resource: CloudImage,
     glance: Glance,
     standing: Standing,
     new: GlanceImage,
     changes: JsonPatch,
-) -> GlanceImage:
-    """Put the earlier images aside and give the new one their place; return it as it is then.
+) -> Successor:
+    """Give the new image all that Glance may refuse, while the earlier one still serves.
 
     Args:
         resource: The CloudImage.
@@ -48,29 +63,41 @@ def promote(
         CloudError: A step failed; those before it are not repeated when it is tried again.
     """
     old = revisions.replaced(resource, standing)
-    if old is not None:
-        before, changes = revisions.steps(resource, old, new, changes)
-        if before:
-            new = glance.patch(new.id, before)
-        if new.visibility == "shared":
-            _share_alike(glance, old, new)
+    if old is None:
+        return Successor(new, changes)
+    before, changes = revisions.steps(resource, old, new, changes)
+    if before:
+        new = glance.patch(new.id, before)
+    members = _share_alike(glance, old, new) if new.visibility == "shared" else ()
+    return Successor(new, changes, members)
+
+
+def promote(
+    resource: CloudImage, glance: Glance, standing: Standing, new: Successor
+) -> GlanceImage:
+    """Put the earlier images aside and give the new one their place; return it as it is then.
+
+    Raises:
+        CloudError: A step failed; those before it are not repeated when it is tried again.
+    """
     for image in standing.previous:
         if patch := revisions.archiving(resource, image):
             glance.patch(image.id, patch)
-    return glance.patch(new.id, changes) if changes else new
+    return glance.patch(new.image.id, new.changes) if new.changes else new.image
 
 
-def _share_alike(glance: Glance, old: GlanceImage, new: GlanceImage) -> None:
-    """Share the new image with the projects of the old one, and no others.
+def _share_alike(glance: Glance, old: GlanceImage, new: GlanceImage) -> Collection[Member]:
+    """Share the new image with the projects of the old one, which are returned, and no others.
 
     Others there are when the new image is one of an earlier spec that is returned to.
     """
-    wanted = glance.members(old.id) if old.visibility == "shared" else frozenset()
-    present = glance.members(new.id)
-    for project in sorted(wanted - present):
+    wanted = sharing.by_project(glance.members(old.id) if old.visibility == "shared" else ())
+    present = sharing.by_project(glance.members(new.id))
+    for project in sorted(wanted.keys() - present.keys()):
         glance.add_member(new.id, project)
-    for project in sorted(present - wanted):
+    for project in sorted(present.keys() - wanted.keys()):
         glance.remove_member(new.id, project)
+    return wanted.values()
 
 
 def look(cloud: Cloud, images: Iterable[GlanceImage]) -> list[Old]:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from kubernetes.client import ApiException
 
-from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.status import CloudImageStatus
-from cloudimage.handlers.kube import Kube
+from cloudimage.api.kinds import kind_of
+from cloudimage.api.meta import Resource, ResourceStatus
+from cloudimage.handlers.kube import Kube, R
 from cloudimage.reconcile.events import Event, of_transitions
 
 logger = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ class StatusWriter:
 
     kube: Kube
 
-    def write(self, resource: CloudImage, new: CloudImageStatus) -> CloudImage:
+    def write(self, resource: R, new: ResourceStatus) -> R:
         """Write the status unless it is what stands there; return the object as it is then.
 
         Raises:
@@ -32,7 +32,7 @@ class StatusWriter:
             self.post(resource, event)
         return written
 
-    def post(self, resource: CloudImage, event: Event) -> None:
+    def post(self, resource: Resource, event: Event) -> None:
         """Post an Event; one that cannot be posted is logged, for the work itself is done."""
         logger.info(event.message, extra={"event": event.reason, **_names(resource)})
         try:
@@ -41,5 +41,6 @@ class StatusWriter:
             logger.warning("an Event was lost", extra={"error": str(error), **_names(resource)})
 
 
-def _names(resource: CloudImage) -> dict[str, str]:
-    return {"namespace": resource.metadata.namespace, "cloudimage": resource.metadata.name}
+def _names(resource: Resource) -> dict[str, str]:
+    kind = kind_of(type(resource)).singular
+    return {"namespace": resource.metadata.namespace, kind: resource.metadata.name}

@@ -2,8 +2,7 @@
 
 from datetime import datetime
 
-from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.meta import FORCE_DELETE_ANNOTATION
+from cloudimage.api.meta import FORCE_DELETE_ANNOTATION, Resource
 from cloudimage.reconcile.reasons import Reason
 
 HOW_TO_LET_GO = (
@@ -12,9 +11,9 @@ HOW_TO_LET_GO = (
 )
 
 
-def since(resource: CloudImage, reason: Reason, now: datetime) -> datetime | None:
+def since(resource: Resource, reason: str, now: datetime) -> datetime | None:
     """Return since when the cloud has been away; None when that is not the trouble."""
-    if reason is not Reason.CLOUD_UNREACHABLE:
+    if reason != Reason.CLOUD_UNREACHABLE:
         return None
     return resource.status.cloud_unreachable_since or now
 

@@ -1,35 +1,40 @@
 """Conditions as Kubernetes' API conventions and kstatus want them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
-from cloudimage.api.meta import Condition
+from cloudimage.api.meta import Condition, ResourceStatus
 from cloudimage.reconcile.reasons import ConditionType, Reason
+from cloudimage.reconcile.share_reasons import ShareCondition, ShareReason
+
+S = TypeVar("S", bound=ResourceStatus)
 
 ConditionStatus = Literal["True", "False", "Unknown"]
 
 _ONLY_WHILE_TRUE = frozenset({ConditionType.RECONCILING, ConditionType.STALLED})
-_ORDER: dict[str, int] = {kind: number for number, kind in enumerate(ConditionType)}
+_ORDER: tuple[str, ...] = tuple(
+    dict.fromkeys([ShareCondition.READY, ShareCondition.ACCEPTED, *ConditionType])
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A condition as decided now, before it is compared with the one that stands."""
 
-    type: ConditionType
+    type: ConditionType | ShareCondition
     status: ConditionStatus
-    reason: Reason
+    reason: Reason | ShareReason
     message: str
 
 
-def find(conditions: Iterable[Condition], kind: ConditionType) -> Condition | None:
+def find(conditions: Iterable[Condition], kind: str) -> Condition | None:
     """Return the condition of that type, if there is one."""
     return next((each for each in conditions if each.type == kind), None)
 
 
-def is_true(conditions: Iterable[Condition], kind: ConditionType) -> bool:
+def is_true(conditions: Iterable[Condition], kind: str) -> bool:
     """Tell whether the condition of that type stands at True."""
     condition = find(conditions, kind)
     return condition is not None and condition.status == "True"
@@ -44,7 +49,9 @@ def merged(
     ``lastTransitionTime`` moves only when the status flips.
     """
     before = {each.type: each for each in standing}
-    after = {kind: each for kind, each in before.items() if kind not in _ONLY_WHILE_TRUE}
+    after: dict[str, Condition] = {
+        kind: each for kind, each in before.items() if kind not in _ONLY_WHILE_TRUE
+    }
     for draft in drafts:
         old = before.get(draft.type)
         after[draft.type] = Condition(
@@ -57,4 +64,23 @@ def merged(
             ),
             observed_generation=generation,
         )
-    return tuple(sorted(after.values(), key=lambda each: _ORDER.get(each.type, len(_ORDER))))
+    known = [after.pop(kind) for kind in _ORDER if kind in after]
+    return (*known, *after.values())
+
+
+def renewed(
+    status: S,
+    generation: int,
+    drafts: Iterable[Draft],
+    now: datetime,
+    changes: Mapping[str, object] | None = None,
+) -> S:
+    """Return a status with other conditions and other fields, for a generation of its object."""
+    return status.model_copy(
+        update={
+            "cloud_unreachable_since": None,
+            **(changes or {}),
+            "observed_generation": generation,
+            "conditions": merged(status.conditions, drafts, generation, now),
+        }
+    )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.meta import FORCE_DELETE_ANNOTATION
 from cloudimage.cloud.types import GlanceImage, Server, Usage, Volume
 from cloudimage.reconcile.away import HOW_TO_LET_GO
@@ -37,6 +38,16 @@ def blocker(resource: CloudImage, image: GlanceImage, usage: Usage) -> Blocker |
         advice = "set spec.image.protected to false to let it go"
         return Blocker(Reason.PROTECTED, f"Image {image.id} is protected: {advice}.", usage)
     return None
+
+
+def shared(shares: Sequence[ImageShare]) -> Blocker:
+    """Return the blocker while ImageShares need the object to reach its cloud."""
+    names = ", ".join(
+        f"{each.metadata.namespace}/{each.metadata.name}" for each in shares[:SAMPLE_SIZE]
+    )
+    more = f" and {len(shares) - SAMPLE_SIZE} more" if len(shares) > SAMPLE_SIZE else ""
+    text = f"The image is shared by ImageShare {names}{more}: it is deleted once they are gone."
+    return Blocker(Reason.SHARED, text)
 
 
 def refused(reason: Reason, words: str, usage: Usage) -> Blocker:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from cloudimage.api.meta import Condition
 from cloudimage.reconcile.reasons import ConditionType, Reason
+from cloudimage.reconcile.share_reasons import ShareCondition, ShareReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +23,17 @@ _GOOD_NEWS = (
     ConditionType.VERIFIED,
     ConditionType.UPLOADED,
     ConditionType.READY,
+    ShareCondition.ACCEPTED,
 )
 _SAID_OTHERWISE = frozenset({Reason.REPLACEMENT_PENDING, Reason.REVISION_FAILED, Reason.DELETING})
-_BAD_NEWS = frozenset({Reason.DEACTIVATED, Reason.DRIFTED, Reason.INVALID_PROPERTIES})
+_BAD_NEWS = frozenset(
+    {
+        Reason.DEACTIVATED,
+        Reason.DRIFTED,
+        Reason.INVALID_PROPERTIES,
+        ShareReason.REJECTED,
+    }
+)
 """Reasons for False that somebody has to hear of, since nothing is Stalled by them."""
 
 

@@ -174,6 +174,8 @@ class Reason(StrEnum):
     IN_USE = "InUse"
     """Servers or volumes were made from the image and still exist, or Glance's store says that it
     is in use. It is deleted within 30 seconds of the last one's end."""
+    SHARED = "Shared"
+    """ImageShares give the image to other projects. It is deleted once they are gone."""
     PROTECTED = "Protected"
     """The image is protected in Glance. Set spec.image.protected to false to let it go."""
 

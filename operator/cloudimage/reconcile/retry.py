@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.meta import RETRY_ANNOTATION
+from cloudimage.api.meta import RETRY_ANNOTATION, Resource
 from cloudimage.reconcile.reasons import Reason
+from cloudimage.reconcile.share_reasons import ShareReason
 
 _VALUE_LENGTH: Final = 253
 """The CRD takes no more of it in status.lastHandledRetry; an annotation may be longer."""
@@ -31,10 +31,12 @@ PEOPLE: Final = Pauses(20, 1800)
 """Somebody must grant, free or mend something first, and nobody tells us when."""
 SECRET: Final = Pauses(10, 60)
 """Only the Secret is looked at, which costs its owner nothing."""
+GLANCE: Final = Pauses(5, 60)
+"""An image that somebody is about to make; Glance is asked for that one image."""
 LOGIN: Final = Pauses(30, 300)
 """Keystone may lock a user out after some wrong passwords."""
 
-_BY_REASON: Final[dict[Reason, Pauses]] = {
+_BY_REASON: Final[dict[str, Pauses]] = {
     Reason.SOURCE_UNREACHABLE: SOURCE,
     Reason.SOURCE_NOT_FOUND: SOURCE,
     Reason.SOURCE_TRUNCATED: SOURCE,
@@ -47,6 +49,10 @@ _BY_REASON: Final[dict[Reason, Pauses]] = {
     Reason.ADOPTION_REFUSED: PEOPLE,
     Reason.AMBIGUOUS: PEOPLE,
     Reason.REVISION_FAILED: PEOPLE,
+    ShareReason.VISIBILITY_CONFLICT: PEOPLE,
+    ShareReason.PROJECT_NOT_FOUND: PEOPLE,
+    ShareReason.NOT_OWNER: PEOPLE,
+    ShareReason.MEMBER_QUOTA_EXCEEDED: PEOPLE,
     Reason.SIGNATURE_INVALID: PEOPLE,
     Reason.INSUFFICIENT_SCRATCH: PEOPLE,
     Reason.SECRET_NOT_FOUND: SECRET,
@@ -54,10 +60,12 @@ _BY_REASON: Final[dict[Reason, Pauses]] = {
     Reason.INVALID_CLOUDS_YAML: SECRET,
     Reason.CLOUD_NOT_FOUND: SECRET,
     Reason.INVALID_CREDENTIALS: LOGIN,
+    ShareReason.WRONG_PROJECT: SECRET,
+    Reason.IMAGE_NOT_FOUND: GLANCE,
 }
 
 
-def pauses(reason: Reason) -> Pauses:
+def pauses(reason: str) -> Pauses:
     """Return the pauses between tries of what fails for that reason, unless it is terminal."""
     return _BY_REASON.get(reason, AWAY)
 
@@ -83,7 +91,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds:.0f} seconds" if seconds <= 60 else f"{seconds / 60:.0f} minutes"  # noqa: PLR2004  # a minute
 
 
-def asked(resource: CloudImage) -> str | None:
+def asked(resource: Resource) -> str | None:
     """Return the value of the annotation that asks for a try and was not acted on yet.
 
     It works as Flux' ``reconcile.fluxcd.io/requestedAt`` does: each value counts once.

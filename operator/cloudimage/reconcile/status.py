@@ -15,7 +15,7 @@ from cloudimage.api.status import (
 )
 from cloudimage.cloud.types import GlanceImage, Usage
 from cloudimage.reconcile import away, content, properties, retry
-from cloudimage.reconcile.conditions import Draft, is_true, merged
+from cloudimage.reconcile.conditions import Draft, is_true, renewed
 from cloudimage.reconcile.reasons import ABSENT_REASONS, ConditionType, Reason
 from cloudimage.transfer.types import Failure, Progress, Stage
 
@@ -40,15 +40,7 @@ def next_status(
     changes: Mapping[str, object] | None = None,
 ) -> CloudImageStatus:
     """Return the status with other conditions and other fields, for the present generation."""
-    generation = resource.metadata.generation
-    return resource.status.model_copy(
-        update={
-            "cloud_unreachable_since": None,
-            **(changes or {}),
-            "observed_generation": generation,
-            "conditions": merged(resource.status.conditions, drafts, generation, now),
-        }
-    )
+    return renewed(resource.status, resource.metadata.generation, drafts, now, changes)
 
 
 def _not_ready(resource: CloudImage, reason: Reason, message: str) -> list[Draft]:
@@ -249,12 +241,6 @@ def deletion_blocked(
     if usage:
         changes["used_by"] = used_by(usage)
     return next_status(resource, drafts, now, changes)
-
-
-def holding(resource: CloudImage) -> CloudImageStatus:
-    """Return the status that says which Secret is held for the object."""
-    secret = resource.spec.cloud_credentials_ref.secret_name
-    return resource.status.model_copy(update={"credentials_secret": secret})
 
 
 def nothing_left(resource: CloudImage) -> CloudImageStatus:

@@ -1,0 +1,112 @@
+"""Keystone: which projects there are, as far as the credentials may see them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from keystoneauth1.identity import BaseIdentityPlugin
+from openstack.connection import Connection
+from openstack.exceptions import raise_from_response
+
+from cloudimage.cloud.errors import CloudError, ForbiddenError, NotFoundError, translated
+from cloudimage.cloud.types import Project
+
+
+class Keystone:
+    """The identity service. By default only administrators may look others' projects up."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def own(self) -> tuple[Project, frozenset[str]]:
+        """Return the credentials' own project, and the name and the id of its domain.
+
+        Raises:
+            CloudError: Keystone did not say.
+        """
+        session = self._connection.session
+        login = session.auth
+        if not isinstance(login, BaseIdentityPlugin):
+            raise CloudError("reading the token: the credentials do not log in at Keystone")
+        with translated("reading the token"):
+            access = login.get_access(session)
+        if access.project_id is None:
+            raise CloudError("reading the token: the credentials are not those of a project")
+        names = (access.project_domain_name, access.project_domain_id)
+        domain = frozenset(each for each in names if each is not None)
+        return Project(access.project_id, access.project_name), domain
+
+    def project(self, project_id: str) -> Project | None:
+        """Return the project of that id; None when there is none.
+
+        Without the right to look it up it is believed to be there, and its name is not known.
+
+        Raises:
+            CloudError: Keystone did not say.
+        """
+        try:
+            body = self._get(f"/projects/{project_id}", f"looking project {project_id} up")
+        except NotFoundError:
+            return None
+        except ForbiddenError:
+            return Project(project_id)
+        return _project(body["project"])
+
+    def find(self, name: str, domain: str) -> Project | None:
+        """Return the project of that name in a domain; None when there is none.
+
+        Args:
+            name: Its name.
+            domain: Name or id of the domain.
+
+        Raises:
+            ForbiddenError: The credentials may not look projects up.
+            CloudError: Keystone did not say.
+        """
+        found = [
+            project
+            for domain_id in self._domain_ids(domain)
+            for project in self._projects({"name": name, "domain_id": domain_id})
+        ]
+        return found[0] if found else None
+
+    def of_domain(self, domain: str) -> tuple[Project, ...] | None:
+        """Return all projects of a domain, by its name or id; None when there is none such.
+
+        Raises:
+            ForbiddenError: The credentials may not list them.
+            CloudError: Keystone did not say, or only in part.
+        """
+        ids = self._domain_ids(domain)
+        return tuple(self._projects({"domain_id": ids[0]})) if ids else None
+
+    def _domain_ids(self, domain: str) -> list[str]:
+        """Return the id of a domain; what cannot be looked up is taken for an id."""
+        what = f"looking domain {domain} up"
+        try:
+            listed = self._get("/domains", what, name=domain)["domains"]
+            return [each["id"] for each in listed] or [
+                self._get(f"/domains/{domain}", what)["domain"]["id"]
+            ]
+        except NotFoundError:
+            return []
+        except ForbiddenError:
+            return [domain]
+
+    def _projects(self, query: dict[str, str]) -> Iterator[Project]:
+        body = self._get("/projects", "listing projects", **query)
+        if body.get("truncated") or (body.get("links") or {}).get("next"):
+            raise CloudError(
+                "listing projects: Keystone shows only a part of them (its list_limit); name the "
+                "projects one by one, or have the limit raised"
+            )
+        return map(_project, body["projects"])
+
+    def _get(self, path: str, what: str, **query: str) -> Any:  # noqa: ANN401  # JSON
+        with translated(what):
+            response = self._connection.identity.get(path, params=query)
+            raise_from_response(response)
+        return response.json()
+
+
+def _project(body: dict[str, Any]) -> Project:
+    return Project(body["id"], body["name"])
