@@ -7,7 +7,6 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.synced
 # pytest-xdist's workers; two share the test bed well on two cores.
 WORKERS ?= 4
-MARKS = -m "not slow"
 export PYTHONPATH := tests
 
 .PHONY: help
@@ -29,15 +28,17 @@ setup: $(STAMP)  ## Install all that development needs: Python packages, system 
 demo: setup  ## One CloudImage from kubectl apply to a booted server and back; KEEP=1 leaves the bed up
 	$(BIN)/python -m testbed.demo
 
+PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 .PHONY: test
-test: setup  ## Unit, cloud, cluster and chart tests on real servers, with coverage
-	rm -f .coverage .coverage.*
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(MARKS) --cov --cov-report= tests
-	$(BIN)/coverage report --fail-under 85
+test: setup  ## Unit, cloud, cluster and chart tests on real servers
+	$(PYTEST) -m "not slow" tests
 
 .PHONY: test-all
-test-all: MARKS =
-test-all: test  ## The same, and those that take minutes each
+test-all: setup  ## The same, and those marked slow: longer ones and further variants, with coverage
+	rm -f .coverage .coverage.*
+	$(PYTEST) --cov --cov-report= tests
+	$(BIN)/coverage report --fail-under 85
 
 .PHONY: lint
 lint: $(STAMP)  ## Format check, lint, types, import rules, generated files

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from hypothesis import settings
 
 from testbed.kubernetes import Cluster, Kubernetes
 from testbed.openstack import OpenStack
@@ -16,6 +17,10 @@ from testbed.paths import forget_state
 from testbed.sources import Sources
 from transfer_images import DISK_SIZE, raw_disk
 from transfer_keys import Signer
+
+# How long an example takes is the machine's affair.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 _STARTED_BY_US = pytest.StashKey[list["_Part"]]()
 
@@ -35,6 +40,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="testbed: our own kube-apiserver and etcd; kubeconfig: the cluster of KUBECONFIG "
         "(or ~/.kube/config), for instance a kind one",
     )
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave all but the first variant of what needs the cloud to ``make test-all``."""
+    first = set()
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("cloud"):
+            function = (item.path, item.originalname)
+            if hasattr(item, "callspec") and function in first:
+                item.add_marker(pytest.mark.slow)
+            first.add(function)
 
 
 def _runs(part: OpenStack | Kubernetes | Sources) -> bool:

@@ -132,8 +132,8 @@ class OpenStack:
         return ids[name]
 
     def connect(self, name: str) -> "Connection":
-        """Connect as an entry of ``clouds.yaml``."""
-        return clients.connect(self.cloud(name))
+        """Return this process's connection as an entry of ``clouds.yaml``."""
+        return clients.kept(self.cloud(name))
 
     def program(self, name: str) -> Path:
         """Return a program of the services' venv, as ``openstack``."""

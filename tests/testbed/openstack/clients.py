@@ -1,7 +1,9 @@
 """Connections of openstacksdk that follow the bed's own entries and nothing else."""
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +13,19 @@ if TYPE_CHECKING:
     from openstack.image.v2._proxy import Proxy as Glance
 
 GONE_SECONDS = 60.0
+
+
+def kept(entry: Mapping[str, Any]) -> "Connection":
+    """Return this process's one connection for an entry of ``clouds.yaml``.
+
+    A login takes a third of a second of processor time, and a test needs several.
+    """
+    return _kept(json.dumps(entry, sort_keys=True))
+
+
+@cache
+def _kept(entry: str) -> "Connection":
+    return connect(json.loads(entry))
 
 
 def connect(entry: Mapping[str, Any]) -> "Connection":
