@@ -68,7 +68,7 @@ def test_another_secret_in_the_spec_outlives_the_one_before() -> None:
     moved = image(status={"credentialsSecret": "old"})
     assert holding.outlived(moved) == {"old"}
     assert holding.is_news(moved)
-    recorded = moved.model_copy(update={"status": status.holding(moved)})
+    recorded = moved.model_copy(update={"status": holding.recorded(moved)})
     assert holding.outlived(recorded) == set()
     assert not holding.is_news(recorded)
 

@@ -65,30 +65,32 @@ def test_what_cannot_be_used_leads_nowhere(unusable: CloudImage) -> None:
     assert "CloudImage kernel is not Ready" in links.missing["kernel_id"]
 
 
-def test_who_refers_to_it_hears_of_each_change_of_an_image_and_of_nothing_else() -> None:
+USER, KERNEL, RAMDISK = (Key("images", name) for name in ("server", "kernel", "ramdisk"))
+
+
+def test_who_refers_to_it_hears_of_each_change_and_of_nothing_else() -> None:
     index = ReferenceIndex()
-    user = Key("images", "server")
-    assert index.seen(named("server", AMI)) == set()
-    assert index.seen(named("kernel", ready="False")) == set()
-    assert index.seen(named("kernel", image_id="1")) == {user}
-    assert index.seen(named("kernel", image_id="1")) == set()
-    assert index.seen(named("other", image_id="1")) == set()
-    assert index.seen(named("kernel", image_id="2")) == {user}
-    assert index.seen(named("kernel", image_id="2", ready="False")) == {user}
-    assert index.seen(named("ramdisk", image_id="3")) == {user}
-    assert index.gone(Key("images", "ramdisk")) == {user}
+    assert index.refers(USER, (KERNEL, RAMDISK)) == set()
+    assert index.stands(KERNEL, None) == set()
+    assert index.stands(KERNEL, "1") == {USER}
+    assert index.stands(KERNEL, "1") == set()
+    assert index.stands(Key("images", "other"), "1") == set()
+    assert index.stands(KERNEL, "2") == {USER}
+    assert index.stands(KERNEL, None) == {USER}
+    assert index.stands(RAMDISK, "3") == {USER}
+    assert index.stands(RAMDISK, None) == {USER}
 
 
 def test_who_refers_no_longer_hears_nothing() -> None:
     index = ReferenceIndex()
-    index.seen(named("server", AMI))
-    index.seen(named("server", {"kernelRef": {"name": "kernel"}}))
-    assert index.seen(named("ramdisk", image_id="1")) == set()
-    index.gone(Key("images", "server"))
-    assert index.seen(named("kernel", image_id="1")) == set()
+    index.refers(USER, (KERNEL, RAMDISK))
+    assert index.refers(USER, (KERNEL,)) == {RAMDISK}
+    assert index.stands(RAMDISK, "1") == set()
+    assert index.refers(USER, ()) == {KERNEL}
+    assert index.stands(KERNEL, "1") == set()
 
 
 def test_a_name_of_another_namespace_is_another_object() -> None:
     index = ReferenceIndex()
-    index.seen(named("server", AMI))
-    assert index.seen(named("kernel", image_id="1", namespace="elsewhere")) == set()
+    index.refers(USER, (KERNEL,))
+    assert index.stands(Key("elsewhere", "kernel"), "1") == set()

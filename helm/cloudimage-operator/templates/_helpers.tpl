@@ -40,10 +40,10 @@ test compares them.
 */}}
 {{- define "cloudimage-operator.rules" -}}
 - apiGroups: [cloudimage.dev]
-  resources: [cloudimages]
+  resources: [cloudimages, imageshares]
   verbs: [get, list, watch, patch]  # patch: for the finalizer
 - apiGroups: [cloudimage.dev]
-  resources: [cloudimages/status]
+  resources: [cloudimages/status, imageshares/status]
   verbs: [update]
 - apiGroups: [""]
   resources: [configmaps]

@@ -48,8 +48,7 @@ class SecretHolder:
         """
         if not holding.needed(resource) or not holding.is_news(resource):
             return resource
-        secret = holding.credentials_of(resource).secret_name
-        new = resource.status.model_copy(update={"credentials_secret": secret})
+        new = holding.recorded(resource)
         written = self.let_go(
             name_of(resource),
             holding.outlived(resource),

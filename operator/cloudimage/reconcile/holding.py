@@ -2,7 +2,7 @@
 
 from cloudimage.api.cloudimage import CloudCredentialsRef, CloudImage, ManagementPolicy
 from cloudimage.api.imageshare import ImageShare
-from cloudimage.api.meta import FINALIZER, Resource
+from cloudimage.api.meta import FINALIZER, Resource, ResourceStatus
 from cloudimage.reconcile import deletion, sharing
 
 
@@ -80,3 +80,9 @@ def is_news(resource: Resource) -> bool:
     """Tell whether status.credentialsSecret is not yet the Secret of the spec."""
     ref = _credentials_of(resource)
     return ref is not None and resource.status.credentials_secret != ref.secret_name
+
+
+def recorded(resource: Resource) -> ResourceStatus:
+    """Return the status that says which Secret is held for the object."""
+    secret = credentials_of(resource).secret_name
+    return resource.status.model_copy(update={"credentials_secret": secret})

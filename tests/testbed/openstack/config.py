@@ -11,6 +11,8 @@ from testbed.openstack.site import Site
 PASSWORD = "testbed"
 REGION = "RegionOne"
 STORES = ("fast", "slow")
+MEMBER_QUOTA = 210
+"""Members that Glance takes for one image; its default is 128."""
 IMPORT_METHODS = ("glance-direct", "web-download", "copy-image")
 
 Sections = Mapping[str, Mapping[str, object]]
@@ -70,6 +72,7 @@ def _glance(site: Site) -> Sections:
             "enabled_backends": ",".join(f"{name}:file" for name in STORES),
             "enabled_import_methods": _bracketed(IMPORT_METHODS),
             "use_keystone_limits": True,
+            "image_member_quota": MEMBER_QUOTA,
         },
         "glance_store": {"default_backend": STORES[0]},
         "oslo_concurrency": {"lock_path": site.folder / "locks"},
