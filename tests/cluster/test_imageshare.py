@@ -143,8 +143,8 @@ def test_a_declared_visibility_is_not_overruled(
     if visibility == "private":
         shares.wait_condition(unique, "Ready", "Shared", seconds=10)
     else:
-        message = shares.wait_condition(unique, "Stalled", "VisibilityConflict")
-        assert f"openstack image set --shared {image_id}" in message
+        advice = f"openstack image set --shared {image_id}"
+        shares.wait(unique, lambda each: advice in str(each.status.conditions))
     shares.delete(unique)
     shares.wait_gone(unique)
     shares.namespace.delete(unique)
