@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import kubernetes
@@ -43,6 +43,10 @@ class Namespace:
             kubernetes.client.CustomObjectsApi(client),
             kubernetes.client.CoreV1Api(client),
         )
+
+    def beside(self, name: str) -> "Namespace":
+        """Return another namespace that the same operator looks after."""
+        return replace(self, name=name)
 
     def put_secret(self, openstack: OpenStack, name: str = SECRET, **clouds: Any) -> None:
         """Create or replace a Secret with clouds.yaml: every cloud of the bed, and changed ones."""
