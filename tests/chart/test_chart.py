@@ -11,6 +11,8 @@ import yaml
 from typer.main import get_command
 
 import cloudimage
+from cloudimage.api.kinds import KINDS
+from cloudimage.api.meta import GROUP
 from cloudimage.cli import app
 from cloudimage.reconcile.job_manifest import JobTemplate
 from testbed.kubernetes import binaries
@@ -266,11 +268,14 @@ def test_all_that_is_written_to_is_a_volume(render: Render, base: Objects) -> No
 
 
 def test_crds_are_the_generated_ones_and_stay(render: Render) -> None:
-    [crd] = of_kind(render(), "CustomResourceDefinition").values()
-    annotations = crd["metadata"].pop("annotations")
-    assert annotations == {"helm.sh/resource-policy": "keep"}
-    generated = REPOSITORY / "crds" / "cloudimage.dev_cloudimages.yaml"
-    assert crd == yaml.safe_load(generated.read_text())
+    crds = of_kind(render(), "CustomResourceDefinition")
+    assert crds.keys() == {kind.crd_name for kind in KINDS}
+    for kind in KINDS:
+        crd = crds[kind.crd_name]
+        annotations = crd["metadata"].pop("annotations")
+        assert annotations == {"helm.sh/resource-policy": "keep"}
+        generated = REPOSITORY / "crds" / f"{GROUP}_{kind.plural}.yaml"
+        assert crd == yaml.safe_load(generated.read_text())
     assert of_kind(render(crds={"install": False}), "CustomResourceDefinition") == {}
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from cloudimage.api.kinds import KINDS
+from cloudimage.api.meta import GROUP
 from testbed.kubernetes import Cluster, KubectlError, Kubernetes
 from testbed.operator import wait_until_served
 from testbed.paths import REPOSITORY
@@ -25,11 +27,8 @@ RELEASE = "cloudimage-operator"
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("install")]
 
 ALLOWED = {
-    ("get", "cloudimages.cloudimage.dev"),
-    ("list", "cloudimages.cloudimage.dev"),
-    ("watch", "cloudimages.cloudimage.dev"),
-    ("patch", "cloudimages.cloudimage.dev"),
-    ("update", "cloudimages/status.cloudimage.dev"),
+    *((verb, kind.crd_name) for kind in KINDS for verb in ("get", "list", "watch", "patch")),
+    *(("update", f"{kind.plural}/status.{GROUP}") for kind in KINDS),
     ("get", "secrets."),
     ("patch", "secrets."),
     ("get", "configmaps."),
