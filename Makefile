@@ -54,7 +54,7 @@ format: $(STAMP)  ## Format the code and mend what ruff can mend by itself
 	$(BIN)/ruff check --fix .
 
 .PHONY: crds
-crds: $(STAMP)  ## Generate the CRDs, the chart's copy and the reference from the models
+crds: $(STAMP)  ## Generate the CRDs, the chart's copy, the references, the page of the metrics
 	$(BIN)/cloudimage crds
 
 .PHONY: bench

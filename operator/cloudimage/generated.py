@@ -1,10 +1,11 @@
-"""The files of the repository that are made from the models: CRDs, the chart's copy, the reference.
+"""The files of the repository that are made from its code: CRDs, the chart's copy, references.
 
 Paths are relative to the repository's root.
 """
 
 from pathlib import Path
 
+from cloudimage import metrics_page
 from cloudimage.api import crd, reference
 from cloudimage.api.kinds import KINDS
 from cloudimage.reconcile.reasons import ConditionType, Reason
@@ -13,6 +14,7 @@ from cloudimage.reconcile.share_reasons import ShareCondition, ShareReason
 CRDS = "crds"
 CHART_CRDS = "helm/cloudimage-operator/templates/crds"
 REFERENCE = "docs/reference"
+METRICS = "docs/metrics.md"
 VOCABULARIES = {
     "CloudImage": (ConditionType, Reason),
     "ImageShare": (ShareCondition, ShareReason),
@@ -31,6 +33,7 @@ def files() -> dict[str, str]:
         f"{CRDS}/kustomization.yaml": _kustomization(crds),
         **{f"{CHART_CRDS}/{name}": _chart_template(text) for name, text in crds.items()},
         **pages,
+        METRICS: metrics_page.render(),
     }
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
-import openstack
+import openstack.config
+from openstack.connection import Connection
 
 from cloudimage import __version__
 from cloudimage.cloud.cinder import Cinder
@@ -20,6 +21,7 @@ from cloudimage.cloud.errors import (
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.keystone import Keystone
 from cloudimage.cloud.nova import Nova
+from cloudimage.cloud.observed import ObservedSession
 from cloudimage.cloud.types import Usage
 
 API_TIMEOUT_SECONDS = 60
@@ -87,7 +89,7 @@ def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
         if config.ca_certificate:
             options["cacert"] = _readable(stack, config.ca_certificate)
         with _login():
-            connection = openstack.connect(
+            region = openstack.config.get_cloud_region(
                 load_yaml_config=False,
                 load_envvars=False,
                 api_timeout=API_TIMEOUT_SECONDS,
@@ -95,6 +97,8 @@ def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
                 app_version=__version__,
                 **options,
             )
+            region.set_session_constructor(ObservedSession)
+            connection = Connection(config=region)
             stack.callback(connection.close)
             project_id = connection.session.get_project_id()
         with translated("finding the image service"):

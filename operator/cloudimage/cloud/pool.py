@@ -43,6 +43,7 @@ class ConnectionPool:
     connect: Callable[[CloudConfig], AbstractContextManager[Cloud]] = open_cloud
     clock: Callable[[], float] = time.monotonic
     _idle: list[_Connection] = field(default_factory=list)
+    _lent: int = 0
     _versions: dict[tuple[str, str], str] = field(default_factory=dict)
     _closed: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -60,6 +61,7 @@ class ConnectionPool:
             return
         connection = self._take(config.origin) or self._open(config, config.origin)
         good = True
+        self._count(1)
         try:
             yield connection.cloud
         except (InvalidCredentialsError, CloudUnreachableError):
@@ -67,10 +69,20 @@ class ConnectionPool:
             good = False
             raise
         finally:
+            self._count(-1)
             if good:
                 self._give_back(connection)
             else:
                 connection.close()
+
+    def numbers(self) -> dict[str, float]:
+        """Return how many connections are idle and lent; those that are not kept do not count."""
+        with self._lock:
+            return {"idle": float(len(self._idle)), "lent": float(self._lent)}
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._lent += more
 
     def close_idle(self) -> None:
         """Close what was not used for long; to be called now and then."""

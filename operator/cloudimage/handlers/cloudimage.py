@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from cloudimage import metrics
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
+from cloudimage.api.kinds import CLOUD_IMAGE
 from cloudimage.api.meta import FINALIZER
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.config import CloudConfig
@@ -83,6 +84,7 @@ class CloudImageReconciler:
             resource = self.kube.read(CloudImage, key)
             if resource is None:
                 self.secrets.gone((CloudImage, key))
+                metrics.OBJECTS.gone(CLOUD_IMAGE.plural, key)
                 self._awakened.discard(key)
                 return None
             self.secrets.seen(resource)
@@ -227,8 +229,6 @@ class CloudImageReconciler:
         olds = revising.retire(resource, cloud, standing, olds)
         resource = self._write(resource, revisions.listed(resource.status, image, olds))
         if result:
-            metrics.TRANSFERS.labels(Reason.AVAILABLE).inc()
-            metrics.UPLOADED_BYTES.inc(result.size)
             for warning in result.warnings:
                 event = Event("Warning", Reason.WEAK_CHECKSUM, warning)
                 StatusWriter(self.kube).post(resource, event)
@@ -276,7 +276,7 @@ class CloudImageReconciler:
             again = self._after_failure(resource, reason, failure.retry_after)
         retry_at = _now() + timedelta(seconds=again.pause) if again else None
         self._write(resource, status.failed(resource, failure, _now(), retry_at))
-        metrics.TRANSFERS.labels(reason).inc()
+        metrics.FAILURES.labels(CLOUD_IMAGE.plural, reason).inc()
         return self._remember(resource, again)
 
     def _troubled(self, resource: CloudImage, error: CloudError) -> float | None:
@@ -292,6 +292,7 @@ class CloudImageReconciler:
             pauses=again.pauses if again else None,
         )
         self._write(resource, status.troubled(resource, trouble, _now()))
+        metrics.FAILURES.labels(CLOUD_IMAGE.plural, reason).inc()
         return self._remember(resource, again)
 
     def _after_failure(self, resource: CloudImage, reason: Reason, asked: float | None) -> Failures:

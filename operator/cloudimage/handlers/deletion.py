@@ -5,8 +5,10 @@ import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cloudimage import metrics
 from cloudimage.api.cloudimage import CloudImage, DeletionPolicy
 from cloudimage.api.imageshare import ImageShare
+from cloudimage.api.kinds import CLOUD_IMAGE
 from cloudimage.api.meta import FINALIZER
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError, ConflictError, ForbiddenError, NotFoundError
@@ -119,6 +121,7 @@ class Deletion:
         uid, generation = resource.metadata.uid, resource.metadata.generation
         again = self.backoff.after_failure(uid, generation, retry.pauses(reason), error.retry_after)
         self.backoff.remember(uid, again)
+        metrics.FAILURES.labels(CLOUD_IMAGE.plural, reason).inc()
         return again.pause
 
     def _blocked(self, resource: CloudImage, blocker: deletion.Blocker) -> float:

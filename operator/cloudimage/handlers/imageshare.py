@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from cloudimage import metrics
 from cloudimage.api.imageshare import ImageShare, ImageShareStatus
+from cloudimage.api.kinds import IMAGE_SHARE
 from cloudimage.api.meta import FINALIZER
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError, ForbiddenError, QuotaExceededError
@@ -73,6 +75,7 @@ class ImageShareReconciler:
             share = self.kube.read(ImageShare, key)
             if share is None:
                 self.secrets.gone((ImageShare, key))
+                metrics.OBJECTS.gone(IMAGE_SHARE.plural, key)
                 self._awakened.discard(key)
                 return None
             self.secrets.seen(share)
@@ -242,6 +245,7 @@ class ImageShareReconciler:
         uid, generation = share.metadata.uid, share.metadata.generation
         again = self.backoff.after_failure(uid, generation, retry.pauses(reason), asked)
         self.backoff.remember(uid, again)
+        metrics.FAILURES.labels(IMAGE_SHARE.plural, reason).inc()
         return again.pause
 
     def _write(self, share: ImageShare, new: ImageShareStatus) -> ImageShare:

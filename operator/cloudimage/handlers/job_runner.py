@@ -20,7 +20,8 @@ from kubernetes.client import ApiException
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.handlers.jobs import TROUBLES, Found, Jobs
 from cloudimage.handlers.kube import Key, Kube
-from cloudimage.handlers.runner import NOTIFY_SECONDS, Transfer
+from cloudimage.handlers.runner import NOTIFY_SECONDS, Transfer, numbers_of
+from cloudimage.handlers.transfer_metrics import StageMeter
 from cloudimage.reconcile import job_outcome
 from cloudimage.reconcile.job_manifest import TERMINATION_GRACE_SECONDS, JobTemplate, manifest
 from cloudimage.transfer.types import Failure, Reason, Result, Stage, TransferRequest
@@ -89,7 +90,11 @@ class JobRunner:
     def _follow(self, found: Found, notify: Callable[[Key], None]) -> None:
         logger.info("going on with a Job", extra={"job": found.key.name})
         transfer = JobTransfer(
-            found.digest, partial(notify, found.owner), job=found.key, found=True
+            found.digest,
+            partial(notify, found.owner),
+            job=found.key,
+            found=True,
+            meter=StageMeter(midway=True),
         )
         self._submit(found.uid, transfer)
 
@@ -117,6 +122,10 @@ class JobRunner:
         body = manifest(owner, digest, request, self.template)
         key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
         self._submit(uid, JobTransfer(digest, notify, job=key, manifest=body))
+
+    def by_stage(self) -> dict[str, float]:
+        """Return how many transfers that have not ended are in each stage; from any thread."""
+        return numbers_of(self._transfers)
 
     def forget(self, uid: str) -> None:
         """Drop a transfer that has ended, and its Job; its outcome was taken note of."""
@@ -162,7 +171,7 @@ class JobRunner:
             outcome = Failure(reason=Reason.INTERNAL_ERROR, message=message, stage=stage)
         if outcome is None:
             return
-        transfer.outcome = outcome
+        transfer.end(outcome)
         if transfer.cancelled:
             self.forget(uid)
         transfer.notify()
@@ -214,7 +223,7 @@ class JobRunner:
     def _progress(self, transfer: JobTransfer, pod: str) -> None:
         progress = self.jobs.progress(transfer.job.namespace, pod)
         if progress is not None and progress != transfer.progress:
-            transfer.progress = progress
+            transfer.advance(progress)
             transfer.notify()
 
     def _end(self, transfer: JobTransfer) -> None:

@@ -14,10 +14,12 @@ import kopf
 import kubernetes
 from pydantic import ValidationError
 
+from cloudimage import metrics
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
 from cloudimage.api.meta import GROUP, VERSION
+from cloudimage.handlers import looplag
 from cloudimage.handlers.cloudimage import CloudImageReconciler
 from cloudimage.handlers.imageshare import ImageShareReconciler
 from cloudimage.handlers.job_runner import JobRunner
@@ -44,6 +46,7 @@ class Operator:
     _references: ReferenceIndex = field(default_factory=ReferenceIndex)
     _shares: ReferenceIndex = field(default_factory=ReferenceIndex)
     _housekeeping: asyncio.Task[None] = field(init=False, repr=False)
+    _lag: asyncio.Task[None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         workers = self.settings.workers
@@ -63,6 +66,7 @@ class Operator:
         self.share_queue: WorkQueue[Key] = WorkQueue(self.shares, workers, IMAGE_SHARE.plural)
         self._images_watch = Watch(self.queue, self.images.gone)
         self._shares_watch = Watch(self.share_queue, self.shares.gone)
+        self._tell_metrics()
 
     def run(self) -> None:
         """Run until the process is told to stop."""
@@ -83,6 +87,12 @@ class Operator:
             )
         )
 
+    def _tell_metrics(self) -> None:
+        metrics.live(metrics.TRANSFERS_RUNNING, self.runner.by_stage)
+        metrics.live(metrics.CONNECTIONS, self.images.clouds.numbers)
+        for queue in (self.queue, self.share_queue):
+            metrics.OBJECTS.expect(queue.kind)
+
     def _notify(self, key: Key) -> None:
         self.queue.add(key)
 
@@ -91,11 +101,13 @@ class Operator:
         self.queue.start()
         self.share_queue.start()
         self._housekeeping = asyncio.create_task(self._close_idle())
+        self._lag = asyncio.create_task(looplag.watch())
         # Before any object is looked at: what runs already must not be started again.
         await asyncio.to_thread(self.runner.recover, self._notify)
 
     async def _stopped(self, **_: object) -> None:
         self._housekeeping.cancel()
+        self._lag.cancel()
         await asyncio.gather(self.queue.stop(), self.share_queue.stop())
         await asyncio.to_thread(self.runner.stop)
         await asyncio.to_thread(self.images.clouds.close)

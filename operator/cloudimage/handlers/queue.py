@@ -57,6 +57,7 @@ class WorkQueue(Generic[K]):
     _urgent: OrderedDict[K, None] = field(default_factory=OrderedDict)
     _usual: OrderedDict[K, None] = field(default_factory=OrderedDict)
     _running: dict[K, asyncio.Task[None]] = field(default_factory=dict)
+    _began: dict[K, float] = field(default_factory=dict)
     _again: dict[K, _Wish] = field(default_factory=dict)
     _errors: dict[K, int] = field(default_factory=dict)
     _stopped: bool = False
@@ -65,6 +66,7 @@ class WorkQueue(Generic[K]):
         """Begin; called in the event loop that the queue then belongs to."""
         self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(self.workers, thread_name_prefix="reconcile")
+        metrics.RECONCILE_LONGEST.labels(self.kind).set_function(self._longest)
 
     def add(self, key: K, delay: float = 0.0, *, urgent: bool = False) -> None:
         """Have the key worked on in ``delay`` seconds; callable from any thread.
@@ -139,6 +141,7 @@ class WorkQueue(Generic[K]):
             self._errors.pop(key, None)
         except Exception:
             delay = self._pause(key)
+            metrics.RECONCILE_ERRORS.labels(self.kind).inc()
             logger.exception("reconciling failed", extra={"key": key, "retry_seconds": delay})
         del self._running[key]
         again = self._again.pop(key, None)
@@ -149,8 +152,18 @@ class WorkQueue(Generic[K]):
         self._start()
 
     def _timed(self, key: K) -> float | None:
-        with metrics.RECONCILE_SECONDS.time():
-            return self.reconcile(key)
+        with metrics.RECONCILE_SECONDS.labels(self.kind).time():
+            self._began[key] = self._loop.time()
+            try:
+                return self.reconcile(key)
+            finally:
+                del self._began[key]
+
+    def _longest(self) -> float:
+        """Return for how many seconds the oldest call has been going on."""
+        # A copy at one go: other threads change the mapping.
+        began = list(self._began.values())
+        return self._loop.time() - min(began) if began else 0.0
 
     def _pause(self, key: K) -> float:
         errors = self._errors[key] = self._errors.get(key, 0) + 1

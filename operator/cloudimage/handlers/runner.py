@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.handlers.kube import Key
+from cloudimage.handlers.transfer_metrics import StageMeter, by_stage
 from cloudimage.transfer.types import (
     EVENTS,
     Failure,
@@ -55,6 +56,7 @@ class Transfer:
         digest: Of the content it makes.
         outcome: How it ended; None while it runs or waits for its turn.
         cancelled: It was told to end, and its outcome no longer matters.
+        meter: Tells the metrics of it.
     """
 
     digest: str
@@ -65,6 +67,17 @@ class Transfer:
     process: subprocess.Popen[bytes] | None = None
     turn: Future[None] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
+    meter: StageMeter = field(default_factory=StageMeter)
+
+    def advance(self, progress: Progress) -> None:
+        """Take note of progress."""
+        self.meter.saw(progress)
+        self.progress = progress
+
+    def end(self, outcome: Result | Failure) -> None:
+        """Take note of the end."""
+        self.meter.ended(outcome, cancelled=self.cancelled)
+        self.outcome = outcome
 
 
 class Runner(Protocol):
@@ -85,6 +98,9 @@ class Runner(Protocol):
         owner: CloudImage,
     ) -> None:
         """Start a transfer, or have it wait for its turn."""
+
+    def by_stage(self) -> dict[str, float]:
+        """Return how many transfers that have not ended are in each stage; from any thread."""
 
     def forget(self, uid: str) -> None:
         """Drop a transfer that has ended; its outcome was taken note of."""
@@ -140,6 +156,10 @@ class ChildRunner:
         transfer = self._transfers[uid] = Transfer(digest, notify)
         transfer.turn = self._threads.submit(self._work, uid, transfer, request)
 
+    def by_stage(self) -> dict[str, float]:
+        """Return how many transfers that have not ended are in each stage; from any thread."""
+        return numbers_of(self._transfers)
+
     def forget(self, uid: str) -> None:
         """Drop a transfer that has ended; its outcome was taken note of."""
         self._transfers.pop(uid, None)
@@ -175,7 +195,7 @@ class ChildRunner:
             message = "the transfer could not be run; the operator's log has the details"
             outcome = _failure(Reason.INTERNAL_ERROR, message, transfer.progress.stage)
         with transfer.lock:
-            transfer.outcome = outcome
+            transfer.end(outcome)
         if transfer.cancelled:
             self.forget(uid)
         transfer.notify()
@@ -222,13 +242,20 @@ class ChildRunner:
             event = _parse(line)
             if isinstance(event, Progress):
                 news = event.stage != transfer.progress.stage
-                transfer.progress = event
+                transfer.advance(event)
                 if news or time.monotonic() - told >= NOTIFY_SECONDS:
                     told = time.monotonic()
                     transfer.notify()
             elif event is not None:
                 return event
         return None
+
+
+def numbers_of(transfers: Mapping[str, Transfer]) -> dict[str, float]:
+    """Return how many transfers that have not ended are in each stage."""
+    # A copy at one go: other threads change the mapping.
+    present = list(transfers.values())
+    return by_stage(each.progress.stage for each in present if each.outcome is None)
 
 
 def _parse(line: bytes) -> Progress | Result | Failure | None:

@@ -6,8 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cloudimage import metrics
 from cloudimage.api.cloudimage import DeletionPolicy
 from cloudimage.api.imageshare import ImageShare
+from cloudimage.api.kinds import IMAGE_SHARE
 from cloudimage.api.meta import FINALIZER
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.pool import ConnectionPool
@@ -84,6 +86,7 @@ class ShareDeletion:
         uid, generation = share.metadata.uid, share.metadata.generation
         again = self.backoff.after_failure(uid, generation, retry.pauses(reason), error.retry_after)
         self.backoff.remember(uid, again)
+        metrics.FAILURES.labels(IMAGE_SHARE.plural, reason).inc()
         return again.pause
 
     def _blocked(self, share: ImageShare, problem: Problem) -> float:

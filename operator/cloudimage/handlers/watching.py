@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import kopf
 
+from cloudimage import metrics
 from cloudimage.api.meta import FINALIZER, GROUP
 from cloudimage.handlers.kube import Key
 from cloudimage.handlers.queue import WorkQueue
@@ -53,8 +54,11 @@ class Watch:
         if event["type"] == "DELETED":
             self._seen.pop(uid, None)
             self.gone(uid)
+            metrics.OBJECTS.gone(self.queue.kind, key)
             self.queue.add(key)
             return key
+        conditions = event["object"].get("status", {}).get("conditions", [])
+        metrics.OBJECTS.saw(self.queue.kind, key, conditions)
         before, now = self._seen.get(uid), _Seen.of(metadata)
         if before != now:
             self._seen[uid] = now
