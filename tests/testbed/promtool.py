@@ -1,0 +1,63 @@
+"""Prometheus' promtool alone, out of Debian's package: the package would start a server, too."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from filelock import FileLock
+
+from testbed.packages import MissingPackagesError
+from testbed.paths import cache_dir
+
+_ADVICE = (
+    "promtool is missing and could not be downloaded: run `apt-get update` as root where there is "
+    "apt-get, else install Prometheus by the means of your distribution"
+)
+
+
+def ensure() -> Path:
+    """Return the path of promtool: that on PATH, else the one in the cache, downloaded once.
+
+    Raises:
+        MissingPackagesError: It is not there, and there is no apt-get, or it knows no such package.
+    """
+    on_path = shutil.which("promtool")
+    if on_path:
+        return Path(on_path)
+    folder = cache_dir() / "promtool"
+    folder.mkdir(exist_ok=True)
+    program = folder / "promtool"
+    with FileLock(folder / ".lock"):
+        if not os.access(program, os.X_OK):
+            _extract(program)
+    return program
+
+
+def _extract(program: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=program.parent) as scratch:
+        try:
+            _download(Path(scratch))
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise MissingPackagesError(_ADVICE) from error
+        [package] = Path(scratch).glob("prometheus_*.deb")
+        _run("dpkg-deb", "-x", str(package), scratch)
+        (Path(scratch) / "usr" / "bin" / "promtool").rename(program)
+
+
+def _download(folder: Path) -> None:
+    """Download the package; the lists of a fresh machine may be empty or old."""
+    try:
+        _run("apt-get", "-q", "download", "prometheus", cwd=folder)
+    except subprocess.CalledProcessError:
+        if os.geteuid() != 0:
+            raise
+        _run("apt-get", "-q", "update")
+        _run("apt-get", "-q", "download", "prometheus", cwd=folder)
+
+
+def _run(*command: str, cwd: Path | None = None) -> None:
+    """Run a program; what it says is progress, so it goes to standard error."""
+    subprocess.run(command, cwd=cwd, stdout=sys.stderr, check=True)
