@@ -156,6 +156,13 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
             envvar="CLOUDIMAGE_JOB_RESOURCES", help="JSON: requests and limits of the Jobs."
         ),
     ] = "",
+    job_env: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDIMAGE_JOB_ENV",
+            help="JSON: environment variables of the Jobs, by name; no secrets.",
+        ),
+    ] = "",
     job_pod: Annotated[
         str,
         typer.Option(
@@ -175,6 +182,7 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
             deadline_seconds=job_deadline_seconds,
             resources=_object(job_resources),
             pod=_object(job_pod),
+            environment=_object(job_env),
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error

@@ -5,14 +5,15 @@ Paths are relative to the repository's root.
 
 from pathlib import Path
 
-from cloudimage import metrics_page
+from cloudimage import chart_page, metrics_page
 from cloudimage.api import crd, reference
 from cloudimage.api.kinds import KINDS
 from cloudimage.reconcile.reasons import ConditionType, Reason
 from cloudimage.reconcile.share_reasons import ShareCondition, ShareReason
 
 CRDS = "crds"
-CHART_CRDS = "helm/cloudimage-operator/templates/crds"
+CHART = "helm/cloudimage-operator"
+CHART_CRDS = f"{CHART}/templates/crds"
 REFERENCE = "docs/reference"
 METRICS = "docs/metrics.md"
 VOCABULARIES = {
@@ -22,7 +23,7 @@ VOCABULARIES = {
 
 
 def files() -> dict[str, str]:
-    """Return every generated file's text by its path."""
+    """Return the text of every file that is made from code alone, by its path."""
     crds = crd.render()
     pages = {
         f"{REFERENCE}/{kind.singular}.md": reference.render(kind, VOCABULARIES[kind.name])
@@ -41,7 +42,7 @@ def write(root: Path) -> None:
     """Write every generated file below the root, and remove those that are no longer made."""
     for path in _leftovers(root):
         path.unlink()
-    for name, text in files().items():
+    for name, text in _all(root).items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -49,8 +50,13 @@ def write(root: Path) -> None:
 
 def stale(root: Path) -> list[str]:
     """Return the paths below the root that `write` would change, make or remove."""
-    differing = [name for name, text in files().items() if _text(root / name) != text]
+    differing = [name for name, text in _all(root).items() if _text(root / name) != text]
     return sorted([*differing, *(str(path.relative_to(root)) for path in _leftovers(root))])
+
+
+def _all(root: Path) -> dict[str, str]:
+    """Return also what is made from other files below the root."""
+    return {**files(), **chart_page.files(root / CHART, CHART)}
 
 
 def _text(path: Path) -> str | None:
@@ -60,7 +66,8 @@ def _text(path: Path) -> str | None:
 def _leftovers(root: Path) -> list[Path]:
     """Return files in the folders that hold nothing but generated ones: of a kind that is gone."""
     present = [path for folder in (CRDS, CHART_CRDS) for path in (root / folder).glob("*.yaml")]
-    return [path for path in present if str(path.relative_to(root)) not in files()]
+    made = files()
+    return [path for path in present if str(path.relative_to(root)) not in made]
 
 
 def _kustomization(crds: dict[str, str]) -> str:

@@ -71,6 +71,43 @@ test compares them.
 {{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
+{{/* The proxy's variables that are set, by name. */}}
+{{- define "cloudimage-operator.proxyEnv" -}}
+{{- $env := dict }}
+{{- with .Values.proxy }}
+{{- if .http }}{{ $_ := set $env "HTTP_PROXY" .http }}{{ end }}
+{{- if .https }}{{ $_ := set $env "HTTPS_PROXY" .https }}{{ end }}
+{{- if and $env .noProxy }}{{ $_ := set $env "NO_PROXY" .noProxy }}{{ end }}
+{{- end }}
+{{- toJson $env }}
+{{- end }}
+
+{{/*
+How the operator's own connections are made: by which proxy, and with whose certificates. The API
+server is reached directly: Kubernetes puts its address for $(KUBERNETES_SERVICE_HOST).
+*/}}
+{{- define "cloudimage-operator.connectionEnv" -}}
+{{- $env := include "cloudimage-operator.proxyEnv" . | fromJson }}
+{{- if $env }}
+{{- $direct := list "$(KUBERNETES_SERVICE_HOST)" ".svc" "localhost" "127.0.0.1" }}
+{{- $_ := set $env "NO_PROXY" (prepend $direct (get $env "NO_PROXY") | compact | join ",") }}
+{{- end }}
+{{- if .Values.caBundle.configMap }}
+{{- $_ := set $env "REQUESTS_CA_BUNDLE" "/etc/cloudimage/ca/ca.crt" }}
+{{- end }}
+{{- range $name, $value := $env }}
+- name: {{ $name }}
+  value: {{ $value | quote }}
+{{- end }}
+{{- end }}
+
+{{- define "cloudimage-operator.tcpPorts" -}}
+{{- range . }}
+- port: {{ . | int }}
+  protocol: TCP
+{{- end }}
+{{- end }}
+
 {{/*
 How the Jobs of transfers look; the operator makes them.
 */}}
@@ -91,6 +128,8 @@ How the Jobs of transfers look; the operator makes them.
   value: {{ $job.deadlineSeconds | int64 | quote }}
 - name: CLOUDIMAGE_JOB_RESOURCES
   value: {{ $job.resources | toJson | quote }}
+- name: CLOUDIMAGE_JOB_ENV
+  value: {{ include "cloudimage-operator.proxyEnv" . | quote }}
 - name: CLOUDIMAGE_JOB_POD
   value: {{ $pod | toJson | quote }}
 {{- end }}

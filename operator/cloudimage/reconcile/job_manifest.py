@@ -61,6 +61,7 @@ class JobTemplate:
         deadline_seconds: A Job that takes longer is ended, and tried again.
         resources: The container's requests and limits.
         pod: Further fields of the pod's spec: where it may run, and what pulls its image.
+        environment: Variables of the container, by which it finds a proxy.
     """
 
     image: str
@@ -70,6 +71,7 @@ class JobTemplate:
     deadline_seconds: int = 86400
     resources: Mapping[str, Any] = field(default_factory=dict)
     pod: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if unknown := ", ".join(sorted(self.pod.keys() - _POD_FIELDS)):
@@ -178,6 +180,7 @@ def _pod(resource: CloudImage, request: TransferRequest, template: JobTemplate) 
                     {"name": "CLOUDIMAGE_SCRATCH_DIR", "value": _SCRATCH},
                     # The root file system is read-only.
                     {"name": "TMPDIR", "value": _SCRATCH},
+                    *({"name": name, "value": text} for name, text in template.environment.items()),
                 ],
                 "terminationMessagePath": _LAST_WORDS,
                 "resources": dict(template.resources),
