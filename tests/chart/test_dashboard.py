@@ -2,13 +2,16 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from cloudimage import metrics, metrics_page
+from testbed import promtool
 from testbed.paths import REPOSITORY
 
 FILES = REPOSITORY / "helm" / "cloudimage-operator" / "files"
@@ -58,6 +61,18 @@ def test_queries_are_of_metrics_and_labels_that_there_are(title: str, query: str
     assert names <= LABELS.keys()
     for name in names:
         assert labels_in(query) <= LABELS[name]
+
+
+def test_promtool_understands_every_query_of_the_dashboard(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"panel:number{number}", "expr": query.replace("$__rate_interval", "5m")}
+        for number, (_, query) in enumerate(of_dashboard())
+    ]
+    path = tmp_path / "rules.yaml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}))
+    command = [promtool.ensure(), "check", "rules", path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_metric_is_used() -> None:

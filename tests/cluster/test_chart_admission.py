@@ -58,7 +58,7 @@ def rendered(
     return [each for each in yaml.safe_load_all(done.stdout) if each]
 
 
-@pytest.mark.parametrize("runner", ["child", "job"])
+@pytest.mark.parametrize("runner", ["child", pytest.param("job", marks=pytest.mark.slow)])
 def test_everything_on_is_admitted_and_the_pod_is_restricted(
     cluster: Cluster, restricted: str, tmp_path: Path, runner: str
 ) -> None:

@@ -181,6 +181,13 @@ def test_the_settings_place_the_pod_but_cannot_weaken_it() -> None:
         JobTemplate(image="i", pod={"hostNetwork": True})
 
 
+def test_the_settings_name_a_proxy() -> None:
+    resource = cloud_image()
+    template = JobTemplate(image="i", environment={"HTTPS_PROXY": "http://proxy:3128"})
+    [container] = pod(manifest(resource, "digest", request(resource), template))["containers"]
+    assert {"name": "HTTPS_PROXY", "value": "http://proxy:3128"} in container["env"]
+
+
 def test_a_name_is_valid_and_one_for_each_content() -> None:
     resource = cloud_image()
     long = resource.metadata.model_copy(update={"name": "a." * 120 + "b"})

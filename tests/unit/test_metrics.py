@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from keystoneauth1.exceptions import ConnectFailure
+from keystoneauth1.identity.v3 import Password
 from prometheus_client import REGISTRY
 
 from cloudimage import metrics, metrics_page
@@ -18,6 +20,7 @@ from cloudimage.handlers.queue import WorkQueue
 from cloudimage.handlers.transfer_metrics import StageMeter, by_stage
 from cloudimage.reconcile.conditions import ConditionType
 from cloudimage.transfer.types import Failure, Progress, Reason, Stage
+from testbed.process import free_ports
 
 
 def number(name: str, **labels: str) -> float:
@@ -143,6 +146,24 @@ def test_requests_are_those_of_a_service(
     method: str, endpoint_filter: dict[str, str] | None, service: str
 ) -> None:
     assert observed.service_of(method, endpoint_filter) == service
+
+
+def test_a_login_that_gets_no_answer_is_counted_once() -> None:
+    [port] = free_ports(1)
+    session = observed.ObservedSession(
+        Password(f"http://127.0.0.1:{port}/v3", username="a", password="b", user_domain_name="c")
+    )
+    name, none = "cloudimage_openstack_request_duration_seconds_count", {"status": "none"}
+    image = {"service_type": "image"}
+    with (
+        grows(1, name, service="identity", method="POST", **none),
+        grows(0, name, service="image", method="GET", **none),
+        pytest.raises(ConnectFailure),
+    ):
+        session.get("/v2/images", endpoint_filter=image)
+    url = f"http://127.0.0.1:{port}/v2/images"
+    with grows(1, name, service="image", method="GET", **none), pytest.raises(ConnectFailure):
+        session.get(url, endpoint_filter=image, authenticated=False)
 
 
 def test_a_blocked_event_loop_shows() -> None:

@@ -4,7 +4,7 @@ import asyncio
 
 from cloudimage import metrics
 
-INTERVAL_SECONDS = 0.5
+INTERVAL_SECONDS = 1.0
 
 
 async def watch(interval: float = INTERVAL_SECONDS) -> None:
