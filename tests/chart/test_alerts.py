@@ -1,5 +1,6 @@
 """The alerts are valid, fire when they should and only then, and say what to do."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -58,3 +59,10 @@ def test_each_alert_says_what_is_wrong_and_what_to_do(rules: list[dict[str, Any]
             assert text.endswith("."), text
         assert rule["labels"]["severity"] in {"critical", "warning"}
         assert rule["for"]
+
+
+def test_operations_tells_of_each_alert(rules: list[dict[str, Any]]) -> None:
+    page = (REPOSITORY / "docs" / "operations.md").read_text()
+    assert set(re.findall(r"^\| `(CloudImage\w+)` \|", page, re.MULTILINE)) == {
+        rule["alert"] for rule in rules
+    }
