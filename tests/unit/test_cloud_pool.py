@@ -68,6 +68,17 @@ def test_two_at_once_never_share() -> None:
     assert len(logins.opened) == 2
 
 
+def test_it_tells_how_many_are_lent_and_how_many_are_not() -> None:
+    pool = Logins().pool()
+    with pool.borrow(config()):
+        use(pool)
+        assert pool.numbers() == {"idle": 1, "lent": 1}
+    assert pool.numbers() == {"idle": 2, "lent": 0}
+    with pytest.raises(CloudUnreachableError), pool.borrow(config()):
+        raise CloudUnreachableError("gone")
+    assert pool.numbers() == {"idle": 1, "lent": 0}
+
+
 @pytest.mark.parametrize("other", [{"namespace": "b"}, {"secret": "b"}, {"cloud": "b"}])
 def test_nobody_gets_a_connection_of_other_credentials(other: dict[str, str]) -> None:
     logins = Logins()

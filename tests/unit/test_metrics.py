@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from keystoneauth1.exceptions import ConnectFailure
 from keystoneauth1.identity.v3 import Password
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
 
 from cloudimage import metrics, metrics_page
 from cloudimage.census import Census
 from cloudimage.cloud import observed
 from cloudimage.handlers import looplag
 from cloudimage.handlers.queue import WorkQueue
+from cloudimage.handlers.runner import Transfer, numbers_of
 from cloudimage.handlers.transfer_metrics import StageMeter, by_stage
 from cloudimage.reconcile.conditions import ConditionType
 from cloudimage.transfer.types import Failure, Progress, Reason, Stage
@@ -132,6 +133,26 @@ def test_stages_without_a_transfer_are_told_too() -> None:
     assert "Complete" not in running
 
 
+def test_transfers_that_have_ended_do_not_run() -> None:
+    there = [Transfer("digest", lambda: None) for _ in range(3)]
+    there[0].advance(Progress(stage=Stage.UPLOADING))
+    there[1].advance(Progress(stage=Stage.UPLOADING))
+    there[1].end(failure())
+    running = numbers_of(dict(zip("abc", there, strict=True)))
+    assert {stage: count for stage, count in running.items() if count} == {
+        "Pending": 1,
+        "Uploading": 1,
+    }
+
+
+def test_a_gauge_asks_when_it_is_read() -> None:
+    registry, numbers = CollectorRegistry(), {"idle": 1.0, "lent": 2.0}
+    metrics.live(Gauge("asked", "Asked.", ["state"], registry=registry), lambda: numbers)
+    numbers["idle"] = 5
+    assert registry.get_sample_value("asked", {"state": "idle"}) == 5
+    assert registry.get_sample_value("asked", {"state": "lent"}) == 2
+
+
 @pytest.mark.parametrize(
     ("method", "endpoint_filter", "service"),
     [
@@ -214,6 +235,7 @@ def test_names_and_help_follow_the_conventions() -> None:
         if family.type == "histogram":
             assert family.name.endswith("_seconds")
         assert set(labels) <= metrics.LABELS.keys(), family.name
+    assert b"_created" not in generate_latest()
     used = {label for _, labels in metrics_page.described() for label in labels}
     assert used == metrics.LABELS.keys()
 
