@@ -24,7 +24,7 @@ from cloudimage import __version__
 from cloudimage.census import Census
 
 # Half as many series again, for what Prometheus' text format has no use for.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
 
 CANCELLED: Final = "Cancelled"
 """The reason of a transfer that ended because nobody wants its outcome any more."""
