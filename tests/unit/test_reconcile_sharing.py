@@ -299,6 +299,7 @@ def test_trouble(reason: Any, kind: ShareCondition, ready: str) -> None:
     assert said(status, kind)[:2] == ("True", reason)
     assert said(status, kind)[2].startswith("trouble.")
     assert said(status, ShareCondition.READY)[0] == ready
+    assert (said(status, ShareCondition.ACCEPTED)[0] == "Unknown") is (ready == "False")
     assert (status.cloud_unreachable_since == NOW) is (reason is Reason.CLOUD_UNREACHABLE)
 
 

@@ -203,6 +203,7 @@ def troubled(share: ImageShare, problem: Problem, now: datetime) -> ImageShareSt
     ready = is_true(share.status.conditions, ShareCondition.READY)
     if not (ready and problem.reason in _PASSING):
         drafts.append(Draft(ShareCondition.READY, "False", problem.reason, text))
+        drafts.append(Draft(ShareCondition.ACCEPTED, "Unknown", problem.reason, text))
     update = {"cloud_unreachable_since": since, "summary": _summary(share, None)}
     return _renewed(share, drafts, now, update)
 
