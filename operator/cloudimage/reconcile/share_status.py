@@ -164,6 +164,9 @@ def _accepted(outcome: Outcome, names: Mapping[str, str]) -> Draft:
     if waiting := [each for each, status in standing.items() if status != "accepted"]:
         text = f"Not accepted yet by {_named(waiting, names)}. A user of it runs: {command}"
         return Draft(ShareCondition.ACCEPTED, "False", ShareReason.AWAITING_ACCEPTANCE, text)
+    if outcome.problem and not standing:
+        problem = outcome.problem
+        return Draft(ShareCondition.ACCEPTED, "Unknown", problem.reason, _with_outlook(problem))
     text = "Every project of the spec has accepted the image."
     return Draft(ShareCondition.ACCEPTED, "True", ShareReason.ALL_ACCEPTED, text)
 
