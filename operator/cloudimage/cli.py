@@ -21,7 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # they would show credentials
 )
-app.add_typer(user.app)
+user.register(app)
 _OPERATOR = "The operator and its sources"
 
 

@@ -180,10 +180,11 @@ class Bars:
 
     def _draw(self, row: Row, *, visible: bool) -> None:
         if row.name not in self._tasks:
-            self._tasks[row.name] = self._bars.add_task(escape(row.name), text="")
+            # Not seen before it is known whether there is a line for it.
+            task = self._bars.add_task(escape(row.name), total=100, visible=False, text="")
+            self._tasks[row.name] = task
         self._bars.update(
             self._tasks[row.name],
-            total=100,
             completed=row.percent or 0,
             text=escape(row.text),
             visible=visible,

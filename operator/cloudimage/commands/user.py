@@ -19,7 +19,6 @@ from cloudimage.commands.targets import Target, targets
 if TYPE_CHECKING:
     from cloudimage.commands.cluster import Cluster
 
-app = typer.Typer()
 PANEL = "Your images and shares"
 
 Words = Annotated[
@@ -59,7 +58,16 @@ Output = Annotated[
 ]
 
 
-@app.command(rich_help_panel=PANEL)
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line; typer lists those of a sub-application last."""
+    app.command(rich_help_panel=PANEL)(get)
+    app.command(rich_help_panel=PANEL)(watch)
+    app.command(rich_help_panel=PANEL)(describe)
+    app.command(rich_help_panel=PANEL)(retry)
+    app.command("force-delete", rich_help_panel=PANEL)(force_delete)
+    app.command(rich_help_panel=PANEL)(migrate)
+
+
 def get(  # noqa: PLR0913  # one parameter an option: that is typer's way
     words: Words = None,
     *,
@@ -88,7 +96,6 @@ def get(  # noqa: PLR0913  # one parameter an option: that is typer's way
             typer.echo(printed.document(things, output, single=single), nl=False)
 
 
-@app.command(rich_help_panel=PANEL)
 def watch(  # noqa: PLR0913  # one parameter an option: that is typer's way
     words: Words = None,
     *,
@@ -142,7 +149,6 @@ def watch(  # noqa: PLR0913  # one parameter an option: that is typer's way
         raise typer.Exit(1 if status is None else status)
 
 
-@app.command(rich_help_panel=PANEL)
 def describe(
     words: Words = None,
     *,
@@ -168,7 +174,6 @@ def describe(
             typer.echo(text.describe(resource, shares, events, datetime.now(UTC)))
 
 
-@app.command(rich_help_panel=PANEL)
 def retry(
     words: Names,
     *,
@@ -186,7 +191,6 @@ def retry(
             typer.echo(f"{full_name(resource)} is tried again")
 
 
-@app.command("force-delete", rich_help_panel=PANEL)
 def force_delete(
     words: Names,
     *,
@@ -218,7 +222,6 @@ def force_delete(
         typer.echo(f"{full_name(resource)} is deleted")
 
 
-@app.command(rich_help_panel=PANEL)
 def migrate(  # noqa: PLR0913  # one parameter an option: that is typer's way
     *,
     from_cloud: Annotated[
