@@ -12,6 +12,7 @@ import kubernetes
 from kubernetes.client import ApiException
 from kubernetes.config.incluster_config import SERVICE_TOKEN_FILENAME
 from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
 
 from cloudimage.api.kinds import Kind
 from cloudimage.api.meta import GROUP, VERSION
@@ -22,6 +23,8 @@ TIMEOUT_SECONDS = 30
 WATCH_SECONDS = 240
 """A watch is asked to end after so long and begun anew, before a proxy between does it."""
 _AGAIN_SECONDS = 1.0
+_RETRIES = Retry(total=5, connect=0, read=0, allowed_methods=None, raise_on_status=False)
+"""As kubectl does it: only what the server itself asks to repeat, by status 429 and Retry-After."""
 _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 """How kubectl asks for tables: their columns are those of the CRD, rendered by the API server."""
 
@@ -215,8 +218,7 @@ def connect(
             kubeconfig, context, client_configuration=configuration, persist_config=False
         )
         standing = _namespace_of(kubeconfig, context)
-    # urllib3 would try thrice, and log each; the user sees the first failure and decides.
-    configuration.retries = False
+    configuration.retries = _RETRIES
     client = kubernetes.client.ApiClient(configuration)
     return Cluster(client, None if everywhere else namespace or standing)
 

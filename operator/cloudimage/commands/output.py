@@ -66,8 +66,15 @@ def document(things: Sequence[Mapping[str, Any]], syntax: str, *, single: bool) 
         syntax: ``json`` or ``yaml``.
         single: Whether one was asked for by its name.
     """
-    whole = {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": list(things)}
-    shown = things[0] if single else whole
+    items = [_without_managed_fields(each) for each in things]
+    whole = {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items}
+    shown = items[0] if single else whole
     if syntax == "json":
         return json.dumps(shown, indent=4, ensure_ascii=False) + "\n"
     return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
+
+
+def _without_managed_fields(thing: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what only server-side apply reads, as kubectl does."""
+    kept = {key: value for key, value in thing["metadata"].items() if key != "managedFields"}
+    return {**thing, "metadata": kept}
