@@ -12,7 +12,9 @@ from typing import Any
 import kubernetes
 import pytest
 import yaml
+from kubernetes.client import ApiException
 from typer.testing import CliRunner
+from urllib3.exceptions import HTTPError
 
 from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
 from cloudimage.api.meta import API_VERSION, GROUP, VERSION
@@ -286,6 +288,25 @@ def test_changes_go_on_when_the_server_ends_a_watch(bench: Bench, connected: Con
     assert any(each[key]["status"] == UPLOADING for each in changes)
     bench.objects.delete_namespaced_custom_object(*bench.address(), "debian-12")
     assert any(key not in each for each in changes)
+
+
+@pytest.mark.parametrize(
+    "fault", [HTTPError("broken"), ApiException(status=503), ApiException(status=410)]
+)
+def test_changes_go_on_after_a_fault(
+    bench: Bench, connected: Connected, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def broken(*args: Any) -> Any:
+        raise fault
+
+    changes = replace(connected, watch_seconds=1).changes(CLOUD_IMAGE, None, None)
+    first = next(changes)
+    # The bed's server is shared by all tests, so it is not stopped for this one.
+    with monkeypatch.context() as patch:
+        patch.setattr(kubernetes.watch.Watch, "stream", broken)
+        assert next(changes) == first
+    bench.put_status("debian-12", UPLOADING)
+    assert any(each[bench.namespace, "debian-12"]["status"] == UPLOADING for each in changes)
 
 
 @pytest.mark.parametrize("command", ["get", "watch", "describe", "retry", "force-delete"])

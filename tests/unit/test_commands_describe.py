@@ -53,6 +53,10 @@ def told(resource: CloudImage | ImageShare, *shares: ImageShare) -> str:
         (AVAILABLE, "Ready: Available is why."),
         (UPLOADING, "Not there yet: Uploading 63% at 32.0MiB/s."),
         (MISMATCH, "Stalled: ChecksumMismatch."),
+        (
+            image(("Ready", "True", "ReplacementPending"), ("Stalled", "True", "RevisionFailed")),
+            "Stalled: RevisionFailed. What was Ready before goes on serving.",
+        ),
         (image(("Ready", "True", "Available"), generation=4), "has yet to look at the latest"),
         (image(deletion_timestamp=NOW), "Being deleted."),
         (BLOCKED, "Being deleted, and held back: InUse."),
@@ -71,8 +75,19 @@ def test_what_is_wrong_is_told_once_with_the_reference_s_advice() -> None:
     assert "cloudimage retry cloudimage/debian-12 -n images" in text
 
 
-def test_what_is_well_is_not_told() -> None:
+def test_conditions_that_say_the_same_are_one() -> None:
+    same = [
+        condition("DeletionBlocked", "True", "InUse"),
+        condition("Reconciling", "True", "InUse"),
+    ]
+    same[1]["reason"] = "Deleting"
+    held = image(deletion_timestamp=NOW, status={"conditions": same})
+    assert "InUse (DeletionBlocked is True, Reconciling is True)" in told(held)
+
+
+def test_what_is_well_or_only_to_come_is_not_told() -> None:
     assert "Why, and what to do" not in told(AVAILABLE)
+    assert "Pending" not in told(image(("Ready", "True", "X"), ("Synced", "False", "Pending")))
 
 
 def test_who_holds_a_deletion_back() -> None:
@@ -145,7 +160,12 @@ def test_the_last_events_oldest_first() -> None:
     text = describe(AVAILABLE, [], events, NOW)
     assert text.index("R9 ") < text.index("R0 ")
     assert "R10" not in text
-    assert "You may not read Events here." in describe(AVAILABLE, [], None, NOW)
+
+
+def test_what_the_user_may_not_read() -> None:
+    text = describe(AVAILABLE, None, None, NOW)
+    assert "You may not read Events here." in text
+    assert "You may not read ImageShares here." in text
 
 
 @pytest.mark.parametrize(
@@ -161,7 +181,7 @@ def test_what_stays_after_a_deletion_by_force() -> None:
     images, unfinished, users = stays(made)
     assert images == f"image {IMAGE_ID} in cloud prod of Secret openstack"
     assert f"cloudimage_dev_uid={made.metadata.uid}" in unfinished
-    assert users == "its users: 2 servers, 1 volumes"
+    assert users == "its users: 2 servers, 1 volume"
     assert stays(cloud_image()) == []
     assert stays(share(projects=["p-1"], imageID=IMAGE_ID)) == [
         f"project p-1 as a member of image {IMAGE_ID}"

@@ -6,6 +6,7 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import kind_of
 from cloudimage.api.meta import GROUP, Resource
+from cloudimage.commands.describe import count
 
 
 def full_name(resource: Resource) -> str:
@@ -40,7 +41,8 @@ def _images(image: CloudImage) -> Iterator[str]:
         )
     used = image.status.used_by
     if used is not None and (used.servers or used.volumes):
-        yield f"its users: {used.servers} servers, {used.volumes or 0} volumes"
+        volumes = count(used.volumes or 0, "volume")
+        yield f"its users: {count(used.servers, 'server')}, {volumes}"
 
 
 def _members(share: ImageShare) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -110,15 +109,23 @@ class Cluster:
                 each.reason or "",
                 each.message or "",
             )
-            for each in listed.items
+            # In the order in which they were written: their times are whole seconds.
+            for each in sorted(listed.items, key=_version)
         ]
 
-    def wherever(self, kind: Kind, namespace: str) -> list[dict[str, Any]]:
-        """Return a kind's objects of all namespaces, or of one if the user may read no others."""
+    def wherever(self, kind: Kind, namespace: str) -> list[dict[str, Any]] | None:
+        """Return a kind's objects of all namespaces, or of one if the user may read no others.
+
+        Returns:
+            None when the user may read none at all.
+        """
         for each in (None, namespace):
-            with suppress(ApiException):
+            try:
                 return list(Cluster(self.client, each).read_all(kind)["items"])
-        return []
+            except ApiException as error:
+                if error.status != HTTPStatus.FORBIDDEN:
+                    raise
+        return None
 
     def changes(self, kind: Kind, name: str | None, deadline: float | None) -> Iterator[Objects]:
         """Yield the objects of a kind as they are, and again after each change.
@@ -131,43 +138,41 @@ class Cluster:
             deadline: When to end, by ``time.monotonic``; None: never.
         """
         options = {"field_selector": f"metadata.name={name}"} if name else {}
-        first = True
-        while first or _left(deadline) > 0:
+        seen = False
+        while not seen or _left(deadline) > 0:
             try:
                 listed = self._listed(self.client, kind, **options)
-            except HTTPError:
-                if first:
+            except (HTTPError, ApiException) as error:
+                if not seen or not _passes(error):
                     raise
-                time.sleep(min(_AGAIN_SECONDS, max(0, _left(deadline))))
+                _pause(deadline)
                 continue
-            first = False
+            seen = True
             objects = {_key(each): each for each in listed["items"]}
             yield dict(objects)
             version = listed["metadata"]["resourceVersion"]
-            # The server ends a watch now and then, or loses the version: it is begun anew.
-            with suppress(HTTPError, _ForgottenError):
+            try:
                 for event in self._events(kind, version, deadline, options):
                     _apply(objects, event)
                     yield dict(objects)
+            except (HTTPError, ApiException) as error:
+                if not _passes(error):
+                    raise
+                _pause(deadline)
 
     def _events(
         self, kind: Kind, version: str, deadline: float | None, options: Mapping[str, str]
     ) -> Iterator[dict[str, Any]]:
         seconds = max(1, min(self.watch_seconds, round(_left(deadline) + 0.5)))
         request, address = self._list_request(self.client, kind)
-        try:
-            yield from kubernetes.watch.Watch().stream(
-                request,
-                *address,
-                resource_version=version,
-                timeout_seconds=seconds,
-                _request_timeout=(TIMEOUT_SECONDS, seconds + TIMEOUT_SECONDS),
-                **options,
-            )
-        except ApiException as error:
-            if error.status == HTTPStatus.GONE:
-                raise _ForgottenError from error
-            raise
+        yield from kubernetes.watch.Watch().stream(
+            request,
+            *address,
+            resource_version=version,
+            timeout_seconds=seconds,
+            _request_timeout=(TIMEOUT_SECONDS, seconds + TIMEOUT_SECONDS),
+            **options,
+        )
 
     def _listed(
         self, client: kubernetes.client.ApiClient, kind: Kind, **options: str
@@ -195,10 +200,6 @@ class Cluster:
     @property
     def _objects(self) -> kubernetes.client.CustomObjectsApi:
         return kubernetes.client.CustomObjectsApi(self.client)
-
-
-class _ForgottenError(Exception):
-    """The API server has forgotten the version that the watch began with."""
 
 
 def connect(
@@ -236,6 +237,22 @@ def _namespace_of(kubeconfig: str | None, context: str | None) -> str:
 
 def _left(deadline: float | None) -> float:
     return WATCH_SECONDS if deadline is None else deadline - time.monotonic()
+
+
+def _version(thing: kubernetes.client.CoreV1Event) -> int:
+    return int(thing.metadata.resource_version or 0)
+
+
+def _passes(error: Exception) -> bool:
+    """Tell whether a watch is to be begun anew: after a break, or when its version is forgotten."""
+    if isinstance(error, ApiException):
+        status = int(error.status or 0)
+        return status == HTTPStatus.GONE or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return True
+
+
+def _pause(deadline: float | None) -> None:
+    time.sleep(max(0, min(_AGAIN_SECONDS, _left(deadline))))
 
 
 def _key(thing: Mapping[str, Any]) -> tuple[str, str]:

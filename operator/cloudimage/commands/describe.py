@@ -11,6 +11,7 @@ from cloudimage.api.meta import FINALIZER, Condition, Resource
 from cloudimage.api.reference import member_docs
 from cloudimage.commands.outcome import State, is_seen, state_of, why
 from cloudimage.commands.output import aligned
+from cloudimage.reconcile.conditions import is_true
 from cloudimage.reconcile.reasons import ConditionType, Reason
 from cloudimage.reconcile.share_reasons import ShareReason
 from cloudimage.reconcile.sharing import image_text
@@ -40,13 +41,16 @@ class Event:
 
 
 def describe(
-    resource: Resource, shares: Sequence[ImageShare], events: Sequence[Event] | None, now: datetime
+    resource: Resource,
+    shares: Sequence[ImageShare] | None,
+    events: Sequence[Event] | None,
+    now: datetime,
 ) -> str:
     """Return the text about an object.
 
     Args:
         resource: A CloudImage or an ImageShare.
-        shares: The ImageShares of a CloudImage.
+        shares: The ImageShares of a CloudImage; None: the user may not read them.
         events: About the object; None: the user may not read them.
         now: The present, for ages.
     """
@@ -87,6 +91,8 @@ def state_line(resource: Resource) -> str:
         return "The operator has yet to look at the latest change."
     if state is State.WORKING:
         return f"Not there yet: {progress_text(resource) or reason}."
+    if state is State.STALLED and is_true(resource.status.conditions, ConditionType.READY):
+        return f"Stalled: {reason}. What was Ready before goes on serving."
     return f"{state}: {message if state is State.READY else reason}".rstrip(".") + "."
 
 
@@ -114,12 +120,13 @@ def _image_line(image: CloudImage) -> str:
 
 def _conditions(resource: Resource) -> Iterator[str]:
     """Yield each trouble once, although several conditions may tell of it."""
-    groups: dict[tuple[str, str], list[Condition]] = {}
+    groups: dict[str, list[Condition]] = {}
     for each in resource.status.conditions:
         if _is_bad(each):
-            groups.setdefault((each.reason, each.message), []).append(each)
+            groups.setdefault(each.message, []).append(each)
     advice = advice_of(resource)
-    for (reason, message), conditions in groups.items():
+    for message, conditions in groups.items():
+        reason = conditions[0].reason
         states = ", ".join(f"{each.type} is {each.status}" for each in conditions)
         yield f"{reason} ({states})"
         yield f"  {message}"
@@ -135,7 +142,9 @@ def _is_bad(condition: Condition) -> bool:
         return condition.status == "True"
     if condition.type == ConditionType.READY:
         return condition.status != "True"
-    return condition.status == "False" and condition.type != ConditionType.DELETION_BLOCKED
+    if condition.type == ConditionType.DELETION_BLOCKED or condition.reason == Reason.PENDING:
+        return False
+    return condition.status == "False"
 
 
 def advice_of(resource: Resource) -> Mapping[str, str]:
@@ -168,7 +177,7 @@ def _commands(resource: Resource) -> Iterator[str]:
         )
 
 
-def _own_sections(resource: Resource, shares: Sequence[ImageShare]) -> Iterator[str]:
+def _own_sections(resource: Resource, shares: Sequence[ImageShare] | None) -> Iterator[str]:
     if isinstance(resource, CloudImage):
         yield _section("Used by", _users(resource, shares))
         yield _section("Revisions", _revisions(resource))
@@ -176,21 +185,24 @@ def _own_sections(resource: Resource, shares: Sequence[ImageShare]) -> Iterator[
         yield _section("Members", _members(resource))
 
 
-def _users(image: CloudImage, shares: Sequence[ImageShare]) -> Iterator[str]:
+def _users(image: CloudImage, shares: Sequence[ImageShare] | None) -> Iterator[str]:
     used = image.status.used_by
     if used is not None:
-        volumes = "" if used.volumes is None else f" and {_count(used.volumes, 'volume')}"
-        yield f"{_count(used.servers, 'server')}{volumes}; {_SIGHT[used.scope]}."
+        volumes = "" if used.volumes is None else f" and {count(used.volumes, 'volume')}"
+        yield f"{count(used.servers, 'server')}{volumes}; {_SIGHT[used.scope]}."
         for each in used.sample:
             yield f"  {each.name} ({each.id}, project {each.project_id})"
         if used.servers > len(used.sample) > 0:
             yield f"  and {used.servers - len(used.sample)} more"
-    for share in shares:
+    if shares is None:
+        yield "You may not read ImageShares here."
+    for share in shares or ():
         accepted = progress_text(share) or "nobody yet"
         yield f"ImageShare {share.metadata.namespace}/{share.metadata.name}: {accepted}"
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """Return a number of things in words, for instance ``1 server`` or ``2 servers``."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 

@@ -118,12 +118,12 @@ def last_words(rows: Sequence[Row], timeout: str | None) -> list[str]:
         rows: How all objects were last.
         timeout: How long was waited; None: time was not up.
     """
-    unfinished = [each for each in rows if each.state is not State.READY]
-    if timeout is not None:
-        return [f"{each.name} is not Ready after {timeout}: {each.text}." for each in unfinished]
+    after = f" after {timeout}" if timeout else ""
     return [
-        f"{each.name} is not Ready: {each.text}" + (f": {each.message}" if each.message else ".")
-        for each in unfinished
+        f"{each.name} is not Ready{after}: {each.text}"
+        + (f": {each.message}" if each.message else ".")
+        for each in rows
+        if each.state is not State.READY
     ]
 
 
@@ -139,7 +139,7 @@ class Lines:
         for row in rows:
             if self._said.get(row.name) != row.fate:
                 self._said[row.name] = row.fate
-                self._write(f"{row.name}: {row.text}" + (f": {row.message}" * bool(row.message)))
+                self._write(f"{row.name}: {row.text}")
 
 
 class Bars:

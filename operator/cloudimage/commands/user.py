@@ -159,16 +159,12 @@ def describe(
 ) -> None:
     """Tell how an object is: why it is not Ready, who holds it, and what to do."""
     from cloudimage.commands import describe as text
-    from cloudimage.reconcile.sharing import refers_to
 
     with _cluster(kubeconfig, context, namespace, everywhere=all_namespaces) as cluster:
         asked = _asked(words, cluster)
         for number, thing in enumerate(cluster.objects(asked)):
-            resource, shares = _resource(thing), []
-            if isinstance(resource, CloudImage):
-                found = cluster.wherever(IMAGE_SHARE, resource.metadata.namespace)
-                every = map(ImageShare.model_validate, found)
-                shares = [each for each in every if refers_to(each, resource)]
+            resource = _resource(thing)
+            shares = _shares(resource, cluster)
             events = cluster.events(thing)
             typer.echo("\n" * bool(number), nl=False)
             typer.echo(text.describe(resource, shares, events, datetime.now(UTC)))
@@ -341,6 +337,19 @@ def _print_tables(cluster: "Cluster", asked: Sequence[Target], *, wide: bool) ->
 def _none(kind: Kind, cluster: "Cluster") -> str:
     where = f"in namespace {cluster.namespace}" if cluster.namespace else "in any namespace"
     return f"There is no {kind.name} {where}."
+
+
+def _shares(resource: Resource, cluster: "Cluster") -> list[ImageShare] | None:
+    """Return the ImageShares of a CloudImage; None: the user may not read them."""
+    from cloudimage.reconcile.sharing import refers_to
+
+    if not isinstance(resource, CloudImage):
+        return []
+    found = cluster.wherever(IMAGE_SHARE, resource.metadata.namespace)
+    if found is None:
+        return None
+    shares = map(ImageShare.model_validate, found)
+    return [each for each in shares if refers_to(each, resource)]
 
 
 def _resource(thing: dict[str, Any]) -> Resource:
