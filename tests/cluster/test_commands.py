@@ -296,7 +296,7 @@ def test_changes_go_on_when_the_server_ends_a_watch(bench: Bench, connected: Con
 def test_changes_go_on_after_a_fault(
     bench: Bench, connected: Connected, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    def broken(*args: Any) -> Any:
+    def broken(*args: Any, **options: Any) -> Any:
         raise fault
 
     changes = replace(connected, watch_seconds=1).changes(CLOUD_IMAGE, None, None)

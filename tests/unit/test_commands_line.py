@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from cloudimage.cli import app
@@ -118,10 +119,25 @@ def test_words_that_make_no_sense(tmp_path: Path, words: tuple[str, ...], compla
     assert complaint in text
 
 
+MIGRATE = ("migrate", "--image", "x", "--secret", "openstack", "--cloud", "new", "--name", "debian")
+
+
 def test_migrate_from_a_cloud_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", "/dev/null")
-    into = ("--secret", "openstack", "--cloud", "new", "--name", "debian")
-    status, text = run("migrate", "--from-cloud", "nowhere", "--image", "x", *into)
+    status, text = run(*MIGRATE, "--from-cloud", "nowhere")
     assert status == 1
     assert "nowhere" in text
     assert "clouds.yaml" in text
+
+
+def test_migrate_from_a_cloud_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [port] = free_ports(1)
+    names = ("username", "password", "project_name", "user_domain_name", "project_domain_name")
+    auth = {"auth_url": f"http://127.0.0.1:{port}/v3", **dict.fromkeys(names, "hush")}
+    clouds = tmp_path / "clouds.yaml"
+    clouds.write_text(yaml.safe_dump({"clouds": {"old": {"auth": auth}}}))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
+    status, text = run(*MIGRATE, "--from-cloud", "old")
+    assert status == 1
+    assert text.startswith("The old cloud old cannot be used: logging in: Unable to establish")
+    assert "hush" not in text

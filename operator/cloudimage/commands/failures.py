@@ -10,13 +10,12 @@ from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError
 
 from cloudimage.api.kinds import KINDS
-from cloudimage.cloud.errors import CloudError
 from cloudimage.commands.errors import CommandError
 
 
 @contextmanager
 def sentences(server: Callable[[], str] = str) -> Iterator[None]:
-    """Turn whatever the cluster or a cloud answers into a sentence.
+    """Turn whatever the cluster answers into a sentence.
 
     Args:
         server: Returns the URL of the cluster, once it is known.
@@ -39,8 +38,6 @@ def sentences(server: Callable[[], str] = str) -> Iterator[None]:
             f"There is no usable kubeconfig: {str(error).rstrip('.')}. Set KUBECONFIG or give "
             "--kubeconfig and --context."
         ) from error
-    except CloudError as error:
-        raise CommandError(f"{str(error).rstrip('.')}.") from error
 
 
 def of_answer(status: int, body: str, reason: str) -> str:

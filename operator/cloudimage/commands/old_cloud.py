@@ -1,5 +1,6 @@
 """The cloud that an image is migrated from, found as openstacksdk's own programs find it."""
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from openstack.connection import Connection
 from openstack.exceptions import ConfigException
 
 from cloudimage import __version__
-from cloudimage.cloud.errors import translated
+from cloudimage.cloud.errors import CloudError, translated
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.types import GlanceImage
 from cloudimage.commands.errors import CommandError
@@ -47,9 +48,17 @@ def look_up(cloud: str, image: str) -> tuple[GlanceImage, Access]:
         image: Id or name.
 
     Raises:
-        CommandError: There is no such cloud or image, or several are named so.
-        CloudError: The cloud does not answer, or refuses the credentials.
+        CommandError: There is no such cloud or image, several are named so, or the cloud does not
+            answer or refuses the credentials.
     """
+    try:
+        return _looked_up(cloud, image)
+    except CloudError as error:
+        said = str(error).rstrip(".")
+        raise CommandError(f"The old cloud {cloud} cannot be used: {said}.") from error
+
+
+def _looked_up(cloud: str, image: str) -> tuple[GlanceImage, Access]:
     with _connected(cloud) as connection:
         found = _find(connection, image)
         with translated("finding the image service"):
@@ -67,6 +76,8 @@ def look_up(cloud: str, image: str) -> tuple[GlanceImage, Access]:
 
 @contextmanager
 def _connected(cloud: str) -> Iterator[Connection]:
+    # It would warn beside the sentence that says the same.
+    logging.getLogger("keystoneauth").setLevel(logging.ERROR)
     try:
         connection = openstack.connect(cloud=cloud, app_name="cloudimage", app_version=__version__)
     except ConfigException as error:

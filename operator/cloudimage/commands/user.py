@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -277,13 +277,10 @@ def migrate(  # noqa: PLR0913  # one parameter an option: that is typer's way
 
 
 @contextmanager
-def _told(server: Callable[[], str] = str) -> Iterator[None]:
+def _told() -> Iterator[None]:
     """End with one sentence and exit status 1 when something fails."""
-    from cloudimage.commands.failures import sentences
-
     try:
-        with sentences(server):
-            yield
+        yield
     except CommandError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
@@ -296,9 +293,10 @@ def _cluster(
     kubeconfig: str | None, context: str | None, namespace: str | None, *, everywhere: bool = False
 ) -> "Iterator[Cluster]":
     from cloudimage.commands import cluster
+    from cloudimage.commands.failures import sentences
 
     found: cluster.Cluster | None = None
-    with _told(lambda: found.server if found else ""):
+    with _told(), sentences(lambda: found.server if found else ""):
         found = cluster.connect(kubeconfig, context, namespace, everywhere=everywhere)
         yield found
 
