@@ -52,6 +52,11 @@ def told(resource: CloudImage | ImageShare, *shares: ImageShare) -> str:
         (cloud_image(), "Not looked at yet."),
         (AVAILABLE, "Ready: Available is why."),
         (UPLOADING, "Not there yet: Uploading 63% at 32.0MiB/s."),
+        (image(), "Not there yet: the operator is at it."),
+        (
+            share(("Ready", "False", "ImageNotReady"), summary={"accepted": "0/1"}),
+            "Not there yet: ImageNotReady, 0/1 accepted.",
+        ),
         (MISMATCH, "Stalled: ChecksumMismatch."),
         (
             image(("Ready", "True", "ReplacementPending"), ("Stalled", "True", "RevisionFailed")),
@@ -62,7 +67,7 @@ def told(resource: CloudImage | ImageShare, *shares: ImageShare) -> str:
         (BLOCKED, "Being deleted, and held back: InUse."),
     ],
 )
-def test_state(resource: CloudImage, line: str) -> None:
+def test_state(resource: CloudImage | ImageShare, line: str) -> None:
     assert line in state_line(resource)
     assert f"State:  {state_line(resource)}\n" in told(resource)
 

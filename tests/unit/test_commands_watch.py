@@ -44,6 +44,29 @@ def test_state(resource: CloudImage | None, state: State) -> None:
 
 
 @pytest.mark.parametrize(
+    ("resource", "text"),
+    [
+        (UPLOADING, "Uploading 63% at 32.0MiB/s"),
+        (image(("Ready", "False", "Progressing")), "Waiting for the operator"),
+        (image(("Ready", "False", "CloudUnreachable")), "CloudUnreachable"),
+        (
+            image(
+                ("Ready", "False", "CloudUnreachable"), status={"progress": {"stage": "Pending"}}
+            ),
+            "CloudUnreachable, Pending",
+        ),
+        # What stands there is of the spec before.
+        (image(("Ready", "True", "Available"), generation=4), "Waiting for the operator"),
+        (image(("Ready", "True", "Available"), deletion_timestamp=NOW), "Being deleted"),
+        (BLOCKED, "InUse"),
+        (None, "was deleted"),
+    ],
+)
+def test_what_is_shown_of_an_object(resource: CloudImage | None, text: str) -> None:
+    assert follow.row_of("a", resource).text == text
+
+
+@pytest.mark.parametrize(
     ("states", "status"),
     [
         ({READY}, 0),

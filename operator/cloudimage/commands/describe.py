@@ -90,10 +90,22 @@ def state_line(resource: Resource) -> str:
     if not is_seen(resource):
         return "The operator has yet to look at the latest change."
     if state is State.WORKING:
-        return f"Not there yet: {progress_text(resource) or reason}."
+        return f"Not there yet: {standing(resource) or 'the operator is at it'}."
     if state is State.STALLED and is_true(resource.status.conditions, ConditionType.READY):
         return f"Stalled: {reason}. What was Ready before goes on serving."
     return f"{state}: {message if state is State.READY else reason}".rstrip(".") + "."
+
+
+def standing(resource: Resource) -> str:
+    """Return how far an object is that is not Ready; empty: nobody knows."""
+    words = (telling_reason(resource), progress_text(resource))
+    return ", ".join(each for each in words if each)
+
+
+def telling_reason(resource: Resource) -> str:
+    """Return the reason for the object's state, unless it says no more than the progress does."""
+    reason, _ = why(resource)
+    return "" if reason in {Reason.PROGRESSING, Reason.PENDING} else reason
 
 
 def progress_text(resource: Resource) -> str:

@@ -13,12 +13,14 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import Resource
-from cloudimage.commands.describe import progress_text
-from cloudimage.commands.outcome import State, exit_status, state_of, why
+from cloudimage.commands.describe import standing, telling_reason
+from cloudimage.commands.outcome import State, exit_status, is_seen, state_of, why
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _MARGIN = 3
 """Lines of the terminal that are left free: the sum, the prompt, and one to spare."""
+
+_WAITING = "Waiting for the operator"
 
 Key = tuple[str, str]
 
@@ -73,10 +75,20 @@ def row_of(name: str, resource: Resource | None) -> Row:
         return Row(name, state, 100, str(state), str(state), "")
     if state is State.STALLED:
         return Row(name, state, None, reason, f"{state} {reason}", message)
+    return _working(name, resource)
+
+
+def _working(name: str, resource: Resource) -> Row:
     progress = resource.status.progress if isinstance(resource, CloudImage) else None
-    stage = progress.stage if progress else reason
-    text = progress_text(resource) or reason or "Waiting for the operator"
-    return Row(name, state, progress.percent if progress else None, text, stage or text, "")
+    text = standing(resource) or _WAITING
+    if resource.metadata.deletion_timestamp is not None:
+        text, progress = "Being deleted", None
+    elif not is_seen(resource):  # what stands there is of the spec before
+        text, progress = _WAITING, None
+    if progress is None:
+        return Row(name, State.WORKING, None, text, text, "")
+    fate = f"{telling_reason(resource)} {progress.stage}"
+    return Row(name, State.WORKING, progress.percent, text, fate, "")
 
 
 def follow(
