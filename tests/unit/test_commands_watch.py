@@ -99,7 +99,8 @@ def run(
     """Follow snapshots; return the status, the lines, and the last words."""
     lines: list[str] = []
     keyed = ({("images", name): each for name, each in shot.items()} for shot in snapshots)
-    status, rows = follow.follow(keyed, names, follow.Lines(lines.append), lambda key: key[1])
+    asked = [("images", name) for name in names]
+    status, rows = follow.follow(keyed, asked, follow.Lines(lines.append), lambda key: key[1])
     return status, lines, follow.last_words(rows, "5m" if status is None else None)
 
 
@@ -138,6 +139,10 @@ def test_time_is_up() -> None:
 def test_one_that_was_named_and_deleted_is_not_ready() -> None:
     status, _, words = run({"a": UPLOADING, "b": MISMATCH}, {"b": MISMATCH}, names=("a",))
     assert (status, words) == (1, ["a is not Ready: was deleted."])
+
+
+def test_one_that_was_named_and_is_gone_before_the_watch_is_not_ready() -> None:
+    assert run({}, names=("a",))[0] == 1
 
 
 def test_of_all_one_that_is_deleted_counts_no_more() -> None:

@@ -93,7 +93,7 @@ def _working(name: str, resource: Resource) -> Row:
 
 def follow(
     snapshots: Iterable[Mapping[Key, Resource]],
-    names: Collection[str],
+    asked: Collection[Key],
     display: Display,
     label: Callable[[Key], str],
 ) -> tuple[int | None, list[Row]]:
@@ -101,26 +101,21 @@ def follow(
 
     Args:
         snapshots: The objects, again after each change; they end when time is up.
-        names: Those that are meant; empty: all that there are.
+        asked: Those that are meant; empty: all that there are.
         display: Where to show them.
         label: How an object is called there.
 
     Returns:
         The exit status, None when time was up; and the rows as they were last.
     """
-    known: dict[Key, Row] = {}
+    rows: list[Row] = []
     for objects in snapshots:
-        known = {
-            key: row_of(label(key), objects.get(key))
-            for key in sorted({*objects, *known} if names else objects)
-            if not names or key[1] in names
-        }
-        rows = list(known.values())
+        rows = [row_of(label(key), objects.get(key)) for key in sorted(asked or objects)]
         display.show(rows)
         status = exit_status({each.state for each in rows})
         if status is not None:
             return status, rows
-    return None, list(known.values())
+    return None, rows
 
 
 def last_words(rows: Sequence[Row], timeout: str | None) -> list[str]:

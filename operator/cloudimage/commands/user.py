@@ -140,7 +140,7 @@ def watch(  # noqa: PLR0913  # one parameter an option: that is typer's way
         with follow.display_on(Console(), typer.echo) as display:
             status, rows = follow.follow(
                 snapshots,
-                names,
+                [(cluster.namespace or "", name) for name in names],
                 display,
                 "/".join if all_namespaces else lambda key: key[1],
             )
