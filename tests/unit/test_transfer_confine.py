@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import pyseccomp
 import pytest
+from unprivileged import powerless
 
 from cloudimage.transfer import confine
 from cloudimage.transfer.tools import Toolbox, ToolError
@@ -223,6 +224,7 @@ def test_program_dies_with_the_transfer(tmp_path: Path) -> None:
 
 PROCESSES = [
     ("cloudimage.transfer",),
+    ("cloudimage.transfer.forkserver",),
     ("cloudimage", "transfer-job"),
     ("cloudimage", "run"),
 ]
@@ -247,9 +249,3 @@ def test_memory_is_hidden_before_anything_of_weight_is_imported(
         process.kill()
     assert (seen.stdout, seen.returncode) == ("", 1)
     assert "Permission denied" in seen.stderr
-
-
-def powerless() -> list[str]:
-    """Return the words before a command that take root's own rights from it; they get past all."""
-    words = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"]
-    return words if os.geteuid() == 0 else []

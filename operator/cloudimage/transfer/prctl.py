@@ -8,6 +8,7 @@ import os
 from typing import Final
 
 _SET_DUMPABLE: Final = 4  # linux/prctl.h
+_SET_NAME: Final = 15
 
 
 def hide_memory() -> None:
@@ -23,7 +24,16 @@ def hide_memory() -> None:
     _prctl(_SET_DUMPABLE, ctypes.c_ulong(0))
 
 
-def _prctl(option: int, argument: ctypes.c_ulong) -> None:
+def set_name(name: str) -> None:
+    """Have the calling thread, and threads that it starts, shown by a name of up to 15 bytes.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    _prctl(_SET_NAME, ctypes.c_char_p(name.encode()))
+
+
+def _prctl(option: int, argument: ctypes.c_ulong | ctypes.c_char_p) -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(option, argument):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
