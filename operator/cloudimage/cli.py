@@ -12,7 +12,6 @@ from cloudimage.commands import user
 from cloudimage.reconcile.job_manifest import MOUNTS, JobTemplate
 from cloudimage.settings import Settings
 from cloudimage.transfer import types
-from cloudimage.transfer.confine import hide_memory
 from cloudimage.vocabulary import Visibility
 
 app = typer.Typer(
@@ -187,7 +186,6 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     from cloudimage import metrics
     from cloudimage.handlers.operator import Operator, load_kubernetes_config
 
-    hide_memory()
     logs.configure(log_level.upper())
     scratch.mkdir(parents=True, exist_ok=True)
     load_kubernetes_config()
@@ -369,8 +367,3 @@ def metadefs(
     from cloudimage import metadefs as definitions
 
     typer.echo(definitions.render(folder), nl=False)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

@@ -6,7 +6,6 @@ It needs no privileges and no namespaces, so it works in a container of Kubernet
 profile, and it costs nothing for each program.
 """
 
-import ctypes
 import errno
 import socket
 import subprocess
@@ -21,9 +20,6 @@ from cloudimage.transfer.types import Reason, TransferError
 # One thread for the life of the process: the kernel takes the end of the thread that started a
 # program for the end of its parent, and kills the program.
 _STARTER: Final = ThreadPoolExecutor(1, "confined")
-
-
-_PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 
 
 class _Thread(threading.local):
@@ -73,19 +69,6 @@ def _start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-
-
-def hide_memory() -> None:
-    """Keep this process's memory and environment from other processes of its user, for good.
-
-    A program that an image has taken over is one of them. Only root's CAP_SYS_PTRACE gets past.
-
-    Raises:
-        OSError: The kernel refuses.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0)):
-        raise OSError(ctypes.get_errno(), "PR_SET_DUMPABLE")
 
 
 def _confine_thread() -> None:
