@@ -194,7 +194,7 @@ def test_as_a_plugin_of_kubectl(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = tmp_path / "kubectl-cloudimage"
-    script.write_text(f"#!{sys.executable}\nfrom cloudimage.cli import main\nmain()\n")
+    script.write_text(f"#!{sys.executable}\nfrom cloudimage.__main__ import main\nmain()\n")
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
