@@ -86,7 +86,9 @@ def passage(rig: Rig, scale: Scale) -> Bar:
 
 def footprint(rig: Rig, scale: Scale) -> Bar:
     """Memory and scratch do not grow with the image."""
-    bar = Bar("footprint", "memory (PSS) of a transfer and its children; raw bytes in the scratch")
+    bar = Bar(
+        "footprint", "memory (PSS) of a transfer, its server and tools; raw bytes in the scratch"
+    )
     for virtual in scale.memory:
         source = rig.image("qcow2", virtual, virtual // 16, compress=True)
         pids: set[int] = set()

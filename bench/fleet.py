@@ -22,7 +22,7 @@ import yaml
 
 from bench.clones import Clone, clone
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.kinds import CLOUD_IMAGE
+from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
 from cloudimage.api.meta import API_VERSION, FINALIZER, GROUP, VERSION
 from cloudimage.reconcile import content, plan
 from cloudimage.transfer.creation import image_id, new_image
@@ -231,6 +231,17 @@ class Fleet:
     def delete(self, name: str) -> None:
         """Ask for the deletion of an object."""
         self._objects.delete_namespaced_custom_object(*self._address, name)
+
+    def share(self, name: str, project_id: str) -> None:
+        """Create an ImageShare that gives an object's image to a project."""
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": IMAGE_SHARE.name,
+            "metadata": {"name": name},
+            "spec": {"imageRef": {"name": name}, "projects": [{"id": project_id}]},
+        }
+        address = (GROUP, VERSION, self.operator.namespace, IMAGE_SHARE.plural)
+        self._objects.create_namespaced_custom_object(*address, body)
 
     def start(self) -> None:
         """Start the operator and wait until it answers; its metrics begin anew."""

@@ -100,17 +100,21 @@ def _busy(fleet: Fleet, rig: Rig, scale: Scale, bar: Bar) -> None:
         fleet.create(f"queued-{number}", rig.sources.url("slow.raw", rate=_SLOW, key=f"{number}"))
     changes: list[float] = []
     deletions: list[float] = []
+    shares: list[float] = []
     for number in range(2 * scale.probes):
         if number == scale.probes:  # the first half came while the transfers were about to start
             wait(lambda: fleet.under_way() == scale.queued, _PATIENCE_SECONDS, 1)
-        changed, deleted = next(settled), next(settled)
+        changed, deleted, shared = next(settled), next(settled), next(settled)
         changes.append(_change(fleet, changed.metadata.name, changed.status.image_id))
         deletions.append(_delete(fleet, deleted.metadata.name, deleted.status.image_id))
+        shares.append(_share(fleet, shared.metadata.name, shared.status.image_id))
     bar.seconds[f"{scale.queued} transfers: a change of metadata, in the mean"] = _mean(changes)
     bar.seconds[f"{scale.queued} transfers: a deletion, in the mean"] = _mean(deletions)
+    bar.seconds[f"{scale.queued} transfers: an ImageShare, in the mean"] = _mean(shares)
     bar.limits += [
         Limit(f"slowest of {len(changes)} changes of metadata", max(changes), 5, " s"),
         Limit(f"slowest of {len(deletions)} deletions", max(deletions), 5, " s"),
+        Limit(f"slowest of {len(shares)} ImageShares", max(shares), 5, " s"),
     ]
 
 
@@ -135,6 +139,21 @@ def _delete(fleet: Fleet, name: str, image_id: str | None) -> float:
     begin = time.monotonic()
     fleet.delete(name)
     wait(lambda: _status(fleet, image_id) == requests.codes.not_found, _ANSWER_SECONDS)
+    return time.monotonic() - begin
+
+
+def _share(fleet: Fleet, name: str, image_id: str | None) -> float:
+    """Return the seconds from the creation of an ImageShare to its member in Glance."""
+    project = fleet.openstack.project_id("consumer")
+    begin = time.monotonic()
+    fleet.share(name, project)
+    image, member = f"/images/{image_id}", f"/images/{image_id}/members/{project}"
+
+    def is_member() -> bool:
+        shared = fleet.glance("GET", image).json()["visibility"] == "shared"  # else it has none
+        return shared and fleet.glance("GET", member).ok
+
+    wait(is_member, _ANSWER_SECONDS)
     return time.monotonic() - begin
 
 

@@ -3,15 +3,17 @@
 import json
 import os
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import psutil
+
+from cloudimage.handlers.processes import ForkServer
 from cloudimage.transfer.types import EVENTS, Failure, Progress, Result, TransferRequest
 from testbed.images import disk, sha256_of
 from testbed.images.disks import Format
@@ -42,6 +44,7 @@ class Rig:
     openstack: OpenStack
     sources: Sources
     folder: Path
+    server: ForkServer = field(default_factory=ForkServer)
 
     @property
     def scratch(self) -> Path:
@@ -94,7 +97,7 @@ class Rig:
 
         Args:
             request: What to move.
-            beside: Called with the process's id at each event.
+            beside: Called at each event with the id of the server, whose child the transfer is.
 
         Raises:
             RuntimeError: The transfer failed.
@@ -102,19 +105,13 @@ class Rig:
         os.sync()  # what ran before may have left gigabytes to be written
         begin = time.monotonic()
         starts: dict[str, float] = {}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cloudimage.transfer"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        with process:
-            assert process.stdin is not None
-            assert process.stdout is not None
+        with self.server.spawn() as process:
+            server = psutil.Process(process.pid).ppid()
             process.stdin.write(request.model_dump_json().encode() + b"\n")
             process.stdin.flush()
             for line in process.stdout:
                 event = EVENTS.validate_json(line)
-                beside(process.pid)
+                beside(server)
                 if isinstance(event, Progress):
                     starts.setdefault(event.stage.value, time.monotonic())
                 else:

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 import typer
 
 from cloudimage import __version__, logs
+from cloudimage.commands import user
 from cloudimage.reconcile.job_manifest import MOUNTS, JobTemplate
 from cloudimage.settings import Settings
 from cloudimage.transfer import types
-from cloudimage.transfer.confine import hide_memory
 from cloudimage.vocabulary import Visibility
 
 app = typer.Typer(
@@ -20,6 +20,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # they would show credentials
 )
+user.register(app)
+_OPERATOR = "The operator and its sources"
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -54,7 +56,7 @@ def _options(
     """Options of every command."""
 
 
-@app.command()
+@app.command(rich_help_panel=_OPERATOR)
 def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     *,
     scratch: Annotated[
@@ -192,7 +194,6 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     from cloudimage import metrics
     from cloudimage.handlers.operator import Operator, load_kubernetes_config
 
-    hide_memory()
     logs.configure(log_level.upper())
     scratch.mkdir(parents=True, exist_ok=True)
     load_kubernetes_config()
@@ -223,7 +224,7 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     ).run()
 
 
-@app.command()
+@app.command(rich_help_panel=user.PANEL)
 def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
     *,
     url: Annotated[str, typer.Option(help="URL of the image file.")],
@@ -331,7 +332,7 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
     raise typer.Exit(transfer_command.run(wanted))
 
 
-@app.command("transfer-job")
+@app.command("transfer-job", hidden=True)
 def transfer_job(
     *,
     mounts: Annotated[Path, typer.Option(help="Folder of the volumes with the request.")] = Path(
@@ -350,7 +351,7 @@ def transfer_job(
     raise typer.Exit(transfer_job.run(mounts, scratch, last_words))
 
 
-@app.command()
+@app.command(rich_help_panel=_OPERATOR)
 def crds(
     *,
     root: Annotated[Path, typer.Option(help="The repository.")] = Path(),
@@ -366,7 +367,7 @@ def crds(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=_OPERATOR)
 def metadefs(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="etc/metadefs.")],
 ) -> None:
@@ -374,8 +375,3 @@ def metadefs(
     from cloudimage import metadefs as definitions
 
     typer.echo(definitions.render(folder), nl=False)
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

@@ -16,7 +16,7 @@ from cloudimage import logs
 from cloudimage.cloud.config import parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
 from cloudimage.reconcile.content import http_auth
-from cloudimage.transfer.__main__ import carry_out
+from cloudimage.transfer.child import carry_out
 from cloudimage.transfer.types import Failure, Reason, Result, TransferError, TransferRequest
 
 LAST_WORDS_BYTES: Final = 4096

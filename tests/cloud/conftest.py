@@ -8,7 +8,14 @@ import pytest
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
 from transfer_images import make
-from transfer_runs import Bench, bench_of
+from transfer_runs import SERVER, Bench, bench_of
+
+
+@pytest.fixture(scope="session", autouse=True)
+def end_of_server() -> Iterator[None]:
+    """The server of transfers ends before coverage is put together."""
+    yield
+    SERVER.close()
 
 
 @pytest.fixture

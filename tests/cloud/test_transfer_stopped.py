@@ -11,7 +11,7 @@ import pytest
 
 from cloudimage.transfer.types import Failure, Reason, Stage
 from transfer_images import MIB, qemu_img
-from transfer_runs import Bench, Transfer, fail
+from transfer_runs import Bench, Transfer, by_hand, fail
 
 pytestmark = pytest.mark.cloud
 
@@ -59,7 +59,7 @@ def test_end_of_the_operator_ends_an_upload(bench: Bench, long_upload: Transfer)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_a_download(bench: Bench, qcow2: Path, number: signal.Signals) -> None:
     url = bench.put(qcow2) + "?rate=200000"
-    transfer = Transfer(bench.request(url))
+    transfer = Transfer(bench.request(url), by_hand)
     transfer.until(Stage.FETCHING, 1)
     os.kill(transfer.process.pid, number)
     outcome = transfer.end()

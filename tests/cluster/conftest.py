@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from shares import Make, Shares
 from support import Namespace
 
 from testbed.images import disk
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack
 from testbed.operator import Operator, install_crds
+from testbed.sources import Sources
 
 
 def _operator(cluster: Cluster, folder: Path, **environment: str) -> Operator:
@@ -81,3 +84,20 @@ def qcow2_disk(raw_disk: Path) -> Path:
     """The same disk as qcow2."""
     path = raw_disk.with_suffix(".qcow2")
     return disk(path, "qcow2", virtual_size=64 << 20, data_bytes=24 << 20)
+
+
+@pytest.fixture
+def shares(namespace: Namespace) -> Shares:
+    """The ImageShares of ``namespace``."""
+    return Shares(namespace)
+
+
+@pytest.fixture
+def make(namespace: Namespace, sources: Sources, raw_disk: Path) -> Make:
+    """Have a CloudImage made, and return the id of its image."""
+
+    def made(name: str, **spec: Any) -> str:
+        namespace.create(name, sources.put(f"{name}.raw", raw_disk), **spec)
+        return namespace.wait_condition(name, "Ready").status.image_id or ""
+
+    return made

@@ -17,6 +17,9 @@ from cloudimage.api.meta import API_VERSION, GROUP, VERSION
 CONSUMER = {"name": "consumer", "domain": "Default"}
 ACCEPT_WITH = {"acceptWith": {"secretName": SECRET, "cloudName": "consumer"}}
 
+Make = Callable[..., str]
+"""Makes a CloudImage of a name and a spec, and returns the id of its image."""
+
 
 @dataclass(frozen=True)
 class Shares:

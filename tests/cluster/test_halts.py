@@ -118,7 +118,7 @@ class Bench:
 
     def _processes(self) -> list[psutil.Process]:
         operator = self.namespace.operator.service.process()
-        return [operator, *operator.children()] if operator else []
+        return [operator, *self.namespace.operator.transfers()] if operator else []
 
 
 def _is_stopped(process: psutil.Process) -> bool:

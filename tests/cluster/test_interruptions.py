@@ -38,11 +38,6 @@ def slow_upload_raw(slow_upload: Path) -> str:
     return digest
 
 
-def _children(namespace: Namespace) -> list[psutil.Process]:
-    process = namespace.operator.service.process()
-    return process.children(recursive=True) if process else []
-
-
 def _stage(name: str, namespace: Namespace) -> Callable[[str], object]:
     def wait(stage: str) -> object:
         return namespace.wait(
@@ -68,11 +63,14 @@ def test_killed_in_the_middle_it_ends_with_one_right_image(
     url = sources.url(unique, **rate)
     own_namespace.create(unique, url, sha256_of(slow_upload), image={"diskFormat": "raw"})
     _stage(unique, own_namespace)(stage)
-    children = _children(own_namespace)
-    assert children, "the transfer was not running when the operator was killed"
+    process = own_namespace.operator.service.process()
+    assert process is not None
+    family = process.children(recursive=True)
+    [transfer] = own_namespace.operator.transfers()
+    assert transfer in family
     own_namespace.operator.kill()
-    _, alive = psutil.wait_procs(children, timeout=20)
-    assert alive == [], "the transfer outlived its operator"
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert alive == [], "the transfer, a tool of it or the server outlived the operator"
     own_namespace.operator.start()
     ready = own_namespace.wait_condition(unique, "Ready")
     images = openstack.connect("images")
@@ -112,8 +110,8 @@ def test_a_killed_transfer_is_tried_again(
     url = sources.put(unique, slow_upload)
     own_namespace.create(unique, url, sha256_of(slow_upload), image={"diskFormat": "raw"})
     _stage(unique, own_namespace)("Uploading")
-    for child in _children(own_namespace):
-        child.kill()
+    [transfer] = own_namespace.operator.transfers()
+    transfer.kill()
     own_namespace.wait_condition(unique, "Stalled", reason="InternalError")
     assert own_namespace.operator.leftovers() == []
     ready = own_namespace.wait_condition(unique, "Ready")

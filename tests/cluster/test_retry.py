@@ -1,5 +1,6 @@
 """When what failed is tried again: by annotation, by an edit of the spec, by the server's wish."""
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -138,7 +139,10 @@ def bench(cluster: Cluster, crds: Cluster, openstack: OpenStack, tmp_path: Path)
     kube = MeddledKube(kubernetes.config.new_client_from_config(str(cluster.kubeconfig)))
     # Each transfer fails as told, at once.
     program = f"head -n 1 > /dev/null; echo '{FAILURE.model_dump_json()}'"
-    runner = ChildRunner(1, command=("sh", "-c", program))
+    command = ("/bin/sh", "-c", program)
+    runner = ChildRunner(
+        1, spawn=lambda: subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    )
     settings = Settings(scratch=tmp_path)
     yield Bench(
         namespace, CloudImageReconciler(kube, runner, settings, lambda _: None), kube, runner

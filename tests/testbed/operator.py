@@ -1,5 +1,6 @@
 """The operator as the chart installs it, but as a process here: its rights are the pod's."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -10,6 +11,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from cloudimage.api.kinds import KINDS
 from testbed.kubernetes import Cluster
@@ -94,6 +97,14 @@ class Operator:
             },
         )
         self.service.wait(lambda: answers(f"http://127.0.0.1:{port}/healthz"))
+
+    def transfers(self) -> list[psutil.Process]:
+        """Return its transfers that run: the processes that its child, the server, has forked."""
+        process = self.service.process()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            servers = process.children() if process is not None else []
+            return [transfer for server in servers for transfer in server.children()]
+        return []
 
     def kill(self) -> None:
         """Kill it with SIGKILL, as a node that is lost does."""

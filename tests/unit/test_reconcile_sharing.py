@@ -277,6 +277,12 @@ def test_what_could_not_be_given_is_not_ready_and_what_was_is_recorded() -> None
     assert status.summary.accepted == "0/2"
 
 
+def test_of_projects_that_cannot_be_looked_up_nobody_says_that_they_accepted() -> None:
+    hidden = Problem(Reason.FORBIDDEN, "listing projects is not allowed")
+    status = looked(image_share(), wanted={}, members={}, kept=frozenset(), problem=hidden)
+    assert said(status, ShareCondition.ACCEPTED)[:2] == ("Unknown", "Forbidden")
+
+
 def test_those_who_keep_it_while_they_use_it_are_told() -> None:
     status = looked(image_share(), staying="Servers still use it.")
     assert said(status, ShareCondition.RECONCILING) == ("True", "InUse", "Servers still use it.")
@@ -299,6 +305,7 @@ def test_trouble(reason: Any, kind: ShareCondition, ready: str) -> None:
     assert said(status, kind)[:2] == ("True", reason)
     assert said(status, kind)[2].startswith("trouble.")
     assert said(status, ShareCondition.READY)[0] == ready
+    assert (said(status, ShareCondition.ACCEPTED)[0] == "Unknown") is (ready == "False")
     assert (status.cloud_unreachable_since == NOW) is (reason is Reason.CLOUD_UNREACHABLE)
 
 

@@ -186,6 +186,18 @@ def test_a_deletion_that_a_cloud_holds_up_says_since_when_each_time_alike() -> N
     assert away.message("no answer!", None) == "no answer!"
 
 
+def test_each_try_at_a_cloud_that_is_away_is_told_in_the_words_of_the_first() -> None:
+    def away_at(resource: CloudImage, message: str, reason: Reason) -> CloudImage:
+        trouble = status.Trouble(reason, message, stalled=False, pauses=retry.AWAY)
+        return resource.model_copy(update={"status": status.troubled(resource, trouble, NOW)})
+
+    first = away_at(cloud_image(), "listing images: no answer", Reason.CLOUD_UNREACHABLE)
+    second = away_at(first, "logging in: no answer", Reason.CLOUD_UNREACHABLE)
+    assert second.status == first.status
+    other = away_at(second, "listing images: what?", Reason.CLOUD_ERROR)
+    assert other.status.conditions != first.status.conditions
+
+
 def test_a_transition_time_moves_only_with_the_status() -> None:
     first = ready(cloud_image())
     second = image_status.available(first, glance_image(first), None, None, LATER)

@@ -1,5 +1,6 @@
 """The runner of transfers: turns, progress, outcomes, ends."""
 
+import subprocess
 import sys
 import textwrap
 import threading
@@ -42,7 +43,10 @@ def run(tmp_path: Path) -> Iterator[Callable[[str, str], ChildRunner]]:
     runner = ChildRunner(1)
 
     def start(uid: str, program: str) -> ChildRunner:
-        runner.command = (sys.executable, "-c", textwrap.dedent(f"{READ}\n{program}"))
+        command = (sys.executable, "-c", textwrap.dedent(f"{READ}\n{program}"))
+        runner.spawn = lambda: subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         request = TransferRequest(
             source=HttpSource(url="https://example.org/image"),
             image=NewImage(id_seed="seed", name="name"),
@@ -140,7 +144,7 @@ def test_stopping_ends_all_and_waits(run: Callable[[str, str], ChildRunner]) -> 
     process = runner.view("a").process  # type: ignore[union-attr]  # started
     runner.stop()
     assert process is not None
-    assert process.poll() is not None
+    assert process.returncode is not None
     assert threading.active_count() < 20
 
 

@@ -91,26 +91,18 @@ class MemberPolicy(StrEnum):
     EXACT = "Exact"
 
 
+_SAME = "has(self.{0}) == has(oldSelf.{0}) && (!has(self.{0}) || self.{0} == oldSelf.{0})"
 _SAME_IMAGE = (
-    "has(self.imageRef) == has(oldSelf.imageRef) && "
-    "(!has(self.imageRef) || self.imageRef == oldSelf.imageRef)"
+    f"{_SAME.format('imageRef')} && (!has(self.image) || "
+    f"{_SAME.format('image.id')} && {_SAME.format('image.name')})"
 )
-_SAME_GLANCE_IMAGE = (
-    "!has(self.image) || !has(oldSelf.image) || ("
-    "has(self.image.id) == has(oldSelf.image.id) && "
-    "(!has(self.image.id) || self.image.id == oldSelf.image.id) && "
-    "has(self.image.name) == has(oldSelf.image.name) && "
-    "(!has(self.image.name) || self.image.name == oldSelf.image.name))"
-)
-_OTHER_IMAGE = "which image is shared cannot be changed: make another ImageShare"
 
 
 class ImageShareSpec(
     ApiModel,
     json_schema_extra=rules(
         ("has(self.imageRef) != has(self.image)", "give either imageRef or image"),
-        (_SAME_IMAGE, _OTHER_IMAGE),
-        (_SAME_GLANCE_IMAGE, _OTHER_IMAGE),
+        (_SAME_IMAGE, "which image is shared cannot be changed: make another ImageShare"),
     ),
 ):
     """What the user wants."""

@@ -26,7 +26,8 @@ logger = logging.getLogger(__name__)
 K = TypeVar("K", bound=Hashable)
 
 _FIRST_RETRY_SECONDS = 1.0
-_LAST_RETRY_SECONDS = 300.0
+_LAST_RETRY_SECONDS = 30.0
+"""What fails by an exception is mostly the API server: nobody tells us when it is back."""
 _STILL_URGENT_SECONDS = 5.0
 """What is urgent and comes back so soon is not finished: it stays urgent."""
 

@@ -3,7 +3,6 @@
 import logging
 import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.handlers.kube import Key
+from cloudimage.handlers.processes import ForkServer, Process
 from cloudimage.handlers.transfer_metrics import StageMeter, by_stage
 from cloudimage.transfer.types import (
     EVENTS,
@@ -64,7 +64,7 @@ class Transfer:
     progress: Progress = field(default_factory=lambda: Progress(stage=Stage.PENDING))
     outcome: Result | Failure | None = None
     cancelled: bool = False
-    process: subprocess.Popen[bytes] | None = None
+    process: Process | None = None
     turn: Future[None] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     meter: StageMeter = field(default_factory=StageMeter)
@@ -118,11 +118,11 @@ class ChildRunner:
 
     Attributes:
         max_concurrent: How many run at once; further ones wait in turn.
-        command: The program that reads a request and writes events.
+        spawn: Starts a process that reads a request and writes events.
     """
 
     max_concurrent: int
-    command: tuple[str, ...] = (sys.executable, "-m", "cloudimage.transfer")
+    spawn: Callable[[], Process] = field(default_factory=lambda: ForkServer().spawn)
     _transfers: dict[str, Transfer] = field(default_factory=dict)
     _threads: ThreadPoolExecutor = field(init=False)
 
@@ -209,9 +209,7 @@ class ChildRunner:
         with transfer.lock:
             if transfer.cancelled:
                 return _failure(Reason.INTERRUPTED, "cancelled", Stage.PENDING)
-            process = transfer.process = subprocess.Popen(
-                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
+            process = transfer.process = self.spawn()
         with process:
             try:
                 outcome = self._follow(process, transfer, request)
@@ -227,7 +225,7 @@ class ChildRunner:
         )
 
     def _follow(
-        self, process: subprocess.Popen[bytes], transfer: Transfer, request: TransferRequest
+        self, process: Process, transfer: Transfer, request: TransferRequest
     ) -> Result | Failure | None:
         """Hand the request over, then read events until the transfer says how it ended."""
         if process.stdin is None or process.stdout is None:
@@ -267,7 +265,7 @@ def _parse(line: bytes) -> Progress | Result | Failure | None:
         return None
 
 
-def _wait(process: subprocess.Popen[bytes]) -> None:
+def _wait(process: Process) -> None:
     try:
         process.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:

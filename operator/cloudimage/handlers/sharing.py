@@ -159,7 +159,8 @@ def resolve(cloud: Cloud, share: ImageShare, consumers: Consumers) -> Resolved:
             problems.append(Problem(ShareReason.PROJECT_NOT_FOUND, str(error)))
             continue
         except ForbiddenError as error:
-            text = f"{error}. Give the id of each project, or credentials that may look them up"
+            said = str(error).rstrip(".")
+            text = f"{said}. Give the id of each project, or credentials that may look them up"
             problems.append(Problem(Reason.FORBIDDEN, text))
             continue
         for project in found:

@@ -164,6 +164,9 @@ def _accepted(outcome: Outcome, names: Mapping[str, str]) -> Draft:
     if waiting := [each for each, status in standing.items() if status != "accepted"]:
         text = f"Not accepted yet by {_named(waiting, names)}. A user of it runs: {command}"
         return Draft(ShareCondition.ACCEPTED, "False", ShareReason.AWAITING_ACCEPTANCE, text)
+    if outcome.problem and not standing:
+        problem = outcome.problem
+        return Draft(ShareCondition.ACCEPTED, "Unknown", problem.reason, _with_outlook(problem))
     text = "Every project of the spec has accepted the image."
     return Draft(ShareCondition.ACCEPTED, "True", ShareReason.ALL_ACCEPTED, text)
 
@@ -203,6 +206,7 @@ def troubled(share: ImageShare, problem: Problem, now: datetime) -> ImageShareSt
     ready = is_true(share.status.conditions, ShareCondition.READY)
     if not (ready and problem.reason in _PASSING):
         drafts.append(Draft(ShareCondition.READY, "False", problem.reason, text))
+        drafts.append(Draft(ShareCondition.ACCEPTED, "Unknown", problem.reason, text))
     update = {"cloud_unreachable_since": since, "summary": _summary(share, None)}
     return _renewed(share, drafts, now, update)
 

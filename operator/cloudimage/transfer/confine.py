@@ -6,7 +6,6 @@ It needs no privileges and no namespaces, so it works in a container of Kubernet
 profile, and it costs nothing for each program.
 """
 
-import ctypes
 import errno
 import socket
 import subprocess
@@ -23,9 +22,6 @@ from cloudimage.transfer.types import Reason, TransferError
 _STARTER: Final = ThreadPoolExecutor(1, "confined")
 
 
-_PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
-
-
 class _Thread(threading.local):
     """What is known of the current thread."""
 
@@ -36,19 +32,39 @@ _thread: Final = _Thread()
 
 
 def start(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str]
-) -> Future[subprocess.Popen[bytes]]:
+    starting: Future[subprocess.Popen[bytes]],
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+) -> None:
     """Start a program without network in a folder; its outputs are pipes, its input is closed.
 
-    The future, and not the process, is returned at once, so that the caller can end the process
-    even if he is interrupted while it is starting.
+    The caller has the future before anything happens, so that he can end the process even if he is
+    interrupted in this very call.
 
-    Raises:
-        TransferError: By the future: ``InternalError``, the kernel or libseccomp refuses the
-            filter. A program is never started without it.
-        OSError: By the future: the program cannot be started.
+    Args:
+        starting: Gets the process, or the reason why there is none; once cancelled, nothing is
+            started. ``TransferError`` with ``InternalError``: the kernel or libseccomp refuses the
+            filter, without which no program is started. ``OSError``: it cannot be started.
+        command: The program and its arguments.
+        folder: Where it runs.
+        environment: All of its environment.
     """
-    return _STARTER.submit(_start, command, folder, environment)
+    _STARTER.submit(_fulfil, starting, command, folder, environment)
+
+
+def _fulfil(
+    starting: Future[subprocess.Popen[bytes]],
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+) -> None:
+    if not starting.set_running_or_notify_cancel():
+        return
+    try:
+        starting.set_result(_start(command, folder, environment))
+    except BaseException as error:  # noqa: BLE001 - as an executor does: it is the caller's
+        starting.set_exception(error)
 
 
 def _start(
@@ -73,19 +89,6 @@ def _start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-
-
-def hide_memory() -> None:
-    """Keep this process's memory and environment from other processes of its user, for good.
-
-    A program that an image has taken over is one of them. Only root's CAP_SYS_PTRACE gets past.
-
-    Raises:
-        OSError: The kernel refuses.
-    """
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_DUMPABLE, ctypes.c_ulong(0)):
-        raise OSError(ctypes.get_errno(), "PR_SET_DUMPABLE")
 
 
 def _confine_thread() -> None:

@@ -158,8 +158,9 @@ class Toolbox:
         words = self.confined(*command)
         _require(words[0], "prlimit", command[0])
         with ThreadPoolExecutor(1, "stderr") as reader:
-            starting = confine.start(words, self.folder, {"PATH": _path(), "LC_ALL": "C"})
+            starting: Future[subprocess.Popen[bytes]] = Future()
             try:
+                confine.start(starting, words, self.folder, {"PATH": _path(), "LC_ALL": "C"})
                 process = starting.result()
                 assert process.stdout is not None  # noqa: S101 - pipes were asked for
                 assert process.stderr is not None  # noqa: S101 - pipes were asked for
@@ -220,7 +221,7 @@ def _ending(stderr: IO[bytes]) -> bytes:
 
 def _end(starting: Future[subprocess.Popen[bytes]]) -> None:
     """Kill what was started, if it was; nothing when it has ended."""
-    if starting.exception() is None:
+    if not starting.cancel() and starting.exception() is None:
         with starting.result() as process:
             process.kill()
 

@@ -1,0 +1,1 @@
+"""What users of CloudImages and ImageShares type: ``cloudimage get`` and its like."""

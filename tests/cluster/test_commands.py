@@ -1,0 +1,336 @@
+"""The users' commands against a real API server; no operator is needed, statuses are written."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+import pytest
+import yaml
+from kubernetes.client import ApiException
+from typer.testing import CliRunner
+from urllib3.exceptions import HTTPError
+
+from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
+from cloudimage.api.meta import API_VERSION, GROUP, VERSION
+from cloudimage.cli import app
+from cloudimage.commands.cluster import Cluster as Connected
+from cloudimage.commands.cluster import connect
+from cloudimage.commands.errors import CommandError
+from cloudimage.commands.failures import sentences
+from testbed.kubernetes import Cluster
+from testbed.paths import REPOSITORY
+
+pytestmark = pytest.mark.cluster
+
+SHARES = IMAGE_SHARE.plural
+IMAGE = REPOSITORY / "manifests" / "samples" / "cloudimage-minimal.yaml"
+SHARE: dict[str, Any] = {
+    "apiVersion": API_VERSION,
+    "kind": "ImageShare",
+    "metadata": {"name": "to-web"},
+    "spec": {"imageRef": {"name": "debian-12"}, "projects": [{"id": "p-1"}]},
+}
+IMAGE_ID = "5a6f6c1e-0000-4000-8000-00000000000a"
+
+
+def condition(kind: str, status: str, reason: str) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "status": status,
+        "reason": reason,
+        "message": f"{reason} is why.",
+        "lastTransitionTime": "2026-01-02T03:04:05Z",
+        "observedGeneration": 1,
+    }
+
+
+READY = {
+    "observedGeneration": 1,
+    "imageID": IMAGE_ID,
+    "digest": "d",
+    "diskFormat": "raw",
+    "conditions": [condition("Ready", "True", "Available")],
+}
+UPLOADING = {
+    "observedGeneration": 1,
+    "progress": {"stage": "Uploading", "percent": 63},
+    "conditions": [condition("Ready", "False", "Progressing")],
+}
+STALLED = {
+    "observedGeneration": 1,
+    "conditions": [
+        condition("Ready", "False", "ChecksumMismatch"),
+        condition("Stalled", "True", "ChecksumMismatch"),
+    ],
+}
+
+
+class Bench:
+    """A namespace of its own, and the commands run in it."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.namespace = cluster.new_namespace("commands")
+        self.options = ("--kubeconfig", str(cluster.kubeconfig), "-n", self.namespace)
+        client = kubernetes.config.new_client_from_config(str(cluster.kubeconfig))
+        self.objects = kubernetes.client.CustomObjectsApi(client)
+        self.core = kubernetes.client.CoreV1Api(client)
+
+    def address(self, plural: str = CLOUD_IMAGE.plural) -> tuple[str, str, str, str]:
+        """Return where the objects of a kind are."""
+        return (GROUP, VERSION, self.namespace, plural)
+
+    def create(self, name: str, status: dict[str, Any] | None = None) -> None:
+        """Create a CloudImage, with a status if there is one."""
+        body = yaml.safe_load(IMAGE.read_text()) | {"metadata": {"name": name}}
+        self.objects.create_namespaced_custom_object(*self.address(), body)
+        if status:
+            self.put_status(name, status)
+
+    def create_share(self) -> None:
+        """Create an ImageShare of debian-12 that is called to-web."""
+        self.objects.create_namespaced_custom_object(*self.address(SHARES), SHARE)
+
+    def put_status(
+        self, name: str, status: dict[str, Any], plural: str = CLOUD_IMAGE.plural
+    ) -> None:
+        """Replace the status, as the operator does."""
+        address = (*self.address(plural), name)
+        body = self.objects.get_namespaced_custom_object(*address) | {"status": status}
+        self.objects.replace_namespaced_custom_object_status(*address, body)
+
+    def put_finalizers(self, *finalizers: str) -> None:
+        """Replace those of debian-12."""
+        body = {"metadata": {"finalizers": finalizers}}
+        self.objects.patch_namespaced_custom_object(*self.address(), "debian-12", body)
+
+    def kubectl(self, *words: str) -> str:
+        """Run kubectl in the namespace."""
+        return self.cluster.run_kubectl(*words, "-n", self.namespace)
+
+    def metadata(self, name: str) -> Any:
+        """Return the metadata of a CloudImage."""
+        return self.objects.get_namespaced_custom_object(*self.address(), name)["metadata"]
+
+    def run(self, *words: str, status: int = 0, stdin: str | None = None) -> str:
+        """Run a command that ends with that exit status; return all that it printed."""
+        done = CliRunner().invoke(app, [*words, *self.options], input=stdin)
+        assert done.exit_code == status, done.output
+        assert "Traceback" not in done.output
+        return done.output
+
+
+@pytest.fixture
+def bench(crds: Cluster) -> Bench:
+    """A namespace with a CloudImage that is Ready."""
+    bench = Bench(crds)
+    bench.create("debian-12", READY)
+    return bench
+
+
+@pytest.fixture
+def connected(bench: Bench) -> Connected:
+    """The same cluster as the commands see it."""
+    return connect(str(bench.cluster.kubeconfig), None, bench.namespace, everywhere=False)
+
+
+def test_get_shows_what_kubectl_shows(bench: Bench) -> None:
+    bench.create("other")
+    kubectl = [each.split() for each in bench.kubectl("get", "cimg", "-o", "wide").splitlines()]
+    ours = [each.split() for each in bench.run("get", "-o", "wide").splitlines()]
+    # The last column is the age, which goes on.
+    assert [each[:-1] for each in ours] == [each[:-1] for each in kubectl]
+    assert bench.run("get", "-o", "name") == bench.kubectl("get", "cimg", "-o", "name")
+    assert "REASON" not in bench.run("get")
+    [only] = bench.run("get", "other").splitlines()[1:]
+    assert only.startswith("other")
+
+
+def test_get_prints_objects_as_kubectl_does(bench: Bench) -> None:
+    expected = json.loads(bench.kubectl("get", "cloudimage", "debian-12", "-o", "json"))
+    assert json.loads(bench.run("get", "debian-12", "-o", "json")) == expected
+    assert yaml.safe_load(bench.run("get", "image/debian-12", "-o", "yaml")) == expected
+    listed = json.loads(bench.run("get", "-o", "json"))
+    assert (listed["kind"], listed["items"]) == ("List", [expected])
+
+
+def test_get_shares(bench: Bench) -> None:
+    assert f"There is no ImageShare in namespace {bench.namespace}." in bench.run("get", "shares")
+    bench.create_share()
+    assert "to-web" in bench.run("get", "shares")
+    assert bench.run("get", "share/to-web", "-o", "name") == "imageshare.cloudimage.dev/to-web\n"
+
+
+def test_all_namespaces(bench: Bench) -> None:
+    options = ("--kubeconfig", str(bench.cluster.kubeconfig), "-A")
+    done = CliRunner().invoke(app, ["get", *options])
+    assert done.output.startswith("NAMESPACE")
+    assert [bench.namespace, "debian-12"] in [each.split()[:2] for each in done.output.splitlines()]
+
+
+def test_namespace_and_context_of_the_kubeconfig(bench: Bench, tmp_path: Path) -> None:
+    kubeconfig = yaml.safe_load(bench.cluster.kubeconfig.read_text())
+    [context] = [
+        each for each in kubeconfig["contexts"] if each["name"] == kubeconfig["current-context"]
+    ]
+    there = {"name": "there", "context": {**context["context"], "namespace": bench.namespace}}
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump({**kubeconfig, "contexts": [context, there]}))
+    words = ["get", "debian-12", "-o", "name"]
+    env = {"KUBECONFIG": str(path)}
+    assert CliRunner().invoke(app, words, env=env).exit_code == 1
+    done = CliRunner().invoke(app, [*words, "--context", "there"], env=env)
+    assert done.output == "cloudimage.cloudimage.dev/debian-12\n"
+
+
+@pytest.mark.slow
+def test_as_a_plugin_of_kubectl(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "kubectl-cloudimage"
+    script.write_text(f"#!{sys.executable}\nfrom cloudimage.__main__ import main\nmain()\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+    command = [str(bench.cluster.kubectl), "cloudimage", "get", "-o", "name", *bench.options]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "cloudimage.cloudimage.dev/debian-12\n"
+
+
+def test_describe_knows_its_shares_and_its_events(bench: Bench) -> None:
+    bench.create_share()
+    bench.put_status("debian-12", STALLED)
+    event = {
+        "metadata": {"generateName": "debian-12."},
+        "type": "Warning",
+        "reason": "ChecksumMismatch",
+        "message": "It differs.",
+        "involvedObject": {
+            "namespace": bench.namespace,
+            "uid": bench.metadata("debian-12")["uid"],
+        },
+    }
+    bench.core.create_namespaced_event(bench.namespace, event)
+    text = bench.run("describe", "debian-12")
+    assert "State:  Stalled: ChecksumMismatch." in text
+    assert "Advice: The file does not have the checksum of the spec." in text
+    assert f"ImageShare {bench.namespace}/to-web: nobody yet" in text
+    assert "Warning   ChecksumMismatch   It differs." in text
+    assert "Not looked at yet." in bench.run("describe", "share", "to-web")
+
+
+def test_retry_gives_the_annotation_a_new_value_each_time(bench: Bench) -> None:
+    values = set()
+    for _ in range(2):
+        assert "is tried again" in bench.run("retry", "cloudimage.cloudimage.dev/debian-12")
+        values.add(bench.metadata("debian-12")["annotations"]["cloudimage.dev/retry"])
+    assert len(values) == 2
+
+
+def test_force_delete_asks_and_says_what_stays(bench: Bench) -> None:
+    bench.put_finalizers("cloudimage.dev/finalizer")
+    assert f"image {IMAGE_ID}" in bench.run("force-delete", "debian-12", status=1, stdin="n\n")
+    assert "deletionTimestamp" not in bench.metadata("debian-12")
+    assert "is deleted" in bench.run("force-delete", "debian-12", stdin="y\n")
+    metadata = bench.metadata("debian-12")
+    assert "deletionTimestamp" in metadata
+    assert metadata["annotations"]["cloudimage.dev/force-delete"] == "true"
+    bench.put_finalizers()
+
+
+def test_force_delete_of_a_share_without_a_question(bench: Bench, connected: Connected) -> None:
+    bench.create_share()
+    bench.put_status("to-web", {"projects": ["p-1"], "imageID": IMAGE_ID}, SHARES)
+    text = bench.run("force-delete", "share/to-web", "--yes")
+    assert f"project p-1 as a member of image {IMAGE_ID}" in text
+    assert connected.read_all(IMAGE_SHARE)["items"] == []
+
+
+def test_watch_tells_each_change_and_ends_when_all_are_ready(bench: Bench) -> None:
+    bench.create("new")
+    command = [sys.executable, "-u", "-m", "cloudimage", "watch", *bench.options]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "debian-12: Ready\n"
+        assert process.stdout.readline() == "new: Waiting for the operator\n"
+        bench.put_status("new", UPLOADING)
+        assert process.stdout.readline() == "new: Uploading 63%\n"
+        bench.put_status("new", READY)
+        assert process.stdout.readline() == "new: Ready\n"
+        assert process.wait(20) == 0
+
+
+def test_watch_ends_when_what_is_not_ready_is_stalled(bench: Bench) -> None:
+    bench.create("new", STALLED)
+    text = bench.run("watch", "debian-12", "new", status=1)
+    assert "new is not Ready: ChecksumMismatch: ChecksumMismatch is why.\n" in text
+
+
+def test_watch_gives_up_in_time(bench: Bench) -> None:
+    bench.create("new", UPLOADING)
+    text = bench.run("watch", "new", "--timeout", "1s", status=1)
+    assert "new is not Ready after 1s: Uploading 63%." in text
+
+
+def test_changes_go_on_when_the_server_ends_a_watch(bench: Bench, connected: Connected) -> None:
+    changes = replace(connected, watch_seconds=1).changes(CLOUD_IMAGE, None, None)
+    key = (bench.namespace, "debian-12")
+    first, again = next(changes), next(changes)  # nothing changed: it was begun anew
+    assert first == again
+    bench.put_status("debian-12", UPLOADING)
+    assert any(each[key]["status"] == UPLOADING for each in changes)
+    bench.objects.delete_namespaced_custom_object(*bench.address(), "debian-12")
+    assert any(key not in each for each in changes)
+
+
+@pytest.mark.parametrize(
+    "fault", [HTTPError("broken"), ApiException(status=503), ApiException(status=410)]
+)
+def test_changes_go_on_after_a_fault(
+    bench: Bench, connected: Connected, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def broken(*args: Any, **options: Any) -> Any:
+        raise fault
+
+    changes = replace(connected, watch_seconds=1).changes(CLOUD_IMAGE, None, None)
+    first = next(changes)
+    # The bed's server is shared by all tests, so it is not stopped for this one.
+    with monkeypatch.context() as patch:
+        patch.setattr(kubernetes.watch.Watch, "stream", broken)
+        assert next(changes) == first
+    bench.put_status("debian-12", UPLOADING)
+    assert any(each[bench.namespace, "debian-12"]["status"] == UPLOADING for each in changes)
+
+
+@pytest.mark.parametrize("command", ["get", "watch", "describe", "retry", "force-delete"])
+def test_no_such_object(bench: Bench, command: str) -> None:
+    text = bench.run(command, "nobody", status=1)
+    assert text == (
+        'There is no such object: cloudimages.cloudimage.dev "nobody" not found. Look at the '
+        "namespace (-n), too.\n"
+    )
+
+
+def test_nothing_to_watch(bench: Bench) -> None:
+    assert "There is no ImageShare" in bench.run("watch", "shares", status=1)
+
+
+def test_no_crd_installed(connected: Connected) -> None:
+    with pytest.raises(CommandError, match="does not know our kinds"), sentences():
+        connected.read_all(replace(CLOUD_IMAGE, plural="others"))
+
+
+def test_without_the_right(bench: Bench) -> None:
+    bench.core.create_namespaced_service_account(bench.namespace, {"metadata": {"name": "nobody"}})
+    kubeconfig = bench.cluster.token_kubeconfig(bench.namespace, "nobody")
+    done = CliRunner().invoke(app, ["get", "--kubeconfig", str(kubeconfig)])
+    assert done.exit_code == 1
+    assert done.output.startswith("You may not do that: cloudimages.cloudimage.dev is forbidden")
+    assert "Traceback" not in done.output

@@ -1,0 +1,143 @@
+"""The command line itself: help, completion, kubectl's plugin, and failures without a cluster."""
+
+import importlib
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from cloudimage.cli import app
+from testbed.paths import REPOSITORY
+from testbed.process import free_ports
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+clusters: [{{name: a, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
+contexts: [{{name: here, context: {{cluster: a, user: a, namespace: images}}}}]
+users: [{{name: a, user: {{}}}}]
+current-context: here
+"""
+
+
+def run(*words: str) -> tuple[int, str]:
+    """Run a command; return its exit status and what it printed, out of its boxes."""
+    done = CliRunner().invoke(app, list(words), env={"TERM": "dumb", "COLUMNS": "200"})
+    return done.exit_code, " ".join(done.output.replace("│", " ").split())
+
+
+def test_the_users_commands_come_first() -> None:
+    status, text = run("--help")
+    assert status == 0
+    places = [text.index(f" {name} ") for name in ("get", "watch", "describe", "transfer", "run")]
+    assert places == sorted(places)
+    assert "transfer-job" not in text
+
+
+@pytest.mark.parametrize(
+    "command", ["get", "watch", "describe", "retry", "force-delete", "migrate"]
+)
+def test_help(command: str) -> None:
+    status, text = run(command, "--help")
+    assert status == 0
+    assert "Usage" in text
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell: str) -> None:
+    done = complete({"_CLOUDIMAGE_COMPLETE": f"source_{shell}"})
+    assert "_CLOUDIMAGE_COMPLETE" in done
+
+
+def test_completion() -> None:
+    words = {"COMP_WORDS": "cloudimage force", "COMP_CWORD": "1"}
+    assert complete({"_CLOUDIMAGE_COMPLETE": "complete_bash", **words}) == "force-delete\n"
+
+
+def complete(env: dict[str, str]) -> str:
+    """Run the program as its completion in a shell does."""
+    return CliRunner().invoke(app, [], prog_name="cloudimage", env=env).output
+
+
+@pytest.mark.parametrize("script", ["cloudimage", "kubectl-cloudimage"])
+def test_installed_programs(script: str) -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    module, _, function = project["scripts"][script].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("get",),
+        ("get", "shares", "-A"),
+        ("watch", "debian-12"),
+        ("describe", "debian-12"),
+        ("retry", "debian-12"),
+        ("force-delete", "debian-12", "--yes"),
+    ],
+)
+def test_a_cluster_that_is_away(tmp_path: Path, words: tuple[str, ...]) -> None:
+    [port] = free_ports(1)
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(KUBECONFIG.format(port=port))
+    status, text = run(*words, "--kubeconfig", str(kubeconfig))
+    assert status == 1
+    assert f"The cluster at http://127.0.0.1:{port} does not answer" in text
+    assert "Traceback" not in text
+
+
+def test_no_kubeconfig_and_no_such_context(tmp_path: Path) -> None:
+    status, text = run("get", "--kubeconfig", str(tmp_path / "none"))
+    assert (status, text[:33]) == (1, "There is no usable kubeconfig: In")
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(KUBECONFIG.format(port=1))
+    status, text = run("get", "--kubeconfig", str(kubeconfig), "--context", "there")
+    assert status == 1
+    assert "there" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("get", "debian-12", "-A"), "a name needs one namespace"),
+        (("get", "pod/a"), "KIND/NAME"),
+        (("retry", "shares"), "give the name of an object"),
+        (("force-delete", "a", "b"), "one object is deleted by force at a time"),
+        (("watch", "image/a", "share/b"), "one kind is watched at a time"),
+        (("watch", "--timeout", "soon"), "no duration"),
+        (("get", "-o", "xml"), "'json', 'yaml', 'wide', 'name'"),
+    ],
+)
+def test_words_that_make_no_sense(tmp_path: Path, words: tuple[str, ...], complaint: str) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.write_text(KUBECONFIG.format(port=1))
+    status, text = run(*words, "--kubeconfig", str(kubeconfig))
+    assert status == 2
+    assert complaint in text
+
+
+MIGRATE = ("migrate", "--image", "x", "--secret", "openstack", "--cloud", "new", "--name", "debian")
+
+
+def test_migrate_from_a_cloud_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", "/dev/null")
+    status, text = run(*MIGRATE, "--from-cloud", "nowhere")
+    assert status == 1
+    assert "nowhere" in text
+    assert "clouds.yaml" in text
+
+
+def test_migrate_from_a_cloud_that_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [port] = free_ports(1)
+    names = ("username", "password", "project_name", "user_domain_name", "project_domain_name")
+    auth = {"auth_url": f"http://127.0.0.1:{port}/v3", **dict.fromkeys(names, "hush")}
+    clouds = tmp_path / "clouds.yaml"
+    clouds.write_text(yaml.safe_dump({"clouds": {"old": {"auth": auth}}}))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
+    status, text = run(*MIGRATE, "--from-cloud", "old")
+    assert status == 1
+    assert text.startswith("The old cloud old cannot be used: logging in: Unable to establish")
+    assert "hush" not in text
