@@ -1,5 +1,6 @@
 """Uploads through a proxy with faults; a source in the scratch is never fetched twice."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -95,9 +96,9 @@ def test_early_refusal_and_reset(bench: Bench, qcow2: Path, at: int) -> None:
 
 def test_road_that_is_always_broken(bench: Bench, qcow2: Path) -> None:
     request = by_method(bench, bench.put(qcow2), "Upload", disk_format="raw")
-    # So early that the rest does not find room in the buffers of the sockets.
     with through(bench, request, Fault("PUT", "/file", "reset", at=DISK_SIZE // 4, times=9)):
         failure = fail(request, Reason.UPLOAD_FAILED)
-    assert "the connection to Glance broke after" in failure.message
+    # What the sockets' buffers took in counts as sent; then it is Glance that lost it.
+    assert re.search("the connection to Glance broke after|Glance dropped", failure.message)
     assert "pipe" not in failure.message.lower()
     assert bench.images() == []

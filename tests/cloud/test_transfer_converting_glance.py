@@ -101,6 +101,7 @@ def test_quota_of_the_staging_area(converting: Bench, disk: Path) -> None:
     assert converting.images() == []
 
 
+@pytest.mark.slow
 def test_glance_restarts_in_the_middle(converting: Bench, qcow2: Path) -> None:
     qemu_img("resize", "-q", "-f", "qcow2", qcow2, "1G")
     request = by_method(converting, converting.put(qcow2), "Upload", disk_format="raw")

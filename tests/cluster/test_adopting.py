@@ -206,6 +206,7 @@ def test_an_adopted_image_that_is_lost_is_made_from_the_source(
     assert said(made, "Uploaded")[1] == "HashMatched"
 
 
+@pytest.mark.slow
 def test_an_image_that_is_managed_is_not_taken_over_before_it_is_let_go(
     namespace: Namespace, images: Connection, make: Make, unique: str
 ) -> None:

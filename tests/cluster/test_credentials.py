@@ -186,6 +186,7 @@ def test_many_looks_log_in_once_and_a_rotated_secret_is_picked_up(
         assert (before.seen, after.seen) == (seen, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["secret", "cloudimage"])
 def test_a_secret_and_its_images_go_together_in_any_order(
     namespace: Namespace, openstack: OpenStack, create: Create, unique: str, first: str

@@ -154,6 +154,7 @@ def test_an_image_that_somebody_else_deletes_meanwhile_is_gone_all_the_same(
     assert images_of(images, ready.metadata.uid) == []
 
 
+@pytest.mark.slow
 def test_protected_images_of_earlier_specs_wait_with_the_current_one(
     namespace: Namespace,
     openstack: OpenStack,

@@ -139,6 +139,7 @@ def test_a_deleted_image_is_made_again_and_said_once(
     ]
 
 
+@pytest.mark.slow
 def test_a_deactivated_image_is_not_ready_and_kept_in_line_and_not_reactivated(
     watchful_namespace: Namespace, openstack: OpenStack, ready: Any, unique: str
 ) -> None:

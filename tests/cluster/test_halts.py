@@ -147,6 +147,7 @@ def bench(
     operator.stop()
 
 
+@pytest.mark.slow
 def test_the_operator_killed_at_any_point(bench: Bench) -> None:
     for point in IN_THE_OPERATOR:
         bench.start([point])

@@ -110,6 +110,7 @@ def test_a_domain_is_followed_by_who_may_list_it(
     admin.image.delete(f"/images/{made['id']}")
 
 
+@pytest.mark.slow
 def test_glance_takes_only_so_many_members(
     shares: Shares, openstack: OpenStack, unique: str
 ) -> None:

@@ -48,6 +48,7 @@ def _stage(name: str, namespace: Namespace) -> Callable[[str], object]:
     return wait
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["Fetching", "Uploading"])
 def test_killed_in_the_middle_it_ends_with_one_right_image(
     own_namespace: Namespace,
@@ -169,6 +170,7 @@ def test_a_snapshot_of_a_server_is_nobodys_but_its_owners(
     images.image.delete_image(snapshot.id)
 
 
+@pytest.mark.slow
 def test_keystone_away_for_a_while_takes_nothing_from_a_ready_image(
     own_namespace: Namespace, sources: Sources, qcow2_disk: Path, openstack: OpenStack, unique: str
 ) -> None:

@@ -176,6 +176,7 @@ def test_a_killed_operator_goes_on_with_the_same_job(
     assert ready.status.source is not None, "the result came back"
 
 
+@pytest.mark.slow
 def test_a_job_that_only_claims_to_be_an_images_holds_up_nothing(
     job_namespace: Namespace, node: Node, sources: Sources, qcow2_disk: Path, unique: str
 ) -> None:
@@ -204,6 +205,7 @@ def _request(resource: CloudImage) -> TransferRequest:
     )
 
 
+@pytest.mark.slow
 def test_what_ended_while_the_operator_was_away_is_learnt(
     job_namespace: Namespace, node: Node, moving: Callable[[], CloudImage], unique: str
 ) -> None:

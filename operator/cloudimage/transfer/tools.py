@@ -160,7 +160,7 @@ class Toolbox:
         with ThreadPoolExecutor(1, "stderr") as reader:
             starting: Future[subprocess.Popen[bytes]] = Future()
             try:
-                confine.start(starting, words, self.folder, {"PATH": _path(), "LC_ALL": "C"})
+                confine.start(starting, words, self.folder, _environment())
                 process = starting.result()
                 assert process.stdout is not None  # noqa: S101 - pipes were asked for
                 assert process.stderr is not None  # noqa: S101 - pipes were asked for
@@ -224,6 +224,15 @@ def _end(starting: Future[subprocess.Popen[bytes]]) -> None:
     if not starting.cancel() and starting.exception() is None:
         with starting.result() as process:
             process.kill()
+
+
+def _environment() -> dict[str, str]:
+    """Return all of a program's environment.
+
+    glibc gives each thread 64 MiB of addresses to allocate from, and qemu has many threads: under
+    its limit of addresses the next one could not be started.
+    """
+    return {"PATH": _path(), "LC_ALL": "C", "MALLOC_ARENA_MAX": "2"}
 
 
 def _path() -> str:
