@@ -198,6 +198,20 @@ def test_each_try_at_a_cloud_that_is_away_is_told_in_the_words_of_the_first() ->
     assert other.status.conditions != first.status.conditions
 
 
+def test_a_deletion_that_a_cloud_holds_up_says_it_in_the_words_of_the_first_try() -> None:
+    def blocked_by(resource: CloudImage, error: str, reason: Reason) -> CloudImage:
+        said = away.holds_up(resource, reason, error, NOW)
+        new = status.deletion_blocked(resource, reason, said, None, NOW)
+        return resource.model_copy(update={"status": new})
+
+    first = blocked_by(cloud_image(), "listing images: no answer", Reason.CLOUD_UNREACHABLE)
+    second = blocked_by(first, "logging in: no answer", Reason.CLOUD_UNREACHABLE)
+    assert second.status == first.status
+    assert "listing images: no answer" in str(first.status.conditions)
+    refused = blocked_by(second, "logging in: refused", Reason.INVALID_CREDENTIALS)
+    assert "logging in: refused" in str(refused.status.conditions)
+
+
 def test_a_transition_time_moves_only_with_the_status() -> None:
     first = ready(cloud_image())
     second = image_status.available(first, glance_image(first), None, None, LATER)

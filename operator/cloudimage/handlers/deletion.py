@@ -116,8 +116,8 @@ class Deletion:
     def _troubled(self, resource: CloudImage, error: CloudError) -> float:
         """Say since when and how to let go, and come back with growing pauses."""
         reason, now = Reason(error.reason), datetime.now(UTC)
-        said = away.message(str(error), away.since(resource, reason, now))
-        self._blocked(resource, deletion.Blocker(reason, f"{said} {away.HOW_TO_LET_GO}"))
+        said = away.holds_up(resource, reason, str(error), now)
+        self._blocked(resource, deletion.Blocker(reason, said))
         uid, generation = resource.metadata.uid, resource.metadata.generation
         again = self.backoff.after_failure(uid, generation, retry.pauses(reason), error.retry_after)
         self.backoff.remember(uid, again)

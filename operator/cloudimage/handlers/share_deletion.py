@@ -81,8 +81,7 @@ class ShareDeletion:
     def _troubled(self, share: ImageShare, error: CloudError) -> float:
         """Say since when and how to let go, and come back with growing pauses."""
         reason, now = reason_of(error), datetime.now(UTC)
-        said = away.message(str(error), away.since(share, reason, now))
-        self._blocked(share, Problem(reason, f"{said} {away.HOW_TO_LET_GO}"))
+        self._blocked(share, Problem(reason, away.holds_up(share, reason, str(error), now)))
         uid, generation = share.metadata.uid, share.metadata.generation
         again = self.backoff.after_failure(uid, generation, retry.pauses(reason), error.retry_after)
         self.backoff.remember(uid, again)

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from cloudimage.api.meta import FORCE_DELETE_ANNOTATION, Resource
-from cloudimage.reconcile.reasons import Reason
+from cloudimage.reconcile.conditions import find
+from cloudimage.reconcile.reasons import ConditionType, Reason
 
 HOW_TO_LET_GO = (
     f"To let the object go and leave whatever is in the cloud, annotate it with "
@@ -28,3 +29,15 @@ def message(said: str, since: datetime | None) -> str:
     if since is None:
         return sentence
     return f"{sentence} The cloud has been away since {since:%Y-%m-%d %H:%M} UTC."
+
+
+def holds_up(resource: Resource, reason: str, said: str, now: datetime) -> str:
+    """Return what a deletion says of the cloud that holds it up, with how to let go.
+
+    While the cloud stays away that is what was said first: each try may fail at another request,
+    and the status is to be written once.
+    """
+    standing = find(resource.status.conditions, ConditionType.DELETION_BLOCKED)
+    if standing is not None and standing.reason == reason == Reason.CLOUD_UNREACHABLE:
+        return standing.message
+    return f"{message(said, since(resource, reason, now))} {HOW_TO_LET_GO}"
