@@ -124,7 +124,7 @@ def test_a_service_that_is_away_in_the_middle_of_a_transfer(
     assert images_of(images, ready.metadata.uid) == []
 
 
-# Without Keystone it may well end: the connection is logged in, and its token is known to the others.
+# Without Keystone it may well end: it is logged in, and the others know its token.
 @pytest.mark.parametrize("service", ["glance", "nova"])
 def test_a_deletion_outlasts_an_outage_and_says_since_when_once(
     watched: Namespace, clouds: OpenStack, sources: Sources, large: Path, unique: str, service: str
