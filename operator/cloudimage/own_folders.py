@@ -56,6 +56,7 @@ def run_folder(scratch: Path, cache: Path) -> Iterator[Path]:
     with ExitStack() as stack:
         with _held(cache):  # or another run might sweep the new folder before it is held
             _sweep(scratch)
+            # One of its files may be gone already: others sweep, too.
             made = tempfile.TemporaryDirectory(
                 prefix=_PREFIX, dir=scratch, ignore_cleanup_errors=True
             )
@@ -67,7 +68,7 @@ def run_folder(scratch: Path, cache: Path) -> Iterator[Path]:
 def _sweep(scratch: Path) -> None:
     for folder in scratch.glob(f"{_PREFIX}*"):
         with suppress(OSError), _held(folder, wait=False):
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)  # likewise
 
 
 @contextmanager

@@ -46,6 +46,7 @@ def nova() -> dict[str, dict[str, object]]:
     venv.install()
     asked = {name: rule.values for name, rule in RULES.items() if rule.values}
     answer = subprocess.run(
+        # Nova's imports warn of what its own dependencies have deprecated.
         [venv.location() / "bin" / "python", "-W", "ignore", "-c", _ASK_NOVA],
         input=json.dumps(asked) + "\n",
         capture_output=True,

@@ -140,4 +140,4 @@ def end_demo() -> None:
     """Stop the operator that ``make demo`` left running with KEEP=1."""
     folder = demo_folder()
     Service("operator", folder).stop()
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)  # there may have been no demo

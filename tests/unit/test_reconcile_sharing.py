@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from resources import NOW, UID, cloud_image, glance_image
 
+from cloudimage.api.cloudimage import CloudCredentialsRef
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.cloud.types import GlanceImage, Member, Project, Server
 from cloudimage.reconcile import deletion, holding, share_status, sharing
@@ -137,6 +138,18 @@ def test_who_comes_and_who_goes(
     share = image_share({"projects": gave}, memberPolicy=policy)
     changes = sharing.changes(share, ("a", "b"), present, certain=certain)
     assert (changes.add, changes.take) == (add, take)
+
+
+def test_only_for_those_who_said_nothing_is_it_accepted() -> None:
+    ref = CloudCredentialsRef(secret_name="openstack", cloud_name="web")
+    given = {each: Wanted(Project(each), ref) for each in ("new", "said no", "said yes", "absent")}
+    members = {
+        "new": member("new"),
+        "said no": member("said no", "rejected"),
+        "said yes": member("said yes", "accepted"),
+        "theirs": member("theirs"),
+    }
+    assert sharing.to_accept_for({**given, **wanted("theirs")}, members) == {"new": ref}
 
 
 def test_what_others_give_stays_unless_they_leave_too() -> None:

@@ -61,6 +61,13 @@ class Kind:
         return f"{self.plural}.{GROUP}"
 
 
+_LAST_COLUMNS = (
+    Column("Image ID", ".status.imageID", wide=True),
+    Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', wide=True),
+    Column("Message", '.status.conditions[?(@.type=="Ready")].message', wide=True),
+    Column("Age", ".metadata.creationTimestamp", type="date"),
+)
+
 CLOUD_IMAGE = Kind(
     model=CloudImage,
     plural="cloudimages",
@@ -73,10 +80,7 @@ CLOUD_IMAGE = Kind(
         Column("Size", ".status.summary.size"),
         Column("Visibility", ".status.visibility"),
         Column("In Use", ".status.usedBy.servers", type="integer"),
-        Column("Image ID", ".status.imageID", wide=True),
-        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', wide=True),
-        Column("Message", '.status.conditions[?(@.type=="Ready")].message', wide=True),
-        Column("Age", ".metadata.creationTimestamp", type="date"),
+        *_LAST_COLUMNS,
     ),
     # The two questions that otherwise need every object listed: which images does a rotated
     # Secret concern, and which object does an image seen in Glance belong to.
@@ -91,10 +95,7 @@ IMAGE_SHARE = Kind(
         Column("Image", ".status.summary.image"),
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
         Column("Accepted", ".status.summary.accepted"),
-        Column("Image ID", ".status.imageID", wide=True),
-        Column("Reason", '.status.conditions[?(@.type=="Ready")].reason', wide=True),
-        Column("Message", '.status.conditions[?(@.type=="Ready")].message', wide=True),
-        Column("Age", ".metadata.creationTimestamp", type="date"),
+        *_LAST_COLUMNS,
     ),
     # Who shares an image that is seen in Glance.
     selectable_fields=(".status.imageID",),

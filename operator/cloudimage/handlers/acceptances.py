@@ -9,7 +9,7 @@ from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.glance import Glance
 from cloudimage.handlers.consumers import Consumers
 from cloudimage.handlers.revising import Successor
-from cloudimage.reconcile import sharing
+from cloudimage.handlers.sharing import shares_of
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +42,8 @@ class Acceptances:
         except CloudError as error:
             logger.info("the consumers' own credentials are needed", extra={"error": str(error)})
         accepted = {each.project_id for each in said.values() if each.status == "accepted"}
-        for share in self._shares(resource) if accepted else ():
+        for share in shares_of(self.consumers.kube, resource) if accepted else ():
             self._accept(share, accepted, new.image.id)
-
-    def _shares(self, resource: CloudImage) -> list[ImageShare]:
-        kube = self.consumers.kube
-        everywhere = kube.read_all(ImageShare, kube.namespaces)
-        return [each for each in everywhere if sharing.refers_to(each, resource)]
 
     def _accept(self, share: ImageShare, accepted: set[str], image_id: str) -> None:
         for each in share.spec.projects:

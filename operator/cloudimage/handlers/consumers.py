@@ -11,13 +11,12 @@ from cloudimage.api.imageshare import ImageShare
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError, CloudUnreachableError
 from cloudimage.cloud.pool import ConnectionPool
-from cloudimage.cloud.types import Member, Server
+from cloudimage.cloud.types import Server
 from cloudimage.handlers import credentials
 from cloudimage.handlers.kube import Kube
 from cloudimage.reconcile.reasons import Reason
 from cloudimage.reconcile.share_reasons import ShareReason
 from cloudimage.reconcile.share_status import Problem
-from cloudimage.reconcile.sharing import Wanted
 
 logger = logging.getLogger(__name__)
 
@@ -50,21 +49,17 @@ class Consumers:
         self,
         share: ImageShare,
         image_id: str,
-        wanted: Mapping[str, Wanted],
-        members: Mapping[str, Member],
+        projects: Mapping[str, CloudCredentialsRef],
     ) -> Problem | None:
-        """Accept the image for those that have not said anything yet.
+        """Accept the image for projects, with the credentials of each.
 
         Returns:
             Why it could not be accepted for the first of those for whom it could not.
         """
         problems = []
-        for project_id, each in wanted.items():
-            member = members.get(project_id)
-            if each.accept_with is None or member is None or member.status != "pending":
-                continue
+        for project_id, ref in projects.items():
             try:
-                self._accept(share, image_id, project_id, each.accept_with)
+                self._accept(share, image_id, project_id, ref)
             except CloudError as error:
                 problems.append(Problem(reason_of(error), str(error)))
         return problems[0] if problems else None

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 from cloudimage import metrics
 from cloudimage.api.cloudimage import CloudImage, DeletionPolicy
-from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import CLOUD_IMAGE
 from cloudimage.api.meta import FINALIZER
 from cloudimage.cloud.connection import Cloud
@@ -21,8 +20,9 @@ from cloudimage.handlers.holding import SecretHolder, name_of
 from cloudimage.handlers.images import images_of
 from cloudimage.handlers.kube import Kube
 from cloudimage.handlers.runner import Runner
+from cloudimage.handlers.sharing import shares_of
 from cloudimage.handlers.status import StatusWriter
-from cloudimage.reconcile import away, deletion, holding, metadata, plan, retry, sharing, status
+from cloudimage.reconcile import away, deletion, holding, metadata, plan, retry, status
 from cloudimage.reconcile.events import Event
 from cloudimage.reconcile.reasons import Reason
 
@@ -53,7 +53,7 @@ class Deletion:
         if deletion.needs_no_cloud(resource):
             self._release(resource, "The object goes; the cloud was not looked at.")
             return None
-        if shares := self._shares(resource):
+        if shares := shares_of(self.kube, resource):
             return self._blocked(resource, deletion.shared(shares))
         return self._with_cloud(resource)
 
@@ -67,11 +67,6 @@ class Deletion:
                 return self._delete(resource, cloud, standing)
         except CloudError as error:
             return self._troubled(resource, error)
-
-    def _shares(self, resource: CloudImage) -> list[ImageShare]:
-        """Return the ImageShares that reach the cloud by this object's credentials."""
-        everywhere = self.kube.read_all(ImageShare, self.kube.namespaces)
-        return [each for each in everywhere if sharing.refers_to(each, resource)]
 
     def _delete(self, resource: CloudImage, cloud: Cloud, standing: plan.Standing) -> float | None:
         blockers = [

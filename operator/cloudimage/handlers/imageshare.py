@@ -161,13 +161,15 @@ class ImageShareReconciler:
         resolved: Resolved,
     ) -> float:
         share = self._recorded(share, image, resolved)
-        present = members_of(cloud.glance, image.id)
-        changes = sharing.changes(share, resolved.wanted, present, certain=not resolved.problems)
+        members = members_of(cloud.glance, image.id)
+        changes = sharing.changes(share, resolved.wanted, members, certain=not resolved.problems)
         problem = self._add(cloud, image, changes.add) or next(iter(resolved.problems), None)
         staying = self._take(share, cloud, target, image, changes.take)
-        members = members_of(cloud.glance, image.id)
-        refused = self._consumers.accept(share, image.id, resolved.wanted, members)
-        if any(each.accept_with for each in resolved.wanted.values()):
+        if changes.add or changes.take:
+            members = members_of(cloud.glance, image.id)
+        asked = sharing.to_accept_for(resolved.wanted, members)
+        refused = self._consumers.accept(share, image.id, asked)
+        if asked:
             members = members_of(cloud.glance, image.id)
         if not target.is_permitted:
             problem = _not_shareable(share)
@@ -219,7 +221,7 @@ class ImageShareReconciler:
         if not projects:
             return {}
         images = sharing.images_of(image.id, target.owner)
-        others = self.kube.read_all(ImageShare, self.kube.namespaces)
+        others = self.kube.read_all(ImageShare)
         leaving = set(projects) - sharing.counted(share, others, images)
         return take_back(cloud, share, self._consumers, images, leaving)
 

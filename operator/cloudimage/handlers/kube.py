@@ -137,12 +137,12 @@ class Kube:
             raise
         return model.model_validate(answer)
 
-    def read_all(self, model: type[R], namespaces: Iterable[str]) -> list[R]:
+    def read_all(self, model: type[R], namespaces: Iterable[str] | None = None) -> list[R]:
         """Return all objects of a kind as they are now.
 
         Args:
             model: The kind.
-            namespaces: Where; empty: everywhere.
+            namespaces: Where; None: wherever is looked after.
         """
         group, version, _, plural = _address(model, "")
         options: dict[str, Any] = {"_request_timeout": REQUEST_TIMEOUT_SECONDS}
@@ -150,7 +150,7 @@ class Kube:
             self._objects.list_namespaced_custom_object(
                 group, version, namespace, plural, **options
             )
-            for namespace in namespaces
+            for namespace in (self.namespaces if namespaces is None else namespaces)
         ] or [self._objects.list_cluster_custom_object(group, version, plural, **options)]
         return [model.model_validate(each) for listed in lists for each in listed["items"]]
 

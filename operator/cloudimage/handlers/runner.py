@@ -45,7 +45,7 @@ def sweep(scratch: Path) -> None:
     """
     for folder in scratch.glob(f"{FOLDER_PREFIX}*"):
         logger.warning("removing what a killed operator left", extra={"folder": folder.name})
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)  # one that stays is no reason not to start
 
 
 @dataclass

@@ -68,7 +68,7 @@ class ShareDeletion:
         image_id = share.status.image_id or ""
         images = sharing.images_of(image_id, target.owner)
         with self.clouds.borrow(target.config) as cloud, self.locks[image_id]:
-            others = self.kube.read_all(ImageShare, self.kube.namespaces)
+            others = self.kube.read_all(ImageShare)
             leaving = set(share.status.projects) - sharing.counted(share, others, images)
             staying = take_back(cloud, share, self.consumers, images, leaving)
         if staying:

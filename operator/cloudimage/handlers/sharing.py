@@ -19,6 +19,7 @@ from cloudimage.cloud.types import GlanceImage, Member, Project, Server
 from cloudimage.handlers import credentials
 from cloudimage.handlers.consumers import Consumers
 from cloudimage.handlers.kube import Key, Kube
+from cloudimage.handlers.observing import AmbiguousError, ImageNotFoundError
 from cloudimage.reconcile import sharing
 from cloudimage.reconcile.reasons import Reason
 from cloudimage.reconcile.share_reasons import ShareReason
@@ -38,18 +39,6 @@ class NotShareableError(CloudError):
     """The CloudImage is not one for this namespace to share."""
 
     reason = ShareReason.NOT_SHAREABLE
-
-
-class ImageNotFoundError(CloudError):
-    """Glance has no such image."""
-
-    reason = ShareReason.IMAGE_NOT_FOUND
-
-
-class AmbiguousError(CloudError):
-    """Glance has several of that name."""
-
-    reason = ShareReason.AMBIGUOUS
 
 
 @dataclass(frozen=True)
@@ -98,6 +87,11 @@ def _owner(kube: Kube, key: Key) -> CloudImage | None:
         if error.status == HTTPStatus.FORBIDDEN:  # a namespace that is not looked after
             return None
         raise
+
+
+def shares_of(kube: Kube, image: CloudImage) -> list[ImageShare]:
+    """Return the ImageShares that reach the cloud by this CloudImage's credentials."""
+    return [each for each in kube.read_all(ImageShare) if sharing.refers_to(each, image)]
 
 
 def find_image(glance: Glance, share: ImageShare, owner: CloudImage | None) -> GlanceImage:

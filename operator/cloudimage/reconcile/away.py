@@ -31,13 +31,18 @@ def message(said: str, since: datetime | None) -> str:
     return f"{sentence} The cloud has been away since {since:%Y-%m-%d %H:%M} UTC."
 
 
-def holds_up(resource: Resource, reason: str, said: str, now: datetime) -> str:
-    """Return what a deletion says of the cloud that holds it up, with how to let go.
+def first_told(resource: Resource, kind: str, reason: str, text: str) -> str:
+    """Return the text, or what a condition says already of a cloud that stays away.
 
-    While the cloud stays away that is what was said first: each try may fail at another request,
-    and the status is to be written once.
+    Each try may fail at another request; the status is to be written once.
     """
-    standing = find(resource.status.conditions, ConditionType.DELETION_BLOCKED)
+    standing = find(resource.status.conditions, kind)
     if standing is not None and standing.reason == reason == Reason.CLOUD_UNREACHABLE:
         return standing.message
-    return f"{message(said, since(resource, reason, now))} {HOW_TO_LET_GO}"
+    return text
+
+
+def holds_up(resource: Resource, reason: str, said: str, now: datetime) -> str:
+    """Return what a deletion says of the cloud that holds it up, with how to let go."""
+    text = f"{message(said, since(resource, reason, now))} {HOW_TO_LET_GO}"
+    return first_told(resource, ConditionType.DELETION_BLOCKED, reason, text)

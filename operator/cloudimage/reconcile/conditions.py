@@ -58,7 +58,7 @@ def merged(
             type=draft.type,
             status=draft.status,
             reason=draft.reason,
-            message=_message(old, draft),
+            message=draft.message[:32768],
             last_transition_time=(
                 old.last_transition_time if old and old.status == draft.status else now
             ),
@@ -66,17 +66,6 @@ def merged(
         )
     known = [after.pop(kind) for kind in _ORDER if kind in after]
     return (*known, *after.values())
-
-
-def _message(old: Condition | None, draft: Draft) -> str:
-    """Return the draft's message, or the one that stands while a cloud stays away.
-
-    Each try may fail at another request; what it says first is enough, and is written once.
-    """
-    standing = old is not None and (old.status, old.reason) == (draft.status, draft.reason)
-    if old is not None and standing and draft.reason == Reason.CLOUD_UNREACHABLE:
-        return old.message
-    return draft.message[:32768]
 
 
 def renewed(

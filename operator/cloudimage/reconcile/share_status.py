@@ -202,6 +202,7 @@ def troubled(share: ImageShare, problem: Problem, now: datetime) -> ImageShareSt
     text = f"{away.message(problem.message, since)} {outlook}"
     if since is not None:
         text = f"{text} {away.HOW_TO_LET_GO}"
+    text = away.first_told(share, ShareCondition.RECONCILING, problem.reason, text)
     drafts = [_kstatus(problem.reason, text)]
     ready = is_true(share.status.conditions, ShareCondition.READY)
     if not (ready and problem.reason in _PASSING):

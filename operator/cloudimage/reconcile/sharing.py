@@ -124,6 +124,19 @@ def changes(
     )
 
 
+def to_accept_for(
+    wanted: Mapping[str, Wanted], members: Mapping[str, Member]
+) -> dict[str, CloudCredentialsRef]:
+    """Return the projects that have not said anything yet, with the credentials that may."""
+    return {
+        project: each.accept_with
+        for project, each in wanted.items()
+        if each.accept_with is not None
+        and project in members
+        and members[project].status == "pending"
+    }
+
+
 def counted(share: ImageShare, others: Iterable[ImageShare], images: Collection[str]) -> set[str]:
     """Return the ids of the projects that other ImageShares give one of these images to.
 

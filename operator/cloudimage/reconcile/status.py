@@ -189,6 +189,7 @@ def troubled(resource: CloudImage, trouble: Trouble, now: datetime) -> CloudImag
     text = f"{away.message(trouble.message, since)} {retry.outlook(trouble.pauses)}"
     if since is not None:
         text = f"{text} {away.HOW_TO_LET_GO}"
+    text = away.first_told(resource, ConditionType.RECONCILING, trouble.reason, text)
     kind = ConditionType.STALLED if trouble.stalled else ConditionType.RECONCILING
     drafts = [
         *_ready_in_trouble(resource, trouble.reason, text),

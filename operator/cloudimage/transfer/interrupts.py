@@ -83,5 +83,6 @@ class Interrupts:
     def _leave(self) -> None:
         _log.error("the clean-up took over %s s; leaving", GRACE_SECONDS)
         if self.folder is not None:
+            # The clean-up that hangs removes the same files.
             shutil.rmtree(self.folder, ignore_errors=True)
         os._exit(1)

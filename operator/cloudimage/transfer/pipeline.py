@@ -116,4 +116,4 @@ def workspace(scratch: Path, interrupts: Interrupts) -> Iterator[Path]:
         yield folder
     finally:
         with interrupts.deferred():
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)  # the outcome tells more

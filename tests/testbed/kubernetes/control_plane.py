@@ -75,7 +75,7 @@ class Kubernetes(Cluster):
             for name in reversed(SERVERS):
                 self._service(name).stop()
             self._kill_strays()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)  # it may never have been up
             Path(lock.lock_file).unlink()
 
     def status(self) -> list[StatusRow]:

@@ -51,7 +51,7 @@ class ExternalCluster(Cluster):
 
     def down(self) -> None:
         """Forget what was made for tests; the cluster is not ours to take away."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)  # it may never have been up
 
     def status(self) -> list[StatusRow]:
         """Say where the cluster is, without a process of ours."""

@@ -35,7 +35,7 @@ def install() -> None:
 
 
 def _build(venv: Path) -> None:
-    shutil.rmtree(venv, ignore_errors=True)
+    shutil.rmtree(venv, ignore_errors=True)  # there is none at first
     uv = _uv()
     python = venv / "bin/python"
     run(uv, "venv", "--python", sys.executable, venv)

@@ -51,7 +51,7 @@ class Sources:
         """Stop the server and delete its files."""
         with bed_lock(self.state) as lock:
             self._service.stop()
-            shutil.rmtree(self.state, ignore_errors=True)
+            shutil.rmtree(self.state, ignore_errors=True)  # it may never have been up
             Path(lock.lock_file).unlink()
 
     def status(self) -> list[tuple[str, int | None, str]]:
