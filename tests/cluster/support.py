@@ -151,6 +151,12 @@ class Namespace:
         ordered = sorted(listed.items, key=lambda each: each.metadata.creation_timestamp)
         return [(each.type, each.reason) for each in ordered]
 
+    def told_once(self, name: str, kind: str, reason: str) -> bool:
+        """Tell whether the Event came, and came once; it may follow the status by a moment."""
+        said = (kind, reason)
+        wait_until(lambda: said in self.events(name), 10)
+        return self.events(name).count(said) == 1
+
     def _describe(self, resource: CloudImage | None) -> str:
         status = resource.status.to_json() if resource else None
         tail = "\n".join(self.operator.log().splitlines()[-30:])

@@ -137,7 +137,7 @@ def test_an_adopted_image_is_like_one_made_here(
     assert image[Marks.UID] == resource.metadata.uid
     assert image[Marks.VERIFIED] == f"sha512:{image['os_hash_value']}"
     assert image["os_distro"] == "debian"
-    assert ("Normal", "Adopted") in namespace.events(unique)
+    assert namespace.told_once(unique, "Normal", "Adopted")
     assert said(resource, "Verified")[0] == "Unknown"
     namespace.delete(unique)
     namespace.wait_gone(unique)

@@ -74,9 +74,8 @@ def test_a_qcow2_becomes_a_raw_image_with_the_attributes_of_the_spec(
     for kind in ("Verified", "Uploaded", "Synced"):
         assert condition_of(resource, kind) is not None
         assert said(resource, kind)[0] == "True"
-    reasons = [reason for _, reason in namespace.events(unique)]
     for reason in ("Progressing", "ChecksumMatched", "HashMatched", "Available"):
-        assert reasons.count(reason) == 1, reasons
+        assert namespace.told_once(unique, "Normal", reason), reason
 
 
 def test_kubectl_waits_for_it_and_shows_the_columns_of_the_design(
@@ -185,7 +184,7 @@ def test_deletion_waits_for_the_last_server_and_says_for_whom(
         # Two more looks at it: it is still there, and nothing is said again.
         assert not wait_until(lambda: namespace.get(unique) is None, 30)
         assert admin.image.get(f"/images/{ready.status.image_id}").status_code == 200
-        assert namespace.events(unique).count(("Warning", "DeletionBlocked")) == 1
+        assert namespace.told_once(unique, "Warning", "DeletionBlocked")
     namespace.wait_gone(unique, seconds=30)
     assert admin.image.get(f"/images/{ready.status.image_id}").status_code == 404
 

@@ -84,7 +84,7 @@ def test_with_report_it_is_only_said_until_the_spec_changes(
     message = (condition_of(drifted, "Synced") or ("", "", ""))[2]
     assert 'changed is "wrong" instead of "right"' in message
     assert (condition_of(drifted, "Ready") or ("",))[0] == "True"
-    assert watchful_namespace.events(unique).count(("Warning", "Drifted")) == 1
+    assert watchful_namespace.told_once(unique, "Warning", "Drifted")
     # It is looked at again, and still nothing is changed.
     seen = drifted.status.last_sync_time
     assert seen is not None
@@ -133,7 +133,7 @@ def test_a_deleted_image_is_made_again_and_said_once(
     watchful_namespace.wait_condition(unique, "Ready")
     assert as_wanted(image_of(images, after), unique)
     assert len(images_of(images, after.metadata.uid)) == 1
-    assert watchful_namespace.events(unique).count(("Warning", "ImageDeleted")) == 1
+    assert watchful_namespace.told_once(unique, "Warning", "ImageDeleted")
     assert messages(watchful_namespace, unique, "ImageDeleted") == [
         f"Somebody deleted image {before.status.image_id} in Glance; it is made again."
     ]
@@ -155,6 +155,6 @@ def test_a_deactivated_image_is_not_ready_and_kept_in_line_and_not_reactivated(
     found = image_of(images, resource)
     assert (found["min_ram"], found["status"]) == (64, "deactivated")
     assert after.status.image_id == resource.status.image_id
-    assert watchful_namespace.events(unique).count(("Warning", "Deactivated")) == 1
+    assert watchful_namespace.told_once(unique, "Warning", "Deactivated")
     assert admin.image.post(f"{actions}/reactivate").status_code == 204
     watchful_namespace.wait_condition(unique, "Ready", "True", "Available")

@@ -183,6 +183,6 @@ def test_a_property_that_cannot_work_is_a_warning_only(
     status, reason, message = condition_of(resource, "PropertiesValid") or ("", "", "")
     assert (status, reason) == ("False", "InvalidProperties")
     assert 'hw_vif_model is "virtio": with the hypervisor vmware it must be one of' in message
-    assert namespace.events(unique).count(("Warning", "InvalidProperties")) == 1
+    assert namespace.told_once(unique, "Warning", "InvalidProperties")
     change(namespace, unique, image={"properties": {"hw_vif_model": "e1000e"}})
     namespace.wait_condition(unique, "PropertiesValid")
