@@ -65,6 +65,7 @@ bench: setup  ## Measure transfers against what a user would do otherwise
 lock: $(STAMP)  ## Resolve the dependencies anew into requirements/
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --output-file requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev --output-file requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --group container --output-file requirements/container.txt
 	echo uv | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header - --output-file requirements/uv.txt
 
 .PHONY: testbed-up testbed-down testbed-status

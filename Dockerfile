@@ -1,0 +1,53 @@
+# The operator's image. BASE is any Debian 12 or later, or what is made of it:
+#   docker build --build-arg REVISION=$(git rev-parse HEAD) --tag cloudimage-operator .
+ARG BASE=debian:trixie-slim
+
+FROM ${BASE} AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends python3 python3-venv
+WORKDIR /src
+COPY requirements/container.txt requirements/runtime.txt requirements/
+# The operator's own environment has no pip: nothing is installed later.
+RUN python3 -m venv /opt/tools \
+ && python3 -m venv --without-pip /opt/cloudimage \
+ && /opt/tools/bin/pip install --no-cache-dir --only-binary :all: --require-hashes \
+      --requirement requirements/container.txt \
+ && /opt/tools/bin/pip --python /opt/cloudimage/bin/python install --no-cache-dir \
+      --only-binary :all: --require-hashes --requirement requirements/runtime.txt
+COPY LICENSE README.md pyproject.toml ./
+COPY operator operator
+ARG REVISION=""
+RUN printf %s "${REVISION}" > operator/cloudimage/revision.txt \
+ && /opt/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheels . \
+ && /opt/tools/bin/pip --python /opt/cloudimage/bin/python install --no-cache-dir --no-deps \
+      /tmp/wheels/*.whl
+
+# Debian's programs are what images are read, unpacked and verified with.
+FROM ${BASE} AS runtime
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends \
+      bzip2 ca-certificates gpgv gzip libseccomp2 python3 qemu-utils util-linux xz-utils zstd \
+ && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig/aux-cache \
+ && useradd --uid 65532 --user-group --home-dir /nonexistent --shell /usr/sbin/nologin cloudimage
+COPY --from=build /opt/cloudimage /opt/cloudimage
+
+# What is in it, as CycloneDX: /usr/share/sbom/{debian,python}.cdx.json.
+FROM runtime AS sbom
+COPY --from=build /opt/tools /opt/tools
+RUN mkdir /sbom \
+ && /opt/tools/bin/debsbom generate --sbom-type cdx --out /sbom/debian \
+ && /opt/tools/bin/cyclonedx-py environment --output-file /sbom/python.cdx.json /opt/cloudimage
+
+FROM runtime
+COPY --from=sbom /sbom /usr/share/sbom
+ARG REVISION=""
+ARG VERSION=""
+LABEL org.opencontainers.image.title="cloudimage-operator" \
+      org.opencontainers.image.description="Keeps OpenStack Glance images as Kubernetes resources say" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.version="${VERSION}"
+ENV PATH=/opt/cloudimage/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+# By number, so that Kubernetes can see that it is not root.
+USER 65532:65532
+ENTRYPOINT ["cloudimage"]
+CMD ["run"]
