@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from cloudimage import __version__, logs
+from cloudimage import __version__, logs, revision
 from cloudimage.commands import user
 from cloudimage.reconcile.job_manifest import MOUNTS, JobTemplate
 from cloudimage.settings import Settings
@@ -42,7 +42,8 @@ def _object(text: str) -> dict[str, Any]:
 
 def _version(*, show: bool) -> None:
     if show:
-        typer.echo(f"cloudimage {__version__}")
+        commit = f" (commit {revision()})" if revision() else ""
+        typer.echo(f"cloudimage {__version__}{commit}")
         raise typer.Exit
 
 
@@ -199,7 +200,7 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     load_kubernetes_config()
     if metrics_address:
         metrics.serve(metrics_address)
-    logging.getLogger(__name__).info("starting", extra={"version": __version__})
+    logging.getLogger(__name__).info("starting", extra={"version": __version__, "commit": revision()})
     Operator(
         Settings(
             scratch=scratch,

@@ -20,7 +20,7 @@ from prometheus_client import (
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 
-from cloudimage import __version__
+from cloudimage import __version__, revision
 from cloudimage.census import Census
 
 # Half as many series again, for what Prometheus' text format has no use for.
@@ -29,8 +29,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
 CANCELLED: Final = "Cancelled"
 """The reason of a transfer that ended because nobody wants its outcome any more."""
 
-BUILD = Info("cloudimage_build", "The operator's version and that of its Python.")
-BUILD.info({"version": __version__, "python": platform.python_version()})
+BUILD = Info("cloudimage_build", "The operator's version, its commit, and its Python's version.")
+BUILD.info({"version": __version__, "revision": revision(), "python": platform.python_version()})
 
 OBJECTS = Census()
 REGISTRY.register(OBJECTS)
