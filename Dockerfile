@@ -2,24 +2,30 @@
 #   docker build --build-arg REVISION=$(git rev-parse HEAD) --tag cloudimage-operator .
 ARG BASE=debian:trixie-slim
 
-FROM ${BASE} AS build
+FROM ${BASE} AS dependencies
 RUN apt-get update && apt-get install --yes --no-install-recommends python3 python3-venv
-WORKDIR /src
-COPY requirements/container.txt requirements/runtime.txt requirements/
+COPY requirements/container.txt requirements/runtime.txt /src/requirements/
 # The operator's own environment has no pip: nothing is installed later.
 RUN python3 -m venv /opt/tools \
  && python3 -m venv --without-pip /opt/cloudimage \
  && /opt/tools/bin/pip install --no-cache-dir --only-binary :all: --require-hashes \
-      --requirement requirements/container.txt \
+      --requirement /src/requirements/container.txt \
  && /opt/tools/bin/pip --python /opt/cloudimage/bin/python install --no-cache-dir \
-      --only-binary :all: --require-hashes --requirement requirements/runtime.txt
+      --only-binary :all: --require-hashes --requirement /src/requirements/runtime.txt
+
+FROM dependencies AS build
+WORKDIR /src
 COPY LICENSE README.md pyproject.toml ./
 COPY operator operator
 ARG REVISION=""
+# Into a folder of its own first: releases differ in a small layer only.
 RUN printf %s "${REVISION}" > operator/cloudimage/revision.txt \
  && /opt/tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /tmp/wheels . \
  && /opt/tools/bin/pip --python /opt/cloudimage/bin/python install --no-cache-dir --no-deps \
-      /tmp/wheels/*.whl
+      --prefix /opt/package /tmp/wheels/*.whl \
+ && cp --archive /opt/package/. /opt/cloudimage/ \
+ && mkdir /sbom \
+ && /opt/tools/bin/cyclonedx-py environment --output-file /sbom/python.cdx.json /opt/cloudimage
 
 # Debian's programs are what images are read, unpacked and verified with.
 FROM ${BASE} AS runtime
@@ -28,17 +34,17 @@ RUN apt-get update \
       bzip2 ca-certificates gpgv gzip libseccomp2 python3 qemu-utils util-linux xz-utils zstd \
  && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig/aux-cache \
  && useradd --uid 65532 --user-group --home-dir /nonexistent --shell /usr/sbin/nologin cloudimage
-COPY --from=build /opt/cloudimage /opt/cloudimage
 
-# What is in it, as CycloneDX: /usr/share/sbom/{debian,python}.cdx.json.
 FROM runtime AS sbom
-COPY --from=build /opt/tools /opt/tools
-RUN mkdir /sbom \
- && /opt/tools/bin/debsbom generate --sbom-type cdx --out /sbom/debian \
- && /opt/tools/bin/cyclonedx-py environment --output-file /sbom/python.cdx.json /opt/cloudimage
+COPY --from=dependencies /opt/tools /opt/tools
+RUN mkdir /sbom && /opt/tools/bin/debsbom generate --sbom-type cdx --out /sbom/debian
 
 FROM runtime
+COPY --from=dependencies /opt/cloudimage /opt/cloudimage
+# What is in it, as CycloneDX: one of Debian's packages, one of Python's.
 COPY --from=sbom /sbom /usr/share/sbom
+COPY --from=build /sbom /usr/share/sbom
+COPY --from=build /opt/package /opt/cloudimage
 ARG REVISION=""
 ARG VERSION=""
 LABEL org.opencontainers.image.title="cloudimage-operator" \

@@ -50,6 +50,14 @@ NEEDS = (
     Need("busybox-static", "images", ("busybox",), "usr/share/doc/busybox-static"),
     Need("cpio", "images", ("cpio",)),
     Need("qemu-system-x86", "images", ("qemu-system-x86_64",)),
+    # The container image, and the cluster that runs it.
+    Need("mmdebstrap", "whole", ("mmdebstrap",)),
+    Need("buildah", "whole", ("buildah",)),
+    Need("containerd", "whole", ("containerd", "ctr")),
+    Need("runc", "whole", ("runc",)),
+    Need("containernetworking-plugins", "whole", pattern="usr/lib/cni/bridge"),
+    Need("iptables", "whole", ("iptables",)),
+    Need("iproute2", "whole", ("ip",)),
 )
 PARTS = tuple(dict.fromkeys(need.part for need in NEEDS))
 # Read by postgresql-common when PostgreSQL is installed.

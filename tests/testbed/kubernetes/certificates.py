@@ -73,6 +73,7 @@ class Authority:
         names = x509.SubjectAlternativeName(
             [
                 x509.IPAddress(ipaddress.ip_address("127.0.0.1")),
+                x509.IPAddress(ipaddress.ip_address("10.96.0.1")),  # where pods find it
                 x509.DNSName("localhost"),
                 x509.DNSName("kubernetes.default.svc"),
             ]

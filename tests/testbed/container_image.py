@@ -1,0 +1,117 @@
+"""The operator's container image, built here without any registry, and the smallest pod's.
+
+The base is Debian's own packages (mmdebstrap), the rest is the repository's Dockerfile (buildah). Layers
+stay in the per-user cache, so that a change of the operator's code costs seconds.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from filelock import FileLock
+
+import cloudimage
+from testbed.paths import REPOSITORY, cache_dir
+
+SUITE = "trixie"
+"""Debian 13, as the Dockerfile's own base."""
+OPERATOR = f"testbed.local/cloudimage-operator:{cloudimage.__version__}"
+"""What the chart calls the image where no value names another."""
+PAUSE = "testbed.local/pause:1"
+"""The image of every pod's sandbox."""
+
+
+class ContainerBuildError(RuntimeError):
+    """An image could not be built; the message ends with what was said."""
+
+
+def build(folder: Path) -> tuple[Path, Path]:
+    """Build both images, and return their archives in the folder, as ``ctr images import`` reads them.
+
+    Raises:
+        ContainerBuildError: It failed.
+    """
+    archives = (folder / "operator.tar", folder / "pause.tar")
+    with FileLock(cache_dir() / "locks" / "containers"):
+        _base()
+        build_operator(OPERATOR)
+        _pause()
+        for name, archive in zip((OPERATOR, PAUSE), archives, strict=True):
+            archive.unlink(missing_ok=True)
+            _buildah("push", "--quiet", name, f"docker-archive:{archive}:{name}")
+    return archives
+
+
+def build_operator(name: str) -> None:
+    """Build the Dockerfile on our base."""
+    _buildah(
+        *("bud", "--quiet", "--layers", "--isolation", "chroot", "--network", "host"),
+        # pip asks its index over TLS, maybe through a proxy that only this machine knows.
+        *("--volume", "/etc/ssl/certs:/etc/ssl/certs:ro"),
+        *("--build-arg", f"BASE={_base_name()}"),
+        *("--build-arg", f"REVISION={_revision()}"),
+        *("--build-arg", f"VERSION={cloudimage.__version__}"),
+        *("--tag", name, str(REPOSITORY)),
+    )
+
+
+def _base_name() -> str:
+    return f"testbed.local/debian:{SUITE}"
+
+
+def _base() -> None:
+    """Make Debian's smallest system, once."""
+    if _exists(_base_name()):
+        return
+    say(f"container: making Debian {SUITE} (once, half a minute)")
+    tar = cache_dir() / f"debian-{SUITE}.tar"
+    _run("mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates", SUITE, str(tar))
+    container = _buildah("from", "scratch").strip()
+    _buildah("add", "--quiet", container, str(tar), "/")
+    _buildah("commit", "--quiet", "--rm", container, _base_name())
+    tar.unlink()
+
+
+def _pause() -> None:
+    """Make an image that does nothing: a sandbox only holds a pod's namespaces."""
+    if _exists(PAUSE):
+        return
+    container = _buildah("from", "scratch").strip()
+    _buildah("add", "--quiet", container, shutil.which("busybox") or "busybox", "/busybox")
+    _buildah("config", "--entrypoint", '["/busybox", "sleep", "2147483647"]', container)
+    _buildah("commit", "--quiet", "--rm", container, PAUSE)
+
+
+def _revision() -> str:
+    """Return the commit, which ``cloudimage --version`` tells; marked where files differ from it."""
+    git = ("git", "-C", str(REPOSITORY))
+    try:
+        commit = _run(*git, "rev-parse", "HEAD").strip()
+        changed = _run(*git, "status", "--porcelain", "--untracked-files=no")
+    except (ContainerBuildError, FileNotFoundError):
+        return ""  # sources without Git
+    return f"{commit}-dirty" if changed else commit
+
+
+def _exists(name: str) -> bool:
+    return bool(_buildah("images", "--quiet", "--filter", f"reference={re.sub(':.*', '', name)}"))
+
+
+def _buildah(*words: str) -> str:
+    store = cache_dir() / "containers"
+    return _run("buildah", "--root", str(store), "--runroot", str(store / "run"), *words)
+
+
+def _run(*words: str) -> str:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        tail = "\n".join(f"{done.stdout}\n{done.stderr}".splitlines()[-30:])
+        raise ContainerBuildError(f"{words[0]} failed:\n{tail}")
+    return done.stdout
+
+
+def say(text: str) -> None:
+    """Print progress."""
+    print(text, file=sys.stderr, flush=True)
