@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from testbed.kubernetes import Cluster, Kubernetes
+from testbed.kubernetes.kind import Kind
 from testbed.openstack import OpenStack
 from testbed.paths import forget_state
 from testbed.sources import Sources
@@ -36,9 +37,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--cluster",
         default="testbed",
-        choices=("testbed", "kubeconfig"),
-        help="testbed: our own kube-apiserver and etcd; kubeconfig: the cluster of KUBECONFIG "
-        "(or ~/.kube/config), for instance a kind one",
+        choices=("testbed", "kubeconfig", "kind"),
+        help="testbed: our own kube-apiserver and etcd, with a node where pods are to run; "
+        "kind: one that kind makes, where Docker is; "
+        "kubeconfig: the cluster of KUBECONFIG (or ~/.kube/config)",
     )
 
 
@@ -54,14 +56,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             first.add(function)
 
 
-def _runs(part: OpenStack | Kubernetes | Sources) -> bool:
+def _runs(part: OpenStack | Cluster | Sources) -> bool:
     return any(row[1] is not None for row in part.status())
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Note what does not run yet, so that the end leaves things as the start found them."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        parts: list[OpenStack | Kubernetes | Sources] = [OpenStack(), Kubernetes(), Sources()]
+        parts: list[OpenStack | Cluster | Sources] = [OpenStack(), Kubernetes(), Sources()]
+        if config.getoption("--cluster") == "kind":
+            parts.append(Kind.new())
         config.stash[_STARTED_BY_US] = [part for part in parts if not _runs(part)]
 
 
@@ -92,6 +96,10 @@ def sources() -> Sources:
 @pytest.fixture(scope="session")
 def cluster(request: pytest.FixtureRequest) -> Cluster:
     """The cluster of ``--cluster``, running."""
+    if request.config.getoption("--cluster") == "kind":
+        kind = Kind.new()
+        kind.up()
+        return kind
     if request.config.getoption("--cluster") == "kubeconfig":
         default = Path.home() / ".kube" / "config"
         return Kubernetes.from_kubeconfig(Path(os.environ.get("KUBECONFIG", default)))

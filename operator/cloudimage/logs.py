@@ -15,6 +15,8 @@ _QUIET = (
     "requests",
     # One line for each event that is seen.
     "kopf.objects",
+    # One line for each of the kubelet's probes.
+    "aiohttp.access",
 )
 
 

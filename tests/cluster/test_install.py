@@ -1,16 +1,12 @@
 """What a platform team does: install by Helm or kustomize, upgrade, uninstall, install again."""
 
 import json
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
+from releases import CHART, RELEASE, Helm, later_chart
 
 from cloudimage.api.kinds import KINDS
 from cloudimage.api.meta import GROUP
@@ -18,10 +14,8 @@ from testbed.kubernetes import Cluster, KubectlError, Kubernetes
 from testbed.operator import wait_until_served
 from testbed.paths import REPOSITORY
 
-CHART = REPOSITORY / "helm" / "cloudimage-operator"
 BASE = REPOSITORY / "manifests" / "base"
 SAMPLE = REPOSITORY / "manifests" / "samples" / "cloudimage-minimal.yaml"
-RELEASE = "cloudimage-operator"
 
 # One worker, because the tests of a release follow each other.
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("install")]
@@ -37,24 +31,6 @@ ALLOWED = {
 """All that the operator may do where it looks after CloudImages."""
 EVERYBODYS = {"authentication.k8s.io", "authorization.k8s.io"}
 """Groups in which every user may ask who they are and what they may do."""
-
-
-class Helm:
-    """The pinned helm, against one cluster and one namespace, without its user's settings."""
-
-    def __init__(self, cluster: Cluster, namespace: str, home: Path) -> None:
-        self.namespace = namespace
-        self._program = cluster.helm
-        names = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME")
-        kubeconfig = {"KUBECONFIG": str(cluster.kubeconfig)}
-        self._env = {**os.environ, **kubeconfig, **{name: str(home) for name in names}}
-
-    def __call__(self, *args: str) -> str:
-        """Run it and return what it printed."""
-        command = [str(self._program), "--namespace", self.namespace, *args]
-        done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +139,7 @@ def test_an_upgrade_changes_the_crd_and_keeps_the_objects(
     change = ("--patch", '{"spec": {"image": {"later": "x"}}}', "-o", "yaml")
     assert "later: x" not in own.run_kubectl(*with_field, *change)
 
-    release("upgrade", RELEASE, str(_later_chart(tmp_path)))
+    release("upgrade", RELEASE, str(later_chart(tmp_path)))
     _until(lambda: "later: x" in own.run_kubectl(*with_field, *change))
     assert identity(own, images) == before
     release("rollback", RELEASE)
@@ -198,21 +174,6 @@ def test_the_kustomize_base_installs(another: Kubernetes) -> None:
     wait_until_served(another)
     user = another.token_kubeconfig("cloudimage-system", RELEASE)
     assert rights(another, user, another.new_namespace("images")) == ALLOWED
-
-
-def _later_chart(folder: Path) -> Path:
-    """Return the chart as a later version of it: with one field more in the CRD."""
-    chart = folder / CHART.name
-    shutil.copytree(CHART, chart)
-    template = chart / "templates" / "crds" / "cloudimage.dev_cloudimages.yaml"
-    first, *lines, last = template.read_text().splitlines()
-    crd: dict[str, Any] = yaml.safe_load("\n".join(lines))
-    [version] = crd["spec"]["versions"]
-    spec = version["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    field = {"type": "string", "maxLength": 9}
-    spec["properties"]["image"]["properties"]["later"] = field
-    template.write_text("\n".join((first, yaml.safe_dump(crd), last)))
-    return chart
 
 
 def _until(holds: Callable[[], bool]) -> None:

@@ -1,7 +1,7 @@
 """The operator's container image, built here without any registry, and the smallest pod's.
 
-The base is Debian's own packages (mmdebstrap), the rest is the repository's Dockerfile (buildah). Layers
-stay in the per-user cache, so that a change of the operator's code costs seconds.
+The base is Debian's own packages (mmdebstrap), the rest is the repository's Dockerfile (buildah).
+Layers stay in the per-user cache, so that a change of the operator's code costs seconds.
 """
 
 import re
@@ -28,7 +28,7 @@ class ContainerBuildError(RuntimeError):
 
 
 def build(folder: Path) -> tuple[Path, Path]:
-    """Build both images, and return their archives in the folder, as ``ctr images import`` reads them.
+    """Build both images, and return their archives in the folder, as containerd imports them.
 
     Raises:
         ContainerBuildError: It failed.
@@ -51,10 +51,15 @@ def build_operator(name: str) -> None:
         # pip asks its index over TLS, maybe through a proxy that only this machine knows.
         *("--volume", "/etc/ssl/certs:/etc/ssl/certs:ro"),
         *("--build-arg", f"BASE={_base_name()}"),
-        *("--build-arg", f"REVISION={_revision()}"),
-        *("--build-arg", f"VERSION={cloudimage.__version__}"),
+        *build_arguments(),
         *("--tag", name, str(REPOSITORY)),
     )
+
+
+def build_arguments() -> tuple[str, ...]:
+    """Return what tells the Dockerfile which version and commit it builds."""
+    version, revision = f"VERSION={cloudimage.__version__}", f"REVISION={_revision()}"
+    return ("--build-arg", version, "--build-arg", revision)
 
 
 def _base_name() -> str:
@@ -85,7 +90,7 @@ def _pause() -> None:
 
 
 def _revision() -> str:
-    """Return the commit, which ``cloudimage --version`` tells; marked where files differ from it."""
+    """Return the commit that ``cloudimage --version`` tells; marked where files differ from it."""
     git = ("git", "-C", str(REPOSITORY))
     try:
         commit = _run(*git, "rev-parse", "HEAD").strip()

@@ -44,12 +44,12 @@ def write_config(folder: Path, socket: Path, pki: Path, port: int) -> Path:
     return path
 
 
-def kubelet_command(program: Path, folder: Path, config: Path, kubeconfig: Path) -> list[str | Path]:
+def kubelet_command(program: Path, folder: Path, config: Path, admin: Path) -> list[str | Path]:
     """Return the kubelet's command line."""
     return [
         program,
         f"--config={config}",
-        f"--kubeconfig={kubeconfig}",
+        f"--kubeconfig={admin}",
         f"--root-dir={folder / 'root'}",
         f"--cert-dir={folder / 'pki'}",
         f"--hostname-override={NODE}",

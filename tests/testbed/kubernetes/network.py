@@ -1,8 +1,8 @@
 """The pods' network: a bridge of our own, from which the servers of loopback can be reached.
 
-Pods have a loopback of their own, and the test bed's servers listen on this machine's. So what a pod
-sends to the bridge's address goes on to loopback, on the same port, and what it sends to the Service
-``kubernetes`` goes to the API server. That is all of kube-proxy that a cluster of one node needs here.
+Pods have a loopback of their own, and the test bed's servers listen on this machine's. So what a
+pod sends to the bridge's address goes on to loopback, on the same port, and what it sends to the
+Service ``kubernetes`` goes to the API server. That is all of kube-proxy that is needed here.
 """
 
 import json
@@ -18,6 +18,7 @@ SUBNET = "198.18.96.0/24"
 SERVICE = "10.96.0.1"
 """The first address of the API server's Service range, which Kubernetes gives itself."""
 PLUGINS = Path("/usr/lib/cni")
+BRIDGE = "cloudimage-bed"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Bridge:
         name: Of the link: 15 bytes at most.
     """
 
-    name: str = "cloudimage-bed"
+    name: str = BRIDGE
 
     def up(self, apiserver_port: int) -> None:
         """Make it with the rules of this API server, in place of what there was."""
@@ -36,17 +37,10 @@ class Bridge:
         _run("ip", "link", "add", self.name, "type", "bridge")
         _run("ip", "address", "add", f"{GATEWAY}/24", "dev", self.name)
         _run("ip", "link", "set", self.name, "up")
-        self.open(self.name, GATEWAY)
+        open_loopback(self.name, GATEWAY)
         target = f"127.0.0.1:{apiserver_port}"
         match = ("-i", self.name, "-p", "tcp", "-d", SERVICE, "--dport", "443")
         _run("iptables", "-t", "nat", "-A", "PREROUTING", *match, "-j", "DNAT", "--to", target)
-
-    @staticmethod
-    def open(link: str, address: str) -> None:
-        """Have what comes in by a link for its address reach the servers of loopback."""
-        Path(f"/proc/sys/net/ipv4/conf/{link}/route_localnet").write_text("1")
-        match = ("-i", link, "-p", "tcp", "-d", address)
-        _run("iptables", "-t", "nat", "-A", "PREROUTING", *match, "-j", "DNAT", "--to", "127.0.0.1")
 
     def down(self) -> None:
         """Take the rules and the bridge away, if they are there."""
@@ -73,6 +67,13 @@ class Bridge:
         plugin = {"type": "bridge", "bridge": self.name, "isGateway": True, "ipam": addresses}
         config = {"cniVersion": "0.4.0", "name": self.name, "plugins": [plugin]}
         (folder / "10-bed.conflist").write_text(json.dumps(config))
+
+
+def open_loopback(link: str, address: str) -> None:
+    """Have what comes in by a link for its own address reach the servers of loopback."""
+    Path(f"/proc/sys/net/ipv4/conf/{link}/route_localnet").write_text("1")
+    rule = ("PREROUTING", "-i", link, "-p", "tcp", "-d", address, "-j", "DNAT", "--to", "127.0.0.1")
+    _run("iptables", "-t", "nat", "-A", *rule)
 
 
 def _run(*words: str) -> str:

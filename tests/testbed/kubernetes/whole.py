@@ -1,7 +1,7 @@
 """A whole cluster of one node: what is applied really runs, in containers of images built here.
 
-It needs root, for it changes the machine: a bridge, iptables' rules, cgroups, mounts. ``down`` takes
-them away again. There is one on a machine at a time.
+It needs root, for it changes the machine: a bridge, iptables' rules, cgroups, mounts. ``down``
+takes them away again. There is one on a machine at a time.
 """
 
 import os
@@ -13,7 +13,8 @@ from pathlib import Path
 from testbed import container_image, packages
 from testbed.kubernetes import binaries, kubelet, traces
 from testbed.kubernetes.control_plane import Kubernetes
-from testbed.kubernetes.network import Bridge
+from testbed.kubernetes.errors import KubectlError
+from testbed.kubernetes.network import GATEWAY, Bridge
 from testbed.kubernetes.runtime import Runtime
 from testbed.kubernetes.servers import Ports
 from testbed.process import Service, free_ports
@@ -32,6 +33,11 @@ class WholeKubernetes(Kubernetes):
     """A control plane of our own with controllers, a scheduler, and a node on this machine."""
 
     folder: Path = field(default_factory=_folder)
+
+    @property
+    def host(self) -> str:
+        """The address by which pods reach this machine."""
+        return GATEWAY
 
     @staticmethod
     def is_possible() -> bool:
@@ -77,15 +83,11 @@ class WholeKubernetes(Kubernetes):
         config = kubelet.write_config(folder, self._runtime.socket, pki, *free_ports(1))
         program = {name: binaries.find(name) for name in PROGRAMS}
         commands = {
-            "kubelet": kubelet.kubelet_command(
-                program["kubelet"], folder, config, self.kubeconfig
-            ),
+            "kubelet": kubelet.kubelet_command(program["kubelet"], folder, config, self.kubeconfig),
             "kube-controller-manager": kubelet.controllers_command(
                 program["kube-controller-manager"], pki, self.kubeconfig
             ),
-            "kube-scheduler": kubelet.scheduler_command(
-                program["kube-scheduler"], self.kubeconfig
-            ),
+            "kube-scheduler": kubelet.scheduler_command(program["kube-scheduler"], self.kubeconfig),
         }
         for name, command in commands.items():
             if Service(name, self.folder).process() is None:
@@ -99,8 +101,6 @@ class WholeKubernetes(Kubernetes):
         service.wait(lambda: self._succeeds("get", "serviceaccount", "default"), READY_SECONDS)
 
     def _succeeds(self, *words: str) -> bool:
-        from testbed.kubernetes.errors import KubectlError
-
         try:
             self.run_kubectl(*words)
         except KubectlError:
