@@ -6,7 +6,7 @@ Why only ``on.event``: see docs/decisions/0003-kopf-watches-a-queue-reconciles.m
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -190,9 +190,12 @@ def _client_configuration(threads: int) -> kubernetes.client.Configuration:
 
 
 def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401  # kopf's own kwargs, passed on
-    if _SERVICE_ACCOUNT.exists():
-        return kopf.login_with_service_account(**kwargs)
-    return kopf.login_with_kubeconfig(**kwargs)
+    if not _SERVICE_ACCOUNT.exists():
+        return kopf.login_with_kubeconfig(**kwargs)
+    login = kopf.login_with_service_account(**kwargs)
+    # The address that Kubernetes gives every pod: kopf's own choice, a name, needs the cluster's DNS.
+    server = kubernetes.client.Configuration.get_default_copy().host
+    return replace(login, server=server) if login is not None else None
 
 
 def _liveness(address: str | None) -> str | None:
