@@ -1,6 +1,6 @@
 # The operator's image. BASE is any Debian 12 or later, or what is made of it:
 #   docker build --build-arg REVISION=$(git rev-parse HEAD) --tag cloudimage-operator .
-ARG BASE=debian:trixie-slim
+ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS dependencies
 RUN apt-get update && apt-get install --yes --no-install-recommends python3 python3-venv

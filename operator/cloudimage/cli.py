@@ -200,7 +200,8 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     load_kubernetes_config()
     if metrics_address:
         metrics.serve(metrics_address)
-    logging.getLogger(__name__).info("starting", extra={"version": __version__, "commit": revision()})
+    build = {"version": __version__, "commit": revision()}
+    logging.getLogger(__name__).info("starting", extra=build)
     Operator(
         Settings(
             scratch=scratch,

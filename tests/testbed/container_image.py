@@ -4,6 +4,7 @@ The base is Debian's own packages (mmdebstrap), the rest is the repository's Doc
 Layers stay in the per-user cache, so that a change of the operator's code costs seconds.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -15,8 +16,8 @@ from filelock import FileLock
 import cloudimage
 from testbed.paths import REPOSITORY, cache_dir
 
-SUITE = "trixie"
-"""Debian 13, as the Dockerfile's own base."""
+SUITE = os.environ.get("TESTBED_DEBIAN", "bookworm")
+"""The Debian of the base; by default that of the Dockerfile."""
 OPERATOR = f"testbed.local/cloudimage-operator:{cloudimage.__version__}"
 """What the chart calls the image where no value names another."""
 PAUSE = "testbed.local/pause:1"

@@ -193,7 +193,7 @@ def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401  # kopf
     if not _SERVICE_ACCOUNT.exists():
         return kopf.login_with_kubeconfig(**kwargs)
     login = kopf.login_with_service_account(**kwargs)
-    # The address that Kubernetes gives every pod: kopf's own choice, a name, needs the cluster's DNS.
+    # The address that every pod is given: kopf's own choice, a name, needs the cluster's DNS.
     server = kubernetes.client.Configuration.get_default_copy().host
     return replace(login, server=server) if login is not None else None
 

@@ -100,6 +100,9 @@ class Authority:
         )
         if names is not None:
             builder = builder.add_extension(names, critical=False)
+        # Python verifies strictly by RFC 5280 from 3.13 on.
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
+        builder = builder.add_extension(issuer, critical=False)
         certificate = builder.sign(self.key, hashes.SHA256())
         stem.with_suffix(".crt").write_bytes(_pem(certificate))
         _write_key(stem.with_suffix(".key"), key)
