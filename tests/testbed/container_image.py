@@ -5,7 +5,6 @@ Layers stay in the per-user cache, so that a change of the operator's code costs
 """
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -102,7 +101,8 @@ def _revision() -> str:
 
 
 def _exists(name: str) -> bool:
-    return bool(_buildah("images", "--quiet", "--filter", f"reference={re.sub(':.*', '', name)}"))
+    listed = _buildah("images", "--format", "{{.Name}}:{{.Tag}}")
+    return name in listed.split()
 
 
 def _buildah(*words: str) -> str:
