@@ -25,7 +25,9 @@ setup: $(STAMP)  ## Install all that development needs: Python packages, system 
 	$(BIN)/python -m testbed install
 
 .PHONY: demo
-demo: setup  ## One CloudImage from kubectl apply to a booted server and back; KEEP=1 leaves the bed up
+demo: $(STAMP)  ## One CloudImage from kubectl apply to a booted server and back; KEEP=1 leaves the bed up
+	$(BIN)/python -m testbed.packages
+	$(BIN)/python -m testbed install kubernetes openstack sources
 	$(BIN)/python -m testbed.demo
 
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder

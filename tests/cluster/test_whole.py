@@ -111,8 +111,8 @@ def whole(request: pytest.FixtureRequest) -> Iterator[WholeKubernetes | Kind]:
         kind.up()
         yield kind
         return
-    if not WholeKubernetes.is_possible():
-        pytest.skip("a node of our own needs root; --cluster=kind needs Docker instead")
+    if missing := WholeKubernetes.missing():
+        pytest.skip(f"a node of our own needs {missing}; --cluster=kind needs Docker instead")
     bed = WholeKubernetes()
     bed.install()
     bed.down()  # what a run that was killed has left
@@ -209,7 +209,7 @@ def test_nothing_is_left_of_a_transfer(platform: Platform, namespace: Namespace)
     states = pod.run("sh", "-c", "cat /proc/[0-9]*/stat").splitlines()
     assert [line for line in states if line.split(") ")[1].startswith("Z")] == []
     assert pod.run("find", "/scratch", "-type", "f", "-not", "-path", "*/cache/*") == ""
-    # kopf's own log of an API server that has just got to know a kind and asks to come again is no error.
+    # kopf calls it an error that an API server which has just learnt of a kind asks for patience.
     said = [json.loads(line) for line in pod.log().splitlines() if line.startswith("{")]
     ours = [each for each in said if each["logger"].startswith("cloudimage")]
     assert [each for each in ours if each["level"] not in {"info", "warning"}] == []

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from testbed import packages
 from testbed.kubernetes import Kubernetes
+from testbed.kubernetes.whole import WholeKubernetes
 from testbed.openstack import OpenStack
 from testbed.operator import end_demo
 from testbed.paths import forget_state
@@ -46,7 +47,10 @@ PARTS: dict[str, Callable[[], Part]] = {
     "kubernetes": Kubernetes,
     "openstack": OpenStack,
     "sources": Sources,
+    "whole": WholeKubernetes,
 }
+# A cluster with a node is started by the tests that need it, or by name.
+STARTED = ("kubernetes", "openstack", "sources")
 # What each command does to a part; `status` only looks.
 WORKS: dict[str, Work] = {
     "install": lambda part: part.install(),
@@ -69,7 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(command: str, names: Sequence[str]) -> int:
     """Do the command for the named parts, all when none is named."""
-    parts = {name: PARTS[name]() for name in names or PARTS}
+    unasked = STARTED if command == "up" else tuple(PARTS)
+    parts = {name: PARTS[name]() for name in names or unasked}
     try:
         if command == "install":
             packages.ensure(*names)

@@ -27,24 +27,30 @@ class ContainerBuildError(RuntimeError):
     """An image could not be built; the message ends with what was said."""
 
 
-def build(folder: Path) -> tuple[Path, Path]:
-    """Build both images, and return their archives in the folder, as containerd imports them.
+def build_all() -> None:
+    """Build both images.
 
     Raises:
         ContainerBuildError: It failed.
     """
-    archives = (folder / "operator.tar", folder / "pause.tar")
-    with FileLock(cache_dir() / "locks" / "containers"):
+    locks = cache_dir() / "locks"
+    locks.mkdir(exist_ok=True)
+    with FileLock(locks / "containers"):
         _base()
-        build_operator(OPERATOR)
+        _operator(OPERATOR)
         _pause()
-        for name, archive in zip((OPERATOR, PAUSE), archives, strict=True):
-            archive.unlink(missing_ok=True)
-            _buildah("push", "--quiet", name, f"docker-archive:{archive}:{name}")
-    return archives
 
 
-def build_operator(name: str) -> None:
+def archives(folder: Path) -> tuple[Path, Path]:
+    """Write both images into the folder, as containerd imports them, and return the paths."""
+    paths = (folder / "operator.tar", folder / "pause.tar")
+    for name, path in zip((OPERATOR, PAUSE), paths, strict=True):
+        path.unlink(missing_ok=True)
+        _buildah("push", "--quiet", name, f"docker-archive:{path}:{name}")
+    return paths
+
+
+def _operator(name: str) -> None:
     """Build the Dockerfile on our base."""
     _buildah(
         *("bud", "--quiet", "--layers", "--isolation", "chroot", "--network", "host"),

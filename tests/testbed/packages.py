@@ -59,7 +59,8 @@ NEEDS = (
     Need("iptables", "whole", ("iptables",)),
     Need("iproute2", "whole", ("ip",)),
 )
-PARTS = tuple(dict.fromkeys(need.part for need in NEEDS))
+# Only root can use what "whole" has: it installs that by itself where it can be used.
+PARTS = tuple(dict.fromkeys(need.part for need in NEEDS if need.part != "whole"))
 # Read by postgresql-common when PostgreSQL is installed.
 POSTGRESQL_DROP_IN = Path("/etc/postgresql-common/createcluster.d/cloudimage-testbed.conf")
 

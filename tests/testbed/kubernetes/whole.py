@@ -6,6 +6,7 @@ takes them away again. There is one on a machine at a time.
 
 import os
 import shutil
+import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,14 +41,20 @@ class WholeKubernetes(Kubernetes):
         return GATEWAY
 
     @staticmethod
-    def is_possible() -> bool:
-        """Tell whether this user may make one."""
-        return os.geteuid() == 0
+    def missing() -> str:
+        """Return what this user or this machine lacks for one; empty when nothing."""
+        if os.geteuid() != 0:
+            return "root"
+        words = ["unshare", "--mount", "--net", "true"]
+        unshared = subprocess.run(words, capture_output=True, check=False)
+        return "" if unshared.returncode == 0 else "the right to make namespaces"
 
     def install(self) -> None:
-        """Install Debian's containerd and what images are built with, and make the programs."""
-        packages.ensure("whole")
-        binaries.ensure(*binaries.DEFAULT, *PROGRAMS)
+        """Make what takes minutes the first time, where there can be such a cluster at all."""
+        if not self.missing():
+            packages.ensure("whole")
+            binaries.ensure(*binaries.DEFAULT, *PROGRAMS)
+            container_image.build_all()
 
     def up(self) -> None:
         """Start everything, load the operator's image, and wait until the node is Ready."""
@@ -56,7 +63,7 @@ class WholeKubernetes(Kubernetes):
         if ports is None:
             raise RuntimeError("this bed was never up")
         traces.record(self.folder)
-        archives = container_image.build(self.folder)
+        archives = container_image.archives(self.folder)
         self._runtime.bridge.up(ports.apiserver)
         self._runtime.up()
         for archive in archives:
@@ -67,6 +74,8 @@ class WholeKubernetes(Kubernetes):
 
     def down(self) -> None:
         """Stop everything, and take every trace away."""
+        if not self.folder.exists():
+            return
         for name in PROGRAMS:
             Service(name, self.folder).stop()
         self._runtime.kill_all()
