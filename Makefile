@@ -42,6 +42,16 @@ test-all: setup  ## The same, and those marked slow: longer ones and further var
 	$(PYTEST) --cov --cov-report= tests
 	$(BIN)/coverage report --fail-under 85
 
+.PHONY: test-kind
+test-kind: $(STAMP)  ## The chart's own pod on a cluster of kind, where Docker is; as root
+	$(BIN)/python -m testbed.packages
+	$(BIN)/python -m testbed install kubernetes openstack sources
+	$(BIN)/pytest --cluster=kind tests/cluster/test_whole.py
+
+.PHONY: image
+image: $(STAMP)  ## Build the container image without a registry, on Debian made here; as root
+	$(BIN)/python -m testbed install whole
+
 .PHONY: lint
 lint: $(STAMP)  ## Format check, lint, types, import rules, generated files
 	$(BIN)/ruff format --check .

@@ -124,6 +124,7 @@ LABELS: Final = {
     "method": "HTTP method",
     "python": "version of Python",
     "reason": "a reason of docs/reference, or `Cancelled`",
+    "revision": "commit that the container was built from",
     "service": "type of the OpenStack service; `discovery` for questions for a service's versions",
     "stage": "stage of a transfer, as in status.progress",
     "state": "`idle` or `lent`",

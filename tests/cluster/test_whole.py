@@ -18,6 +18,7 @@ from support import Namespace, content_of, images_of, wait_until
 from cloudimage import __version__
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import KINDS
+from testbed.container_image import REPOSITORY_NAME
 from testbed.images import sha256_of
 from testbed.kubernetes import KubectlError
 from testbed.kubernetes.kind import Kind
@@ -29,6 +30,7 @@ from testbed.sources import Sources
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 
 SYSTEM = "cloudimage-system"
+IMAGE = ("--set", f"image.repository={REPOSITORY_NAME}")
 LATER = {"spec": {"image": {"later": "x"}}}
 
 
@@ -62,7 +64,7 @@ class Platform:
     def release(self, chart: Path = CHART, *options: str) -> None:
         """Install or upgrade the release, and wait for its pod."""
         allowed = f"urlPolicy.allowNetworks={{{self.cluster.host}/32}}"
-        words = ("upgrade", "--install", RELEASE, str(chart), "--set", allowed)
+        words = ("upgrade", "--install", RELEASE, str(chart), "--set", allowed, *IMAGE)
         self.helm(*words, "--wait", "--timeout", "120s", *options)
 
     def namespace(self) -> Namespace:
@@ -150,7 +152,8 @@ def test_the_previous_version_is_upgraded_and_its_objects_stay(
     platform: Platform, namespace: Namespace, qcow2_disk: Path
 ) -> None:
     # The previous operator's own image is not built any more; what upgrades is all the rest.
-    platform.helm("install", RELEASE, str(PREVIOUS_CHART), "--set", f"image.tag={__version__}")
+    tag = ("--set", f"image.tag={__version__}")
+    platform.helm("install", RELEASE, str(PREVIOUS_CHART), *IMAGE, *tag)
     url = platform.put("whole.qcow2", qcow2_disk)
     wait_until(lambda: "cloudimages" in platform.cluster.run_kubectl("api-resources"), 30)
     namespace.create("kept", url, sha256_of(qcow2_disk), image={"diskFormat": "raw"})

@@ -17,8 +17,9 @@ from testbed.paths import REPOSITORY, cache_dir
 
 SUITE = os.environ.get("TESTBED_DEBIAN", "bookworm")
 """The Debian of the base; by default that of the Dockerfile."""
-OPERATOR = f"testbed.local/cloudimage-operator:{cloudimage.__version__}"
-"""What the chart calls the image where no value names another."""
+REPOSITORY_NAME = "testbed.local/cloudimage-operator"
+"""The chart's ``image.repository`` for it; no such host is ever asked."""
+OPERATOR = f"{REPOSITORY_NAME}:{cloudimage.__version__}"
 PAUSE = "testbed.local/pause:1"
 """The image of every pod's sandbox."""
 

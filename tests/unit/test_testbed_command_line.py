@@ -53,7 +53,7 @@ def _same(part: FakePart) -> FakePart:
 @pytest.fixture
 def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, FakePart]:
     """Fakes in the place of all parts, which come up only side by side."""
-    meeting = threading.Barrier(len(command_line.PARTS))
+    meeting = threading.Barrier(len(command_line.STARTED))
     fakes = {name: FakePart(meeting) for name in command_line.PARTS}
     for name, fake in fakes.items():
         monkeypatch.setitem(command_line.PARTS, name, functools.partial(_same, fake))
@@ -66,7 +66,9 @@ def test_all_parts_come_up_side_by_side(
     parts: dict[str, FakePart], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command_line.main(["up"]) == 0
-    assert [part.done for part in parts.values()] == [["up"]] * 3
+    done = {name: part.done for name, part in parts.items()}
+    assert done.pop("whole") == [], "a cluster with a node comes up by its name alone"
+    assert list(done.values()) == [["up"]] * 3
     assert capsys.readouterr().out.splitlines()[1].split() == [
         *("kubernetes", "server", "4711", "http://127.0.0.1:1")
     ]
@@ -78,6 +80,7 @@ def test_only_the_named_part_is_touched(parts: dict[str, FakePart]) -> None:
         "kubernetes": [],
         "openstack": [],
         "sources": ["down"],
+        "whole": [],
     }
 
 
@@ -131,7 +134,7 @@ def test_nothing_starts_without_its_packages(
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert command_line.main(["up"]) == 1
     assert "cpio" in capsys.readouterr().err
-    assert [part.done for part in parts.values()] == [[], [], []]
+    assert [part.done for part in parts.values()] == [[]] * len(parts)
 
 
 def test_only_what_runs_is_exported(monkeypatch: pytest.MonkeyPatch) -> None:
