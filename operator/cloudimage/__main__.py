@@ -1,5 +1,11 @@
 """The command ``cloudimage``, and ``python -m cloudimage``."""
 
+import contextlib
+import io
+import os
+import shlex
+import sys
+
 from cloudimage.transfer.prctl import hide_memory
 
 
@@ -9,6 +15,25 @@ def main() -> None:
     from cloudimage.cli import app  # noqa: PLC0415
 
     app()
+
+
+def complete() -> None:
+    """``kubectl_complete-cloudimage``: what kubectl runs for TAB behind ``kubectl cloudimage``.
+
+    It gets the words so far, the last one maybe empty, prints a line for each offer, and ends with
+    cobra's directive that files are none
+    (https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/).
+    """
+    words = ["cloudimage", *sys.argv[1:]]
+    os.environ["_CLOUDIMAGE_COMPLETE"] = "complete_bash"  # as typer's script for bash asks
+    os.environ["COMP_WORDS"] = shlex.join(words)
+    os.environ["COMP_CWORD"] = str(len(words) - 1)
+    from cloudimage.cli import app  # noqa: PLC0415
+
+    offers = io.StringIO()
+    with contextlib.redirect_stdout(offers), contextlib.suppress(SystemExit):
+        app(prog_name="cloudimage")
+    sys.stdout.writelines(f"{line}\n" for line in [*offers.getvalue().split(), ":4"])
 
 
 if __name__ == "__main__":

@@ -334,3 +334,25 @@ def test_without_the_right(bench: Bench) -> None:
     assert done.exit_code == 1
     assert done.output.startswith("You may not do that: cloudimages.cloudimage.dev is forbidden")
     assert "Traceback" not in done.output
+
+
+def test_kubectl_completes_kinds_and_names(bench: Bench) -> None:
+    bench.create("debian-13")
+    bench.create_share()
+    options = ("--kubeconfig", str(bench.cluster.kubeconfig), "-n", bench.namespace)
+
+    def offered(*words: str) -> list[str]:
+        """Run what kubectl runs for TAB; the last word is the one to complete."""
+        program = Path(sys.executable).with_name("kubectl_complete-cloudimage")
+        done = subprocess.run([program, *words], capture_output=True, text=True, check=True)
+        *offers, directive = done.stdout.splitlines()
+        assert directive == ":4"
+        return offers
+
+    assert offered("get", *options, "") == ["cloudimage", "imageshare", "debian-12", "debian-13"]
+    assert offered("describe", *options, "deb") == ["debian-12", "debian-13"]
+    assert offered("retry", *options, "debian-12", "") == ["debian-13"]
+    assert offered("get", *options, "share", "") == ["to-web"]
+    assert offered("get", *options, "cimgshare/") == ["cimgshare/to-web"]
+    assert offered("forc") == ["force-delete"]
+    assert offered("get", "-n", "nowhere", "--kubeconfig", "/dev/null", "deb") == []

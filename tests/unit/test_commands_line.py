@@ -61,7 +61,9 @@ def complete(env: dict[str, str]) -> str:
     return CliRunner().invoke(app, [], prog_name="cloudimage", env=env).output
 
 
-@pytest.mark.parametrize("script", ["cloudimage", "kubectl-cloudimage"])
+@pytest.mark.parametrize(
+    "script", ["cloudimage", "kubectl-cloudimage", "kubectl_complete-cloudimage"]
+)
 def test_installed_programs(script: str) -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     module, _, function = project["scripts"][script].partition(":")

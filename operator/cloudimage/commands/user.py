@@ -13,6 +13,7 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import IMAGE_SHARE, KINDS, Kind
 from cloudimage.api.meta import FORCE_DELETE_ANNOTATION, RETRY_ANNOTATION, Resource
+from cloudimage.commands import complete
 from cloudimage.commands.errors import CommandError
 from cloudimage.commands.targets import Target, targets
 
@@ -28,6 +29,7 @@ Words = Annotated[
         help="As kubectl takes them: cloudimage (cimg, image), imageshare (cimgshare, share), or "
         "KIND/NAME. Without a kind CloudImages are meant, without a name all.",
         show_default=False,
+        autocompletion=complete.words,
     ),
 ]
 Names = Annotated[
@@ -35,6 +37,7 @@ Names = Annotated[
     typer.Argument(
         metavar="[KIND] NAME...",
         help="As kubectl takes them, also KIND/NAME. Without a kind CloudImages are meant.",
+        autocompletion=complete.words,
     ),
 ]
 Namespace = Annotated[
