@@ -71,6 +71,7 @@ def test_own_images_are_found_by_property_whatever_their_visibility(
     assert {each.id: each.hidden for each in found}[hidden]
 
 
+@pytest.mark.slow
 def test_more_images_than_a_page_are_all_found(
     openstack: OpenStack, cloud: Cloud, unique: str
 ) -> None:

@@ -95,6 +95,7 @@ def assert_one_right_image(openstack: OpenStack, ready: CloudImage, raw_disk: Pa
     assert content_of(images, image["id"]) == sha256_of(raw_disk)
 
 
+@pytest.mark.slow
 def test_a_job_makes_the_image_and_tells_how_far_it_is(
     job_namespace: Namespace,
     node: Node,
