@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 from releases import CHART, PREVIOUS_CHART, RELEASE, Helm, later_chart
 from shares import ACCEPT_WITH, CONSUMER, Shares
 from support import Namespace, content_of, images_of, wait_until
@@ -116,11 +117,12 @@ def whole(request: pytest.FixtureRequest) -> Iterator[WholeKubernetes | Kind]:
     if missing := WholeKubernetes.missing():
         pytest.skip(f"a node of our own needs {missing}; --cluster=kind needs Docker instead")
     bed = WholeKubernetes()
-    bed.install()
-    bed.down()  # what a run that was killed has left
-    bed.up()
-    yield bed
-    bed.down()
+    with FileLock(bed.folder.with_suffix(".lock")):  # one on a machine at a time
+        bed.install()
+        bed.down()  # what a run that was killed has left
+        bed.up()
+        yield bed
+        bed.down()
     mounts = Path("/proc/self/mounts").read_text()
     links = [path.name for path in Path("/sys/class/net").iterdir()]
     assert str(bed.folder) not in mounts

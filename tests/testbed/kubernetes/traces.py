@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from testbed.kubernetes.network import BRIDGE
 from testbed.process import kill
 
 SYSCTLS = (
@@ -45,6 +46,8 @@ def remove(folder: Path) -> None:
     for link in Path("/var/log/containers").glob("*"):
         if link.is_symlink() and str(link.readlink()).startswith(f"{folder}/"):
             link.unlink()
+    for result in Path("/var/lib/cni/results").glob(f"{BRIDGE}-*"):
+        result.unlink()
 
 
 def _kill_shims(folder: Path) -> None:
