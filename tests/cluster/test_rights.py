@@ -167,7 +167,7 @@ def live(namespace: Namespace, sources: Sources, signer: Signer, disk: Path) -> 
     namespace.wait_condition("image", "Synced")
     shares = Shares(namespace)
     shares.create("image", CONSUMER | ACCEPT_WITH)
-    shares.wait_condition("image", "Ready", "Available")
+    shares.wait_condition("image", "Ready", "Shared")
     shares.delete("image")
     shares.wait_gone("image")
     namespace.delete("image")
