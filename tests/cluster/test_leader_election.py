@@ -154,6 +154,7 @@ def test_one_that_is_told_to_stop_hands_over_at_once(
     assert spec()["holderIdentity"] == after["holderIdentity"]
 
 
+@pytest.mark.slow
 def test_without_the_api_server_the_leader_ends_with_its_transfers(
     pair: tuple[Operator, Operator],
     kubernetes: Kubernetes,
@@ -176,6 +177,7 @@ def test_without_the_api_server_the_leader_ends_with_its_transfers(
     assert_one_right_image(namespace, openstack, unique, raw_disk)
 
 
+@pytest.mark.slow
 def test_a_leader_whose_lease_is_anothers_ends(
     pair: tuple[Operator, Operator], namespace: Namespace
 ) -> None:
