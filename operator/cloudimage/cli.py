@@ -10,6 +10,7 @@ import typer
 from cloudimage import __version__, logs, revision
 from cloudimage.commands import user
 from cloudimage.reconcile.job_manifest import MOUNTS, JobTemplate
+from cloudimage.reconcile.lease import Terms
 from cloudimage.settings import Settings
 from cloudimage.transfer import types
 from cloudimage.vocabulary import Visibility
@@ -174,6 +175,22 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
             "priorityClassName of the Jobs' pods.",
         ),
     ] = "",
+    lease: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDIMAGE_LEASE",
+            help="NAMESPACE/NAME of the Lease that the one of several operators holds that acts; "
+            "empty: there is one operator.",
+        ),
+    ] = "",
+    lease_seconds: Annotated[
+        int,
+        typer.Option(
+            envvar="CLOUDIMAGE_LEASE_SECONDS",
+            min=3,
+            help="Seconds after which another operator takes over from one that is lost.",
+        ),
+    ] = 15,
 ) -> None:
     """Run the operator until it is told to stop."""
     try:
@@ -187,12 +204,14 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
             pod=_object(job_pod),
             environment=_object(job_env),
         )
+        terms = Terms.of(lease, lease_seconds) if lease else None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if runner == "job" and not job_image:
         raise typer.BadParameter("the runner job needs --job-image")
     # Imported here so that the other commands start without the Kubernetes client.
     from cloudimage import metrics
+    from cloudimage.handlers.leadership import lead
     from cloudimage.handlers.operator import Operator, load_kubernetes_config
 
     logs.configure(log_level.upper())
@@ -202,28 +221,31 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
         metrics.serve(metrics_address)
     build = {"version": __version__, "commit": revision()}
     logging.getLogger(__name__).info("starting", extra=build)
-    Operator(
-        Settings(
-            scratch=scratch,
-            namespaces=_words(namespaces),
-            limits=types.Limits(
-                max_scratch=max_scratch_gib * 2**30,
-                max_download=max_scratch_gib * 2**30,
-                max_expanded=max_scratch_gib * 2**30,
-                max_virtual_size=max_virtual_size_gib * 2**30,
-            ),
-            policy=types.UrlPolicy(
-                schemes=_words(schemes),
-                allow_networks=_words(allow_networks),
-                deny_networks=_words(deny_networks),
-            ),
-            max_concurrent_transfers=max_concurrent_transfers,
-            resync_seconds=resync_seconds,
-            probe_address=probe_address or None,
-            metrics_address=metrics_address or None,
-            job=template if runner == "job" else None,
-        )
-    ).run()
+    settings = Settings(
+        scratch=scratch,
+        namespaces=_words(namespaces),
+        limits=types.Limits(
+            max_scratch=max_scratch_gib * 2**30,
+            max_download=max_scratch_gib * 2**30,
+            max_expanded=max_scratch_gib * 2**30,
+            max_virtual_size=max_virtual_size_gib * 2**30,
+        ),
+        policy=types.UrlPolicy(
+            schemes=_words(schemes),
+            allow_networks=_words(allow_networks),
+            deny_networks=_words(deny_networks),
+        ),
+        max_concurrent_transfers=max_concurrent_transfers,
+        resync_seconds=resync_seconds,
+        probe_address=probe_address or None,
+        metrics_address=metrics_address or None,
+        job=template if runner == "job" else None,
+        lease=terms,
+    )
+    if settings.lease is None:
+        Operator(settings).run()
+    else:
+        lead(settings.lease, settings.probe_address, lambda: Operator(settings))
 
 
 @app.command(rich_help_panel=user.PANEL)

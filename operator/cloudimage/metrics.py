@@ -32,6 +32,11 @@ CANCELLED: Final = "Cancelled"
 BUILD = Info("cloudimage_build", "The operator's version, its commit, and its Python's version.")
 BUILD.info({"version": __version__, "revision": revision(), "python": platform.python_version()})
 
+LEADER = Gauge(
+    "cloudimage_leader",
+    "1 while this process looks after the objects; 0 while it stands by for the one that does.",
+)
+
 OBJECTS = Census()
 REGISTRY.register(OBJECTS)
 
@@ -102,6 +107,7 @@ LOOP_LAG_SECONDS = Histogram(
 
 COLLECTORS: Final[tuple[MetricWrapperBase | Census, ...]] = (
     BUILD,
+    LEADER,
     OBJECTS,
     TRANSFERS_RUNNING,
     TRANSFERS,

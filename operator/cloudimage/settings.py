@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloudimage.reconcile.job_manifest import JobTemplate
+from cloudimage.reconcile.lease import Terms
 from cloudimage.transfer.types import Limits, UrlPolicy
 
 
@@ -22,6 +23,7 @@ class Settings:
         policy: Which URLs transfers fetch at all.
         limits: What each transfer may use.
         job: How the Jobs of transfers look; None: transfers are child processes.
+        lease: The Lease without which nothing is done; None: this operator is the only one.
     """
 
     scratch: Path
@@ -34,3 +36,4 @@ class Settings:
     policy: UrlPolicy = field(default_factory=UrlPolicy)
     limits: Limits = field(default_factory=Limits)
     job: JobTemplate | None = None
+    lease: Terms | None = None

@@ -17,6 +17,7 @@ CHART = REPOSITORY / "helm" / "cloudimage-operator"
 Objects = list[dict[str, Any]]
 Helm = Callable[..., subprocess.CompletedProcess[str]]
 Render = Callable[..., Objects]
+Kustomize = Callable[[Path], Objects]
 
 
 @pytest.fixture(scope="session")
@@ -58,5 +59,19 @@ def render(helm: Helm, values_file: Callable[[dict[str, Any]], str]) -> Render:
         )
         assert done.returncode == 0, done.stderr
         return [each for each in yaml.safe_load_all(done.stdout) if each]
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def kustomize() -> Kustomize:
+    """Build a folder, as ``kubectl apply -k`` would."""
+    program = binaries.ensure("kubectl")["kubectl"]
+
+    def run(folder: Path) -> Objects:
+        command = [program, "kustomize", folder]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return list(yaml.safe_load_all(done.stdout))
 
     return run

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,6 @@ from cloudimage.api.kinds import KINDS
 from cloudimage.api.meta import GROUP
 from cloudimage.cli import app
 from cloudimage.reconcile.job_manifest import JobTemplate
-from testbed.kubernetes import binaries
 from testbed.paths import REPOSITORY
 
 CHART = REPOSITORY / "helm" / "cloudimage-operator"
@@ -27,11 +27,9 @@ Render = Callable[..., Objects]
 
 
 @pytest.fixture(scope="session")
-def base() -> Objects:
+def base(kustomize: Callable[[Path], Objects]) -> Objects:
     """What kustomize makes of the base."""
-    program = binaries.ensure("kubectl")["kubectl"]
-    done = subprocess.run([program, "kustomize", BASE], capture_output=True, text=True, check=True)
-    return list(yaml.safe_load_all(done.stdout))
+    return kustomize(BASE)
 
 
 def of_kind(objects: Objects, kind: str) -> dict[str, dict[str, Any]]:

@@ -119,6 +119,66 @@ def test_a_budget_holds_drains_up(render: Render) -> None:
     assert budget["selector"]["matchLabels"].items() <= labels.items()
 
 
+LEASES = "coordination.k8s.io"
+
+
+def grants(objects: Objects, group: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return the namespace of each rule about a group, and the rule."""
+    return [
+        (role["metadata"].get("namespace", ""), rule)
+        for role in objects
+        for rule in role.get("rules", ())
+        if group in rule["apiGroups"]
+    ]
+
+
+def test_one_replica_has_no_lease(render: Render) -> None:
+    objects = render()
+    assert grants(objects, LEASES) == []
+    assert "CLOUDIMAGE_LEASE" not in environment(objects)
+    assert "topologySpreadConstraints" not in pod(objects)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"replicas": 2}, {"leaderElection": {"enabled": True}}],
+    ids=["replicas", "asked-for"],
+)
+def test_a_lease_says_which_pod_acts(render: Render, values: dict[str, Any]) -> None:
+    objects = render(**values)
+    spec = only(objects, "Deployment")["spec"]
+    assert spec["replicas"] == values.get("replicas", 1)
+    assert spec["strategy"]["type"] == "RollingUpdate"
+    namespace, name = environment(objects)["CLOUDIMAGE_LEASE"].split("/")
+    run = get_command(app).commands["run"]  # type: ignore[attr-defined]  # a group
+    read = {parameter.envvar for parameter in run.params}
+    assert {"CLOUDIMAGE_LEASE", "CLOUDIMAGE_LEASE_SECONDS"} <= read
+    [(where, named), (also, any_name)] = grants(objects, LEASES)
+    assert where == also == namespace
+    assert (named["verbs"], named["resourceNames"]) == (["get", "update"], [name])
+    assert any_name["verbs"] == ["create"]
+    binding = only([each for each in objects if each["kind"] == "RoleBinding"], "RoleBinding")
+    assert binding["metadata"]["namespace"] == namespace
+    assert binding["subjects"] == only(objects, "ClusterRoleBinding")["subjects"]
+
+
+def test_replicas_are_spread_and_evicted_one_at_a_time(render: Render) -> None:
+    objects = render(replicas=2, podDisruptionBudget={"enabled": True})
+    [constraint] = pod(objects)["topologySpreadConstraints"]
+    labels = only(objects, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert constraint["labelSelector"]["matchLabels"].items() <= labels.items()
+    assert only(objects, "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    own = [{"maxSkew": 1, "topologyKey": "zone"}]
+    objects = render(replicas=2, topologySpreadConstraints=own)
+    assert pod(objects)["topologySpreadConstraints"] == own
+
+
+def test_a_lost_node_is_left_soon(render: Render) -> None:
+    tolerated = {each["key"]: each["tolerationSeconds"] for each in pod(render())["tolerations"]}
+    taints = ("not-ready", "unreachable")
+    assert tolerated == {f"node.kubernetes.io/{taint}": 30 for taint in taints}
+
+
 def test_pod_settings_reach_the_pod(render: Render) -> None:
     settings: dict[str, Any] = {
         "priorityClassName": "high",

@@ -7,30 +7,17 @@ from pathlib import Path
 
 import pytest
 from releases import CHART, RELEASE, Helm, later_chart
+from rights import assert_rights
 
-from cloudimage.api.kinds import KINDS
-from cloudimage.api.meta import GROUP
 from testbed.kubernetes import Cluster, KubectlError, Kubernetes
 from testbed.operator import wait_until_served
 from testbed.paths import REPOSITORY
 
-BASE = REPOSITORY / "manifests" / "base"
-SAMPLE = REPOSITORY / "manifests" / "samples" / "cloudimage-minimal.yaml"
+MANIFESTS = REPOSITORY / "manifests"
+SAMPLE = MANIFESTS / "samples" / "cloudimage-minimal.yaml"
 
 # One worker, because the tests of a release follow each other.
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("install")]
-
-ALLOWED = {
-    *((verb, kind.crd_name) for kind in KINDS for verb in ("get", "list", "watch", "patch")),
-    *(("update", f"{kind.plural}/status.{GROUP}") for kind in KINDS),
-    ("get", "secrets."),
-    ("patch", "secrets."),
-    ("get", "configmaps."),
-    ("create", "events."),
-}
-"""All that the operator may do where it looks after CloudImages."""
-EVERYBODYS = {"authentication.k8s.io", "authorization.k8s.io"}
-"""Groups in which every user may ask who they are and what they may do."""
 
 
 @pytest.fixture(scope="module")
@@ -60,26 +47,6 @@ def release(own: Kubernetes, tmp_path_factory: pytest.TempPathFactory) -> Helm:
     return helm
 
 
-def rights(cluster: Cluster, user: Path, namespace: str) -> set[tuple[str, str]]:
-    """Return all that somebody may do in a namespace, as the API server itself lists it."""
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SelfSubjectRulesReview",
-        "spec": {"namespace": namespace},
-    }
-    # kubectl validates by reading CRDs, which they may not.
-    create = ("create", "--validate=false", "-f", "-", "-o", "json")
-    answer = cluster.run_kubectl(*create, stdin=json.dumps(review), kubeconfig=user)
-    return {
-        (verb, f"{resource}.{group}")
-        for rule in json.loads(answer)["status"]["resourceRules"]
-        for group in rule["apiGroups"]
-        if group not in EVERYBODYS
-        for resource in rule["resources"]
-        for verb in rule["verbs"]
-    }
-
-
 def identity(cluster: Cluster, namespace: str) -> str:
     """Return the UID and the spec of the sample."""
     path = "-o=jsonpath={.metadata.uid} {.spec}"
@@ -91,22 +58,6 @@ def test_the_rendered_chart_passes_the_server(own: Kubernetes, release: Helm) ->
     apply = ("apply", "--server-side", "--dry-run=server", "--namespace", release.namespace)
     out = own.run_kubectl(*apply, "-f", "-", stdin=rendered)
     assert "deployment.apps/another-cloudimage-operator serverside-applied" in out
-
-
-def test_the_operators_rights_are_what_it_does_and_no_more(own: Kubernetes, release: Helm) -> None:
-    user = own.token_kubeconfig(release.namespace, RELEASE)
-    assert rights(own, user, own.new_namespace("images")) == ALLOWED
-
-
-def test_rights_in_namespaced_mode_end_at_the_namespace(own: Kubernetes, release: Helm) -> None:
-    watched, other = own.new_namespace("watched"), own.new_namespace("other")
-    release(
-        *("install", "namespaced", str(CHART), "--set", "crds.install=false"),
-        *("--set", "rbac.aggregate=false", "--set", f"watchNamespaces={{{watched}}}"),
-    )
-    user = own.token_kubeconfig(release.namespace, "namespaced-cloudimage-operator")
-    assert rights(own, user, watched) == ALLOWED
-    assert rights(own, user, other) == rights(own, user, release.namespace) == set()
 
 
 def test_pods_pass_the_restricted_standard(own: Kubernetes, release: Helm) -> None:
@@ -163,17 +114,22 @@ def test_uninstalling_keeps_crds_and_objects_and_a_new_release_finds_them(
     own.run_kubectl("get", "deployment", RELEASE, "-n", release.namespace)
 
 
-def test_the_kustomize_base_installs(another: Kubernetes) -> None:
-    # First the namespace alone: a dry run makes none for the objects in it.
-    another.run_kubectl("apply", "--server-side", "-f", str(BASE / "namespace.yaml"))
-    apply = ("apply", "--server-side", "-k", str(BASE))
+@pytest.mark.parametrize("overlay", ["cluster-wide", "namespaced"])
+def test_kustomize_installs(another: Kubernetes, overlay: str) -> None:
+    # First the namespaces alone: a dry run makes none for the objects in them.
+    another.run_kubectl("create", "namespace", "images")
+    namespace = MANIFESTS / "base" / "operator" / "namespace.yaml"
+    another.run_kubectl("apply", "--server-side", "-f", str(namespace))
+    apply = ("apply", "--server-side", "-k", str(MANIFESTS / "overlays" / overlay))
     dry = another.run_kubectl(*apply, "--dry-run=server").splitlines()
     done = another.run_kubectl(*apply).splitlines()
     assert [line.removesuffix(" (server dry run)") for line in dry] == done
     assert "deployment.apps/cloudimage-operator serverside-applied" in done
     wait_until_served(another)
     user = another.token_kubeconfig("cloudimage-system", RELEASE)
-    assert rights(another, user, another.new_namespace("images")) == ALLOWED
+    assert_rights(another, user, "images", overlay)
+    if overlay == "namespaced":
+        assert_rights(another, user, another.new_namespace("other"), "elsewhere")
 
 
 def _until(holds: Callable[[], bool]) -> None:

@@ -148,6 +148,22 @@ def test_stopping_ends_all_and_waits(run: Callable[[str, str], ChildRunner]) -> 
     assert threading.active_count() < 20
 
 
+def test_abandoned_transfers_end_without_their_clean_up(
+    run: Callable[[str, str], ChildRunner],
+) -> None:
+    program = """
+        import signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
+    """
+    runner = run("a", program)
+    run("b", program)  # waits for its turn
+    wait_for(lambda: runner.view("a").process is not None)  # type: ignore[union-attr]  # started
+    runner.abandon()
+    assert "status -9" in outcome(runner, "a").message
+    assert runner.view("b").process is None  # type: ignore[union-attr]  # it never had its turn
+
+
 def test_what_a_killed_operator_left_is_swept(tmp_path: Path) -> None:
     (tmp_path / "run-old" / "transfer").mkdir(parents=True)
     (tmp_path / "mine").touch()

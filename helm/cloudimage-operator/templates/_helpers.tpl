@@ -35,7 +35,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{/*
-What the operator asks of the API server, and no more. manifests/base/rbac.yaml says the same; a
+What the operator asks of the API server, and no more. manifests/base/rights/rbac.yaml says the same; a
 test compares them.
 */}}
 {{- define "cloudimage-operator.rules" -}}
@@ -65,6 +65,11 @@ test compares them.
   resources: [pods/log]
   verbs: [get]
 {{- end }}
+{{- end }}
+
+{{/* Not empty where a Lease says which pod acts. */}}
+{{- define "cloudimage-operator.leaderElection" -}}
+{{- if or .Values.leaderElection.enabled (gt (int .Values.replicas) 1) }}yes{{ end }}
 {{- end }}
 
 {{- define "cloudimage-operator.image" -}}

@@ -157,6 +157,9 @@ class JobRunner:
             transfer.wake.set()
         self._threads.shutdown(cancel_futures=True)
 
+    def abandon(self) -> None:
+        """Do nothing: the Jobs go on, for the next operator to find."""
+
     def _submit(self, uid: str, transfer: JobTransfer) -> None:
         self._transfers[uid] = transfer
         transfer.turn = self._threads.submit(self._work, uid, transfer)

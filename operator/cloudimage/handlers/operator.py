@@ -87,6 +87,10 @@ class Operator:
             )
         )
 
+    def abandon(self) -> None:
+        """End transfers at once, without their clean-up: another operator may act by now."""
+        self.runner.abandon()
+
     def _tell_metrics(self) -> None:
         metrics.live(metrics.TRANSFERS_RUNNING, self.runner.by_stage)
         metrics.live(metrics.CONNECTIONS, self.images.clouds.numbers)
@@ -97,6 +101,7 @@ class Operator:
         self.queue.add(key)
 
     async def _started(self, **_: object) -> None:
+        metrics.LEADER.set(1)
         sweep(self.settings.scratch)
         self.queue.start()
         self.share_queue.start()

@@ -111,6 +111,9 @@ class Runner(Protocol):
     def stop(self) -> None:
         """Let go of every transfer: the operator ends."""
 
+    def abandon(self) -> None:
+        """End at once what would end with this process: another operator may act by now."""
+
 
 @dataclass
 class ChildRunner:
@@ -186,6 +189,13 @@ class ChildRunner:
         for uid in list(self._transfers):
             self.cancel(uid)
         self._threads.shutdown(cancel_futures=True)
+
+    def abandon(self) -> None:
+        """Kill every transfer; what it leaves behind is found as after the loss of a node."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for transfer in list(self._transfers.values()):
+            if transfer.process is not None:
+                transfer.process.kill()
 
     def _work(self, uid: str, transfer: Transfer, request: TransferRequest) -> None:
         try:

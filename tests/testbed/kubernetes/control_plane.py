@@ -33,9 +33,11 @@ class Kubernetes(Cluster):
 
     Attributes:
         folder: All its state; `down` deletes it.
+        apiserver_flags: Further ones of kube-apiserver.
     """
 
     folder: Path = field(default_factory=_default_folder)
+    apiserver_flags: tuple[str, ...] = ()
 
     @staticmethod
     def from_kubeconfig(path: Path) -> Cluster:
@@ -138,6 +140,7 @@ class Kubernetes(Cluster):
             command = servers.etcd_command(program, self.folder, ports)
         else:
             command = servers.apiserver_command(program, self._pki, ports)
+            command += self.apiserver_flags
         if service.process() is None:
             service.start(command)
         service.wait(lambda: self._ready(name, ports))
