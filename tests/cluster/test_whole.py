@@ -247,6 +247,31 @@ def _is_moving(resource: CloudImage) -> bool:
     return progress is not None and bool(progress.transferred_bytes)
 
 
+@pytest.mark.slow
+def test_of_two_pods_the_other_takes_over(
+    platform: Platform, namespace: Namespace, qcow2_disk: Path
+) -> None:
+    # A pod without a Lease does not know of one: the documented way is by none at all.
+    kubectl = platform.cluster.run_kubectl
+    kubectl("scale", f"deployment/{RELEASE}", "-n", SYSTEM, "--replicas=0")
+    kubectl("wait", "pod", "-n", SYSTEM, "--all", "--for=delete", "--timeout=90s")
+    platform.release(CHART, "--set", "replicas=2")
+
+    def leader() -> str:
+        holder = "jsonpath={.spec.holderIdentity}"
+        return kubectl("get", "lease", RELEASE, "-n", SYSTEM, "-o", holder).partition("_")[0]
+
+    assert wait_until(lambda: leader() != "", 30)
+    first = leader()
+    kubectl("delete", "pod", first, "-n", SYSTEM, "--force", "--grace-period=0")
+    assert wait_until(lambda: leader() not in {"", first}, 60)
+    namespace.create("by-the-other", platform.put("other.qcow2", qcow2_disk))
+    namespace.wait_condition("by-the-other", "Ready")
+    namespace.delete("by-the-other")
+    namespace.wait_gone("by-the-other")
+    platform.release()
+
+
 def test_an_upgrade_changes_a_crd_field_and_keeps_every_object(
     platform: Platform, namespace: Namespace, tmp_path: Path
 ) -> None:
