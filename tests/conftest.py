@@ -56,17 +56,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             first.add(function)
 
 
-def _runs(part: OpenStack | Cluster | Sources) -> bool:
+def _runs(part: OpenStack | Kubernetes | Sources) -> bool:
     return any(row[1] is not None for row in part.status())
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Note what does not run yet, so that the end leaves things as the start found them."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        parts: list[OpenStack | Cluster | Sources] = [OpenStack(), Kubernetes(), Sources()]
-        if config.getoption("--cluster") == "kind":
-            parts.append(Kind.new())
-        config.stash[_STARTED_BY_US] = [part for part in parts if not _runs(part)]
+        parts: list[OpenStack | Kubernetes | Sources] = [OpenStack(), Kubernetes(), Sources()]
+        ours: list[_Part] = [part for part in parts if not _runs(part)]
+        if config.getoption("--cluster") == "kind" and not Kind.new().kubeconfig.exists():
+            ours.append(Kind.new())
+        config.stash[_STARTED_BY_US] = ours
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

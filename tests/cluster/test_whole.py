@@ -5,13 +5,12 @@ The tests are steps of one release's life and follow each other.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from filelock import FileLock
 from releases import CHART, PREVIOUS_CHART, RELEASE, Helm, later_chart
 from shares import ACCEPT_WITH, CONSUMER, Shares
 from support import Namespace, content_of, images_of, wait_until
@@ -60,7 +59,6 @@ class Platform:
     helm: Helm
     openstack: OpenStack
     sources: Sources
-    values: dict[str, Any] = field(default_factory=dict)
 
     def release(self, chart: Path = CHART, *options: str) -> None:
         """Install or upgrade the release, and wait for its pod."""
@@ -117,7 +115,7 @@ def whole(request: pytest.FixtureRequest) -> Iterator[WholeKubernetes | Kind]:
     if missing := WholeKubernetes.missing():
         pytest.skip(f"a node of our own needs {missing}; --cluster=kind needs Docker instead")
     bed = WholeKubernetes()
-    with FileLock(bed.folder.with_suffix(".lock")):  # one on a machine at a time
+    with bed.lock:
         bed.install()
         bed.down()  # what a run that was killed has left
         bed.up()

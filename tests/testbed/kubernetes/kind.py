@@ -15,7 +15,6 @@ from typing import Any
 
 from testbed.container_image import OPERATOR, build_arguments
 from testbed.kubernetes import binaries
-from testbed.kubernetes.cluster import StatusRow
 from testbed.kubernetes.external import ExternalCluster
 from testbed.kubernetes.network import open_loopback
 from testbed.paths import REPOSITORY, state_dir
@@ -42,10 +41,6 @@ class Kind(ExternalCluster):
             if gateway and ipaddress.ip_address(gateway).version == 4:
                 return gateway
         raise LookupError("Docker's network kind has no IPv4 gateway")
-
-    def status(self) -> list[StatusRow]:
-        """Say whether it is there; its processes are Docker's."""
-        return super().status() if self.admin.exists() else []
 
     def install(self) -> None:
         """Make kind and the clients."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -22,23 +23,28 @@ SYSCTLS = (
     "kernel/keys/root_maxbytes",
 )
 """Settings that every kubelet changes (``setupKernelTunables`` in its container manager)."""
+KUBELET = Path("/var/lib/kubelet")
+"""Where it puts the sockets of device plugins, whatever its root folder is."""
 CGROUPS = Path("/sys/fs/cgroup")
 _PROC = Path("/proc/sys")
 
 
 def record(folder: Path) -> None:
-    """Note the kernel's settings before the kubelet changes them; once for each bed."""
-    path = folder / "sysctls.json"
+    """Note what the kubelet changes, before it does; once for each bed."""
+    path = folder / "before.json"
     if not path.exists():
-        found = {name: (_PROC / name).read_text().strip() for name in SYSCTLS}
-        path.write_text(json.dumps(found))
+        sysctls = {name: (_PROC / name).read_text().strip() for name in SYSCTLS}
+        path.write_text(json.dumps({"sysctls": sysctls, "kubelet": KUBELET.exists()}))
 
 
 def remove(folder: Path) -> None:
     """Take away what a bed in a folder left, besides the folder; its servers have ended."""
     with contextlib.suppress(FileNotFoundError):
-        for name, value in json.loads((folder / "sysctls.json").read_text()).items():
+        before = json.loads((folder / "before.json").read_text())
+        for name, value in before["sysctls"].items():
             (_PROC / name).write_text(value)
+        if not before["kubelet"]:
+            shutil.rmtree(KUBELET, ignore_errors=True)  # it may never have started
     _kill_shims(folder)
     for mount in reversed(list(_mounts(folder))):
         _unmount(mount)

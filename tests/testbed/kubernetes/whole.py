@@ -4,12 +4,15 @@ It needs root, for it changes the machine: a bridge, iptables' rules, cgroups, m
 takes them away again. There is one on a machine at a time.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from testbed import container_image, packages
 from testbed.kubernetes import binaries, kubelet, traces
@@ -72,10 +75,19 @@ class WholeKubernetes(Kubernetes):
         self._start_programs()
         self._wait_ready()
 
+    @property
+    def lock(self) -> FileLock:
+        """Who holds it has the machine's one cluster."""
+        return FileLock(self.folder.with_suffix(".lock"), is_singleton=True)
+
     def down(self) -> None:
-        """Stop everything, and take every trace away."""
+        """Stop everything, and take every trace away; what another process uses is left alone."""
         if not self.folder.exists():
             return
+        with contextlib.suppress(Timeout), self.lock.acquire(timeout=0):
+            self._down()
+
+    def _down(self) -> None:
         for name in PROGRAMS:
             Service(name, self.folder).stop()
         self._runtime.kill_all()
