@@ -8,10 +8,15 @@ import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
-from cloudimage import generated
+from cloudimage import generated, reasons_page
+from cloudimage.api import crd
+from cloudimage.api.kinds import KINDS
+from cloudimage.reconcile.reasons import TERMINAL_REASONS, Reason
 
 REPOSITORY = Path(__file__).parents[2]
 LOADING = {"script": "src", "img": "src", "iframe": "src", "link": "href"}
@@ -103,6 +108,77 @@ def test_every_reason_has_its_place_in_troubleshooting(site: Path, kind: str) ->
     page = Tags((site / "troubleshooting" / "index.html").read_text())
     _, reasons = generated.VOCABULARIES[kind]
     assert {f"reason-{each.lower()}" for each in reasons} <= page.ids
+
+
+def test_a_reason_says_whose_it_is_and_whether_it_is_final() -> None:
+    page = reasons_page.render(f"By hand.\n\n{reasons_page.MARKER}\nOf yesterday.\n")
+    assert page.startswith("By hand.\n")
+    assert "Of yesterday" not in page
+    sections = dict(re.findall(r"### Reason (\w+)\n\n(.*?)\n(?=\n### |\Z)", page, re.DOTALL))
+    assert re.match(r"CloudImage: .*\n\nImageShare: ", sections["Shared"], re.DOTALL)
+    assert sections["NotOwner"].startswith("ImageShare: ")
+    final = {name for name, text in sections.items() if "Not tried again by itself" in text}
+    assert final == TERMINAL_REASONS - {Reason.CHECKSUM_MISMATCH}
+    with pytest.raises(ValueError, match="lacks the line"):
+        reasons_page.render("By hand.\n")
+
+
+def blocks() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the objects, and parts of CloudImages' specs, that pages show as YAML."""
+    for path in sorted((REPOSITORY / "docs").rglob("*.md")):
+        for text in re.findall(r"^```yaml\n(.*?)^```", path.read_text(), re.DOTALL | re.MULTILINE):
+            for document in yaml.safe_load_all(text):
+                if document.keys() & {"kind", "spec"}:
+                    yield path.name, document
+
+
+SPEC = {"cloudCredentialsRef": {"secretName": "openstack", "cloudName": "prod"}}
+SOURCE = {"source": {"http": {"url": "https://images.example.org/debian-12.qcow2"}}}
+
+
+def whole(document: dict[str, Any]) -> dict[str, Any]:
+    """Return an object as the API server would hand it out, what a page leaves out put in."""
+    identity = {"name": "debian-12", "namespace": "images", "uid": "1", "resourceVersion": "1"}
+    metadata = identity | document.get("metadata", {})
+    if "kind" in document:
+        return document | {"metadata": metadata}
+    spec = document["spec"]
+    http = {**SOURCE["source"]["http"], **spec.get("source", {}).get("http", {})}
+    made = {} if spec.keys() & {"adopt", "managementPolicy"} else {"source": {"http": http}}
+    return {"kind": "CloudImage", "metadata": metadata, "spec": {**SPEC, **spec, **made}}
+
+
+def unknown(schema: dict[str, Any], value: Any, path: str) -> Iterator[str]:
+    """Yield the fields that the CRD does not have; the models pass over them."""
+    if isinstance(value, list):
+        for each in value:
+            yield from unknown(schema["items"], each, path)
+    elif "properties" in schema:
+        for name, part in value.items():
+            if name in schema["properties"]:
+                yield from unknown(schema["properties"][name], part, f"{path}.{name}")
+            else:
+                yield f"{path}.{name}"
+
+
+def complaints(resource: dict[str, Any]) -> list[str]:
+    """Return what is wrong with an object; nothing is for kinds of others."""
+    for kind in KINDS:
+        if kind.name == resource["kind"]:
+            kind.model.model_validate(resource)
+            spec = crd.schema(kind)["properties"]["spec"]
+            return list(unknown(spec, resource["spec"], "spec"))
+    return []
+
+
+@pytest.mark.parametrize(("page", "document"), list(blocks()), ids=lambda each: str(each)[:20])
+def test_what_pages_show_is_valid(page: str, document: dict[str, Any]) -> None:
+    assert complaints(whole(document)) == []
+
+
+def test_an_example_with_a_misspelt_field_is_not_valid() -> None:
+    document = {"spec": {"image": {"diskFormt": "raw"}}}
+    assert complaints(whole(document)) == ["spec.image.diskFormt"]
 
 
 def test_every_decision_is_in_the_list_of_decisions() -> None:
