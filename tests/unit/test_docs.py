@@ -93,7 +93,7 @@ def test_a_link_or_an_anchor_that_leads_nowhere_fails_the_build(tmp_path: Path) 
     repository.mkdir()
     for name in ("docs", "helm", "manifests", "tools"):
         shutil.copytree(REPOSITORY / name, repository / name)
-    for name in ("mkdocs.yml", "CHANGELOG.md"):
+    for name in ("mkdocs.yml", "CHANGELOG.md", "Dockerfile"):
         shutil.copy(REPOSITORY / name, repository)
     with (repository / "docs" / "sharing.md").open("a") as page:
         page.write("\n[a](../manifests/none.yaml) [b](metadata.md#none) [c](none.md)\n")
