@@ -20,7 +20,7 @@ from testbed.openstack import OpenStack
 from testbed.paths import REPOSITORY
 from testbed.sources import Sources
 
-pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
+pytestmark = [pytest.mark.cluster, pytest.mark.cloud, pytest.mark.slow]
 
 GIVEN_BY_THE_CLUSTER = ("uid", "resourceVersion", "creationTimestamp", "generation")
 
