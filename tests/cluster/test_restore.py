@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 from openstack.connection import Connection
-from support import Namespace, images_of, said
+from shares import ACCEPT_WITH, CONSUMER, Shares, members
+from support import Namespace, change_image, images_of, said
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.transfer.types import Marks
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.paths import REPOSITORY
@@ -32,17 +34,24 @@ def images(openstack: OpenStack) -> Connection:
 
 
 def lose_and_restore(namespace: Namespace, name: str) -> CloudImage:
-    """Lose the object without its image, and restore it from a backup; no operator runs then."""
-    kubectl, address = namespace.cluster.run_kubectl, ("-n", namespace.name)
-    backup = json.loads(kubectl("get", "cloudimage", name, *address, "-o", "json"))
+    """Lose the objects of a name, not the image, and restore them; then no operator runs."""
     namespace.operator.kill()
-    namespace.patch(name, {"metadata": {"finalizers": None}})
-    namespace.delete(name)
-    namespace.wait_gone(name)
-    del backup["status"]
-    for field in GIVEN_BY_THE_CLUSTER:
-        del backup["metadata"][field]
-    kubectl("apply", *address, "-f", "-", stdin=json.dumps(backup))
+    both = (
+        "cloudimages,imageshares",
+        "-n",
+        namespace.name,
+        f"--field-selector=metadata.name={name}",
+    )
+    kubectl = namespace.cluster.run_kubectl
+    backup = json.loads(kubectl("get", *both, "-o", "json"))
+    for each in backup["items"]:
+        kind = (each["kind"], name, "-n", namespace.name)
+        kubectl("delete", *kind, "--wait=false")
+        kubectl("patch", *kind, "--type=merge", "-p", '{"metadata": {"finalizers": null}}')
+        del each["status"]
+        for field in GIVEN_BY_THE_CLUSTER:
+            del each["metadata"][field]
+    kubectl("apply", "-f", "-", stdin=json.dumps(backup))
     restored = namespace.get(name)
     assert restored is not None
     return restored
@@ -79,6 +88,10 @@ def test_restored_objects_take_their_images_over_once_these_have_the_new_uids(
     own_namespace.wait_condition(unique, "Ready", reason="Available")
     own_namespace.patch(unique, {"spec": {"image": {"diskFormat": "raw"}}})
     before = own_namespace.wait_condition(unique, "Ready", reason="Available")
+    shares = Shares(own_namespace)
+    shares.create(unique, {**CONSUMER, **ACCEPT_WITH})
+    shares.wait_condition(unique, "Accepted", "AllAccepted")
+    shared_with = members(images, before.status.image_id)
     fetched = len(sources.requests(f"{unique}.qcow2"))
 
     old = before.metadata.uid
@@ -95,6 +108,11 @@ def test_restored_objects_take_their_images_over_once_these_have_the_new_uids(
     assert len(after.status.revisions) == 2
     assert said(after, "Verified")[:2] == ("True", "ChecksumMatched")
     assert len(sources.requests(f"{unique}.qcow2")) == fetched
+    shares.wait_condition(unique, "Ready", "Shared")
+    assert members(images, before.status.image_id) == shared_with
+    shares.delete(unique)
+    shares.wait_gone(unique)
+    assert members(images, before.status.image_id) == {}
     own_namespace.delete(unique)
     own_namespace.wait_gone(unique)
     assert images_of(images, restored.metadata.uid) == images_of(images, old) == []
@@ -119,4 +137,10 @@ def test_restored_objects_whose_images_have_old_uids_get_other_images(
     own_namespace.delete(unique)
     own_namespace.wait_gone(unique)
     assert images_of(images, before.metadata.uid) == [left]
-    images.image.delete(f"/images/{left['id']}").raise_for_status()
+    # What is left can be taken over by itself, once it belongs to nobody any more.
+    change_image(images, before, **{Marks.UID: None})
+    own_namespace.create(f"{unique}-2", "", source=None, adopt={"id": left["id"]})
+    adopted = own_namespace.wait_condition(f"{unique}-2", "Ready", reason="Available")
+    assert adopted.status.image_id == left["id"]
+    own_namespace.delete(f"{unique}-2")
+    own_namespace.wait_gone(f"{unique}-2")
