@@ -3,8 +3,8 @@
 On a Git host such a link just works. The site has only what is in docs/, so each file outside it
 that a page links to becomes a page as well: Markdown as it is, any other text as a listing, and a
 folder as a listing of its files. They keep their places, with docs/ taken away: docs/sharing.md is
-/sharing/, manifests/samples is /manifests/samples/. What is linked to and not there is left to
-MkDocs, which complains of it.
+/sharing/, manifests/samples is /manifests/samples/. A folder's README.md is its page. What is
+linked to and not there is left to MkDocs, which complains of it.
 
 MkDocs calls the two public functions: https://www.mkdocs.org/user-guide/configuration/#hooks
 """
@@ -93,6 +93,8 @@ def _site_uri(path: str) -> str:
     """Return which source file of the site a path of the repository is."""
     if _is_in_docs(path):
         return path.removeprefix(f"{DOCS}/")
+    if (ROOT / path / "README.md").exists():
+        return f"{path}/README.md"
     if (ROOT / path).is_dir():
         return f"{path}/index.md"
     return path if path.endswith(".md") else f"{path}.md"
@@ -100,6 +102,8 @@ def _site_uri(path: str) -> str:
 
 def _content(path: Path) -> str:
     """Return the Markdown of the page for a file or a folder."""
+    if (path / "README.md").exists():
+        path /= "README.md"
     if path.suffix == ".md":
         return path.read_text()
     title = f"# {path.relative_to(ROOT)}"

@@ -80,10 +80,12 @@ def test_what_is_linked_to_outside_docs_is_part_of_the_site(site: Path) -> None:
     sample = (site / "manifests" / "samples" / "imageshare.yaml" / "index.html").read_text()
     assert "debian-12-to-web" in sample
     folder = (site / "manifests" / "argocd" / "index.html").read_text()
-    assert 'href="application.yaml/"' in folder or "resources-finalizer" in folder
+    assert "resources-finalizer" in folder
     assert 'href="health/"' in folder
     # A README.md beside it would be the first page, too.
     assert "Something is wrong?" in (site / "index.html").read_text()
+    samples = (site / "manifests" / "samples" / "index.html").read_text()
+    assert 'href="cloudimage-minimal.yaml/"' in samples
     chart = (site / "helm" / "cloudimage-operator" / "index.html").read_text()
     assert 'href="../../operations/"' in chart
 
