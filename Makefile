@@ -69,6 +69,10 @@ format: $(STAMP)  ## Format the code and mend what ruff can mend by itself
 crds: $(STAMP)  ## Generate the CRDs, the chart's copy, the references, the page of the metrics
 	$(BIN)/cloudimage crds
 
+.PHONY: docs
+docs: $(STAMP)  ## Build the site of docs/ into site/, every warning an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 .PHONY: bench
 bench: setup  ## Measure transfers against what a user would do otherwise
 	$(BIN)/python -m bench

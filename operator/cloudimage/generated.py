@@ -5,7 +5,7 @@ Paths are relative to the repository's root.
 
 from pathlib import Path
 
-from cloudimage import chart_page, metrics_page
+from cloudimage import chart_page, metrics_page, reasons_page
 from cloudimage.api import crd, reference
 from cloudimage.api.kinds import KINDS
 from cloudimage.reconcile.reasons import ConditionType, Reason
@@ -16,6 +16,7 @@ CHART = "helm/cloudimage-operator"
 CHART_CRDS = f"{CHART}/templates/crds"
 REFERENCE = "docs/reference"
 METRICS = "docs/metrics.md"
+TROUBLESHOOTING = "docs/troubleshooting.md"
 VOCABULARIES = {
     "CloudImage": (ConditionType, Reason),
     "ImageShare": (ShareCondition, ShareReason),
@@ -56,7 +57,11 @@ def stale(root: Path) -> list[str]:
 
 def _all(root: Path) -> dict[str, str]:
     """Return also what is made from other files below the root."""
-    return {**files(), **chart_page.files(root / CHART, CHART)}
+    return {
+        **files(),
+        **chart_page.files(root / CHART, CHART),
+        **reasons_page.files(root, TROUBLESHOOTING),
+    }
 
 
 def _text(path: Path) -> str | None:

@@ -68,16 +68,16 @@ def test_words_are_documented_by_the_docstrings_below_them() -> None:
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_samples_are_valid(path: Path) -> None:
     text = path.read_text().replace("${SOURCE_URL}", "https://example.org/image.qcow2")
-    sample = yaml.safe_load(text.replace("${SOURCE_SHA256}", "a" * 64))
-    for kind in KINDS:
-        if sample["kind"] == kind.name:
-            identity = {"namespace": "images", "uid": "1", "resourceVersion": "1"}
-            kind.model.model_validate(sample | {"metadata": sample["metadata"] | identity})
+    for sample in yaml.safe_load_all(text.replace("${SOURCE_SHA256}", "a" * 64)):
+        for kind in KINDS:
+            if sample["kind"] == kind.name:
+                identity = {"namespace": "images", "uid": "1", "resourceVersion": "1"}
+                kind.model.model_validate(sample | {"metadata": sample["metadata"] | identity})
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_the_samples_together_show_every_field(kind: Kind) -> None:
-    documents = [yaml.safe_load(path.read_text()) for path in SAMPLES]
+    documents = [each for path in SAMPLES for each in yaml.safe_load_all(path.read_text())]
     specs = [each["spec"] for each in documents if each["kind"] == kind.name]
 
     def missing(node: dict[str, Any], values: list[Any], path: str) -> Iterator[str]:

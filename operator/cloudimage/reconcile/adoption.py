@@ -51,14 +51,15 @@ def refusal(resource: CloudImage, image: GlanceImage, project_id: str | None) ->
     docs/decisions/0002-image-ids-and-marks.md.
     """
     wanted, marks = resource.spec.image, image.properties
+    uid = marks.get(Marks.UID)
     why = None
     if image.status != "active":
         why = _WHY_NOT_ACTIVE.get(image.status, f"its status is {image.status}, not active")
     elif image.owner != project_id:
         why = f"it belongs to project {image.owner}, and the credentials are project {project_id}'s"
-    elif marks.get(Marks.IMAGE_ID) == image.id and marks.get(Marks.UID) != resource.metadata.uid:
+    elif marks.get(Marks.IMAGE_ID) == image.id and uid not in {None, resource.metadata.uid}:
         why = (
-            f"it belongs to the CloudImage with the UID {marks.get(Marks.UID)}. Delete that with "
+            f"it belongs to the CloudImage with the UID {uid}. Delete that with "
             f"deletionPolicy Orphan; if it is gone, remove the image's property {Marks.UID}"
         )
     elif wanted.disk_format not in {None, image.disk_format}:
