@@ -94,6 +94,7 @@ def test_early_refusal_and_reset(bench: Bench, qcow2: Path, at: int) -> None:
     assert bench.images() == []
 
 
+@pytest.mark.slow
 def test_road_that_is_always_broken(bench: Bench, qcow2: Path) -> None:
     request = by_method(bench, bench.put(qcow2), "Upload", disk_format="raw")
     with through(bench, request, Fault("PUT", "/file", "reset", at=DISK_SIZE // 4, times=9)):

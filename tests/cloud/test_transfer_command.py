@@ -86,6 +86,7 @@ def test_killed_run_is_resumed_and_swept(bench: Bench, qcow2: Path) -> None:
     assert any(re.fullmatch(r"bytes=[1-9]\d*-", each) for each in ranges), ranges
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("secret", ["right", "wrong"])
 def test_credentials_come_from_the_environment(bench: Bench, qcow2: Path, secret: str) -> None:
     url = f"{bench.put(qcow2)}?auth=me:right"

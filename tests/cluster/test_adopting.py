@@ -87,6 +87,7 @@ def test_an_image_of_another_project_is_observed_and_never_touched(
     assert read(consumer, image_id) == before
 
 
+@pytest.mark.slow
 def test_an_image_is_looked_for_until_exactly_one_fits(
     namespace: Namespace, images: Connection, make: Make, unique: str
 ) -> None:
@@ -106,6 +107,7 @@ def test_an_image_is_looked_for_until_exactly_one_fits(
     assert found.status.image_id == made[1]
 
 
+@pytest.mark.slow
 def test_an_observed_image_is_looked_at_again(
     own_namespace: Namespace, openstack: OpenStack, make: Make, unique: str
 ) -> None:

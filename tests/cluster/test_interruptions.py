@@ -100,6 +100,7 @@ def test_stopped_politely_it_takes_the_half_image_away(
     assert own_namespace.operator.leftovers() == []
 
 
+@pytest.mark.slow
 def test_a_killed_transfer_is_tried_again(
     own_namespace: Namespace,
     openstack: OpenStack,
@@ -121,6 +122,7 @@ def test_a_killed_transfer_is_tried_again(
     assert content_of(images, image["id"]) == slow_upload_raw
 
 
+@pytest.mark.slow
 def test_a_restart_of_the_operator_moves_nothing_and_writes_nothing(
     own_namespace: Namespace, sources: Sources, slow_upload: Path, unique: str
 ) -> None:

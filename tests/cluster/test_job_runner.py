@@ -219,6 +219,7 @@ def test_what_ended_while_the_operator_was_away_is_learnt(
     assert len(list(node.folder.glob("*/log"))) == 1, "a second pod was made"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ended", ["evict", "lose"])
 def test_a_pod_that_is_taken_away_is_made_again(
     job_namespace: Namespace,

@@ -129,6 +129,7 @@ def test_the_other_one_takes_over_from_one_that_is_killed(
     assert_one_right_image(namespace, openstack, unique, raw_disk)
 
 
+@pytest.mark.slow
 def test_one_that_is_told_to_stop_hands_over_at_once(
     pair: tuple[Operator, Operator], namespace: Namespace
 ) -> None:

@@ -125,6 +125,7 @@ def test_returning_to_an_earlier_spec_takes_no_transfer(
     assert reasons.count("HashMatched") == 2
 
 
+@pytest.mark.slow
 def test_only_so_many_unused_ones_are_kept(
     namespace: Namespace, images: Connection, first: CloudImage, unique: str
 ) -> None:

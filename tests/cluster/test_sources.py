@@ -105,6 +105,7 @@ def test_a_mirror_behind_a_password_serves_when_the_first_url_does_not(
     namespace.delete(unique)
 
 
+@pytest.mark.slow
 def test_a_compressed_image_is_expanded(
     namespace: Namespace,
     openstack: OpenStack,

@@ -25,6 +25,7 @@ from testbed.kubernetes.kind import Kind
 from testbed.kubernetes.network import BRIDGE
 from testbed.kubernetes.whole import WholeKubernetes
 from testbed.openstack import OpenStack
+from testbed.openstack.site import Site
 from testbed.sources import Sources
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
@@ -88,12 +89,17 @@ class Platform:
 
     def _as_pods_see(self, cloud: dict[str, Any]) -> dict[str, Any]:
         """Return an entry of clouds.yaml for pods: the catalogue's addresses are this machine's."""
-        row = {each.name: each.url for each in self.openstack.status()}
-        services = {"identity": "keystone", "image": "glance", "compute": "nova"}
-        suffixes = {"identity": "/v3", "compute": "/v2.1"}
+        site = Site.load(self.openstack.folder)
+        assert site is not None
         overrides = {
-            f"{kind}_endpoint_override": self._rewritten(row[name]) + suffixes.get(kind, "")
-            for kind, name in services.items()
+            f"{kind}_endpoint_override": self._rewritten(site.url(name)) + path
+            for kind, name, path in (
+                ("identity", "keystone", "/v3"),
+                ("image", "glance", ""),
+                ("compute", "nova", "/v2.1"),
+                # Not there, unless another test has had it started.
+                ("block_storage", "cinder", "/v3"),
+            )
         }
         return json.loads(self._rewritten(json.dumps(cloud))) | overrides
 

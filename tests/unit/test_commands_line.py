@@ -9,6 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from cloudimage.cli import app
+from cloudimage.commands import complete as complete_words
 from testbed.paths import REPOSITORY
 from testbed.process import free_ports
 
@@ -143,3 +144,20 @@ def test_migrate_from_a_cloud_that_is_away(tmp_path: Path, monkeypatch: pytest.M
     assert status == 1
     assert text.startswith("The old cloud old cannot be used: logging in: Unable to establish")
     assert "hush" not in text
+
+
+@pytest.mark.parametrize(
+    ("typed", "incomplete", "names", "offers"),
+    [
+        ((), "", ["a", "b"], ["cloudimage", "imageshare", "a", "b"]),
+        ((), "ima", ["image-1", "b"], ["imageshare", "image-1"]),
+        (("a",), "", ["a", "b"], ["b"]),
+        (("share",), "", ["to-web"], ["to-web"]),
+        ((), "cimgshare/to", ["to-web", "b"], ["cimgshare/to-web"]),
+        (("a",), "x", ["a", "b"], []),
+    ],
+)
+def test_offers(
+    typed: tuple[str, ...], incomplete: str, names: list[str], offers: list[str]
+) -> None:
+    assert complete_words.offers(typed, incomplete, names) == offers

@@ -286,7 +286,7 @@ def test_a_missing_file_is_404(sources: Sources) -> None:
 
 
 def test_what_is_being_read_stays_whole_when_replaced(sources: Sources, name: str) -> None:
-    with requests.get(sources.url(name, rate=500_000), stream=True, timeout=10) as answer:
+    with requests.get(sources.url(name, rate=500_000), stream=True, timeout=60) as answer:
         sources.put(name, b"new")
         assert answer.raw.read() == CONTENT
     assert get(sources.url(name)).content == b"new"
