@@ -3,6 +3,7 @@
 The tests are steps of one release's life and follow each other.
 """
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,9 +44,11 @@ class Pod:
     namespace: str
 
     def log(self) -> str:
-        """Return what it has logged; of a pod that is no more, nothing."""
+        """Return what it has logged; nothing where it is not installed."""
         logs = ("logs", f"deployment/{RELEASE}", "-n", SYSTEM, "--tail=-1")
-        return self.cluster.run_kubectl(*logs)
+        with contextlib.suppress(KubectlError):
+            return self.cluster.run_kubectl(*logs)
+        return ""
 
     def run(self, *words: str) -> str:
         """Run a command in it, as its user."""
@@ -124,9 +127,11 @@ def whole(request: pytest.FixtureRequest) -> Iterator[WholeKubernetes | Kind]:
     with bed.lock:
         bed.install()
         bed.down()  # what a run that was killed has left
-        bed.up()
-        yield bed
-        bed.down()
+        try:
+            bed.up()
+            yield bed
+        finally:
+            bed.down()
     mounts = Path("/proc/self/mounts").read_text()
     links = [path.name for path in Path("/sys/class/net").iterdir()]
     assert str(bed.folder) not in mounts
@@ -140,7 +145,7 @@ def platform(
     sources: Sources,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Platform:
-    """The previous version of the chart, installed, with an object of that time."""
+    """The cluster, the cloud and the source; nothing is installed yet."""
     helm = Helm(whole, SYSTEM, tmp_path_factory.mktemp("helm"))
     whole.run_kubectl("create", "namespace", SYSTEM)
     platform = Platform(whole, helm, openstack, sources)
