@@ -56,8 +56,9 @@ class WholeKubernetes(Kubernetes):
         """Make what takes minutes the first time, where there can be such a cluster at all."""
         if not self.missing():
             packages.ensure("whole")
-            binaries.ensure(*binaries.DEFAULT, *PROGRAMS)
+            # First: the Go programs wait for one another's lock, and this mostly for downloads.
             container_image.build_all()
+            binaries.ensure(*binaries.DEFAULT, *PROGRAMS)
 
     def up(self) -> None:
         """Start everything, load the operator's image, and wait until the node is Ready."""
