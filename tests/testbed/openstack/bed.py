@@ -106,6 +106,7 @@ class OpenStack:
             config.write_cinder(self._site)
             services.start(self._site, ["cinder"])
             Seed.of(self._site).volume_service()
+        clients.forget()
 
     @property
     def clouds_yaml(self) -> Path:

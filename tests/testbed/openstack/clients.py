@@ -23,6 +23,11 @@ def kept(entry: Mapping[str, Any]) -> "Connection":
     return _kept(json.dumps(entry, sort_keys=True))
 
 
+def forget() -> None:
+    """Have everybody log in anew, who would know the catalogue of before."""
+    _kept.cache_clear()
+
+
 @cache
 def _kept(entry: str) -> "Connection":
     return connect(json.loads(entry))
