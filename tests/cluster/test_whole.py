@@ -74,7 +74,7 @@ class Platform:
         """Make a namespace with the credentials, where pods keep to the strictest standard."""
         name = self.cluster.new_namespace("images")
         self.enforce(name)
-        namespace = Namespace.of(Pod(self.cluster, name))  # type: ignore[arg-type]
+        namespace = Namespace.of(Pod(self.cluster, name))  # type: ignore[arg-type]  # what it takes of an Operator, this has
         known = yaml.safe_load(self.openstack.clouds_yaml.read_text())["clouds"]
         clouds = {name: self._as_pods_see(cloud) for name, cloud in known.items()}
         namespace.put_secret(self.openstack, **clouds)

@@ -52,7 +52,7 @@ class Backoff:
         # Jitter keeps many objects that failed together from coming back together.
         pause = max(
             pauses.after(count) * random.uniform(0.8, 1.2),  # noqa: S311  # jitter
-            min((asked or 0.0) * random.uniform(1.0, 1.2), _MOST_ASKED_SECONDS),  # noqa: S311
+            min((asked or 0.0) * random.uniform(1.0, 1.2), _MOST_ASKED_SECONDS),  # noqa: S311  # jitter
         )
         return Failures(generation, pauses, count, pause, time.monotonic() + pause)
 

@@ -92,7 +92,7 @@ def main() -> None:
     hide_memory()
     # At a terminal it goes to all, and the operator ends its transfers by itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from cloudimage.transfer import child  # noqa: PLC0415
+    from cloudimage.transfer import child  # noqa: PLC0415  # once the memory is hidden
 
     gc.freeze()  # what is collected later is not this: its pages stay shared
     with socket.socket(fileno=sys.stdin.fileno()) as connection:

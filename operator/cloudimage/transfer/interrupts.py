@@ -83,6 +83,5 @@ class Interrupts:
     def _leave(self) -> None:
         _log.error("the clean-up took over %s s; leaving", GRACE_SECONDS)
         if self.folder is not None:
-            # The clean-up that hangs removes the same files.
-            shutil.rmtree(self.folder, ignore_errors=True)
+            shutil.rmtree(self.folder, ignore_errors=True)  # the clean-up that hangs removes, too
         os._exit(1)

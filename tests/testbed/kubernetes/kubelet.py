@@ -62,11 +62,7 @@ def kubelet_command(program: Path, folder: Path, config: Path, admin: Path) -> l
 def controllers_command(program: Path, pki: Path, kubeconfig: Path) -> list[str | Path]:
     """Return kube-controller-manager's command line."""
     return [
-        program,
-        f"--kubeconfig={kubeconfig}",
-        "--bind-address=127.0.0.1",
-        "--secure-port=0",
-        "--leader-elect=false",
+        *_control_loop(program, kubeconfig),
         "--use-service-account-credentials=true",
         f"--root-ca-file={pki / 'ca.crt'}",
         f"--service-account-private-key-file={pki / 'service-account.key'}",
@@ -75,6 +71,11 @@ def controllers_command(program: Path, pki: Path, kubeconfig: Path) -> list[str 
 
 def scheduler_command(program: Path, kubeconfig: Path) -> list[str | Path]:
     """Return kube-scheduler's command line."""
+    return _control_loop(program, kubeconfig)
+
+
+def _control_loop(program: Path, kubeconfig: Path) -> list[str | Path]:
+    """Return what both of them are told: there is one, and nobody connects to it."""
     return [
         program,
         f"--kubeconfig={kubeconfig}",

@@ -96,7 +96,7 @@ class WholeKubernetes(Kubernetes):
         self._runtime.bridge.down()
         traces.remove(self.folder)
         super().down()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)  # the part before has removed most
 
     def _start_programs(self) -> None:
         pki = self.folder / "pki"
