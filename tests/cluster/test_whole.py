@@ -166,7 +166,7 @@ def test_the_previous_version_is_upgraded_and_its_objects_stay(
     tag = ("--set", f"image.tag={__version__}")
     platform.helm("install", RELEASE, str(PREVIOUS_CHART), *IMAGE, *tag)
     url = platform.put("whole.qcow2", qcow2_disk)
-    wait_until(lambda: "cloudimages" in platform.cluster.run_kubectl("api-resources"), 30)
+    assert wait_until(lambda: "cloudimages" in platform.cluster.run_kubectl("api-resources"), 30)
     namespace.create("kept", url, sha256_of(qcow2_disk), image={"diskFormat": "raw"})
     before = namespace.wait("kept", lambda each: each.metadata.uid != "")
     platform.release()
