@@ -43,7 +43,7 @@ def run(tmp_path: Path) -> Iterator[Callable[[str, str], ChildRunner]]:
     runner = ChildRunner(1)
 
     def start(uid: str, program: str) -> ChildRunner:
-        command = (sys.executable, "-c", textwrap.dedent(f"{READ}\n{program}"))
+        command = (sys.executable, "-c", f"{READ}\n{textwrap.dedent(program)}")
         runner.spawn = lambda: subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
@@ -151,14 +151,15 @@ def test_stopping_ends_all_and_waits(run: Callable[[str, str], ChildRunner]) -> 
 def test_abandoned_transfers_end_without_their_clean_up(
     run: Callable[[str, str], ChildRunner],
 ) -> None:
-    program = """
+    program = f"""
         import signal
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print({PROGRESS!r}, flush=True)
         time.sleep(60)
     """
     runner = run("a", program)
     run("b", program)  # waits for its turn
-    wait_for(lambda: runner.view("a").process is not None)  # type: ignore[union-attr]  # started
+    wait_for(lambda: runner.view("a").progress.stage == Stage.FETCHING)  # type: ignore[union-attr]  # started
     runner.abandon()
     assert "status -9" in outcome(runner, "a").message
     assert runner.view("b").process is None  # type: ignore[union-attr]  # it never had its turn
