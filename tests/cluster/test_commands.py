@@ -2,7 +2,6 @@
 
 import json
 import os
-import stat
 import subprocess
 import sys
 from dataclasses import replace
@@ -190,14 +189,9 @@ def test_namespace_and_context_of_the_kubeconfig(bench: Bench, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_as_a_plugin_of_kubectl(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script = tmp_path / "kubectl-cloudimage"
-    script.write_text(f"#!{sys.executable}\nfrom cloudimage.__main__ import main\nmain()\n")
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+def test_as_a_plugin_of_kubectl(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The installed script, whatever the path of the environment.
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
     command = [str(bench.cluster.kubectl), "cloudimage", "get", "-o", "name", *bench.options]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "cloudimage.cloudimage.dev/debian-12\n"

@@ -3,6 +3,7 @@
 import ctypes.util
 import os
 import platform
+import shlex
 import signal
 import socket
 import subprocess
@@ -83,7 +84,7 @@ def test_no_socket_of_bash(tools: Toolbox) -> None:
 
 
 def test_no_socket_of_what_a_program_starts(tools: Toolbox) -> None:
-    inner = f"{sys.executable} -c '{SOCKET}' AF_INET"
+    inner = shlex.join([sys.executable, "-c", SOCKET, "AF_INET"])
     with pytest.raises(ToolError, match="Address family not supported"):
         tools.run("setsid", "--wait", "sh", "-c", inner)
 
