@@ -51,7 +51,7 @@ test-unit: packages $(STAMP)  ## The tests that need no server
 	$(PYTEST) -m "not slow" tests/unit
 
 # Debian's and Ubuntu's releases by the Python that they have: 3.11, 3.12, 3.13, 3.14.
-SUITES ?= bookworm noble trixie forky
+SUITES ?= bookworm noble trixie resolute
 SUITE ?= bookworm
 .PHONY: fresh
 fresh:  ## The README's two commands on a machine that has nothing: SUITE=trixie; as root
