@@ -119,6 +119,28 @@ def text_vmdk(extents: str, create_type: str) -> Build:
     return content((text + "#" * 600 + "\n").encode())
 
 
+def ending_with_header(base: Build, capacity: int) -> Build:
+    """Make a streamed VMDK whose header points to one at its end, as VMware writes it.
+
+    Args:
+        base: Makes a streamOptimized VMDK.
+        capacity: Sectors that the header at the end says.
+    """
+
+    def build(disk: Path, path: Path) -> None:
+        base(disk, path)
+        data = bytearray(path.read_bytes())
+        footer = bytearray(data[:512])
+        struct.pack_into("<Q", data, 56, 2**64 - 1)
+        struct.pack_into("<Q", footer, 12, capacity)
+        marker = struct.pack("<QII", 1, 0, 3).ljust(512, b"\0")
+        path.write_bytes(
+            data.ljust(-(-len(data) // 512) * 512, b"\0") + marker + footer + bytes(512)
+        )
+
+    return build
+
+
 def vhdx_item(identity: str, *, replace: bytes | None = None, flags: int | None = None) -> Build:
     """Edit an item of a VHDX's metadata: its identity, or the flags after its block size."""
 

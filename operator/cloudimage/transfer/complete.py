@@ -21,13 +21,13 @@ _QCOW2_SNAPSHOTS: Final = 100
 """A distributed image has none or few. qemu takes some kilobytes of memory for each, and more to
 print it."""
 
-_VMDK_HEADER = struct.Struct("<4s8xQ")
+_VMDK_HEADER = struct.Struct("<4s8xQQ")
 _VMDK_MAGIC: Final = b"KDMV"
 _VMDK_DESCRIPTOR: Final = slice(512, 512 + 20 * 512)  # whatever size the header says
 _VMDK_TYPE = re.compile(r"createtype", re.IGNORECASE)
 _VMDK_EXTENT = re.compile(r"\s*(rw|rdonly|noaccess)\s", re.IGNORECASE)
 _VMDK_OWN_EXTENT = re.compile(
-    r'(RW|RDONLY)[ \t]+\d+[ \t]+SPARSE[ \t]+"[^"/:\\]+"([ \t]+\d+)?\s*', re.IGNORECASE
+    r'(RW|RDONLY)[ \t]+(\d{1,20})[ \t]+SPARSE[ \t]+"[^"/:\\]+"([ \t]+\d+)?\s*', re.IGNORECASE
 )
 _VMDK_NO_PARENT = re.compile(r"^parentCID=ffffffff\s*$", re.IGNORECASE | re.MULTILINE)
 
@@ -77,7 +77,7 @@ def _qcow2(head: bytes, _: format_inspector.FileInspector) -> str | None:
 
 
 def _vmdk(head: bytes, _: format_inspector.FileInspector) -> str | None:
-    magic, capacity = _VMDK_HEADER.unpack_from(head.ljust(_VMDK_HEADER.size, b"\0"))
+    magic, capacity, _ = _VMDK_HEADER.unpack_from(head.ljust(_VMDK_HEADER.size, b"\0"))
     if magic != _VMDK_MAGIC:
         return "it is a descriptor alone, of data in other files"
     if capacity == 0:  # for qemu that means: the data is where the descriptor says
@@ -91,6 +91,20 @@ def _vmdk(head: bytes, _: format_inspector.FileInspector) -> str | None:
     if len(extents) != 1 or not _VMDK_OWN_EXTENT.fullmatch(extents[0]):
         return "its descriptor names other extents than the file itself"
     return None
+
+
+def described_size(head: bytes) -> int:
+    """Return the bytes of a sound VMDK's disk by its descriptor, which VMware goes by.
+
+    qemu goes by the header, which may count the last grain whole: a difference of less than a
+    grain is none.
+    """
+    _, capacity, grain = _VMDK_HEADER.unpack_from(head)
+    text = head[_VMDK_DESCRIPTOR].partition(b"\0")[0].decode("latin-1")
+    own = next(filter(None, map(_VMDK_OWN_EXTENT.fullmatch, text.split("\n"))))
+    sectors = int(own[2])
+    same = 0 <= capacity - sectors < max(grain, 1)
+    return (capacity if same else sectors) * _SECTOR
 
 
 def _vdi(head: bytes, _: format_inspector.FileInspector) -> str | None:

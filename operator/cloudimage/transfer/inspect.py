@@ -13,7 +13,7 @@ from typing import Final
 from oslo_utils.imageutils import format_inspector
 
 from cloudimage.transfer import signatures
-from cloudimage.transfer.complete import check_complete_in_itself, gpt_end
+from cloudimage.transfer.complete import check_complete_in_itself, described_size, gpt_end
 from cloudimage.transfer.opening import QEMU_FORMATS, check_complete, check_inside, open_disk
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Limits, Reason, TransferError
@@ -36,9 +36,12 @@ _SHAPELESS: Final[frozenset[DiskFormat]] = frozenset({"raw", "ami", "aki", "ari"
 """Formats whose content shows nothing of them, so that only a declaration tells."""
 
 _CHUNK = 4096  # the inspectors expect pieces of this size; see detect_file_format
-_VHD_FOOTER = struct.Struct(">8s32x8s8s4xI")
+_VHD_FOOTER = struct.Struct(">8s40xQ4xI")
+_VHD_MAGIC = b"conectix"
+_VHD_SIZES = slice(40, 64)  # at creation and now, the geometry, and the kind
 _VHD_FOOTER_LENGTH = 512
 _VHD_FIXED = 2
+_SECTOR = 512
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,11 @@ def inspect(
     found = _read_format(path, size)
     shape = _settle(found, declared)
     check_size(found.virtual_size, min_disk, limits)
+    _check_same_size(shape, found.virtual_size, found.described)
     if shape not in QEMU_FORMATS or shape == "raw":
         return Inspected(shape, size, size)
     virtual_size = open_disk(path.name, shape, tools)
+    _check_same_size(shape, found.virtual_size, virtual_size)
     check_size(virtual_size, min_disk, limits)
     proven = check_complete(path.name, shape, size, tools)
     check_inside(path.name, shape, tools)
@@ -94,8 +99,9 @@ def look(path: Path, declared: DiskFormat, min_disk: int | None, limits: Limits)
         TransferError: As for :func:`inspect`.
     """
     found = _read_format(path, path.stat().st_size)
-    _settle(found, declared)
+    shape = _settle(found, declared)
     check_size(found.virtual_size, min_disk, limits)
+    _check_same_size(shape, found.virtual_size, found.described)
     return found.virtual_size
 
 
@@ -128,12 +134,35 @@ def check_size(virtual_size: int, min_disk: int | None, limits: Limits) -> None:
         )
 
 
+def _check_same_size(shape: DiskFormat, read: int, other: int) -> None:
+    """Refuse a disk whose size is another one for Glance's inspector than for another reader.
+
+    One of them would lose the end of the disk. A size of no whole sectors, which VirtualBox's VDIs
+    may have, is rounded up by qemu.
+
+    Raises:
+        TransferError: ``UnsafeImage``.
+    """
+    if not 0 <= other - read < _SECTOR:
+        raise TransferError(
+            Reason.UNSAFE_IMAGE,
+            f"the {shape} image has two sizes: for some programs {read} bytes, for others "
+            f"{other} bytes; convert it again with the program that made it",
+        )
+
+
 @dataclass(frozen=True)
 class _Content:
-    """What reading alone says: ``known`` tells a raw disk from any other bytes."""
+    """What reading alone says.
+
+    Attributes:
+        described: The virtual size where the format says it a second time.
+        known: Tells a raw disk from any other bytes.
+    """
 
     format: DiskFormat
     virtual_size: int
+    described: int
     known: bool
     compression: str | None
 
@@ -157,8 +186,12 @@ def _read_format(path: Path, size: int) -> _Content:
         ) from error
     shape = _BY_INSPECTOR[str(inspector)]
     check_complete_in_itself(shape, head, inspector)
-    if shape == "raw" and is_fixed_vhd(tail, size):
-        return _Content("vhd", size - _VHD_FOOTER_LENGTH, known=True, compression=None)
+    if shape == "vhd":
+        _check_same_footer(head, tail)
+    if shape == "raw" and (disk := fixed_vhd_size(tail)) is not None:
+        if not is_fixed_vhd(tail, size):
+            raise _other_size(disk, size - _VHD_FOOTER_LENGTH)
+        return _Content("vhd", disk, disk, known=True, compression=None)
     if shape == "raw" and (end := gpt_end(head)) > size:
         raise TransferError(
             Reason.SOURCE_TRUNCATED,
@@ -166,7 +199,8 @@ def _read_format(path: Path, size: int) -> _Content:
         )
     known = str(inspector) != "raw" or signatures.raw_content(head) is not None
     virtual_size = size if shape in {"raw", "iso"} else int(inspector.virtual_size)
-    return _Content(shape, virtual_size, known, signatures.compression(head))
+    described = described_size(head) if shape == "vmdk" else virtual_size
+    return _Content(shape, virtual_size, described, known, signatures.compression(head))
 
 
 def _inspector(path: Path) -> format_inspector.FileInspector:
@@ -210,9 +244,34 @@ def _settle(found: _Content, declared: DiskFormat | None) -> DiskFormat:
     )
 
 
+def fixed_vhd_size(tail: bytes) -> int | None:
+    """Return the bytes of the disk before a fixed VHD's footer; None: there is no footer.
+
+    Args:
+        tail: The last 512 bytes of the file.
+    """
+    if len(tail) < _VHD_FOOTER_LENGTH or not tail.startswith(_VHD_MAGIC):
+        return None
+    _, current, kind = _VHD_FOOTER.unpack_from(tail)
+    return int(current) if kind == _VHD_FIXED else None
+
+
 def is_fixed_vhd(tail: bytes, size: int) -> bool:
-    """Tell whether a file is a fixed VHD: a raw disk followed by a footer that counts its bytes."""
-    if len(tail) < _VHD_FOOTER_LENGTH or not tail.startswith(b"conectix"):
-        return False
-    _, _, current, kind = _VHD_FOOTER.unpack_from(tail)
-    return kind == _VHD_FIXED and int.from_bytes(current) == size - _VHD_FOOTER_LENGTH
+    """Return whether a file is a fixed VHD: a raw disk and a footer that counts its bytes."""
+    return fixed_vhd_size(tail) == size - _VHD_FOOTER_LENGTH
+
+
+def _other_size(disk: int, before: int) -> TransferError:
+    return TransferError(
+        Reason.UNSAFE_IMAGE,
+        f"the file ends as a fixed VHD of {disk} bytes, but has {before} bytes before its footer",
+    )
+
+
+def _check_same_footer(head: bytes, tail: bytes) -> None:
+    """Refuse a dynamic VHD of two footers that differ: some programs read one, some the other."""
+    if tail.startswith(_VHD_MAGIC) and tail[_VHD_SIZES] != head[_VHD_SIZES]:
+        raise TransferError(
+            Reason.UNSAFE_IMAGE,
+            "the vhd image has a footer that differs from its copy at the beginning of the file",
+        )

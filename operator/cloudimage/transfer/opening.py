@@ -10,7 +10,7 @@ from typing import Final
 
 from oslo_utils.imageutils import format_inspector
 
-from cloudimage.transfer.tools import Toolbox, ToolError
+from cloudimage.transfer.tools import Toolbox, ToolError, image
 from cloudimage.transfer.types import Reason, TransferError
 from cloudimage.vocabulary import DiskFormat
 
@@ -46,7 +46,7 @@ def open_disk(name: str, shape: DiskFormat, tools: Toolbox) -> int:
             ``UnsafeImage``.
     """
     try:
-        info = tools.json("qemu-img", "info", "--output=json", "-f", QEMU_FORMATS[shape], name)
+        info = tools.json("qemu-img", "info", "--output=json", *image(name, QEMU_FORMATS[shape]))
     except ToolError as error:
         reasons = (each for words, each in _COMPLAINTS.items() if words in error.message)
         raise TransferError(
@@ -75,13 +75,11 @@ def check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> b
     Raises:
         TransferError: ``SourceTruncated``.
     """
-    qemu_format = QEMU_FORMATS[shape]
+    opened = image(name, QEMU_FORMATS[shape])
     try:
-        with tools.stream("qemu-img", "map", "--output=json", "-f", qemu_format, name) as lines:
+        with tools.stream("qemu-img", "map", "--output=json", *opened) as lines:
             end, compressed = data_end(lines)
-        report = tools.json(
-            "qemu-img", "check", "--output=json", "-f", qemu_format, name, accept=_CHECK_STATUSES
-        )
+        report = tools.json("qemu-img", "check", "--output=json", *opened, accept=_CHECK_STATUSES)
     except ToolError as error:
         raise TransferError(
             Reason.SOURCE_TRUNCATED, f"the {shape} image is damaged: {error.message}"

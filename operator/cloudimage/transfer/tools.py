@@ -8,6 +8,7 @@ transfer, even by SIGKILL.
 import fcntl
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -18,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from cloudimage.transfer import confine
 from cloudimage.transfer.nbd import Disk, HungUpError, NbdError
@@ -34,6 +35,14 @@ _PIPE_SIZE = 1 * 2**20
 
 _DISK_FULL = ("No space left on device", "Disk quota exceeded")
 """strerror of ENOSPC and EDQUOT in the locale C."""
+
+_DRIVER_OPTIONS: Final[dict[str, dict[str, str]]] = {"vpc": {"force_size_calc": "current_size"}}
+"""Options that a format is opened with, by its name in qemu.
+
+A VHD has its size twice: as a number, which every other program goes by, and as a geometry, which
+cannot say every size. qemu goes by the geometry unless it knows the program that made the file.
+"""
+_LOCATION = re.compile(r'json:\{[^{}]*\{[^{}]*"filename": ?"([^"]*)"\}\}')
 
 _SOCKET = "nbd.sock"
 _START_SECONDS = 0.005
@@ -59,7 +68,7 @@ class ToolError(Exception):
 
 def complaint(stderr: str, status: int) -> str:
     """Return the sentence for a user: the end of a program's standard error, or how it ended."""
-    text = " ".join(stderr.split())
+    text = _LOCATION.sub(r"\1", " ".join(stderr.split()))
     if len(text) > _MESSAGE_LENGTH:
         text = "... " + text[-_MESSAGE_LENGTH:]
     if status == -signal.SIGXCPU:
@@ -67,6 +76,20 @@ def complaint(stderr: str, status: int) -> str:
     if not text:
         return f"ended by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
     return text
+
+
+def image(name: str, qemu_format: str) -> tuple[str, str, str]:
+    """Return the arguments by which any of qemu's programs opens an image, in one way everywhere.
+
+    Args:
+        name: A file in the folder of the tools.
+        qemu_format: Its format; nothing is probed.
+    """
+    options = _DRIVER_OPTIONS.get(qemu_format)
+    if options is None:
+        return ("-f", qemu_format, name)
+    opened = {"driver": qemu_format, **options, "file": {"driver": "file", "filename": name}}
+    return ("-f", qemu_format, f"json:{json.dumps(opened)}")
 
 
 @dataclass(frozen=True)
@@ -98,10 +121,10 @@ class Toolbox:
         """
         # By the folder's descriptor: the path of a socket has 107 bytes at the most.
         place = os.open(self.folder, os.O_PATH | os.O_DIRECTORY)
-        options = ("--read-only", f"--socket=/proc/self/cwd/{_SOCKET}", "-f", qemu_format)
+        options = ("--read-only", f"--socket=/proc/self/cwd/{_SOCKET}")
         try:
             with (
-                self.stream("qemu-nbd", *options, name) as output,
+                self.stream("qemu-nbd", *options, *image(name, qemu_format)) as output,
                 _connected(Path(f"/proc/self/fd/{place}/{_SOCKET}"), output) as connection,
             ):
                 yield Disk(connection)
