@@ -2,6 +2,7 @@
 
 import gzip
 import random
+import struct
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from hostile_images import (
     descriptor,
     encrypted,
     ending_with_header,
+    ext4,
     followed,
     gpt,
     image_in_image,
@@ -61,6 +63,12 @@ VDI = converted("vdi")
 VHD = converted("vpc", "force_size=on")
 VHD_FIXED = converted("vpc", "force_size=on,subformat=fixed")
 VHDX = converted("vhdx")
+
+RAW = converted("raw")
+EXT4 = ext4("-b", "1024", "-O", "^64bit")
+EXT4_64 = ext4("-b", "4096", "-O", "64bit")
+BTRFS = bytes(0x10040) + b"_BHRfS_M" + bytes(40) + struct.pack("<Q16xQ", 2 * MIB, 1)
+BTRFS = BTRFS.ljust(MIB, b"\0")
 
 NBD = 'RW 16384 FLAT "nbd:127.0.0.1:9" 0'
 OWN = 'RW 16384 SPARSE "source"'
@@ -323,6 +331,36 @@ RAW_CASES = [
     Case("zeros", content(bytes(MIB)), NOT_AN_IMAGE),
     Case("half a partition", content(GPT[: MIB // 2]), TRUNCATED, "reach to byte 1048576"),
     Case("one byte short", content(GPT[:-1]), TRUNCATED, "truncated"),
+    Case("half a partition of an MBR", cut(RAW, 0.5), TRUNCATED, f"reach to byte {SIZE}"),
+    Case("one byte short of an MBR", cut(RAW, -1), TRUNCATED, "partitions", "raw"),
+    Case("partition of an MBR far away", patched(RAW, (458, "<I", 2**32 - 1)), TRUNCATED),
+    Case(
+        "second partition of an MBR",
+        content(mbr((0x80, 0x83, 1, 9), (0, 0x0F, 10, 4096)).ljust(MIB, b"\0")),
+        TRUNCATED,
+        f"reach to byte {4106 * 512}",
+    ),
+    Case(
+        "half a partition in sectors of 4 KiB",
+        content(gpt(255, size=MIB, sector=4096)[: MIB // 2]),
+        TRUNCATED,
+        "reach to byte 1048576",
+    ),
+    Case("half of ext4", cut(EXT4, 0.5), TRUNCATED, f"(ext2, ext3 or ext4) reaches to byte {SIZE}"),
+    Case("half of ext4, 64 bits", cut(EXT4_64, 0.5), TRUNCATED, f"to byte {SIZE}"),
+    Case(
+        "half of XFS",
+        content((b"XFSB" + struct.pack(">IQ", 4096, 512)).ljust(MIB, b"\0")),
+        TRUNCATED,
+        f"(XFS) reaches to byte {2 * MIB}",
+    ),
+    Case(
+        "half of SquashFS",
+        content((b"hsqs".ljust(40, b"\0") + struct.pack("<Q", MIB + 1)).ljust(MIB, b"\0")),
+        TRUNCATED,
+        f"(SquashFS) reaches to byte {MIB + 1}",
+    ),
+    Case("half of Btrfs", content(BTRFS), TRUNCATED, f"(Btrfs) reaches to byte {2 * MIB}"),
     Case(
         "over min_disk",
         content(PROTECTIVE + bytes(MIB)),
@@ -336,6 +374,8 @@ RAW_CASES = [
 ISO_CASES = [
     Case("declared as raw", content(iso()), UNSAFE, "it is iso", "raw"),
     Case("cut in its descriptor", content(iso()[:33000]), NOT_AN_IMAGE),
+    Case("half", content(iso()[: MIB // 4]), TRUNCATED, "(ISO 9660) reaches to byte 524288"),
+    Case("one byte short", content(iso()[:-1]), TRUNCATED, "truncated", "iso"),
     Case("to be converted", content(iso()), UNSUPPORTED, "iso", image=(("disk_format", "raw"),)),
 ]
 
@@ -406,6 +446,11 @@ ODD_BUT_SOUND = {
         content(gpt(99, 999, size=MIB)[:512_000]),
         "raw",
     ),
+    "GPT in sectors of 4 KiB": (content(gpt(255, size=MIB, sector=4096)), "raw"),
+    "MBR": (RAW, "raw"),
+    "MBR on a disk that grew": (followed(RAW, bytes(MIB)), "raw"),
+    "ext4": (EXT4, "raw"),
+    "ext4, 64 bits": (EXT4_64, "raw"),
     "GPT with a wrong CRC, cut": (patched(cut(content(GPT), -512), (1024 + 40, "B", 9)), "raw"),
     # Glance and Nova do not read the GPT; a kernel that finds it damaged takes the backup.
     "GPT with a wrong CRC": (content(GPT_WRONG_CRC), "raw"),

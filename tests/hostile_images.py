@@ -5,6 +5,7 @@ Offsets are those of qemu's docs/interop/qcow2.txt and block/{vmdk,vdi,vpc,vhdx}
 
 import io
 import struct
+import subprocess
 import tarfile
 import uuid
 import zipfile
@@ -198,16 +199,30 @@ GPT_WRONG_CRC = PROTECTIVE + b"EFI PART" + bytes([0, 0, 1, 0, 92, 0, 0, 0]) + b"
 GPT_WRONG_CRC += bytes(MIB - len(GPT_WRONG_CRC))
 
 
-def gpt(*last_sectors: int, size: int) -> bytes:
+def gpt(*last_sectors: int, size: int, sector: int = 512) -> bytes:
     """Return a disk with a GUID table of partitions that end there, and no backup of it."""
     table = b"".join(
         bytes([1] * 32) + struct.pack("<QQ", 34, last).ljust(96, b"\0") for last in last_sectors
     ).ljust(128 * 128, b"\0")
     header = struct.pack("<8sIIII", b"EFI PART", 0x10000, 92, 0, 0)
-    header += struct.pack("<QQQQ16sQII", 1, size // 512 - 1, 34, size // 512 - 34, b"", 2, 128, 128)
+    last = size // sector
+    header += struct.pack("<QQQQ16sQII", 1, last - 1, 34, last - 34, b"", 2, 128, 128)
     header += struct.pack("<I", zlib.crc32(table))
     header = header[:16] + struct.pack("<I", zlib.crc32(header)) + header[20:]
-    return (PROTECTIVE + header.ljust(512, b"\0") + table).ljust(size, b"\0")
+    blocks = (each.ljust(sector, b"\0") for each in (PROTECTIVE, header, table))
+    return b"".join(blocks).ljust(size, b"\0")
+
+
+def ext4(*options: str) -> Build:
+    """Make a file system of the disk's size, and nothing around it."""
+
+    def build(disk: Path, path: Path) -> None:
+        with path.open("wb") as file:
+            file.truncate(disk.stat().st_size)
+        command = ["/usr/sbin/mke2fs", "-q", "-t", "ext4", *options, str(path)]
+        subprocess.run(command, check=True, timeout=60)
+
+    return build
 
 
 QCOW2_MAGIC = b"QFI\xfb\0\0\0\3"

@@ -125,7 +125,9 @@ class Reason(StrEnum):
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
     """What came is not a disk image, for instance a web page. Change the spec."""
     SOURCE_TRUNCATED = "SourceTruncated"
-    """The file ended before its announced length. Tried again with growing pauses."""
+    """The file ended before its announced length, or nothing proves that it is whole: its server
+    says no length and just closes the connection. Give a checksum, or have the server send a
+    Content-Length. Tried again with growing pauses."""
     CHECKSUM_MISMATCH = "ChecksumMismatch"
     """The file does not have the checksum of the spec. Nothing was uploaded. Change one of them.
     A checksum of spec.source.http.checksum.from is read anew with growing pauses: its publisher may

@@ -7,7 +7,6 @@ vhdx.c), and as that reads them: where the two disagree, one of them is deceived
 import re
 import struct
 import uuid
-import zlib
 from collections.abc import Callable
 from typing import Final
 
@@ -38,9 +37,6 @@ _VHD_KIND = struct.Struct(">60xI")
 _VHD_KINDS: Final = frozenset({2, 3})  # fixed and dynamic, and not differencing
 
 _SECTOR: Final = 512
-_GPT_HEADER = struct.Struct("<8s64xQIII")  # UEFI 5.3.2: where the table is, entries, size, CRC
-_GPT_ENTRY = struct.Struct("<16s24xQ")  # UEFI 5.3.3: type, last sector
-
 _VHDX_PARENT_LOCATOR: Final = uuid.UUID("A8D35F2D-B30B-454D-ABF7-D3D84834AB0C").bytes_le
 
 
@@ -121,25 +117,6 @@ def _vhdx(_: bytes, inspector: format_inspector.FileInspector) -> str | None:
     if not inspector.has_region("metadata"):
         return None  # qemu will not find any either
     return "it has a parent" if _VHDX_PARENT_LOCATOR in inspector.region("metadata").data else None
-
-
-def gpt_end(head: bytes) -> int:
-    """Return where a raw disk's last partition ends in bytes; 0 without a sound GUID table.
-
-    Where the backup of the table should be says less: many disks were made smaller without it.
-
-    Args:
-        head: The disk's beginning; see ``signatures.HEAD_LENGTH``.
-    """
-    magic, sector, count, length, crc = _GPT_HEADER.unpack_from(
-        head.ljust(2 * _SECTOR, b"\0"), _SECTOR
-    )
-    table = head[sector * _SECTOR :][: count * length]
-    if magic != b"EFI PART" or length < _GPT_ENTRY.size or zlib.crc32(table) != crc:
-        return 0
-    starts = range(0, len(table) - _GPT_ENTRY.size + 1, length)
-    entries = (_GPT_ENTRY.unpack_from(table, start) for start in starts)
-    return max(((last + 1) * _SECTOR for kind, last in entries if any(kind)), default=0)
 
 
 _RULES: Final[dict[DiskFormat, Callable[[bytes, format_inspector.FileInspector], str | None]]] = {

@@ -13,7 +13,8 @@ from typing import Final
 from oslo_utils.imageutils import format_inspector
 
 from cloudimage.transfer import signatures
-from cloudimage.transfer.complete import check_complete_in_itself, described_size, gpt_end
+from cloudimage.transfer.complete import check_complete_in_itself, described_size
+from cloudimage.transfer.disk_end import needed
 from cloudimage.transfer.opening import QEMU_FORMATS, check_complete, check_inside, open_disk
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Limits, Reason, TransferError
@@ -79,7 +80,7 @@ def inspect(
     if size == 0:
         raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the source is empty")
     found = _read_format(path, size)
-    shape = _settle(found, declared)
+    shape = _settle(found, declared, size)
     check_size(found.virtual_size, min_disk, limits)
     _check_same_size(shape, found.virtual_size, found.described)
     if shape not in QEMU_FORMATS or shape == "raw":
@@ -98,8 +99,9 @@ def look(path: Path, declared: DiskFormat, min_disk: int | None, limits: Limits)
     Raises:
         TransferError: As for :func:`inspect`.
     """
-    found = _read_format(path, path.stat().st_size)
-    shape = _settle(found, declared)
+    size = path.stat().st_size
+    found = _read_format(path, size)
+    shape = _settle(found, declared, size)
     check_size(found.virtual_size, min_disk, limits)
     _check_same_size(shape, found.virtual_size, found.described)
     return found.virtual_size
@@ -111,7 +113,7 @@ def shape_of(path: Path, size: int, declared: DiskFormat | None) -> DiskFormat:
     Raises:
         TransferError: ``SourceNotAnImage``, ``SourceTruncated`` or ``UnsafeImage``.
     """
-    return _settle(_read_format(path, size), declared)
+    return _settle(_read_format(path, size), declared, size)
 
 
 def check_size(virtual_size: int, min_disk: int | None, limits: Limits) -> None:
@@ -157,6 +159,7 @@ class _Content:
 
     Attributes:
         described: The virtual size where the format says it a second time.
+        end: How many bytes the file must have by what is written in it, and what says so.
         known: Tells a raw disk from any other bytes.
     """
 
@@ -164,7 +167,8 @@ class _Content:
     virtual_size: int
     described: int
     known: bool
-    compression: str | None
+    compression: str | None = None
+    end: tuple[int, str] = (0, "")
 
 
 def _read_format(path: Path, size: int) -> _Content:
@@ -191,16 +195,20 @@ def _read_format(path: Path, size: int) -> _Content:
     if shape == "raw" and (disk := fixed_vhd_size(tail)) is not None:
         if not is_fixed_vhd(tail, size):
             raise _other_size(disk, size - _VHD_FOOTER_LENGTH)
-        return _Content("vhd", disk, disk, known=True, compression=None)
-    if shape == "raw" and (end := gpt_end(head)) > size:
-        raise TransferError(
-            Reason.SOURCE_TRUNCATED,
-            f"the disk is truncated: its partitions reach to byte {end}, but it has {size}",
-        )
+        return _Content("vhd", disk, disk, known=True)
     known = str(inspector) != "raw" or signatures.raw_content(head) is not None
     virtual_size = size if shape in {"raw", "iso"} else int(inspector.virtual_size)
     described = described_size(head) if shape == "vmdk" else virtual_size
-    return _Content(shape, virtual_size, described, known, signatures.compression(head))
+    end = _end(shape, head, inspector)
+    return _Content(shape, virtual_size, described, known, signatures.compression(head), end)
+
+
+def _end(
+    shape: DiskFormat, head: bytes, inspector: format_inspector.FileInspector
+) -> tuple[int, str]:
+    if shape == "iso":
+        return int(inspector.virtual_size), "volume (ISO 9660) reaches"
+    return needed(head) if shape == "raw" else (0, "")
 
 
 def _inspector(path: Path) -> format_inspector.FileInspector:
@@ -221,8 +229,19 @@ def _inspector(path: Path) -> format_inspector.FileInspector:
     return next(iter(found.values()))
 
 
-def _settle(found: _Content, declared: DiskFormat | None) -> DiskFormat:
-    """Return the format by content and declaration together."""
+def _settle(found: _Content, declared: DiskFormat | None, size: int) -> DiskFormat:
+    """Return the format by content and declaration together, of a file that has all of its disk."""
+    shape = _agreed(found, declared)
+    end, what = found.end
+    if end > size:
+        raise TransferError(
+            Reason.SOURCE_TRUNCATED,
+            f"the disk is truncated: its {what} to byte {end}, but it has {size}",
+        )
+    return shape
+
+
+def _agreed(found: _Content, declared: DiskFormat | None) -> DiskFormat:
     if declared is None:
         if found.known:
             return found.format
