@@ -4,6 +4,7 @@ Offsets are those of qemu's docs/interop/qcow2.txt and block/{vmdk,vdi,vpc,vhdx}
 """
 
 import io
+import random
 import struct
 import subprocess
 import tarfile
@@ -19,6 +20,7 @@ Build = Callable[[Path, Path], None]
 """Makes an image at the second path, from the raw disk at the first if it likes."""
 
 ELSEWHERE = "/etc/passwd"
+LUKS_OPTIONS = "key-secret=s,iter-time=100"
 
 
 def created(qemu_format: str, *options: str, size: str = "8M") -> Build:
@@ -138,6 +140,33 @@ def ending_with_header(base: Build, capacity: int) -> Build:
         path.write_bytes(
             data.ljust(-(-len(data) // 512) * 512, b"\0") + marker + footer + bytes(512)
         )
+
+    return build
+
+
+def luks(version: int) -> Build:
+    """Make a LUKS volume of the disk's size, of noise behind its header."""
+
+    def build(disk: Path, path: Path) -> None:
+        if version == 1:  # the one that qemu-img makes
+            size = str(disk.stat().st_size - 2**21)
+            secret = ("--object", "secret,id=s,data=abcdefgh")
+            qemu_img("create", "-q", "-f", "luks", *secret, "-o", LUKS_OPTIONS, path, size)
+            return
+        head = struct.pack(">6sHQQ", b"LUKS\xba\xbe", 2, 16384, 3)
+        path.write_bytes(head.ljust(16384, b"\0") + random.Random(3).randbytes(MIB))
+
+    return build
+
+
+def of(inner: Build, qemu_format: str) -> Build:
+    """Make an image whose disk is what is inside."""
+
+    def build(disk: Path, path: Path) -> None:
+        inside = path.with_name("inside")
+        inner(disk, inside)
+        make(inside, path, qemu_format)
+        inside.unlink()
 
     return build
 

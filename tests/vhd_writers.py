@@ -97,7 +97,7 @@ def dynamic(creator: bytes, **odd: int | tuple[int, int, int]) -> Build:
         assert isinstance(size, int)
         ending = footer(size, creator, kind=3, **_others(odd))
         bat = struct.pack(f">{len(table)}I", *table).ljust(at - 3 * SECTOR, b"\xff")
-        path.write_bytes(ending + _header(len(table)) + bat + body + ending)
+        path.write_bytes(ending + header(len(table)) + bat + body + ending)
 
     return build
 
@@ -106,7 +106,7 @@ def _others(odd: dict[str, int | tuple[int, int, int]]) -> dict[str, object]:
     return {name: value for name, value in odd.items() if name != "size"}
 
 
-def _header(entries: int) -> bytes:
+def header(entries: int) -> bytes:
     fields = (b"cxsparse", 2**64 - 1, 3 * SECTOR, 0x10000, entries, BLOCK)
     return _with_checksum(struct.pack(">8sQQIII", *fields), 36, 1024)
 

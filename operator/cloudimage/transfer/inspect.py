@@ -74,8 +74,9 @@ def inspect(
 
     Raises:
         TransferError: ``SourceNotAnImage``, ``UnsafeImage``, ``UnsupportedFormat`` (encrypted),
-            ``ImageTooLarge`` or ``SourceTruncated``.
+            ``ImageTooLarge``, ``SourceTruncated``, or ``ConversionFailed`` for what takes too long.
     """
+    tools = tools.within(limits.inspect_seconds)
     size = path.stat().st_size
     if size == 0:
         raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the source is empty")
@@ -161,6 +162,7 @@ class _Content:
         described: The virtual size where the format says it a second time.
         end: How many bytes the file must have by what is written in it, and what says so.
         known: Tells a raw disk from any other bytes.
+        encrypted: It is a LUKS volume, as which no format of Glance declares it.
     """
 
     format: DiskFormat
@@ -169,6 +171,7 @@ class _Content:
     known: bool
     compression: str | None = None
     end: tuple[int, str] = (0, "")
+    encrypted: bool = False
 
 
 def _read_format(path: Path, size: int) -> _Content:
@@ -200,7 +203,8 @@ def _read_format(path: Path, size: int) -> _Content:
     virtual_size = size if shape in {"raw", "iso"} else int(inspector.virtual_size)
     described = described_size(head) if shape == "vmdk" else virtual_size
     end = _end(shape, head, inspector)
-    return _Content(shape, virtual_size, described, known, signatures.compression(head), end)
+    compression, encrypted = signatures.compression(head), str(inspector) == "luks"
+    return _Content(shape, virtual_size, described, known, compression, end, encrypted)
 
 
 def _end(
@@ -242,6 +246,12 @@ def _settle(found: _Content, declared: DiskFormat | None, size: int) -> DiskForm
 
 
 def _agreed(found: _Content, declared: DiskFormat | None) -> DiskFormat:
+    if found.encrypted and declared != "raw":
+        raise TransferError(
+            Reason.UNSUPPORTED_FORMAT,
+            "the source is encrypted (LUKS), and only its owner can read its disk; to have it "
+            "stored as it is, declare the source's format as raw",
+        )
     if declared is None:
         if found.known:
             return found.format
