@@ -2,6 +2,7 @@
 
 import gzip
 import random
+import struct
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +22,16 @@ from hostile_images import (
     cut,
     descriptor,
     encrypted,
+    ending_with_header,
+    ext4,
     followed,
     gpt,
     image_in_image,
     iso,
+    luks,
     many_snapshots,
     mbr,
+    of,
     patched,
     qcow2_header,
     replaced,
@@ -60,6 +65,12 @@ VDI = converted("vdi")
 VHD = converted("vpc", "force_size=on")
 VHD_FIXED = converted("vpc", "force_size=on,subformat=fixed")
 VHDX = converted("vhdx")
+
+RAW = converted("raw")
+EXT4 = ext4("-b", "1024", "-O", "^64bit")
+EXT4_64 = ext4("-b", "4096", "-O", "64bit")
+BTRFS = bytes(0x10040) + b"_BHRfS_M" + bytes(40) + struct.pack("<Q16xQ", 2 * MIB, 1)
+BTRFS = BTRFS.ljust(MIB, b"\0")
 
 NBD = 'RW 16384 FLAT "nbd:127.0.0.1:9" 0'
 OWN = 'RW 16384 SPARSE "source"'
@@ -130,6 +141,13 @@ QCOW2_CASES = [
     Case("16 EiB", patched(QCOW2, (24, ">Q", 2**64 - 1)), TOO_LARGE, "limit"),
     Case("no bytes", patched(QCOW2, (24, ">Q", 0)), NOT_AN_IMAGE, "empty disk"),
     Case("over the limit", created("qcow2", size="1025G"), TOO_LARGE, "limit"),
+    Case(
+        "a size of no whole sectors, of which qemu drops the rest",
+        patched(QCOW2, (24, ">Q", SIZE - 1)),
+        UNSAFE,
+        "two sizes",
+        opened=True,
+    ),
     Case("encrypted by AES", patched(QCOW2, (32, ">I", 1)), UNSUPPORTED, "encrypted"),
     Case("encrypted by LUKS", encrypted, UNSUPPORTED, "encrypted"),
     Case("encrypted by nobody", patched(QCOW2, (32, ">I", 9)), UNSUPPORTED, "encrypted"),
@@ -226,6 +244,25 @@ VMDK_CASES = [
     Case("unknown version", patched(VMDK, (4, "<I", 9)), UNSAFE),
     Case("footer that is none", patched(STREAM, (56, "<Q", 2**64 - 1)), UNSAFE, "footer"),
     Case("8 EiB", patched(VMDK, (12, "<Q", 2**54)), TOO_LARGE),
+    Case(
+        "footer of another size",
+        ending_with_header(STREAM, 15_000),
+        UNSAFE,
+        "two sizes",
+        opened=True,
+    ),
+    Case(
+        "descriptor of a larger size",
+        with_descriptor(descriptor(OWN.replace("16384", "16385"))),
+        UNSAFE,
+        "two sizes",
+    ),
+    Case(
+        "descriptor of a smaller size",
+        with_descriptor(descriptor(OWN.replace("16384", "16256"))),
+        UNSAFE,
+        "two sizes",
+    ),
     Case("more bytes than there are numbers", patched(VMDK, (12, "<Q", 2**64 - 1)), TOO_LARGE),
     Case("grains of nothing", patched(VMDK, (20, "<Q", 0)), NOT_AN_IMAGE),
     Case("L2 tables absurd", patched(VMDK, (44, "<I", 2**31)), NOT_AN_IMAGE, "L2"),
@@ -292,10 +329,47 @@ RAW_CASES = [
         "extra partitions",
     ),
     Case("GPT elsewhere", content(mbr((0, 0xEE, 7, 9)) + bytes(MIB)), UNSAFE, "start LBA"),
+    Case("LUKS 1", luks(1), UNSUPPORTED, "encrypted (LUKS)"),
+    Case("LUKS 1 declared as a kernel", luks(1), UNSUPPORTED, "encrypted", "aki"),
+    Case("LUKS 1 declared as qcow2", luks(1), UNSUPPORTED, "encrypted", "qcow2"),
+    Case("LUKS 2 as cryptsetup makes it", luks(2), UNSAFE, "version 2"),
+    Case("LUKS 2, declared", luks(2), UNSAFE, "version 2", "raw"),
+    Case("LUKS 1 in qcow2", of(luks(1), "qcow2"), UNSUPPORTED, "encrypted (LUKS)", opened=True),
+    Case("LUKS 2 in VMDK", of(luks(2), "vmdk"), UNSUPPORTED, "encrypted (LUKS)", opened=True),
     Case("LUKS 2", content(b"LUKS\xba\xbe\0\2" + bytes(MIB)), UNSAFE, "version 2"),
     Case("zeros", content(bytes(MIB)), NOT_AN_IMAGE),
     Case("half a partition", content(GPT[: MIB // 2]), TRUNCATED, "reach to byte 1048576"),
     Case("one byte short", content(GPT[:-1]), TRUNCATED, "truncated"),
+    Case("half a partition of an MBR", cut(RAW, 0.5), TRUNCATED, f"reach to byte {SIZE}"),
+    Case("one byte short of an MBR", cut(RAW, -1), TRUNCATED, "partitions", "raw"),
+    Case("partition of an MBR far away", patched(RAW, (458, "<I", 2**32 - 1)), TRUNCATED),
+    Case(
+        "second partition of an MBR",
+        content(mbr((0x80, 0x83, 1, 9), (0, 0x0F, 10, 4096)).ljust(MIB, b"\0")),
+        TRUNCATED,
+        f"reach to byte {4106 * 512}",
+    ),
+    Case(
+        "half a partition in sectors of 4 KiB",
+        content(gpt(255, size=MIB, sector=4096)[: MIB // 2]),
+        TRUNCATED,
+        "reach to byte 1048576",
+    ),
+    Case("half of ext4", cut(EXT4, 0.5), TRUNCATED, f"(ext2, ext3 or ext4) reaches to byte {SIZE}"),
+    Case("half of ext4, 64 bits", cut(EXT4_64, 0.5), TRUNCATED, f"to byte {SIZE}"),
+    Case(
+        "half of XFS",
+        content((b"XFSB" + struct.pack(">IQ", 4096, 512)).ljust(MIB, b"\0")),
+        TRUNCATED,
+        f"(XFS) reaches to byte {2 * MIB}",
+    ),
+    Case(
+        "half of SquashFS",
+        content((b"hsqs".ljust(40, b"\0") + struct.pack("<Q", MIB + 1)).ljust(MIB, b"\0")),
+        TRUNCATED,
+        f"(SquashFS) reaches to byte {MIB + 1}",
+    ),
+    Case("half of Btrfs", content(BTRFS), TRUNCATED, f"(Btrfs) reaches to byte {2 * MIB}"),
     Case(
         "over min_disk",
         content(PROTECTIVE + bytes(MIB)),
@@ -309,6 +383,8 @@ RAW_CASES = [
 ISO_CASES = [
     Case("declared as raw", content(iso()), UNSAFE, "it is iso", "raw"),
     Case("cut in its descriptor", content(iso()[:33000]), NOT_AN_IMAGE),
+    Case("half", content(iso()[: MIB // 4]), TRUNCATED, "(ISO 9660) reaches to byte 524288"),
+    Case("one byte short", content(iso()[:-1]), TRUNCATED, "truncated", "iso"),
     Case("to be converted", content(iso()), UNSUPPORTED, "iso", image=(("disk_format", "raw"),)),
 ]
 
@@ -379,6 +455,11 @@ ODD_BUT_SOUND = {
         content(gpt(99, 999, size=MIB)[:512_000]),
         "raw",
     ),
+    "GPT in sectors of 4 KiB": (content(gpt(255, size=MIB, sector=4096)), "raw"),
+    "MBR": (RAW, "raw"),
+    "MBR on a disk that grew": (followed(RAW, bytes(MIB)), "raw"),
+    "ext4": (EXT4, "raw"),
+    "ext4, 64 bits": (EXT4_64, "raw"),
     "GPT with a wrong CRC, cut": (patched(cut(content(GPT), -512), (1024 + 40, "B", 9)), "raw"),
     # Glance and Nova do not read the GPT; a kernel that finds it damaged takes the backup.
     "GPT with a wrong CRC": (content(GPT_WRONG_CRC), "raw"),
@@ -389,5 +470,11 @@ ODD_BUT_SOUND = {
         ),
         "vmdk",
     ),
+    "VMDK with its header at its end": (ending_with_header(STREAM, SIZE // 512), "vmdk"),
+    "VMDK of whole grains, whose descriptor says what is used of the last": (
+        with_descriptor(descriptor(OWN.replace("16384", "16257"))),
+        "vmdk",
+    ),
+    "VDI of a size that is no whole sectors": (patched(VDI, (0x170, "<Q", SIZE - 100)), "vdi"),
     "fixed VHD": (VHD_FIXED, "vhd"),
 }

@@ -4,7 +4,9 @@ Offsets are those of qemu's docs/interop/qcow2.txt and block/{vmdk,vdi,vpc,vhdx}
 """
 
 import io
+import random
 import struct
+import subprocess
 import tarfile
 import uuid
 import zipfile
@@ -18,6 +20,7 @@ Build = Callable[[Path, Path], None]
 """Makes an image at the second path, from the raw disk at the first if it likes."""
 
 ELSEWHERE = "/etc/passwd"
+LUKS_OPTIONS = "key-secret=s,iter-time=100"
 
 
 def created(qemu_format: str, *options: str, size: str = "8M") -> Build:
@@ -119,6 +122,55 @@ def text_vmdk(extents: str, create_type: str) -> Build:
     return content((text + "#" * 600 + "\n").encode())
 
 
+def ending_with_header(base: Build, capacity: int) -> Build:
+    """Make a streamed VMDK whose header points to one at its end, as VMware writes it.
+
+    Args:
+        base: Makes a streamOptimized VMDK.
+        capacity: Sectors that the header at the end says.
+    """
+
+    def build(disk: Path, path: Path) -> None:
+        base(disk, path)
+        data = bytearray(path.read_bytes())
+        footer = bytearray(data[:512])
+        struct.pack_into("<Q", data, 56, 2**64 - 1)
+        struct.pack_into("<Q", footer, 12, capacity)
+        marker = struct.pack("<QII", 1, 0, 3).ljust(512, b"\0")
+        path.write_bytes(
+            data.ljust(-(-len(data) // 512) * 512, b"\0") + marker + footer + bytes(512)
+        )
+
+    return build
+
+
+def luks(version: int) -> Build:
+    """Make a LUKS volume of the disk's size, of noise behind its header."""
+
+    def build(disk: Path, path: Path) -> None:
+        if version == 1:  # the one that qemu-img makes
+            size = str(disk.stat().st_size - 2**21)
+            secret = ("--object", "secret,id=s,data=abcdefgh")
+            qemu_img("create", "-q", "-f", "luks", *secret, "-o", LUKS_OPTIONS, path, size)
+            return
+        head = struct.pack(">6sHQQ", b"LUKS\xba\xbe", 2, 16384, 3)
+        path.write_bytes(head.ljust(16384, b"\0") + random.Random(3).randbytes(MIB))
+
+    return build
+
+
+def of(inner: Build, qemu_format: str) -> Build:
+    """Make an image whose disk is what is inside."""
+
+    def build(disk: Path, path: Path) -> None:
+        inside = path.with_name("inside")
+        inner(disk, inside)
+        make(inside, path, qemu_format)
+        inside.unlink()
+
+    return build
+
+
 def vhdx_item(identity: str, *, replace: bytes | None = None, flags: int | None = None) -> Build:
     """Edit an item of a VHDX's metadata: its identity, or the flags after its block size."""
 
@@ -176,16 +228,30 @@ GPT_WRONG_CRC = PROTECTIVE + b"EFI PART" + bytes([0, 0, 1, 0, 92, 0, 0, 0]) + b"
 GPT_WRONG_CRC += bytes(MIB - len(GPT_WRONG_CRC))
 
 
-def gpt(*last_sectors: int, size: int) -> bytes:
+def gpt(*last_sectors: int, size: int, sector: int = 512) -> bytes:
     """Return a disk with a GUID table of partitions that end there, and no backup of it."""
     table = b"".join(
         bytes([1] * 32) + struct.pack("<QQ", 34, last).ljust(96, b"\0") for last in last_sectors
     ).ljust(128 * 128, b"\0")
     header = struct.pack("<8sIIII", b"EFI PART", 0x10000, 92, 0, 0)
-    header += struct.pack("<QQQQ16sQII", 1, size // 512 - 1, 34, size // 512 - 34, b"", 2, 128, 128)
+    last = size // sector
+    header += struct.pack("<QQQQ16sQII", 1, last - 1, 34, last - 34, b"", 2, 128, 128)
     header += struct.pack("<I", zlib.crc32(table))
     header = header[:16] + struct.pack("<I", zlib.crc32(header)) + header[20:]
-    return (PROTECTIVE + header.ljust(512, b"\0") + table).ljust(size, b"\0")
+    blocks = (each.ljust(sector, b"\0") for each in (PROTECTIVE, header, table))
+    return b"".join(blocks).ljust(size, b"\0")
+
+
+def ext4(*options: str) -> Build:
+    """Make a file system of the disk's size, and nothing around it."""
+
+    def build(disk: Path, path: Path) -> None:
+        with path.open("wb") as file:
+            file.truncate(disk.stat().st_size)
+        command = ["/usr/sbin/mke2fs", "-q", "-t", "ext4", *options, str(path)]
+        subprocess.run(command, check=True, timeout=60)
+
+    return build
 
 
 QCOW2_MAGIC = b"QFI\xfb\0\0\0\3"

@@ -54,7 +54,7 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
         typer.Option(
             envvar="CLOUDIMAGE_MAX_VIRTUAL_SIZE_GIB", min=1, help="GiB; larger disks are refused."
         ),
-    ] = 4096,
+    ] = 1024,
     allow_networks: Annotated[
         str,
         typer.Option(

@@ -56,6 +56,7 @@ NEEDS = (
     Need("bzip2", "images", ("bzip2",)),
     Need("zstd", "images", ("zstd",)),
     Need("xorriso", "images", ("xorriso",)),
+    Need("e2fsprogs", "images", pattern="usr/sbin/mke2fs"),
     # The image that boots: a boot loader, a file system without mounting it, a user space.
     Need("syslinux", "images", ("syslinux",)),
     Need("syslinux-common", "images", pattern="usr/lib/syslinux/mbr/mbr.bin"),

@@ -18,6 +18,7 @@ from hostile_image_cases import CASES, LIMITS, ODD_BUT_SOUND, SIZE, Case
 from hostile_images import (
     Build,
     converted,
+    luks,
 )
 from testbed.sources import Sources
 from transfer_images import raw_disk
@@ -139,6 +140,12 @@ def test_odd_but_sound(bench: Bench, name: str) -> None:
     with pytest.raises(UploadedError):
         bench.run(build)
     assert [each for each, _ in bench.uploaded] == [shape]
+
+
+def test_luks_is_kept_where_it_is_declared(bench: Bench) -> None:
+    with pytest.raises(UploadedError):
+        bench.run(luks(1), "raw")
+    assert [shape for shape, _ in bench.uploaded] == ["raw"]
 
 
 @pytest.mark.parametrize("shape", ["qcow2", "vmdk", "vdi", "vhd", "vhdx"])

@@ -108,6 +108,13 @@ def test_checksum_of_bytes_that_are_converted() -> None:
     assert choose(without, ALL).method == "WebDownload"
 
 
+def test_vhd_is_not_left_to_glance_to_convert() -> None:
+    source = {"format": "vhd", "checksum": None}
+    converted = request(source, "WebDownload", disk_format="raw")
+    assert "geometry" in refusal(converted, ALL).message
+    assert choose(request(source, "WebDownload"), ALL).method == "WebDownload"
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -132,6 +133,32 @@ def data(offset: int, content: bytes, cookie: int = 0, flags: int = 1) -> bytes:
 
 def hole(offset: int, length: int, cookie: int = 0, flags: int = 1) -> bytes:
     return chunk(2, cookie, struct.pack(">QI", offset, length), flags)
+
+
+@pytest.mark.parametrize("pause", [0.2, 10.0], ids=["drips", "is silent"])
+@pytest.mark.parametrize("agrees", [True, False])
+def test_server_that_hangs(monkeypatch: pytest.MonkeyPatch, agrees: bool, pause: float) -> None:
+    monkeypatch.setattr(nbd, "ANSWER_SECONDS", 1.0)
+    ours, theirs = socket.socketpair()
+    stop = threading.Event()
+
+    def say() -> None:
+        with theirs, suppress(OSError):
+            theirs.sendall(agreed() if agrees else b"")
+            for byte in data(0, b"x" * PIECE) if agrees else agreed():
+                if stop.wait(pause):
+                    break
+                theirs.sendall(bytes([byte]))
+
+    threading.Thread(target=say, daemon=True).start()
+    began = time.monotonic()
+    with ours, pytest.raises(NbdError) as caught:
+        sum(map(len, Disk(ours).pieces()))
+    stop.set()
+    assert time.monotonic() - began < 5
+    # One that hung up would be waited for.
+    assert not isinstance(caught.value, HungUpError)
+    assert "no answer in 1 s" in str(caught.value)
 
 
 def test_answers_in_any_order_and_in_parts(serve: Serve) -> None:

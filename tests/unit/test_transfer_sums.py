@@ -185,6 +185,64 @@ def test_contradictions(text: str) -> None:
     assert "two different sha256" in refusal(text)
 
 
+ALONE = [
+    f"\n{SHA256}\n\n",
+    f"{SHA256}\r\n",
+    f"{SHA256}\n{SHA256}\n",
+    FEDORA.replace(
+        FEDORA[FEDORA.index("# ") : FEDORA.index("-----BEGIN PGP SIGNATURE")], f"{SHA256}\n"
+    ),
+]
+
+
+@pytest.mark.parametrize("text", ALONE)
+def test_a_hash_that_is_all_there_is_needs_no_name(text: str) -> None:
+    assert choose(text).value == SHA256
+
+
+AMONG_OTHERS = [
+    f"other.img\n{SHA256}\n",
+    f"{SHA256}\nother.img\n",
+    f"other.img:\n\n{SHA256}\n",
+    f"Release 7\n\nBuilt from the commit\n{SHA1}\n",
+    f"# other.img\n{SHA256}\n",
+    f"#{SHA256}\n{SHA256}\n",
+    f"# SHA256 HASH\n{SHA256}\n",
+    f"; other.img\n{SHA256}\n",
+    f"SHA256:\n{SHA256}\n",
+    f"  {OTHER}  other.img\n{SHA256}\n",
+    f"SHA384 (other.img) = {digest('sha384')}\n{SHA256}\n",
+    f"{digest('sha384')}  other.img\n{SHA256}\n",
+    f"{SHA256}\n{SHA1}\n",
+    f"{SHA1}\n{SHA256}\n",
+    f"{SHA256}\n{digest('sha224')}\n",
+]
+"""A hash without a name, of which something else says what it is of, or may."""
+
+
+@pytest.mark.parametrize("text", AMONG_OTHERS)
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_hash_without_a_name_among_other_text_counts_for_nothing(text: str, signed: bool) -> None:
+    begin = "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n"
+    end = "-----BEGIN PGP SIGNATURE-----\n\niQIz\n-----END PGP SIGNATURE-----\n"
+    assert "name" in refusal(begin + text + end if signed else text)
+
+
+def test_names_of_no_encoding_are_not_the_same() -> None:
+    """Replaced by the same character, two names would be one."""
+    content = f"{OTHER}  disk".encode() + b"\xfe.img\n"
+    with pytest.raises(TransferError):
+        sums.choose(content, "disk\ufffd.img", "SHA256SUMS")
+    with pytest.raises(TransferError):
+        sums.choose(content, "disk\udcff.img", "SHA256SUMS")
+    assert sums.choose(content, "disk\udcfe.img", "SHA256SUMS").value == OTHER
+
+
+def test_name_of_the_list_in_messages_is_printable() -> None:
+    message = refusal("x", sums_name="a\x1b[31m\udcff")
+    assert message.isprintable()
+
+
 @pytest.mark.parametrize(
     "text",
     [

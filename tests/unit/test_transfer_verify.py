@@ -162,6 +162,22 @@ def test_clearsigned_sums(site: Site, signer: Signer) -> None:
     assert site.expect(**source).checksum == Checksum(algorithm="sha256", value=SHA256)
 
 
+@pytest.mark.parametrize("detached", [True, False])
+def test_signed_text_with_a_hash_of_something_else(
+    site: Site, signer: Signer, detached: bool
+) -> None:
+    """A release note with a commit, or the hash of another file: true, and no proof of this one."""
+    for note in (f"Release 7\n\nother.img\n{SHA256}\n", f"Release 7, of the commit\n{'1' * 40}\n"):
+        if detached:
+            url = site.put("SHA256SUMS.sig", signer.detached(note.encode()))
+            source = site.sums(note)
+            source["sums"]["signature"] = {"url": url, "keyring": signer.public()}
+        else:
+            source = site.sums(signer.clearsigned(note.encode()))
+            source["sums"]["signature"] = {"keyring": signer.public()}
+        assert "does not name its file" in site.refusal(Reason.SUMS_FILE_INVALID, **source)
+
+
 def test_clearsigned_sums_with_the_checksum_outside(site: Site, signer: Signer) -> None:
     """The name is only where the signature does not reach."""
     text = signer.clearsigned(b"# nothing\n")

@@ -125,7 +125,9 @@ class Reason(StrEnum):
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
     """What came is not a disk image, for instance a web page. Change the spec."""
     SOURCE_TRUNCATED = "SourceTruncated"
-    """The file ended before its announced length. Tried again with growing pauses."""
+    """The file ended before its announced length, or nothing proves that it is whole: its server
+    says no length and just closes the connection. Give a checksum, or have the server send a
+    Content-Length. Tried again with growing pauses."""
     CHECKSUM_MISMATCH = "ChecksumMismatch"
     """The file does not have the checksum of the spec. Nothing was uploaded. Change one of them.
     A checksum of spec.source.http.checksum.from is read anew with growing pauses: its publisher may
@@ -148,13 +150,15 @@ class Reason(StrEnum):
     UNSAFE_IMAGE = "UnsafeImage"
     """The image reaches outside itself, or is not what it is declared to be. Refused for good."""
     UNSUPPORTED_FORMAT = "UnsupportedFormat"
-    """The source's format cannot be converted to the wanted one. Change spec.image.diskFormat."""
+    """The source's format cannot be converted to the wanted one, or is encrypted. Change
+    spec.image.diskFormat, or the source; a LUKS volume that is meant is declared as raw."""
     IMAGE_TOO_LARGE = "ImageTooLarge"
     """The virtual size is over spec.image.minDiskGiB or over a limit of the operator."""
     INSUFFICIENT_SCRATCH = "InsufficientScratch"
     """The operator's scratch volume has too little room. Tried again with growing pauses."""
     CONVERSION_FAILED = "ConversionFailed"
-    """The image could not be read to its end; it is damaged. Tried again with growing pauses."""
+    """The image could not be read to its end; it is damaged, or reading it took too long. Tried
+    again with growing pauses."""
     UPLOAD_FAILED = "UploadFailed"
     """The upload broke off. Tried again with growing pauses."""
     UPLOAD_MISMATCH = "UploadMismatch"

@@ -7,7 +7,6 @@ vhdx.c), and as that reads them: where the two disagree, one of them is deceived
 import re
 import struct
 import uuid
-import zlib
 from collections.abc import Callable
 from typing import Final
 
@@ -21,13 +20,13 @@ _QCOW2_SNAPSHOTS: Final = 100
 """A distributed image has none or few. qemu takes some kilobytes of memory for each, and more to
 print it."""
 
-_VMDK_HEADER = struct.Struct("<4s8xQ")
+_VMDK_HEADER = struct.Struct("<4s8xQQ")
 _VMDK_MAGIC: Final = b"KDMV"
 _VMDK_DESCRIPTOR: Final = slice(512, 512 + 20 * 512)  # whatever size the header says
 _VMDK_TYPE = re.compile(r"createtype", re.IGNORECASE)
 _VMDK_EXTENT = re.compile(r"\s*(rw|rdonly|noaccess)\s", re.IGNORECASE)
 _VMDK_OWN_EXTENT = re.compile(
-    r'(RW|RDONLY)[ \t]+\d+[ \t]+SPARSE[ \t]+"[^"/:\\]+"([ \t]+\d+)?\s*', re.IGNORECASE
+    r'(RW|RDONLY)[ \t]+(\d{1,20})[ \t]+SPARSE[ \t]+"[^"/:\\]+"([ \t]+\d+)?\s*', re.IGNORECASE
 )
 _VMDK_NO_PARENT = re.compile(r"^parentCID=ffffffff\s*$", re.IGNORECASE | re.MULTILINE)
 
@@ -38,9 +37,6 @@ _VHD_KIND = struct.Struct(">60xI")
 _VHD_KINDS: Final = frozenset({2, 3})  # fixed and dynamic, and not differencing
 
 _SECTOR: Final = 512
-_GPT_HEADER = struct.Struct("<8s64xQIII")  # UEFI 5.3.2: where the table is, entries, size, CRC
-_GPT_ENTRY = struct.Struct("<16s24xQ")  # UEFI 5.3.3: type, last sector
-
 _VHDX_PARENT_LOCATOR: Final = uuid.UUID("A8D35F2D-B30B-454D-ABF7-D3D84834AB0C").bytes_le
 
 
@@ -77,7 +73,7 @@ def _qcow2(head: bytes, _: format_inspector.FileInspector) -> str | None:
 
 
 def _vmdk(head: bytes, _: format_inspector.FileInspector) -> str | None:
-    magic, capacity = _VMDK_HEADER.unpack_from(head.ljust(_VMDK_HEADER.size, b"\0"))
+    magic, capacity, _ = _VMDK_HEADER.unpack_from(head.ljust(_VMDK_HEADER.size, b"\0"))
     if magic != _VMDK_MAGIC:
         return "it is a descriptor alone, of data in other files"
     if capacity == 0:  # for qemu that means: the data is where the descriptor says
@@ -91,6 +87,20 @@ def _vmdk(head: bytes, _: format_inspector.FileInspector) -> str | None:
     if len(extents) != 1 or not _VMDK_OWN_EXTENT.fullmatch(extents[0]):
         return "its descriptor names other extents than the file itself"
     return None
+
+
+def described_size(head: bytes) -> int:
+    """Return the bytes of a sound VMDK's disk by its descriptor, which VMware goes by.
+
+    qemu goes by the header, which may count the last grain whole: a difference of less than a
+    grain is none.
+    """
+    _, capacity, grain = _VMDK_HEADER.unpack_from(head)
+    text = head[_VMDK_DESCRIPTOR].partition(b"\0")[0].decode("latin-1")
+    own = next(filter(None, map(_VMDK_OWN_EXTENT.fullmatch, text.split("\n"))))
+    sectors = int(own[2])
+    same = 0 <= capacity - sectors < max(grain, 1)
+    return (capacity if same else sectors) * _SECTOR
 
 
 def _vdi(head: bytes, _: format_inspector.FileInspector) -> str | None:
@@ -107,25 +117,6 @@ def _vhdx(_: bytes, inspector: format_inspector.FileInspector) -> str | None:
     if not inspector.has_region("metadata"):
         return None  # qemu will not find any either
     return "it has a parent" if _VHDX_PARENT_LOCATOR in inspector.region("metadata").data else None
-
-
-def gpt_end(head: bytes) -> int:
-    """Return where a raw disk's last partition ends in bytes; 0 without a sound GUID table.
-
-    Where the backup of the table should be says less: many disks were made smaller without it.
-
-    Args:
-        head: The disk's beginning; see ``signatures.HEAD_LENGTH``.
-    """
-    magic, sector, count, length, crc = _GPT_HEADER.unpack_from(
-        head.ljust(2 * _SECTOR, b"\0"), _SECTOR
-    )
-    table = head[sector * _SECTOR :][: count * length]
-    if magic != b"EFI PART" or length < _GPT_ENTRY.size or zlib.crc32(table) != crc:
-        return 0
-    starts = range(0, len(table) - _GPT_ENTRY.size + 1, length)
-    entries = (_GPT_ENTRY.unpack_from(table, start) for start in starts)
-    return max(((last + 1) * _SECTOR for kind, last in entries if any(kind)), default=0)
 
 
 _RULES: Final[dict[DiskFormat, Callable[[bytes, format_inspector.FileInspector], str | None]]] = {

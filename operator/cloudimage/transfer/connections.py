@@ -22,7 +22,7 @@ from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
 
-from cloudimage.transfer import addresses
+from cloudimage.transfer import addresses, framing
 from cloudimage.transfer.types import Reason, TransferError, UrlPolicy
 
 _MAX_ADDRESSES: Final = 8
@@ -172,12 +172,21 @@ def _resolve(host: str) -> list[str]:
 
 def _pools(gate: Gate, *, checked: bool) -> dict[str, type[urllib3.HTTPConnectionPool]]:
     class Plain(HTTPConnection):
+        response_class = framing.Response
+
         def _new_conn(self) -> socket.socket:
             return gate.connect(self, checked=checked)
 
     class Secure(HTTPSConnection):
+        response_class = framing.Response
+
         def _new_conn(self) -> socket.socket:
             return gate.connect(self, checked=checked)
+
+        def connect(self) -> None:
+            super().connect()
+            # Else the ssl module takes a connection that was cut for one that has ended.
+            setattr(self.sock, "suppress_ragged_eofs", False)  # noqa: B010 - unknown to its type
 
     class PlainPool(urllib3.HTTPConnectionPool):
         ConnectionCls = Plain

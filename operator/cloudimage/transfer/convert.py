@@ -8,7 +8,7 @@ from typing import Final
 from cloudimage.transfer.inspect import Inspected
 from cloudimage.transfer.opening import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.tools import Toolbox, ToolError
+from cloudimage.transfer.tools import Toolbox, ToolError, image
 from cloudimage.transfer.types import Reason, Stage, TransferError
 from cloudimage.vocabulary import DiskFormat
 
@@ -85,9 +85,9 @@ def convert(path: Path, found: Inspected, wanted: Wanted, tools: Toolbox, meter:
     options = ["-o", _OPTIONS[shape]] if shape in _OPTIONS else []
     if wanted.compress and shape == "qcow2":
         options.append("-c")
-    formats = ["-f", QEMU_FORMATS[found.format], "-O", QEMU_FORMATS[shape]]
+    opened = image(path.name, QEMU_FORMATS[found.format])
     try:
-        tools.run("qemu-img", "convert", *formats, *options, path.name, target.name)
+        tools.run("qemu-img", "convert", "-O", QEMU_FORMATS[shape], *options, *opened, target.name)
     except ToolError as error:
         raise _failure(error) from error
     path.unlink()
@@ -106,9 +106,10 @@ def largest(name: str, found: Inspected, wanted: DiskFormat | None, tools: Toolb
     if wanted == "vhdx":
         return found.virtual_size + tables
     clusters = () if wanted == "qcow2" else _LARGE_CLUSTERS
-    formats = ("-f", QEMU_FORMATS[found.format], "-O", "qcow2")
+    opened = image(name, QEMU_FORMATS[found.format])
+    words = ("measure", "--output=json", "-O", "qcow2", *clusters, *opened)
     try:
-        measured = tools.json("qemu-img", "measure", "--output=json", *formats, *clusters, name)
+        measured = tools.json("qemu-img", *words)
     except ToolError as error:
         raise _failure(error) from error
     data = int(measured["required"])

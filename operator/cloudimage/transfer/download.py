@@ -10,7 +10,7 @@ from typing import Final
 import requests
 import urllib3
 
-from cloudimage.transfer import httprules
+from cloudimage.transfer import framing, httprules
 from cloudimage.transfer.client import CONNECTION_ERRORS, Client, UnansweredError
 from cloudimage.transfer.types import Limits, Reason, TransferError
 
@@ -54,15 +54,26 @@ class Download:
         url: Where from.
         total: Bytes of the whole file, if the server says; known from the beginning on.
         validator: What If-Range may hold; None: what breaks cannot be resumed.
+        proven: The server proved that it gave the whole file, by a length or a clean end.
     """
 
-    def __init__(self, client: Client, url: str, *, verified: bool) -> None:
+    def __init__(self, client: Client, url: str, *, verified: bool, signed: bool = False) -> None:
+        """Prepare.
+
+        Args:
+            client: To ask the server.
+            url: Where from.
+            verified: Whether a checksum proves the bytes afterwards.
+            signed: Whether a signature does.
+        """
         self.url = url
+        self.proven = True
         self.total: int | None = None
         self.validator: str | None = None
         self._client = client
         self._limits = client.limits
         self._verified = verified
+        self._needs_end = not (verified or signed)
         self._position = 0
 
     def pieces(
@@ -120,6 +131,9 @@ class Download:
             raise TransferError(
                 Reason.SOURCE_NOT_AN_IMAGE, f"{httprules.redacted(self.url)} is empty"
             )
+        self.proven = self.proven and (self.total is not None or framing.is_proven(response))
+        if self._needs_end and not self.proven:
+            raise self.unproven()
 
     def _accept(self, response: requests.Response) -> bool:
         """Decide by status and headers whether the body is the rest, or the file anew (True)."""
@@ -153,6 +167,8 @@ class Download:
         except urllib3.exceptions.ProtocolError as error:
             raise UnansweredError(self._truncated("breaks off")) from error
         except CONNECTION_ERRORS as error:
+            if framing.is_cut(error):
+                return self._cut(error)
             raise UnansweredError(
                 httprules.connection_error(error, response.url, self._limits.stall_seconds)
             ) from error
@@ -165,6 +181,22 @@ class Download:
                 )
             )
         return chunk
+
+    def _cut(self, error: BaseException) -> bytes:
+        """Return the end of a body that TLS says was cut, if something else proves the file."""
+        if self.total is not None or self._needs_end:
+            raise UnansweredError(self._truncated("breaks off")) from error
+        self.proven = False
+        return b""
+
+    def unproven(self) -> TransferError:
+        """Return the failure for a file that may be a part of one."""
+        return TransferError(
+            Reason.SOURCE_TRUNCATED,
+            f"{httprules.redacted(self.url)} gave {self._position} bytes and neither a length nor "
+            "an end that proves them whole: it may have broken off. Give its checksum, or have "
+            "its server send a Content-Length",
+        )
 
     def _check_length(self, size: int) -> None:
         if size > self._limits.max_download:

@@ -10,15 +10,11 @@ from typing import IO, Final
 
 from cloudimage.transfer import archives, signatures
 from cloudimage.transfer.archives import Bounded, unsafe, untar, unzip
+from cloudimage.transfer.opening import FREE_EXPANSION, MAX_RATIO
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache, Room, write_all
 from cloudimage.transfer.tools import Toolbox, ToolError
 from cloudimage.transfer.types import Limits, Reason, Stage, TransferError
-
-MAX_RATIO: Final = 10_000
-FREE_EXPANSION: Final = 2**30
-"""An image may always expand to so many bytes, and beyond that by ``MAX_RATIO``: gzip cannot reach
-it, and of the others only what is nothing but zeros."""
 
 _CHUNK: Final = 256 * 2**10
 _HOLE: Final = 64 * 2**10

@@ -200,10 +200,13 @@ class _Fetch:
 
     def from_url(self, url: str) -> Fetched:
         """Fetch from one URL, going on from what is there of it."""
-        download = Download(self._client, url, verified=self._verified)
+        signed = self._source.signature is not None
+        download = Download(self._client, url, verified=self._verified, signed=signed)
         try:
             with telling_when_full():
                 hashes = self._receive(download)
+            if not download.proven and not hashes.are_right():
+                raise download.unproven()  # a part of the file, so that it is tried again
             hashes.check()
         except TransferError as error:
             resumable = self._entry.note() is not None

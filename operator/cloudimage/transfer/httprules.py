@@ -189,7 +189,7 @@ def connection_error(error: BaseException, url: str, stall_seconds: float) -> Tr
 
 
 def _connection_problem(error: BaseException, stall_seconds: float) -> str:
-    for cause in _causes(error):
+    for cause in causes(error):
         if isinstance(cause, socket.gaierror):
             return "the host name cannot be resolved"
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -203,7 +203,7 @@ def _connection_problem(error: BaseException, stall_seconds: float) -> str:
     return "the connection broke"
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """Walk an exception's causes: chained, or kept as an argument as urllib3 does."""
     todo, seen = [error], set[int]()
     while todo:

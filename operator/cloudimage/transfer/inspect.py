@@ -13,7 +13,8 @@ from typing import Final
 from oslo_utils.imageutils import format_inspector
 
 from cloudimage.transfer import signatures
-from cloudimage.transfer.complete import check_complete_in_itself, gpt_end
+from cloudimage.transfer.complete import check_complete_in_itself, described_size
+from cloudimage.transfer.disk_end import needed
 from cloudimage.transfer.opening import QEMU_FORMATS, check_complete, check_inside, open_disk
 from cloudimage.transfer.tools import Toolbox
 from cloudimage.transfer.types import Limits, Reason, TransferError
@@ -36,9 +37,12 @@ _SHAPELESS: Final[frozenset[DiskFormat]] = frozenset({"raw", "ami", "aki", "ari"
 """Formats whose content shows nothing of them, so that only a declaration tells."""
 
 _CHUNK = 4096  # the inspectors expect pieces of this size; see detect_file_format
-_VHD_FOOTER = struct.Struct(">8s32x8s8s4xI")
+_VHD_FOOTER = struct.Struct(">8s40xQ4xI")
+_VHD_MAGIC = b"conectix"
+_VHD_SIZES = slice(40, 64)  # at creation and now, the geometry, and the kind
 _VHD_FOOTER_LENGTH = 512
 _VHD_FIXED = 2
+_SECTOR = 512
 
 
 @dataclass(frozen=True)
@@ -70,17 +74,20 @@ def inspect(
 
     Raises:
         TransferError: ``SourceNotAnImage``, ``UnsafeImage``, ``UnsupportedFormat`` (encrypted),
-            ``ImageTooLarge`` or ``SourceTruncated``.
+            ``ImageTooLarge``, ``SourceTruncated``, or ``ConversionFailed`` for what takes too long.
     """
+    tools = tools.within(limits.inspect_seconds)
     size = path.stat().st_size
     if size == 0:
         raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the source is empty")
     found = _read_format(path, size)
-    shape = _settle(found, declared)
+    shape = _settle(found, declared, size)
     check_size(found.virtual_size, min_disk, limits)
+    _check_same_size(shape, found.virtual_size, found.described)
     if shape not in QEMU_FORMATS or shape == "raw":
         return Inspected(shape, size, size)
     virtual_size = open_disk(path.name, shape, tools)
+    _check_same_size(shape, found.virtual_size, virtual_size)
     check_size(virtual_size, min_disk, limits)
     proven = check_complete(path.name, shape, size, tools)
     check_inside(path.name, shape, tools)
@@ -93,9 +100,11 @@ def look(path: Path, declared: DiskFormat, min_disk: int | None, limits: Limits)
     Raises:
         TransferError: As for :func:`inspect`.
     """
-    found = _read_format(path, path.stat().st_size)
-    _settle(found, declared)
+    size = path.stat().st_size
+    found = _read_format(path, size)
+    shape = _settle(found, declared, size)
     check_size(found.virtual_size, min_disk, limits)
+    _check_same_size(shape, found.virtual_size, found.described)
     return found.virtual_size
 
 
@@ -105,7 +114,7 @@ def shape_of(path: Path, size: int, declared: DiskFormat | None) -> DiskFormat:
     Raises:
         TransferError: ``SourceNotAnImage``, ``SourceTruncated`` or ``UnsafeImage``.
     """
-    return _settle(_read_format(path, size), declared)
+    return _settle(_read_format(path, size), declared, size)
 
 
 def check_size(virtual_size: int, min_disk: int | None, limits: Limits) -> None:
@@ -128,14 +137,41 @@ def check_size(virtual_size: int, min_disk: int | None, limits: Limits) -> None:
         )
 
 
+def _check_same_size(shape: DiskFormat, read: int, other: int) -> None:
+    """Refuse a disk whose size is another one for Glance's inspector than for another reader.
+
+    One of them would lose the end of the disk. A size of no whole sectors, which VirtualBox's VDIs
+    may have, is rounded up by qemu.
+
+    Raises:
+        TransferError: ``UnsafeImage``.
+    """
+    if not 0 <= other - read < _SECTOR:
+        raise TransferError(
+            Reason.UNSAFE_IMAGE,
+            f"the {shape} image has two sizes: for some programs {read} bytes, for others "
+            f"{other} bytes; convert it again with the program that made it",
+        )
+
+
 @dataclass(frozen=True)
 class _Content:
-    """What reading alone says: ``known`` tells a raw disk from any other bytes."""
+    """What reading alone says.
+
+    Attributes:
+        described: The virtual size where the format says it a second time.
+        end: How many bytes the file must have by what is written in it, and what says so.
+        known: Tells a raw disk from any other bytes.
+        encrypted: It is a LUKS volume, as which no format of Glance declares it.
+    """
 
     format: DiskFormat
     virtual_size: int
+    described: int
     known: bool
-    compression: str | None
+    compression: str | None = None
+    end: tuple[int, str] = (0, "")
+    encrypted: bool = False
 
 
 def _read_format(path: Path, size: int) -> _Content:
@@ -157,16 +193,26 @@ def _read_format(path: Path, size: int) -> _Content:
         ) from error
     shape = _BY_INSPECTOR[str(inspector)]
     check_complete_in_itself(shape, head, inspector)
-    if shape == "raw" and is_fixed_vhd(tail, size):
-        return _Content("vhd", size - _VHD_FOOTER_LENGTH, known=True, compression=None)
-    if shape == "raw" and (end := gpt_end(head)) > size:
-        raise TransferError(
-            Reason.SOURCE_TRUNCATED,
-            f"the disk is truncated: its partitions reach to byte {end}, but it has {size}",
-        )
+    if shape == "vhd":
+        _check_same_footer(head, tail)
+    if shape == "raw" and (disk := fixed_vhd_size(tail)) is not None:
+        if not is_fixed_vhd(tail, size):
+            raise _other_size(disk, size - _VHD_FOOTER_LENGTH)
+        return _Content("vhd", disk, disk, known=True)
     known = str(inspector) != "raw" or signatures.raw_content(head) is not None
     virtual_size = size if shape in {"raw", "iso"} else int(inspector.virtual_size)
-    return _Content(shape, virtual_size, known, signatures.compression(head))
+    described = described_size(head) if shape == "vmdk" else virtual_size
+    end = _end(shape, head, inspector)
+    compression, encrypted = signatures.compression(head), str(inspector) == "luks"
+    return _Content(shape, virtual_size, described, known, compression, end, encrypted)
+
+
+def _end(
+    shape: DiskFormat, head: bytes, inspector: format_inspector.FileInspector
+) -> tuple[int, str]:
+    if shape == "iso":
+        return int(inspector.virtual_size), "volume (ISO 9660) reaches"
+    return needed(head) if shape == "raw" else (0, "")
 
 
 def _inspector(path: Path) -> format_inspector.FileInspector:
@@ -187,8 +233,25 @@ def _inspector(path: Path) -> format_inspector.FileInspector:
     return next(iter(found.values()))
 
 
-def _settle(found: _Content, declared: DiskFormat | None) -> DiskFormat:
-    """Return the format by content and declaration together."""
+def _settle(found: _Content, declared: DiskFormat | None, size: int) -> DiskFormat:
+    """Return the format by content and declaration together, of a file that has all of its disk."""
+    shape = _agreed(found, declared)
+    end, what = found.end
+    if end > size:
+        raise TransferError(
+            Reason.SOURCE_TRUNCATED,
+            f"the disk is truncated: its {what} to byte {end}, but it has {size}",
+        )
+    return shape
+
+
+def _agreed(found: _Content, declared: DiskFormat | None) -> DiskFormat:
+    if found.encrypted and declared != "raw":
+        raise TransferError(
+            Reason.UNSUPPORTED_FORMAT,
+            "the source is encrypted (LUKS), and only its owner can read its disk; to have it "
+            "stored as it is, declare the source's format as raw",
+        )
     if declared is None:
         if found.known:
             return found.format
@@ -210,9 +273,34 @@ def _settle(found: _Content, declared: DiskFormat | None) -> DiskFormat:
     )
 
 
+def fixed_vhd_size(tail: bytes) -> int | None:
+    """Return the bytes of the disk before a fixed VHD's footer; None: there is no footer.
+
+    Args:
+        tail: The last 512 bytes of the file.
+    """
+    if len(tail) < _VHD_FOOTER_LENGTH or not tail.startswith(_VHD_MAGIC):
+        return None
+    _, current, kind = _VHD_FOOTER.unpack_from(tail)
+    return int(current) if kind == _VHD_FIXED else None
+
+
 def is_fixed_vhd(tail: bytes, size: int) -> bool:
-    """Tell whether a file is a fixed VHD: a raw disk followed by a footer that counts its bytes."""
-    if len(tail) < _VHD_FOOTER_LENGTH or not tail.startswith(b"conectix"):
-        return False
-    _, _, current, kind = _VHD_FOOTER.unpack_from(tail)
-    return kind == _VHD_FIXED and int.from_bytes(current) == size - _VHD_FOOTER_LENGTH
+    """Return whether a file is a fixed VHD: a raw disk and a footer that counts its bytes."""
+    return fixed_vhd_size(tail) == size - _VHD_FOOTER_LENGTH
+
+
+def _other_size(disk: int, before: int) -> TransferError:
+    return TransferError(
+        Reason.UNSAFE_IMAGE,
+        f"the file ends as a fixed VHD of {disk} bytes, but has {before} bytes before its footer",
+    )
+
+
+def _check_same_footer(head: bytes, tail: bytes) -> None:
+    """Refuse a dynamic VHD of two footers that differ: some programs read one, some the other."""
+    if tail.startswith(_VHD_MAGIC) and tail[_VHD_SIZES] != head[_VHD_SIZES]:
+        raise TransferError(
+            Reason.UNSAFE_IMAGE,
+            "the vhd image has a footer that differs from its copy at the beginning of the file",
+        )

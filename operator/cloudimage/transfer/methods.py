@@ -121,7 +121,10 @@ def web_obstacle(source: HttpSource, image: NewImage, policy: UrlPolicy) -> str 
         return "Glance can be given neither credentials nor a certificate for the source"
     if urlsplit(source.url).scheme not in policy.schemes:
         return "the URL's scheme is not allowed"
-    return _unprovable(source, converted=image.disk_format not in {None, shape})
+    converted = image.disk_format not in {None, shape}
+    if converted and shape == "vhd":
+        return "Glance's conversion takes a VHD's size from its geometry, and may lose its end"
+    return _unprovable(source, converted=converted)
 
 
 def _unprovable(source: HttpSource, *, converted: bool) -> str | None:

@@ -11,6 +11,7 @@ anything else is not believed: the image that it reads may have taken it over.
 
 import socket
 import struct
+import time
 from collections import deque
 from collections.abc import Generator
 from typing import Final
@@ -20,6 +21,9 @@ PIECE: Final = 2**20
 
 AHEAD: Final = 4
 """Requests under way; so many pieces are kept in memory, here and in qemu-nbd."""
+
+ANSWER_SECONDS: Final = 600.0
+"""For the answer to one request: a server that takes longer hangs, or drips it byte by byte."""
 
 _GREETING: Final = struct.Struct(">8s8sH")
 _OPTION: Final = struct.Struct(">8sII")
@@ -76,6 +80,10 @@ class Disk:
             NbdError: It fails, or is none.
         """
         self._connection = connection
+        self._deadline = time.monotonic() + ANSWER_SECONDS
+        silence = struct.pack("@ll", int(ANSWER_SECONDS), 0)
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            connection.setsockopt(socket.SOL_SOCKET, option, silence)
         self._flying: dict[int, _Piece] = {}
         magic, option, flags = _GREETING.unpack(self._take(_GREETING.size))
         if (magic, option) != (b"NBDMAGIC", _IHAVEOPT) or not flags & _FIXED_NEWSTYLE:
@@ -102,6 +110,7 @@ class Disk:
                 queue.append(self._ask(offset, min(PIECE, size - offset)))
                 offset += PIECE
             piece = queue.popleft()
+            self._deadline = time.monotonic() + ANSWER_SECONDS
             while not piece.whole:
                 self._receive()
             yield piece.content()
@@ -150,6 +159,8 @@ class Disk:
     def _send(self, message: bytes) -> None:
         try:
             self._connection.sendall(message)
+        except BlockingIOError as error:
+            raise _hanging() from error
         except OSError as error:
             raise HungUpError("it hung up") from error
 
@@ -160,8 +171,12 @@ class Disk:
 
     def _fill(self, view: memoryview) -> None:
         while view:
+            if time.monotonic() > self._deadline:
+                raise _hanging()
             try:
                 came = self._connection.recv_into(view, 0, socket.MSG_WAITALL)
+            except BlockingIOError as error:
+                raise _hanging() from error
             except OSError as error:
                 raise HungUpError("it hung up") from error
             if not came:
@@ -210,6 +225,11 @@ class _Piece:
             raise NbdError("its answer makes no sense")
         self._missing -= length
         return start
+
+
+def _hanging() -> NbdError:
+    """Return the error for a server that is still there; one that has gone tells why itself."""
+    return NbdError(f"it gave no answer in {ANSWER_SECONDS:g} s")
 
 
 def _said(content: bytes) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 import requests
 import urllib3
 
-from cloudimage.transfer import httprules
+from cloudimage.transfer import framing, httprules
 from cloudimage.transfer.client import CONNECTION_ERRORS, Client, UnansweredError
 from cloudimage.transfer.sums import MAX_BYTES
 from cloudimage.transfer.types import Reason, TransferError
@@ -40,7 +40,7 @@ def fetch_text(url: str, client: Client, *, signed: bool) -> bytes:
     with closing(response):
         if response.status_code != HTTPStatus.OK:
             raise httprules.status_error(response.status_code, response.url, response.headers)
-        content = _receive(response, begun, client.limits.stall_seconds)
+        content = _receive(response, begun, client.limits.stall_seconds, signed=signed)
     if httprules.is_page(response.headers) or httprules.looks_like_page(content[:1024]):
         raise TransferError(
             Reason.SUMS_FILE_INVALID, f"{httprules.redacted(response.url)} is a web page"
@@ -48,7 +48,9 @@ def fetch_text(url: str, client: Client, *, signed: bool) -> bytes:
     return content
 
 
-def _receive(response: requests.Response, begun: float, stall_seconds: float) -> bytes:
+def _receive(
+    response: requests.Response, begun: float, stall_seconds: float, *, signed: bool
+) -> bytes:
     where = httprules.redacted(response.url)
     content = bytearray()
     try:
@@ -68,11 +70,23 @@ def _receive(response: requests.Response, begun: float, stall_seconds: float) ->
     except urllib3.exceptions.ProtocolError as error:
         raise _truncated(where, len(content)) from error
     except CONNECTION_ERRORS as error:
+        if framing.is_cut(error):
+            return _cut(response, bytes(content), signed=signed)
         raise httprules.connection_error(error, response.url, stall_seconds) from error
     total = httprules.content_length(response.headers)
     if total is not None and len(content) != total:
         raise _truncated(where, len(content))
+    # A name whose end is missing would be another file's name.
+    if not signed and not framing.is_proven(response):
+        raise _truncated(where, len(content))
     return bytes(content)
+
+
+def _cut(response: requests.Response, content: bytes, *, signed: bool) -> bytes:
+    """Return what came over a connection that was cut, if its signature can tell."""
+    if not signed or httprules.content_length(response.headers) is not None:
+        raise _truncated(httprules.redacted(response.url), len(content))
+    return content
 
 
 def _truncated(where: str, size: int) -> TransferError:

@@ -18,7 +18,7 @@ from cloudimage.transfer.client import CONNECTION_ERRORS, Client, UnansweredErro
 from cloudimage.transfer.convert import Chunks, Payload
 from cloudimage.transfer.download import Beginning, Download
 from cloudimage.transfer.fetch import Fetched, Hashes
-from cloudimage.transfer.inspect import Inspected, check_size, is_fixed_vhd, shape_of
+from cloudimage.transfer.inspect import Inspected, check_size, fixed_vhd_size, shape_of
 from cloudimage.transfer.types import HttpSource, NewImage, Reason, TransferError
 
 HEAD_LENGTH: Final = 2**20
@@ -121,7 +121,7 @@ class _Probe:
         finally:
             path.unlink()
         self.tail = self._part(self.total - TAIL_LENGTH, TAIL_LENGTH)
-        return not is_fixed_vhd(self.tail, self.total)
+        return fixed_vhd_size(self.tail) is None
 
     def check(self, offset: int, chunk: bytes) -> None:
         """See that a piece of the file is what was looked at.

@@ -3,7 +3,9 @@
 The forms are those of coreutils' ``sha256sum`` and ``sha256sum --tag`` (which is BSD's), a hash
 alone, and the DIGESTS of Gentoo and Flatcar, whose comments say the algorithm of what follows.
 Comments, the armor of OpenPGP and other lines are passed over; what counts is that the one name
-that is looked for is there, whole, once, with hashes that do not contradict each other.
+that is looked for is there, whole, once, with hashes that do not contradict each other. A hash
+without a name counts only where it is all that the file holds: anything else, a comment even, may
+say that it is of another file.
 
 A name is compared as it is written, but for a leading ``./``. An entry with another folder, such as
 ``images/disk.img``, is found only by that whole name: in a list of a whole tree, the last part
@@ -84,24 +86,28 @@ def choose(content: bytes, filename: str, sums_name: str) -> Checksum:
 
     Args:
         content: Of the file of checksums; if it is clearsigned, only what is inside counts.
-        filename: The name to look for. A file that holds nothing but a hash needs none.
+        filename: The name to look for; bytes that are no UTF-8 as ``surrogateescape`` has them. A
+            file that holds nothing but a hash needs none.
         sums_name: The name of the file of checksums: it tells BLAKE2b from SHA-512.
 
     Raises:
         TransferError: ``SumsFileInvalid``.
     """
-    entries = list(_entries(_text(content), sums_name))
-    named = [each for each in entries if each.name is not None]
-    wanted = _plain(filename)
-    found = [each for each in named if each.name == wanted] if named else entries
+    text, told = _text(content), shown(sums_name)
+    entries = list(_entries(text, sums_name))
     if not entries:
-        raise _invalid(f"{sums_name} has no checksum of a known form")
+        raise _invalid(f"{told} has no checksum of a known form")
+    named = [each for each in entries if each.name is not None]
+    if not named:
+        return _alone(text, entries, filename, told)
+    wanted = _plain(filename)
+    found = [each for each in named if each.name == wanted]
     if not found:
         raise _invalid(
-            f"{sums_name} has no checksum of {shown(filename)}{_near(wanted, named)}; "
+            f"{told} has no checksum of {shown(filename)}{_near(wanted, named)}; "
             "the name must be the same, letter for letter"
         )
-    return _strongest(found, filename, sums_name)
+    return _strongest(found, filename, told)
 
 
 def shown(name: str) -> str:
@@ -110,12 +116,23 @@ def shown(name: str) -> str:
     return text + ("..." if len(name) > _NAME_LENGTH else "")
 
 
-def _strongest(found: list[_Entry], filename: str, sums_name: str) -> Checksum:
+def _alone(text: str, entries: list[_Entry], filename: str, told: str) -> Checksum:
+    """Return the hash that is all there is in a text."""
+    checksum = _strongest(entries, filename, told)
+    if set(text.lower().split()) != {checksum.value}:
+        raise _invalid(
+            f"{told} has a hash that does not name its file, among other text; a hash without a "
+            "name counts only alone. Use a list that names the file, or give the checksum itself"
+        )
+    return checksum
+
+
+def _strongest(found: list[_Entry], filename: str, told: str) -> Checksum:
     values: dict[ChecksumAlgorithm, str] = {}
     for entry in found:
         if values.setdefault(entry.algorithm, entry.value) != entry.value:
             raise _invalid(
-                f"{sums_name} has two different {entry.algorithm} checksums of {shown(filename)}"
+                f"{told} has two different {entry.algorithm} checksums of {shown(filename)}"
             )
     algorithm = next(each for each in STRENGTH if each in values)
     return Checksum(algorithm=algorithm, value=values[algorithm])
@@ -124,8 +141,8 @@ def _strongest(found: list[_Entry], filename: str, sums_name: str) -> Checksum:
 def _text(content: bytes) -> str:
     if len(content) > MAX_BYTES:
         raise _invalid(f"the file of checksums has over {MAX_BYTES} bytes")
-    # A name in another encoding is garbled, so it is not found; no more harm than that.
-    text = content.decode("utf-8-sig", errors="replace")
+    # As file systems do it: names in another encoding stay different from each other.
+    text = content.decode("utf-8-sig", errors="surrogateescape")
     return _inside(text) if _SIGNED_BEGIN in text else text
 
 
@@ -142,7 +159,7 @@ def _entries(text: str, sums_name: str) -> Iterator[_Entry]:
     section: str | None = None
     for raw in text.split("\n"):  # not splitlines, which takes more than a line feed for an end
         if len(raw) > MAX_LINE:
-            raise _invalid(f"{sums_name} has a line of over {MAX_LINE} characters")
+            raise _invalid(f"{shown(sums_name)} has a line of over {MAX_LINE} characters")
         line = raw.removesuffix("\r")
         if heading := _SECTION.fullmatch(line):
             section = heading["tag"]

@@ -268,9 +268,11 @@ class Limits(_Model):
             after which the image is given up. Glance itself calls an import dead after an hour.
         tool_memory: Bytes of address space of an external tool such as qemu-img.
         tool_cpu_seconds: CPU seconds of an external tool.
+        inspect_seconds: Seconds that external tools may take to inspect an image: they read its
+            tables, and of its data no more than the beginning.
     """
 
-    max_virtual_size: int = 4 * 2**40
+    max_virtual_size: int = 1 * 2**40
     max_download: int = 1 * 2**40
     max_expanded: int = 1 * 2**40
     max_scratch: int = 1 * 2**40
@@ -279,6 +281,7 @@ class Limits(_Model):
     silence_seconds: float = 3600.0
     tool_memory: int = 2 * 2**30
     tool_cpu_seconds: int = 4 * 3600
+    inspect_seconds: float = 900.0
 
 
 class TransferRequest(_Model):

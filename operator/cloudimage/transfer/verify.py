@@ -114,7 +114,7 @@ def _signature(url: str, client: Client) -> bytes:
 
 
 def _last_part(url: str) -> str:
-    return unquote(urlsplit(url).path.rpartition("/")[2])
+    return unquote(urlsplit(url).path.rpartition("/")[2], errors="surrogateescape")
 
 
 def weakness(checksum: Checksum | None) -> tuple[str, ...]:
