@@ -17,6 +17,7 @@ import psutil
 
 from testbed import packages
 from testbed.kubernetes import Kubernetes
+from testbed.kubernetes.kind import Kind
 from testbed.kubernetes.whole import WholeKubernetes
 from testbed.openstack import OpenStack
 from testbed.operator import end_demo
@@ -51,9 +52,11 @@ PARTS: dict[str, Callable[[], Part]] = {
     "openstack": OpenStack,
     "sources": Sources,
     "whole": WholeKubernetes,
+    "kind": Kind.new,
 }
-# A cluster with a node is started by the tests that need it, or by name.
+# A cluster with a node is started by the tests that need it, or by name; kind is only made by name.
 STARTED = ("kubernetes", "openstack", "sources")
+INSTALLED = (*STARTED, "whole")
 # What each command does to a part; `status` only looks, `install` stops at the first failure.
 WORKS: dict[str, Work] = {
     "up": lambda part: part.up(),
@@ -75,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(command: str, names: Sequence[str]) -> int:
     """Do the command for the named parts, all when none is named."""
-    unasked = STARTED if command == "up" else tuple(PARTS)
+    unasked = {"install": INSTALLED, "up": STARTED}.get(command, tuple(PARTS))
     parts = {name: PARTS[name]() for name in names or unasked}
     try:
         if command == "install":

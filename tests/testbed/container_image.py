@@ -42,9 +42,15 @@ def archives(folder: Path) -> tuple[Path, Path]:
     """Write both images into the folder, as containerd imports them, and return the paths."""
     paths = (folder / "operator.tar", folder / "pause.tar")
     for name, path in zip((OPERATOR, PAUSE), paths, strict=True):
-        path.unlink(missing_ok=True)
-        _buildah("push", "--quiet", name, f"docker-archive:{path}:{name}")
+        archive(name, path)
     return paths
+
+
+def archive(name: str, path: Path) -> Path:
+    """Write one image into an archive, and return the path."""
+    path.unlink(missing_ok=True)
+    _buildah("push", "--quiet", name, f"docker-archive:{path}:{name}")
+    return path
 
 
 def _operator(name: str) -> None:

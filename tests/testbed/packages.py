@@ -72,11 +72,17 @@ NEEDS = (
     Need("containernetworking-plugins", "whole", pattern="usr/lib/cni/bridge"),
     Need("iptables", "whole", ("iptables",)),
     Need("iproute2", "whole", ("ip",)),
+    # For clusters of kind where no Docker answers.
+    Need("docker.io", "docker", ("dockerd",)),
+    Need("docker-cli", "docker-cli", ("docker",)),
 )
-# Only root can use what "whole" has, and installs it only where it can be used.
-PARTS = tuple(dict.fromkeys(need.part for need in NEEDS if need.part != "whole"))
+# Only root can use what these have, and installs it only where it can be used.
+_OF_ROOT = {"whole", "docker", "docker-cli"}
+PARTS = tuple(dict.fromkeys(need.part for need in NEEDS if need.part not in _OF_ROOT))
 # Read by postgresql-common when PostgreSQL is installed.
 POSTGRESQL_DROP_IN = Path("/etc/postgresql-common/createcluster.d/cloudimage-testbed.conf")
+# Asked by every package that would start a server; a machine's own answer stays.
+POLICY = Path("/usr/sbin/policy-rc.d")
 PYTHON = (3, 11)
 """The oldest Python for which the project works."""
 
@@ -106,7 +112,7 @@ def ensure(*parts: str) -> None:
     with tempfile.NamedTemporaryFile("w", prefix="apt-get-", suffix=".log", delete=False) as log:
         try:
             _apt_get(log, "update")
-            with _without_default_cluster():
+            with _without_default_cluster(), _without_servers():
                 _apt_get(log, "install", "-y", "--no-install-recommends", *packages)
         except subprocess.CalledProcessError as error:
             raise MissingPackagesError(_why(error, Path(log.name))) from error
@@ -147,6 +153,23 @@ def _without_default_cluster() -> Iterator[None]:
         POSTGRESQL_DROP_IN.unlink()
         with contextlib.suppress(OSError):  # somebody else's files are in it
             POSTGRESQL_DROP_IN.parent.rmdir()
+
+
+@contextlib.contextmanager
+def _without_servers() -> Iterator[None]:
+    """Keep Docker's package and others from starting servers: 101 is "not allowed".
+
+    https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt
+    """
+    if POLICY.exists():
+        yield
+        return
+    POLICY.write_text("#!/bin/sh\nexit 101\n")
+    POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        POLICY.unlink()
 
 
 def main(parts: Sequence[str]) -> str | None:

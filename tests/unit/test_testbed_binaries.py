@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import re
 import shutil
 import tarfile
 import time
@@ -120,7 +121,25 @@ def test_other_pins_are_another_folder(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("tool", TOOLS.values(), ids=TOOLS)
 def test_go_mod_pins_every_program(tool: Tool) -> None:
     assert tool.version.startswith("v")
-    assert f"\n\t{tool.main_package}\n" in (TOOLS_FOLDER / "go.mod").read_text()
+    if tool.own:
+        assert f'"{tool.module}/' in (tool.folder / "main.go").read_text()
+    else:
+        assert f"\n\t{tool.main_package}\n" in (TOOLS_FOLDER / "go.mod").read_text()
+
+
+def test_modules_of_ours_agree_on_versions() -> None:
+    # Else Go's build cache does not serve both, and a package is compiled once for each.
+    def pins(folder: Path) -> dict[str, str]:
+        text = (folder / "go.mod").read_text()
+        found = dict(re.findall(r"^\t(\S+) (v\S+)(?: // indirect)?$", text, re.MULTILINE))
+        return {module: version for module, version in found.items() if version != "v0.0.0"}
+
+    ours = pins(TOOLS_FOLDER)
+    for tool in TOOLS.values():
+        other = pins(tool.folder)
+        # kubeadm needs a library of CoreDNS's Corefile, in an older version than CoreDNS itself.
+        both = ours.keys() & other.keys() - {"github.com/coredns/caddy"}
+        assert {name: other[name] for name in both} == {name: ours[name] for name in both}
 
 
 @pytest.mark.parametrize("version", ["", "go1.25.9"], ids=["none", "older"])

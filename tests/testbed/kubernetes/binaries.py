@@ -8,7 +8,7 @@ what ``tools/go.sum`` pins, and because it works wherever Go modules can be had.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -47,10 +47,10 @@ def ensure(*names: str) -> dict[str, Path]:
         BinaryError: A program could not be downloaded.
         CommandError: A program could not be built.
     """
-    if _missing(names):
-        folder = binaries_dir()
+    for own in sorted({TOOLS[name].own for name in _missing(names)}):
+        folder = binaries_dir(own)
         with FileLock(folder / ".lock"):
-            _make(_missing(names), folder)
+            _make([name for name in _missing(names) if TOOLS[name].own == own], folder)
     return {name: find(name) for name in names}
 
 
@@ -63,17 +63,17 @@ def _make(names: list[str], folder: Path) -> None:
         build.build(tools, folder)
 
 
-def _missing(names: tuple[str, ...]) -> list[str]:
+def _missing(names: Sequence[str]) -> list[str]:
     return [name for name in names if _present(name) is None]
 
 
 def _present(name: str) -> Path | None:
-    candidates = (folder / name for folder in _folders())
+    candidates = (folder / name for folder in _folders(TOOLS[name].own))
     return next((path for path in candidates if os.access(path, os.X_OK)), None)
 
 
-def _folders() -> Iterator[Path]:
+def _folders(own: str) -> Iterator[Path]:
     assets = os.environ.get("KUBEBUILDER_ASSETS")
     if assets:
         yield Path(assets)
-    yield binaries_dir()
+    yield binaries_dir(own)

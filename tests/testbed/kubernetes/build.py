@@ -1,5 +1,6 @@
-"""Builds the programs from the Go modules that ``tools/go.mod`` pins."""
+"""Builds the programs from the Go modules that ``tools/`` pins."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,9 +9,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from testbed.commands import failure
+from testbed.commands import failure, run
 from testbed.kubernetes import toolchain
-from testbed.kubernetes.pins import TOOLS, TOOLS_FOLDER, Tool
+from testbed.kubernetes.pins import TOOLS, Tool
 
 # Static programs, whatever C compiler there is or is not; as the projects themselves release them.
 ENVIRONMENT = {"CGO_ENABLED": "0", "GOWORK": "off", **toolchain.ENVIRONMENT}
@@ -18,7 +19,11 @@ REPORT_SECONDS = 15.0
 
 
 def build(tools: Sequence[Tool], folder: Path) -> None:
-    """Build the tools in one go, since most of their packages are the same, into the folder.
+    """Build tools of one module in one go, since most of their packages are the same.
+
+    Args:
+        tools: The tools.
+        folder: Where the programs go.
 
     Raises:
         CommandError: Go could not be had, or the build failed.
@@ -28,7 +33,8 @@ def build(tools: Sequence[Tool], folder: Path) -> None:
     print(f"kubernetes: building {names} (the first time takes minutes)", file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         flags = ("-trimpath", "-v", "-ldflags", " ".join(linker_flags()), "-o", f"{scratch}/")
-        _run([go, "build", *flags, *(tool.main_package for tool in tools)], ENVIRONMENT)
+        mains = (tool.main_package for tool in tools)
+        _run([go, "build", *flags, *mains], ENVIRONMENT, tools[0].folder)
         for tool in tools:
             (Path(scratch) / tool.built_name).replace(folder / tool.name)
 
@@ -53,11 +59,23 @@ def linker_flags() -> list[str]:
     return ["-s", "-w", *stamps, helm]
 
 
-def _run(command: Sequence[str], env: Mapping[str, str]) -> None:
+def source_of(tool: Tool) -> Path:
+    """Return the folder with a tool's module, downloaded once and verified by ``go.sum``.
+
+    Raises:
+        CommandError: Go or the module could not be had.
+    """
+    go = toolchain.ensure()
+    download = ("mod", "download", "-json", tool.module)
+    answer = run(go, "-C", tool.folder, *download, env=ENVIRONMENT)
+    return Path(json.loads(answer)["Dir"])
+
+
+def _run(command: Sequence[str], env: Mapping[str, str], folder: Path) -> None:
     """Run ``go build -v``, which names each package that it compiled, and report now and then."""
     with subprocess.Popen(
         command,
-        cwd=TOOLS_FOLDER,
+        cwd=folder,
         env={**os.environ, **env},
         stderr=subprocess.PIPE,
         text=True,

@@ -1,26 +1,35 @@
-"""A cluster of kind: where Docker is, and with Kubernetes as kind releases it.
+"""A cluster of kind: on the machine's own Docker, else on one of ours while it is needed.
 
-Nodes are containers of Docker's network ``kind``. Pods reach the test bed's servers by that
-network's gateway, this machine, as they do in our own whole cluster.
+Where Docker reaches its registry, nodes are of kind's own image and the operator's of the public
+base; else both are made here. Pods reach the test bed's servers by the gateway of Docker's
+network ``kind``, this machine, as they do in our own whole cluster.
 """
 
 import ipaddress
 import json
+import re
 import shutil
-import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from testbed.container_image import OPERATOR, build_arguments
-from testbed.kubernetes import binaries
+from testbed import container_image, packages
+from testbed.commands import CommandError, run
+from testbed.container_image import OPERATOR, build_arguments, say
+from testbed.kubernetes import binaries, node_image
+from testbed.kubernetes.cluster import StatusRow
+from testbed.kubernetes.docker import Docker
 from testbed.kubernetes.external import ExternalCluster
-from testbed.kubernetes.network import open_loopback
+from testbed.kubernetes.network import close_loopback, open_loopback
 from testbed.paths import REPOSITORY, state_dir
+from testbed.process import bed_lock
 
 NAME = "cloudimage"
-UP_SECONDS = 600
+READY = "180s"
+CLIENTS = ("kind", "kubectl", "helm")
+_OF_IT = ("--name", NAME)
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,11 @@ class Kind(ExternalCluster):
         return cls(folder / "kubeconfig", folder)
 
     @property
+    def docker(self) -> Docker:
+        """Where its node is."""
+        return Docker(self.folder / "docker")
+
+    @property
     def host(self) -> str:
         """The address by which pods reach this machine."""
         for config in self._network()["IPAM"]["Config"]:
@@ -43,35 +57,118 @@ class Kind(ExternalCluster):
         raise LookupError("Docker's network kind has no IPv4 gateway")
 
     def install(self) -> None:
-        """Make kind and the clients."""
-        binaries.ensure("kind", "kubectl", "helm")
+        """Make kind, the clients, and the images that cannot be pulled.
+
+        Raises:
+            DockerError: No Docker answers, and this user cannot start one.
+        """
+        self.docker.install()
+        binaries.ensure(*CLIENTS)
+        with bed_lock(self.folder), self._engine():
+            if not self._pulls():
+                packages.ensure("whole")
+                container_image.build_all()
+                node_image.install()
+                node_image.ensure(self.docker)
 
     def up(self) -> None:
         """Make the cluster unless it is there; build the operator's image and load it."""
-        self.install()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        kind, of_it = binaries.find("kind"), ("--name", NAME)
-        if NAME not in _run([kind, "get", "clusters"]).split():
-            create = ("create", "cluster", *of_it, "--wait", "180s")
-            _run([kind, *create, "--kubeconfig", self.admin])
-        build = ["docker", "build", "--quiet", *build_arguments(), "--tag", OPERATOR]
-        _run([*build, str(REPOSITORY)])
-        _run([kind, "load", "docker-image", OPERATOR, *of_it])
-        open_loopback(f"br-{self._network()['Id'][:12]}", self.host)
+        binaries.ensure(*CLIENTS)
+        with bed_lock(self.folder):
+            self.docker.up()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            pulls = self._pulls()
+            if not self.kubeconfig.exists():
+                self._create(pulls=pulls)
+            self._load_operator(pulls=pulls)
+            open_loopback(self._link(), self.host)
+            available = ("--for=condition=Available", "-n", "kube-system", "deployment/coredns")
+            self.run_kubectl("wait", *available, "--timeout=100s")
 
     def down(self) -> None:
-        """Delete the cluster."""
-        _run([binaries.find("kind"), "delete", "cluster", "--name", NAME])
-        shutil.rmtree(self.folder, ignore_errors=True)  # it may never have been up
+        """Delete the cluster, and Docker where it is ours; what a crash left, too."""
+        if not self.folder.exists():
+            return
+        with bed_lock(self.folder) as lock:
+            if self.docker.is_ours:
+                self.docker.up()  # killed, it still knows best what it has made
+            if self.docker.answers():
+                self._delete()
+            self.docker.down()
+            shutil.rmtree(self.folder, ignore_errors=True)  # it may never have been up
+            Path(lock.lock_file).unlink()
+
+    def status(self) -> list[StatusRow]:
+        """Say where the cluster is, and which process Docker is where it is ours."""
+        process = self.docker.service.process()
+        urls = [url for _, _, url in super().status()] if self.kubeconfig.exists() else [""]
+        return [("dockerd", process.pid if process else None, url) for url in urls]
+
+    def _create(self, *, pulls: bool) -> None:
+        self._kind("delete", "cluster", *_OF_IT)  # what a run that was killed has left
+        ours = () if pulls else ("--image", node_image.ensure(self.docker))
+        config = () if pulls else ("--config", node_image.CLUSTER)
+        made = self.folder / "made"
+        self._kind(
+            *("create", "cluster", *_OF_IT, "--wait", READY, "--kubeconfig", made),
+            *(*ours, *config),
+        )
+        made.rename(self.admin)
+
+    def _load_operator(self, *, pulls: bool) -> None:
+        if pulls:
+            build = ("build", "--quiet", *build_arguments(), "--tag", OPERATOR)
+            self.docker.run(*build, REPOSITORY)
+            self._kind("load", "docker-image", OPERATOR, *_OF_IT)
+            return
+        container_image.build_all()
+        archive = container_image.archive(OPERATOR, self.folder / "operator.tar")
+        self._kind("load", "image-archive", archive, *_OF_IT)
+        archive.unlink()
+
+    def _delete(self) -> None:
+        with suppress(CommandError):  # it may not have come to a network
+            close_loopback(self._link())
+        self._kind("delete", "cluster", *_OF_IT, "--kubeconfig", self.folder / "kubeconfig")
+        if self.docker.is_ours:
+            with suppress(CommandError):
+                self.docker.run("network", "rm", "kind")
+
+    @contextmanager
+    def _engine(self) -> Iterator[None]:
+        """Have Docker answer for a while; one that was started for that is stopped at the end."""
+        before = self.docker.answers()
+        self.docker.up()
+        try:
+            yield
+        finally:
+            if not before:
+                self.docker.down()
+
+    def _pulls(self) -> bool:
+        """Tell whether Docker reaches its registry; ours is not asked, for where it runs is known.
+
+        What is pulled is what the operator's image is built on.
+        """
+        if self.docker.is_ours:
+            return False
+        [base] = re.findall(
+            r"^ARG BASE=(\S+)", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE
+        )
+        try:
+            self.docker.run("pull", "--quiet", base)
+        except CommandError as error:
+            say(f"kind: images are made here, since {error}")
+            return False
+        return True
 
     def _network(self) -> dict[str, Any]:
-        [network] = json.loads(_run(["docker", "network", "inspect", "kind"]))
+        [network] = json.loads(self.docker.run("network", "inspect", "kind"))
         return dict(network)
 
+    def _link(self) -> str:
+        return f"br-{self._network()['Id'][:12]}"
 
-def _run(words: Sequence[str | Path]) -> str:
-    command = list(map(str, words))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=UP_SECONDS, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(command)}:\n{done.stderr}")
-    return done.stdout
+    def _kind(self, *words: str | Path) -> str:
+        provider = {"KIND_EXPERIMENTAL_PROVIDER": "docker"}
+        return run(binaries.find("kind"), *words, env={**self.docker.environment, **provider})

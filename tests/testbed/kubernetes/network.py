@@ -7,8 +7,9 @@ Service ``kubernetes`` goes to the API server. That is all of kube-proxy that is
 
 import json
 import re
+import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ SERVICE = "10.96.0.1"
 """The first address of the API server's Service range, which Kubernetes gives itself."""
 PLUGINS = Path("/usr/lib/cni")
 BRIDGE = "cloudimage-bed"
+DOCKERS = r"DOCKER|br-[0-9a-f]{12}|docker0"
+"""What rules of Docker's name: its chains, and the links of its networks."""
 
 
 @dataclass(frozen=True)
@@ -44,16 +47,9 @@ class Bridge:
 
     def down(self) -> None:
         """Take the rules and the bridge away, if they are there."""
-        for rule in self._rules():
-            _run("iptables", "-t", "nat", *rule)
+        close_loopback(self.name)
         if Path(f"/sys/class/net/{self.name}").exists():
             _run("ip", "link", "delete", self.name)
-
-    def _rules(self) -> Iterator[list[str]]:
-        listed = _run("iptables", "-t", "nat", "-S", "PREROUTING")
-        for line in listed.splitlines():
-            if re.search(rf" -i {self.name} ", line):
-                yield line.replace("-A", "-D", 1).split()
 
     def write_config(self, folder: Path, state: Path) -> None:
         """Write what the container runtime asks CNI's plugins to do for each pod."""
@@ -71,9 +67,53 @@ class Bridge:
 
 def open_loopback(link: str, address: str) -> None:
     """Have what comes in by a link for its own address reach the servers of loopback."""
+    close_loopback(link)
     Path(f"/proc/sys/net/ipv4/conf/{link}/route_localnet").write_text("1")
     rule = ("PREROUTING", "-i", link, "-p", "tcp", "-d", address, "-j", "DNAT", "--to", "127.0.0.1")
     _run("iptables", "-t", "nat", "-A", *rule)
+
+
+def close_loopback(link: str) -> None:
+    """Take away all rules for what comes in by a link before it is routed."""
+    for line in _run("iptables", "-t", "nat", "-S", "PREROUTING").splitlines():
+        if re.search(rf" -i {link} ", line):
+            _run("iptables", "-t", "nat", *_opposite(line))
+
+
+def rules() -> list[str]:
+    """Return this machine's rules, each as the words that make it."""
+    found = []
+    for program in ("iptables", "ip6tables"):
+        for table in ("filter", "nat"):
+            words = (program, "-t", table)
+            # Not every kernel has both protocols.
+            done = subprocess.run([*words, "-S"], capture_output=True, text=True, check=False)
+            found += [" ".join((*words, line)) for line in done.stdout.splitlines()]
+    return found
+
+
+def forget_docker(before: Iterable[str]) -> None:
+    """Take away the rules that Docker leaves when it ends, and put back the policies.
+
+    Args:
+        before: The rules that were there before it.
+    """
+    now, old = rules(), set(before)
+    new = [rule for rule in now if rule not in old]
+    chains = [rule for rule in new if re.search(r" -N DOCKER", rule)]
+    for rule in new:
+        if re.search(rf" -A .*({DOCKERS})", rule):
+            _run(*_opposite(rule))
+    for chain in chains:
+        _run(*shlex.split(chain.replace(" -N ", " -X ")))
+    for policy in old - set(now):
+        if " -P " in policy:
+            _run(*shlex.split(policy))
+
+
+def _opposite(rule: str) -> list[str]:
+    """Return the words that take away what a listed rule made."""
+    return shlex.split(re.sub(r"(^|\s)-A ", r"\1-D ", rule, count=1))
 
 
 def _run(*words: str) -> str:

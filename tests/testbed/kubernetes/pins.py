@@ -1,4 +1,4 @@
-"""Which programs there are and at which version: ``tools/go.mod`` is the only place that says."""
+"""Which programs there are and at which version: only the ``go.mod`` files of ``tools/`` say."""
 
 import hashlib
 import re
@@ -19,9 +19,11 @@ class Tool:
         module: The Go module whose version is the program's.
         package: The Go main package within the module; empty for the module's root.
         release: Where its project publishes it, without ``https://``. ``{version}`` and ``{arch}``
-            are filled in.
+            are filled in, and ``{number}``, the version without its ``v``.
         sums: Where the SHA-256 sums of the release are.
         member: The path within the release when that is a tar archive.
+        own: The folder of ``tools/`` with a module of its own, whose program wraps `module`;
+            empty for what ``tools/go.mod`` pins.
     """
 
     name: str
@@ -30,27 +32,37 @@ class Tool:
     release: str
     sums: str
     member: str = ""
+    own: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the ``go.mod`` that pins it, in which it is built."""
+        return TOOLS_FOLDER / self.own
 
     @property
     def version(self) -> str:
         """The pinned version, as ``v1.2.3``."""
         found = re.search(
-            rf"^\s*{re.escape(self.module)} (v\S+)",
-            (TOOLS_FOLDER / "go.mod").read_text(),
+            rf"^\s*(?:require )?{re.escape(self.module)} (v\S+)",
+            (self.folder / "go.mod").read_text(),
             re.MULTILINE,
         )
         if found is None:
-            raise LookupError(f"{TOOLS_FOLDER / 'go.mod'} does not require {self.module}")
+            raise LookupError(f"{self.folder / 'go.mod'} does not require {self.module}")
         return found[1]
 
     @property
     def main_package(self) -> str:
-        """The import path that ``go build`` takes."""
+        """What ``go build`` takes in that folder."""
+        if self.own:
+            return "."
         return f"{self.module}/{self.package}".rstrip("/")
 
     @property
     def built_name(self) -> str:
         """What ``go build`` calls the program: the path's last part that is not a major version."""
+        if self.own:
+            return self.own
         parts = [part for part in self.main_package.split("/") if not re.fullmatch(r"v\d+", part)]
         return parts[-1]
 
@@ -64,6 +76,7 @@ def _others() -> tuple[Tool, ...]:
     etcd = "github.com/etcd-io/etcd/releases/download/{version}"
     helm = "get.helm.sh/helm-{version}-linux-{arch}.tar.gz"
     kind = "github.com/kubernetes-sigs/kind/releases/download/{version}/kind-linux-{arch}"
+    coredns = "github.com/coredns/coredns/releases/download/{version}/coredns_{number}_linux_{arch}"
     return (
         Tool(
             "etcd",
@@ -75,18 +88,35 @@ def _others() -> tuple[Tool, ...]:
         ),
         Tool("helm", "helm.sh/helm/v4", "cmd/helm", helm, f"{helm}.sha256sum", "linux-{arch}/helm"),
         Tool("kind", "sigs.k8s.io/kind", "", kind, f"{kind}.sha256sum"),
+        Tool(
+            "coredns",
+            "github.com/coredns/coredns",
+            "",
+            f"{coredns}.tgz",
+            f"{coredns}.tgz.sha256",
+            "coredns",
+            own="coredns",
+        ),
     )
 
 
-KUBERNETES = ("kube-apiserver", "kubectl", "kube-controller-manager", "kube-scheduler", "kubelet")
+KUBERNETES = (
+    "kube-apiserver",
+    "kubectl",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kubeadm",
+    "kube-proxy",
+)
 TOOLS = {tool.name: tool for tool in (*map(_kubernetes, KUBERNETES), *_others())}
 
 
-def binaries_dir() -> Path:
-    """Return the cache folder of the pinned programs: other pins, another folder."""
+def binaries_dir(own: str = "") -> Path:
+    """Return the cache folder of a module's pinned programs: other pins, another folder."""
     digest = hashlib.sha256()
     for name in ("go.mod", "go.sum"):
-        digest.update((TOOLS_FOLDER / name).read_bytes())
+        digest.update((TOOLS_FOLDER / own / name).read_bytes())
     path = cache_dir() / "bin" / digest.hexdigest()[:12]
     path.mkdir(parents=True, exist_ok=True)
     return path

@@ -58,7 +58,11 @@ def _install(tool: Tool, folder: Path, start: str) -> None:
 
 def _fill(template: str, tool: Tool) -> str:
     machine = platform.machine()
-    return template.format(version=tool.version, arch=ARCHITECTURES.get(machine, machine))
+    return template.format(
+        version=tool.version,
+        number=tool.version.removeprefix("v"),
+        arch=ARCHITECTURES.get(machine, machine),
+    )
 
 
 def _fetch(url: str, path: Path) -> str:

@@ -1,12 +1,11 @@
-"""What a kubelet and its pods leave on a machine, and taking it away again."""
+"""What kubelets, container runtimes and pods leave on a machine, and taking it away again."""
 
-import contextlib
 import json
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
@@ -26,29 +25,54 @@ SYSCTLS = (
 KUBELET = Path("/var/lib/kubelet")
 """Where it puts the sockets of device plugins, whatever its root folder is."""
 CGROUPS = Path("/sys/fs/cgroup")
+RECORD = "before.json"
+"""The file in a bed's folder that says how things were."""
 _PROC = Path("/proc/sys")
 
 
-def record(folder: Path) -> None:
-    """Note what the kubelet changes, before it does; once for each bed."""
-    path = folder / "before.json"
+def record(
+    path: Path,
+    sysctls: Iterable[str] = SYSCTLS,
+    folders: Iterable[Path] = (KUBELET,),
+    rules: Iterable[str] = (),
+) -> None:
+    """Note in a file how things are, before a bed changes them; once for each bed.
+
+    Args:
+        path: The file.
+        sysctls: Settings of the kernel that are put back; what this kernel has not is left out.
+        folders: Those that are taken away at the end where they are not there now.
+        rules: Those of iptables; `restore` returns them.
+    """
+    if path.exists():
+        return
+    settings = {name: _PROC / name for name in sysctls}
+    before = {
+        "sysctls": {name: at.read_text().strip() for name, at in settings.items() if at.exists()},
+        "absent": [str(folder) for folder in folders if not folder.exists()],
+        "rules": list(rules),
+    }
+    path.write_text(json.dumps(before))
+
+
+def restore(path: Path) -> list[str]:
+    """Put back what the file says, and return the rules of iptables that were there."""
     if not path.exists():
-        sysctls = {name: (_PROC / name).read_text().strip() for name in SYSCTLS}
-        path.write_text(json.dumps({"sysctls": sysctls, "kubelet": KUBELET.exists()}))
+        return []
+    before = json.loads(path.read_text())
+    for name, value in before["sysctls"].items():
+        (_PROC / name).write_text(value)
+    for folder in before["absent"]:
+        shutil.rmtree(folder, ignore_errors=True)  # it may never have been made
+    return list(before["rules"])
 
 
 def remove(folder: Path) -> None:
     """Take away what a bed in a folder left, besides the folder; its servers have ended."""
-    with contextlib.suppress(FileNotFoundError):
-        before = json.loads((folder / "before.json").read_text())
-        for name, value in before["sysctls"].items():
-            (_PROC / name).write_text(value)
-        if not before["kubelet"]:
-            shutil.rmtree(KUBELET, ignore_errors=True)  # it may never have started
-    _kill_shims(folder)
-    for mount in reversed(list(_mounts(folder))):
-        _unmount(mount)
-    _remove_cgroups()
+    restore(folder / RECORD)
+    end_containers(folder)
+    unmount(folder)
+    remove_cgroups("kubepods")
     for link in Path("/var/log/containers").glob("*"):
         if link.is_symlink() and str(link.readlink()).startswith(f"{folder}/"):
             link.unlink()
@@ -56,8 +80,8 @@ def remove(folder: Path) -> None:
         result.unlink()
 
 
-def _kill_shims(folder: Path) -> None:
-    """End the parents of containers that containerd, killed, could not end itself."""
+def end_containers(folder: Path) -> None:
+    """End the parents of containers that a containerd of the folder, killed, could not end."""
     shims = [
         process
         for process in psutil.process_iter(["name", "cmdline"])
@@ -67,20 +91,23 @@ def _kill_shims(folder: Path) -> None:
     kill([*(child for shim in shims for child in shim.children(recursive=True)), *shims])
 
 
-def _mounts(folder: Path) -> Iterator[str]:
+def unmount(folder: Path) -> None:
+    """Unmount all that is mounted below a folder."""
+    for target in reversed(list(mounts(folder))):
+        subprocess.run(["umount", "--lazy", target], check=False)  # noqa: S607 - util-linux is on PATH
+
+
+def mounts(folder: Path) -> Iterator[str]:
+    """Yield what is mounted below a folder, in the order in which it was."""
     for line in Path("/proc/self/mounts").read_text().splitlines():
         target = line.split()[1]
         if target.startswith(f"{folder}/"):
             yield target
 
 
-def _unmount(target: str) -> None:
-    subprocess.run(["umount", "--lazy", target], check=False)  # noqa: S607 - util-linux is on PATH
-
-
-def _remove_cgroups() -> None:
-    """Remove the cgroups of pods, deepest first; the kernel takes a moment to empty them."""
-    roots = [*CGROUPS.glob("*/kubepods"), *CGROUPS.glob("kubepods")]
+def remove_cgroups(name: str) -> None:
+    """Remove the cgroups below a name, deepest first; the kernel takes a moment to empty them."""
+    roots = [*CGROUPS.glob(f"*/{name}"), *CGROUPS.glob(name)]
     for root in roots:
         for folder, _, _ in os.walk(root, topdown=False):
             for _ in range(20):

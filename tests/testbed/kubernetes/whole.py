@@ -66,7 +66,7 @@ class WholeKubernetes(Kubernetes):
         ports = Ports.load(self.folder)
         if ports is None:
             raise RuntimeError("this bed was never up")
-        traces.record(self.folder)
+        traces.record(self.folder / traces.RECORD)
         archives = container_image.archives(self.folder)
         self._runtime.bridge.up(ports.apiserver)
         self._runtime.up()

@@ -1,0 +1,164 @@
+"""Docker: the machine's own where it answers, else an engine of ours while it is needed.
+
+Ours is the distribution's dockerd, started by root. What it makes once stays in the per-user cache;
+all else that it does to the machine is taken away by ``down``.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from testbed import packages
+from testbed.commands import CommandError, run
+from testbed.kubernetes import oci_runtime, traces
+from testbed.kubernetes.network import forget_docker, rules
+from testbed.paths import cache_dir
+from testbed.process import Service
+
+READY_SECONDS = 60.0
+SYSCTLS = (*traces.SYSCTLS, "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
+"""Settings of the whole machine that Docker, or a kubelet in it, changes."""
+# Docker makes what a container mounts; kind's nodes mount /lib/modules.
+FOLDERS = tuple(map(Path, ("/etc/docker", "/lib/modules", "/run/containerd", "/run/docker")))
+
+
+class DockerError(RuntimeError):
+    """There is no Docker here, and none could be had; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Docker:
+    """A Docker engine as its client sees it.
+
+    Attributes:
+        folder: The state of ours; a short path, since it has sockets.
+    """
+
+    folder: Path
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it is of our own; it may have been killed."""
+        return self._record.exists()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What tells clients where it is."""
+        if not self.is_ours:
+            return {}
+        # Neither the user's context nor their credential helpers.
+        config = self.folder / "client"
+        return {"DOCKER_HOST": f"unix://{self._socket}", "DOCKER_CONFIG": str(config)}
+
+    @property
+    def service(self) -> Service:
+        """The process of ours."""
+        return Service("dockerd", self.folder)
+
+    def run(self, *words: str | Path, **environment: str) -> str:
+        """Run the client, and return what it printed.
+
+        Raises:
+            CommandError: It failed.
+        """
+        return run("docker", *words, env={**self.environment, **environment})
+
+    def answers(self) -> bool:
+        """Tell whether an engine answers."""
+        try:
+            self.run("version", "--format", "{{.Server.Version}}")
+        except (CommandError, FileNotFoundError):
+            return False
+        return True
+
+    def has(self, image: str) -> bool:
+        """Tell whether it has an image of that name."""
+        return bool(self.run("images", "--quiet", image).strip())
+
+    def install(self) -> None:
+        """Install what an engine of ours needs, where no engine answers.
+
+        Raises:
+            DockerError: There is none and this user cannot start one.
+            MissingPackagesError: The packages could not be installed.
+        """
+        if self.answers():
+            return
+        if os.geteuid() != 0:
+            raise DockerError("no Docker answers here, and only root can start one: run it as root")
+        packages.ensure("docker")
+        packages.ensure("docker-cli")  # from Debian 13 on a package of its own
+
+    def up(self) -> None:
+        """Start ours unless an engine answers.
+
+        Raises:
+            DockerError: There is none and this user cannot start one.
+            NotReadyError: It did not start; another checkout's may run.
+        """
+        if not self.is_ours:
+            if self.answers():
+                return
+            self.install()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            traces.record(self._record, SYSCTLS, FOLDERS, rules())
+        if self.service.process() is None:
+            config = self.folder / "dockerd.json"
+            config.write_text(json.dumps(self._settings()))
+            # There is one a user: the lock is held as long as anything of it runs.
+            lock = ("flock", "--verbose", "--nonblock", "--no-fork", f"{self._data}.lock")
+            self.service.start([*lock, "dockerd", "--config-file", config])
+        self.service.wait(self.answers, READY_SECONDS)
+
+    def down(self) -> None:
+        """Stop ours, and take away all but what the cache keeps; its containers have ended."""
+        if not self.is_ours:
+            return
+        self.service.stop()
+        traces.end_containers(self.folder)
+        traces.unmount(self.folder)
+        traces.unmount(self._data)
+        traces.remove_cgroups("docker")
+        forget_docker(traces.restore(self._record))
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _settings(self) -> dict[str, object]:
+        """Return dockerd's configuration: https://docs.docker.com/reference/cli/dockerd/."""
+        settings: dict[str, object] = {
+            "hosts": [f"unix://{self._socket}"],
+            "pidfile": str(self.folder / "docker.pid"),
+            "data-root": str(self._data),
+            "exec-root": str(self.folder / "exec"),
+            # No link of its own: clusters have their network, and images are built without one.
+            "bridge": "none",
+        }
+        if oci_runtime.lacks_some(Path("/proc/self/status").read_text()):
+            settings |= {
+                "runtimes": {"trimmed": {"path": str(self._write_runtime())}},
+                "default-runtime": "trimmed",
+            }
+        return settings
+
+    def _write_runtime(self) -> Path:
+        """Write the program that Docker takes for runc."""
+        path = self.folder / "runc"
+        words = (sys.executable, "-I", oci_runtime.__file__)
+        path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+        path.chmod(0o755)
+        return path
+
+    @property
+    def _data(self) -> Path:
+        return cache_dir() / "docker"
+
+    @property
+    def _record(self) -> Path:
+        return self.folder / traces.RECORD
+
+    @property
+    def _socket(self) -> Path:
+        return self.folder / "docker.sock"
