@@ -7,11 +7,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import openstack
 import requests
 from keystoneauth1.exceptions import ClientException
+from keystoneauth1.session import Session
 from openstack.exceptions import SDKException
 
+from cloudimage.access import region
+from cloudimage.access.entry import EntryRefusedError
 from cloudimage.transfer.clouderrors import answer_error, exception_error
 from cloudimage.transfer.methods import Offers
 from cloudimage.transfer.quota import Usage
@@ -53,18 +55,17 @@ class Glance:
         Raises:
             TransferError: ``CloudError`` or ``InvalidCredentials``.
         """
-        config = dict(cloud.config)
+        ca_file = None
         if cloud.ca_certificate is not None:
-            path = folder / "ca.pem"
-            path.write_text(cloud.ca_certificate)
-            config["cacert"] = str(path)
+            ca_file = folder / "ca.pem"
+            ca_file.write_text(cloud.ca_certificate)
         try:
-            self._connection = openstack.connect(
-                load_yaml_config=False, load_envvars=False, app_name="cloudimage", **config
+            self._connection = region.connection(
+                cloud.config, Session, str(ca_file) if ca_file else None
             )
+        except EntryRefusedError as error:
+            raise TransferError(Reason.INVALID_CREDENTIALS, str(error)) from error
         except _EXCEPTIONS as error:
-            raise exception_error(error) from error
-        except TypeError as error:  # a configuration with keys that are not the SDK's
             raise exception_error(error) from error
 
     def create(self, body: dict[str, Any]) -> bool:
