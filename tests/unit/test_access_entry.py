@@ -219,7 +219,6 @@ def test_only_what_is_listed_reaches_the_sdk(monkeypatch: pytest.MonkeyPatch) ->
         "image_endpoint_override": "http://h/%(project_id)s",
         "volumev3_api_version": "3",
         "cacert": "/ca",
-        "api_timeout": region.API_TIMEOUT_SECONDS,
     }
 
 

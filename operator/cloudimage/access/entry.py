@@ -103,8 +103,7 @@ def check(entry: object, cloud: str) -> dict[str, Any]:
         raise EntryRefusedError(
             f"cloud {name!r} has an auth_type that is not allowed; allowed are {allowed}"
         )
-    auth = _auth(entry["auth"], auth_type, name)
-    checked: dict[str, Any] = {"auth": auth, "auth_type": auth_type}
+    checked: dict[str, Any] = {"auth": _auth(entry["auth"], auth_type, name)}
     for key, value in entry.items():
         checker = _checker(key)
         if key not in checked and checker is not None and value is not None:
@@ -185,8 +184,9 @@ def shown(name: object, length: int = 60) -> str:
     return "".join(each if each.isprintable() else "?" for each in cut)
 
 
-def _mapping(value: object) -> None:
-    """``auth`` and ``auth_type`` are looked at before all else."""
+def _known(value: object) -> Any:  # noqa: ANN401  # as it is
+    """Return what was looked at before all else: ``auth`` and ``auth_type``."""
+    return value
 
 
 def _name(value: object) -> str | None:
@@ -240,8 +240,8 @@ _SERVICES: Final = frozenset(
     for each in (service["service_type"], *service.get("aliases", ()))
 )
 _OF_CLOUD: Final[Mapping[str, Checker]] = {
-    "auth": _mapping,
-    "auth_type": _mapping,
+    "auth": _known,
+    "auth_type": _known,
     "interface": _interface,
     "region_name": _name,
     "verify": _boolean,

@@ -17,9 +17,6 @@ from openstack.connection import Connection
 from cloudimage import __version__
 from cloudimage.access import entry
 
-API_TIMEOUT_SECONDS: Final = 60
-"""No answer to a request for so long means that the service is away."""
-
 PLUGINS: Final[Mapping[str, Callable[..., BaseIdentityPlugin]]] = {
     "password": identity.Password,
     "v3password": identity.V3Password,
@@ -77,12 +74,13 @@ def region(
 ) -> CloudRegion:
     """Return the region of an entry that :func:`cloudimage.access.entry.check` returned."""
     ours = {key: value for key, value in checked.items() if _is_ours(key)}
-    config = {**_CONSTANTS, **ours, "cacert": ca_file, "api_timeout": API_TIMEOUT_SECONDS}
+    auth_type = checked.get("auth_type", "password")
+    config = {**_CONSTANTS, **ours, "auth_type": auth_type, "cacert": ca_file}
     made = CloudRegion(
         name="cloud",
         region_name=checked.get("region_name"),
         config=config,
-        auth_plugin=PLUGINS[checked["auth_type"]](**checked["auth"]),
+        auth_plugin=PLUGINS[auth_type](**checked["auth"]),
         app_name="cloudimage-operator",
         app_version=__version__,
     )

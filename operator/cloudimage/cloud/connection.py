@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from openstack.connection import Connection
 
 from cloudimage.access import region
 from cloudimage.access.entry import EntryRefusedError
+from cloudimage.access.policy import OPEN, CloudPolicy
 from cloudimage.cloud.cinder import Cinder
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.errors import (
@@ -66,7 +68,7 @@ def _readable(stack: ExitStack, text: str) -> str:
 
 
 @contextmanager
-def connected(config: CloudConfig) -> Iterator[Connection]:
+def connected(config: CloudConfig, policy: CloudPolicy = OPEN) -> Iterator[Connection]:
     """Yield a connection of the SDK that has logged in.
 
     Raises:
@@ -76,22 +78,26 @@ def connected(config: CloudConfig) -> Iterator[Connection]:
         certificate = config.ca_certificate
         ca_file = _readable(stack, certificate) if certificate else None
         with _login():
-            connection = _connection(config, ca_file)
+            connection = _connection(config, ca_file, policy)
             stack.callback(connection.close)
             connection.session.get_token()
         yield connection
 
 
 @contextmanager
-def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
+def open_cloud(config: CloudConfig, policy: CloudPolicy = OPEN) -> Iterator[Cloud]:
     """Log in and yield the cloud's services.
 
     A connection belongs to one thread: openstacksdk's are not safe to share.
 
+    Args:
+        config: The credentials.
+        policy: Where requests may go.
+
     Raises:
         CloudError: The cloud cannot be reached, or it refuses the credentials.
     """
-    with connected(config) as connection:
+    with connected(config, policy) as connection:
         with _login():
             project_id = connection.session.get_project_id()
         with translated("finding the image service"):
@@ -104,8 +110,8 @@ def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
         )
 
 
-def _connection(config: CloudConfig, ca_file: str | None) -> Connection:
+def _connection(config: CloudConfig, ca_file: str | None, policy: CloudPolicy) -> Connection:
     try:
-        return region.connection(config.options, ObservedSession, ca_file)
+        return region.connection(config.options, partial(ObservedSession, policy=policy), ca_file)
     except EntryRefusedError as error:
         raise InvalidCloudsYamlError(str(error)) from None
