@@ -255,6 +255,8 @@ GLANCE: dict[str, Callable[[_Request], None]] = {
     "moved-https": _moved("https://127.0.0.1:{port}/secret"),
     "moved-file": _moved("file:///etc/passwd"),
     "moved-ever": _moved("{base}/image/v2/images"),
+    "metadata": _endpoint("http://169.254.169.254/latest/"),
+    "metadata-mapped": _endpoint("http://[::ffff:169.254.169.254]/latest/"),
     "file": _endpoint("file:///etc/passwd"),
     "ftp": _endpoint("ftp://127.0.0.1/"),
     "wide": _wide,

@@ -63,7 +63,8 @@ _ADVICE: Final = {
 }
 _ALLOWED: Final = (
     "auth, auth_type, interface, region_name, verify, and for a service, as in "
-    "image_endpoint_override: api_version, endpoint_override, interface, region_name"
+    "image_endpoint_override: api_version, endpoint_override, interface, region_name, "
+    "service_name, service_type"
 )
 
 _INTERFACES: Final = frozenset(
@@ -251,6 +252,8 @@ _OF_SERVICE: Final[Mapping[str, Checker]] = {
     "endpoint_override": _endpoint,
     "interface": _interface,
     "region_name": _name,
+    "service_name": _name,
+    "service_type": _name,
 }
 _FORMS: Final[Mapping[Checker, str]] = {
     _name: f"must be a text of at most {_MAX_NAME} characters, without braces",
