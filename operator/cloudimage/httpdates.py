@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
+
+MAX_RETRY_AFTER: Final = 86400.0
+"""Seconds; a header can ask for more than a date can hold."""
 
 
 def moment(value: str | None) -> datetime | None:
@@ -16,13 +20,14 @@ def moment(value: str | None) -> datetime | None:
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3)."""
+    """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3), a day at most."""
     if value is None:
         return None
     digits = value.strip()
     if digits.isdecimal():
-        return float(digits)
+        return min(float(digits[:20]), MAX_RETRY_AFTER)
     until = moment(value)
     if until is None:
         return None
-    return max(0.0, (until - (now or datetime.now(UTC))).total_seconds())
+    seconds = (until - (now or datetime.now(UTC))).total_seconds()
+    return min(max(0.0, seconds), MAX_RETRY_AFTER)

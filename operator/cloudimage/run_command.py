@@ -2,12 +2,15 @@
 
 import json
 import logging
+import os
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from cloudimage import __version__, logs, revision
+from cloudimage.access.policy import ANYWHERE, LOOPBACK, CloudPolicy
 from cloudimage.reconcile.job_manifest import JobTemplate
 from cloudimage.reconcile.lease import Terms
 from cloudimage.settings import Settings
@@ -74,6 +77,29 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
         str,
         typer.Option(envvar="CLOUDIMAGE_SCHEMES", help="URL schemes that images may have."),
     ] = "http,https",
+    cloud_hosts: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDIMAGE_CLOUD_HOSTS",
+            help="Host names that clouds may have, with commas between, *.example.org for all "
+            "below; empty: any.",
+        ),
+    ] = "",
+    cloud_allow_networks: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDIMAGE_CLOUD_ALLOW_NETWORKS",
+            help="CIDRs, with commas between, that clouds may be in. Link-local and metadata "
+            "addresses must be named by networks of their own.",
+        ),
+    ] = ",".join((*ANYWHERE, *LOOPBACK)),
+    cloud_deny_networks: Annotated[
+        str,
+        typer.Option(
+            envvar="CLOUDIMAGE_CLOUD_DENY_NETWORKS",
+            help="CIDRs, with commas between, that clouds may never be in.",
+        ),
+    ] = "",
     log_level: Annotated[
         str, typer.Option(envvar="CLOUDIMAGE_LOG_LEVEL", help="DEBUG, INFO, WARNING or ERROR.")
     ] = "INFO",
@@ -190,6 +216,11 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
             allow_networks=_words(allow_networks),
             deny_networks=_words(deny_networks),
         ),
+        cloud_policy=CloudPolicy(
+            hosts=_words(cloud_hosts),
+            allow_networks=_words(cloud_allow_networks),
+            deny_networks=(*_words(cloud_deny_networks), *_api_server()),
+        ),
         max_concurrent_transfers=max_concurrent_transfers,
         resync_seconds=resync_seconds,
         probe_address=probe_address or None,
@@ -205,6 +236,14 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word for word in (each.strip() for each in text.split(",")) if word)
+
+
+def _api_server() -> tuple[str, ...]:
+    """Return the network of the API server as pods see it: no cloud is there."""
+    try:
+        return (str(ip_network(os.environ["KUBERNETES_SERVICE_HOST"])),)
+    except (KeyError, ValueError):
+        return ()
 
 
 def _object(text: str) -> dict[str, Any]:

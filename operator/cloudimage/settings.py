@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloudimage.access.policy import OPEN, CloudPolicy
 from cloudimage.reconcile.job_manifest import JobTemplate
 from cloudimage.reconcile.lease import Terms
 from cloudimage.transfer.types import Limits, UrlPolicy
@@ -21,6 +22,7 @@ class Settings:
         probe_address: ``host:port`` of the liveness probe; None: none is served.
         metrics_address: ``host:port`` of Prometheus' metrics; None: none are served.
         policy: Which URLs transfers fetch at all.
+        cloud_policy: Where the clouds of Secrets may be.
         limits: What each transfer may use.
         job: How the Jobs of transfers look; None: transfers are child processes.
         lease: The Lease without which nothing is done; None: this operator is the only one.
@@ -34,6 +36,7 @@ class Settings:
     probe_address: str | None = None
     metrics_address: str | None = None
     policy: UrlPolicy = field(default_factory=UrlPolicy)
+    cloud_policy: CloudPolicy = OPEN
     limits: Limits = field(default_factory=Limits)
     job: JobTemplate | None = None
     lease: Terms | None = None

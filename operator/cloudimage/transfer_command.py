@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from openstack.config import OpenStackConfig
-from openstack.exceptions import ConfigException
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,6 +19,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from cloudimage.access.local import LocalCloudError, find
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.errors import CloudError
@@ -40,7 +39,7 @@ class Wanted:
     """What the command line asks for, already in the transfer's own types.
 
     Attributes:
-        cloud: The entry of clouds.yaml, by the files and variables that openstacksdk reads.
+        cloud: The entry of clouds.yaml, in the files that openstacksdk reads.
         visibility: Glance's, once the image is verified.
         scratch: Where files go; None: a folder of the user's own.
         max_scratch: Bytes that they may take, those kept for the next time among them.
@@ -56,29 +55,19 @@ class Wanted:
 
 
 def _request(
-    wanted: Wanted, config: dict[str, Any], folder: Path, cache: Path, limits: types.Limits
+    wanted: Wanted, cloud: types.Cloud, folder: Path, cache: Path, limits: types.Limits
 ) -> types.TransferRequest:
     """Return the request of a transfer by hand: any URL is fine, it is the user's own machine."""
     return types.TransferRequest(
         source=wanted.source,
         image=wanted.image,
-        cloud=types.Cloud(config=config),
+        cloud=cloud,
         scratch=folder,
         cache=cache,
         method=wanted.method,
         policy=types.UNRESTRICTED,
         limits=limits,
     )
-
-
-def cloud_config(name: str) -> dict[str, Any]:
-    """Return a cloud of the user's clouds.yaml, for ``openstack.connect``.
-
-    Raises:
-        openstack.exceptions.ConfigException: There is no such cloud.
-    """
-    known: dict[str, Any] = OpenStackConfig().get_one(cloud=name).config
-    return {key: value for key, value in known.items() if value not in (None, {}, [], "")}
 
 
 def run(wanted: Wanted) -> int:
@@ -89,15 +78,16 @@ def run(wanted: Wanted) -> int:
     interrupts.install()
     console = Console(stderr=True)
     try:
-        config = cloud_config(wanted.cloud)
+        config, ca_certificate = find(wanted.cloud)
+        cloud = types.Cloud(config=config, ca_certificate=ca_certificate)
         scratch = wanted.scratch or private(default_scratch())
         cache = private(scratch / "cache")
         with run_folder(scratch, cache) as folder, _bars(console) as bars:
             meter = Meter(_Display(bars).show)
-            request = _request(wanted, config, folder, cache, limits)
+            request = _request(wanted, cloud, folder, cache, limits)
             result = transfer(request, meter, interrupts)
             interrupts.finish()
-    except ConfigException as error:
+    except LocalCloudError as error:
         console.print(str(error), style="red", markup=False)
         return 1
     except types.TransferError as error:
@@ -110,7 +100,7 @@ def run(wanted: Wanted) -> int:
         console.print(each, style="yellow", markup=False)
     sys.stdout.write(f"{result.image_id}\n")
     try:
-        _publish(CloudConfig(config), result.image_id, wanted.visibility)
+        _publish(CloudConfig(config, ca_certificate), result.image_id, wanted.visibility)
     except CloudError as error:
         console.print(
             f"the image is in Glance, verified, but private and hidden, since it could not be "

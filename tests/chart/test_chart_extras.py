@@ -12,6 +12,7 @@ import yaml
 from typer.main import get_command
 
 from cloudimage import chart_page
+from cloudimage.access.policy import SPECIAL
 from cloudimage.cli import app
 from cloudimage.reconcile.job_manifest import JobTemplate
 from testbed.paths import REPOSITORY
@@ -89,7 +90,29 @@ def test_a_network_policy_lets_in_requests_for_metrics_only(render: Render) -> N
     assert policy["policyTypes"] == ["Ingress", "Egress"]
     [ingress] = policy["ingress"]
     assert ingress == {"ports": [{"port": "metrics", "protocol": "TCP"}], "from": peers}
-    assert policy["egress"] == [{}]  # everywhere
+    dns, rest = policy["egress"]
+    assert dns == {"ports": [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]}
+    blocks = [each["ipBlock"] for each in rest["to"]]
+    assert [each["cidr"] for each in blocks] == ["0.0.0.0/0", "::/0"]
+    refused = [network for each in blocks for network in each["except"]]
+    assert {"169.254.0.0/16", "fe80::/10", "fd00:ec2::/32"} <= set(refused)
+    # What the operator itself refuses of these, whatever its cloudPolicy allows as a whole.
+    assert set(refused) <= set(SPECIAL)
+
+
+def test_the_cloud_policy_reaches_the_operator(render: Render) -> None:
+    plain = environment(render())
+    assert plain["CLOUDIMAGE_CLOUD_ALLOW_NETWORKS"] == "0.0.0.0/0,::/0"
+    assert plain["CLOUDIMAGE_CLOUD_HOSTS"] == plain["CLOUDIMAGE_CLOUD_DENY_NETWORKS"] == ""
+    values = {
+        "hosts": ["*.cloud.example.org", "192.0.2.1"],
+        "allowNetworks": ["192.0.2.0/24"],
+        "denyNetworks": ["10.0.0.0/8"],
+    }
+    set_there = environment(render(cloudPolicy=values))
+    assert set_there["CLOUDIMAGE_CLOUD_HOSTS"] == "*.cloud.example.org,192.0.2.1"
+    assert set_there["CLOUDIMAGE_CLOUD_ALLOW_NETWORKS"] == "192.0.2.0/24"
+    assert set_there["CLOUDIMAGE_CLOUD_DENY_NETWORKS"] == "10.0.0.0/8"
 
 
 def test_egress_is_what_is_named_and_what_it_cannot_do_without(render: Render) -> None:
@@ -256,6 +279,8 @@ def test_a_proxy_is_for_jobs_too(render: Render) -> None:
             "needs",
         ),
         ({"networkPolicy": {"egress": [{"ports": [1]}]}}, "missing property 'cidr'"),
+        ({"cloudPolicy": {"allowNetworks": []}}, "at '/cloudPolicy/allowNetworks'"),
+        ({"cloudPolicy": {"hosts": ["http://x/"]}}, "at '/cloudPolicy/hosts/0'"),
         ({"extraEnv": [{"value": "x"}]}, "missing property 'name'"),
         ({"podDisruptionBudget": {"maxUnavailable": 2}}, "maximum: got 2, want 1"),
     ],

@@ -9,9 +9,15 @@ from openstack.exceptions import raise_from_response
 
 from cloudimage.cloud.errors import CloudError, CloudUnreachableError, ConflictError, translated
 
-PAGE = b"""<html><head><title>409 Conflict</title></head><body><h1>409 Conflict</h1>
-Image 7 could not be deleted because it is in use.<br /><br /></body></html>"""
-JSON = b'{"conflictingRequest": {"code": 409, "message": "Image 7 is in use."}}'
+PAGE = b"<html><head><title>409 Conflict</title></head><body>Image 7 is in use.</body></html>"
+GLANCE = (
+    b'{"message": "Image 7 is in use.<br /><br />\\n\\n", "code": "409 Conflict", '
+    b'"title": "Conflict"}'
+)
+NOVA = b'{"conflictingRequest": {"code": 409, "message": "Image 7 is in use."}}'
+KEYSTONE = b'{"error": {"code": 409, "message": "Image 7 is in use.", "title": "Conflict"}}'
+NONE = "the answer is 409 Conflict, without a reason that can be shown"
+JSON = "application/json; charset=UTF-8"
 
 
 def answer(status: int, **headers: str) -> requests.Response:
@@ -65,20 +71,51 @@ def test_an_error_without_an_answer_asks_for_nothing() -> None:
 @pytest.mark.parametrize(
     ("kind", "content", "sentence"),
     [
-        ("text/html; charset=UTF-8", PAGE, "Image 7 could not be deleted because it is in use."),
-        ("", PAGE, "Image 7 could not be deleted because it is in use."),
-        ("application/json", JSON, "Image 7 is in use."),
+        (JSON, GLANCE, "Image 7 is in use."),
+        (JSON, NOVA, "Image 7 is in use."),
+        (JSON, KEYSTONE, "Image 7 is in use."),
+        # What another server than a cloud may say: nothing of it is shown.
+        ("text/html; charset=UTF-8", PAGE, NONE),
+        ("text/plain", b"db_password=hunter2", NONE),
+        ("text/plain", KEYSTONE, NONE),
+        ("", KEYSTONE, NONE),
+        (JSON, PAGE, NONE),
+        (JSON, b'"hunter2"', NONE),
+        (JSON, b'{"detail": "hunter2"}', NONE),
+        (JSON, b'{"message": "hunter2"}', NONE),
+        (JSON, b'{"message": "hunter2", "code": 409, "password": "x"}', NONE),
+        (JSON, KEYSTONE.replace(b"409", b"404"), NONE),
+        (JSON, b'{"error": {"code": 409, "message": {"password": "hunter2"}}}', NONE),
+        (JSON, b'{"error": "hunter2"}', NONE),
     ],
 )
-def test_a_page_and_a_document_become_their_sentence(
+def test_an_error_is_told_in_the_words_of_openstack_alone(
     kind: str, content: bytes, sentence: str
 ) -> None:
-    response = requests.Response()
-    response.status_code = 409
-    response.url = "http://glance.example.org/v2/images/7"
-    response.headers["Content-Type"] = kind
+    response = answer(409, Content_Type=kind)
     response._content = content
-    with pytest.raises(CloudError) as caught, translated("deleting image 7"):
+    with pytest.raises(ConflictError) as caught, translated("deleting image 7"):
         raise_from_response(response)
-    assert isinstance(caught.value, ConflictError)
     assert str(caught.value) == f"deleting image 7: {sentence}"
+    with pytest.raises(ConflictError) as caught, translated("logging in"):
+        raise from_response(response, "GET", "http://keystone.example.org/v3")
+    assert str(caught.value) == f"logging in: {sentence}"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        keystoneauth1.exceptions.DiscoveryFailure("Bad version data returned: hunter2..."),
+        openstack.exceptions.ServiceDiscoveryException("Failed: hunter2"),
+        keystoneauth1.exceptions.ClientException("hunter2"),
+        openstack.exceptions.SDKException("hunter2"),
+        KeyError("hunter2"),
+        ValueError("hunter2"),
+        RecursionError("hunter2"),
+    ],
+)
+def test_what_a_library_quotes_of_an_answer_is_not_told(error: Exception) -> None:
+    with pytest.raises(CloudError) as caught, translated("logging in"):
+        raise error
+    assert "hunter2" not in str(caught.value)
+    assert str(caught.value).startswith("logging in: the ")

@@ -134,3 +134,11 @@ def test_the_comments_say_what_to_heed() -> None:
     bare = text_of(old(hash_algo=None, hash_value=None, checksum=None, properties={}))
     assert "its bytes are not verified" in bare
     assert "look at them" not in bare
+
+
+def test_a_name_of_the_old_cloud_cannot_end_a_comment() -> None:
+    for end in ("\n", "\r", "\x85", "\u2028"):
+        name = f"x{end}---{end}kind: Secret{end}"
+        text = migrate.render([f"Copies image {name}."], [{"kind": "CloudImage"}])
+        assert list(yaml.safe_load_all(text)) == [{"kind": "CloudImage"}]
+        assert text.count("\n") == 2

@@ -1,8 +1,11 @@
 """Cinder: which volumes were made from an image."""
 
+from typing import Any
+
 from openstack.connection import Connection
 from openstack.exceptions import raise_from_response
 
+from cloudimage.cloud.answers import Page, name, pages, typed
 from cloudimage.cloud.catalogue import offers
 from cloudimage.cloud.errors import ForbiddenError, translated
 from cloudimage.cloud.types import Volume
@@ -42,25 +45,27 @@ class Cinder:
 
     def _volumes(self, image_id: str) -> tuple[Volume, ...]:
         wanted = {"all_tenants": "1", "glance_metadata": str({"image_id": image_id})}
-        found: list[Volume] = []
-        query: dict[str, str] | None = wanted
-        while query is not None:
+
+        def fetch(marker: str | None) -> Page:
             response = self._connection.block_storage.get(
-                "/volumes/detail", params=query, microversion=_GLANCE_METADATA_FILTER
+                "/volumes/detail",
+                params=wanted if marker is None else wanted | {"marker": marker},
+                microversion=_GLANCE_METADATA_FILTER,
             )
             raise_from_response(response)
             body = response.json()
-            found += [_volume(each) for each in body["volumes"] if _is_of(each, image_id)]
             # The link to the next page may have an address that only the cloud itself knows.
-            more = any(each["rel"] == "next" for each in body.get("volumes_links", ()))
-            query = wanted | {"marker": body["volumes"][-1]["id"]} if more else None
-        return tuple(found)
+            return body["volumes"], any(
+                each["rel"] == "next" for each in body.get("volumes_links", ())
+            )
+
+        return tuple(_volume(each) for each in pages(fetch) if _is_of(each, image_id))
 
 
-def _is_of(body: dict[str, dict[str, str]], image_id: str) -> bool:
-    return body.get("volume_image_metadata", {}).get("image_id") == image_id
+def _is_of(body: dict[str, Any], image_id: str) -> bool:
+    return bool(body.get("volume_image_metadata", {}).get("image_id") == image_id)
 
 
-def _volume(body: dict[str, str]) -> Volume:
-    project_id = body.get("os-vol-tenant-attr:tenant_id") or ""
-    return Volume(body["id"], body.get("name") or "", project_id)
+def _volume(body: dict[str, Any]) -> Volume:
+    project_id = name(body.get("os-vol-tenant-attr:tenant_id"))
+    return typed(Volume, id=body["id"], name=name(body.get("name")), project_id=project_id)

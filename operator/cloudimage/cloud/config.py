@@ -2,29 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-import yaml
-
+from cloudimage.access import entry, yamltext
 from cloudimage.cloud.errors import CloudNotFoundError, InvalidCloudsYamlError
 
-_SECRET_OF_AUTH_TYPE = {
-    "password": "password",
-    "v3password": "password",
-    "token": "token",
-    "v3token": "token",
-    "v3applicationcredential": "application_credential_secret",
-}
-"""Ways to log in that need nothing but what clouds.yaml itself holds, and what each needs."""
+MAX_CA_BYTES: Final = 512 * 2**10
+"""Of the key cacert; all public authorities together take half of it."""
 
-_FORBIDDEN_KEYS = {
-    "cacert": "put the certificate itself into the Secret, under the key cacert",
-    "cert": "client certificates from files of the operator are not allowed",
-    "key": "client certificates from files of the operator are not allowed",
-    "profile": "vendor profiles are fetched from elsewhere; write auth_url and the rest out",
-    "cloud": "vendor profiles are fetched from elsewhere; write auth_url and the rest out",
-}
-"""Keys by which clouds.yaml would reach into the operator's own files or to other servers."""
+_MOST_NAMED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +33,7 @@ class CloudConfig:
     """How to reach one cloud; it holds secrets, hence no repr.
 
     Attributes:
-        options: Keyword arguments of ``openstack.connect``.
+        options: The entry, of which only what :mod:`cloudimage.access.entry` allows is used.
         ca_certificate: PEM text that the cloud's TLS is verified with.
         origin: Where it was read; None: connections by it are not kept.
     """
@@ -58,41 +44,33 @@ class CloudConfig:
 
 
 def parse_clouds_yaml(text: str, cloud: str, ca_certificate: str | None = None) -> CloudConfig:
-    """Return the configuration of ``cloud``.
+    """Return the configuration of ``cloud``, with nothing in it but what is allowed.
 
     Raises:
-        InvalidCloudsYamlError: It is no clouds.yaml, or an entry is not allowed.
+        InvalidCloudsYamlError: It is no clouds.yaml, too large, or an entry is not allowed.
         CloudNotFoundError: It has no such cloud.
     """
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        # The parser's own message would quote the line, and with it perhaps a password.
-        mark = getattr(error, "problem_mark", None)
-        where = f" near line {mark.line + 1}" if mark else ""
-        raise InvalidCloudsYamlError(f"clouds.yaml is not valid YAML{where}") from None
-    clouds = document.get("clouds") if isinstance(document, dict) else None
-    if not isinstance(clouds, dict):
-        raise InvalidCloudsYamlError("clouds.yaml has no mapping named clouds")
-    if cloud not in clouds:
-        known = ", ".join(sorted(str(name) for name in clouds)) or "none"
-        raise CloudNotFoundError(f"clouds.yaml has no cloud {cloud!r}; it has: {known}")
-    return CloudConfig(_checked(clouds[cloud], cloud), ca_certificate)
-
-
-def _checked(entry: object, cloud: str) -> Mapping[str, Any]:
-    if not isinstance(entry, dict) or not isinstance(entry.get("auth"), dict):
-        raise InvalidCloudsYamlError(f"cloud {cloud!r} has no mapping named auth")
-    for key, advice in _FORBIDDEN_KEYS.items():
-        if key in entry:
-            raise InvalidCloudsYamlError(f"cloud {cloud!r} sets {key}: {advice}")
-    auth_type = entry.get("auth_type", "password")
-    if auth_type not in _SECRET_OF_AUTH_TYPE:
-        allowed = ", ".join(sorted(_SECRET_OF_AUTH_TYPE))
+    if ca_certificate is not None and len(ca_certificate) > MAX_CA_BYTES:
         raise InvalidCloudsYamlError(
-            f"cloud {cloud!r} has an auth_type that is not allowed; allowed are {allowed}"
+            f"the key cacert of the Secret is larger than {MAX_CA_BYTES // 2**10} KiB"
         )
-    for key in ("auth_url", _SECRET_OF_AUTH_TYPE[auth_type]):
-        if not isinstance(entry["auth"].get(key), str):
-            raise InvalidCloudsYamlError(f"cloud {cloud!r} has no text at auth.{key}")
-    return entry
+    try:
+        document = yamltext.load(text)
+    except yamltext.YamlRefusedError as error:
+        raise InvalidCloudsYamlError(f"clouds.yaml {error}") from None
+    clouds = document.get("clouds") if isinstance(document, dict) else None
+    if not isinstance(document, dict) or not isinstance(clouds, dict):
+        raise InvalidCloudsYamlError("clouds.yaml has no mapping named clouds")
+    if strange := [entry.shown(each) for each in document if each != "clouds"]:
+        raise InvalidCloudsYamlError(
+            f"clouds.yaml has the section {strange[0]!r}: in a Secret only clouds is allowed"
+        )
+    if cloud not in clouds:
+        names = sorted(entry.shown(name) for name in clouds)
+        known = ", ".join(names[:_MOST_NAMED]) or "none"
+        more = f" and {len(names) - _MOST_NAMED} more" if names[_MOST_NAMED:] else ""
+        raise CloudNotFoundError(f"clouds.yaml has no cloud {cloud!r}; it has: {known}{more}")
+    try:
+        return CloudConfig(entry.check(clouds[cloud], cloud), ca_certificate)
+    except entry.EntryRefusedError as error:
+        raise InvalidCloudsYamlError(str(error)) from None

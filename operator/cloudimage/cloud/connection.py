@@ -4,15 +4,18 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
-import openstack.config
 from openstack.connection import Connection
 
-from cloudimage import __version__
+from cloudimage.access import region
+from cloudimage.access.entry import EntryRefusedError
+from cloudimage.access.policy import OPEN, CloudPolicy
 from cloudimage.cloud.cinder import Cinder
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.errors import (
     ForbiddenError,
+    InvalidCloudsYamlError,
     InvalidCredentialsError,
     InvalidImageError,
     NotFoundError,
@@ -23,17 +26,6 @@ from cloudimage.cloud.keystone import Keystone
 from cloudimage.cloud.nova import Nova
 from cloudimage.cloud.observed import ObservedSession
 from cloudimage.cloud.types import Usage
-
-API_TIMEOUT_SECONDS = 60
-"""No answer to a request for so long means that the service is away."""
-
-_NO_RETRIES = {
-    f"{service}_{kind}_retries": 0
-    for service in ("identity", "image", "compute")
-    for kind in ("status_code", "connect")
-}
-"""The SDK would sleep for as long as a 503 asks, five times for Glance, with a thread of the work
-queue: coming back later is the queue's part."""
 
 
 @dataclass(frozen=True)
@@ -76,30 +68,37 @@ def _readable(stack: ExitStack, text: str) -> str:
 
 
 @contextmanager
-def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
-    """Log in and yield the cloud's services.
-
-    A connection belongs to one thread: openstacksdk's are not safe to share.
+def connected(config: CloudConfig, policy: CloudPolicy = OPEN) -> Iterator[Connection]:
+    """Yield a connection of the SDK that has logged in.
 
     Raises:
         CloudError: The cloud cannot be reached, or it refuses the credentials.
     """
     with ExitStack() as stack:
-        options = {**config.options, **_NO_RETRIES}
-        if config.ca_certificate:
-            options["cacert"] = _readable(stack, config.ca_certificate)
+        certificate = config.ca_certificate
+        ca_file = _readable(stack, certificate) if certificate else None
         with _login():
-            region = openstack.config.get_cloud_region(
-                load_yaml_config=False,
-                load_envvars=False,
-                api_timeout=API_TIMEOUT_SECONDS,
-                app_name="cloudimage-operator",
-                app_version=__version__,
-                **options,
-            )
-            region.set_session_constructor(ObservedSession)
-            connection = Connection(config=region)
+            connection = _connection(config, ca_file, policy)
             stack.callback(connection.close)
+            connection.session.get_token()
+        yield connection
+
+
+@contextmanager
+def open_cloud(config: CloudConfig, policy: CloudPolicy = OPEN) -> Iterator[Cloud]:
+    """Log in and yield the cloud's services.
+
+    A connection belongs to one thread: openstacksdk's are not safe to share.
+
+    Args:
+        config: The credentials.
+        policy: Where requests may go.
+
+    Raises:
+        CloudError: The cloud cannot be reached, or it refuses the credentials.
+    """
+    with connected(config, policy) as connection:
+        with _login():
             project_id = connection.session.get_project_id()
         with translated("finding the image service"):
             images = connection.image  # the SDK may ask the service for its versions
@@ -109,3 +108,10 @@ def open_cloud(config: CloudConfig) -> Iterator[Cloud]:
             Cinder(connection),
             Keystone(connection),
         )
+
+
+def _connection(config: CloudConfig, ca_file: str | None, policy: CloudPolicy) -> Connection:
+    try:
+        return region.connection(config.options, partial(ObservedSession, policy=policy), ca_file)
+    except EntryRefusedError as error:
+        raise InvalidCloudsYamlError(str(error)) from None

@@ -1,6 +1,6 @@
 """The ways in which a cloud says no, each as one exception with a reason for conditions."""
 
-import html
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,27 @@ import keystoneauth1.exceptions
 import openstack.exceptions
 import requests
 
+from cloudimage.access.answers import plain_text, sentence
+from cloudimage.access.errors import AddressRefusedError, AnswerRefusedError
 from cloudimage.httpdates import retry_after
+
+__all__ = [
+    "CloudError",
+    "CloudNotFoundError",
+    "CloudRefusedError",
+    "CloudUnreachableError",
+    "ConflictError",
+    "ForbiddenError",
+    "InvalidCloudsYamlError",
+    "InvalidCredentialsError",
+    "InvalidImageError",
+    "NotFoundError",
+    "QuotaExceededError",
+    "plain_text",
+    "translated",
+]
+
+logger = logging.getLogger(__name__)
 
 
 class CloudError(Exception):
@@ -76,6 +96,12 @@ class NotFoundError(CloudError):
     reason = "NotFound"
 
 
+class CloudRefusedError(CloudError):
+    """The operator's cloudPolicy does not allow the cloud's host or address."""
+
+    reason = "CloudRefused"
+
+
 class CloudUnreachableError(CloudError):
     """No answer, or one that says the fault is the server's (HTTP 5xx)."""
 
@@ -101,26 +127,26 @@ def _of_status(status: int | None) -> type[CloudError]:
     return _BY_STATUS.get(status or 0, CloudError)
 
 
-def plain_text(body: str) -> str:
-    """Return the sentence in an OpenStack error body, which may be a page of HTML."""
-    text = re.sub(r"<title>.*?</title>|<h1>.*?</h1>|<[^>]+>", " ", body, flags=re.DOTALL)
-    return " ".join(html.unescape(text).split())[:1000]
-
-
 def _sentence(what: str, error: Exception) -> str:
-    response = getattr(error, "response", None)
-    if response is not None and "html" in (response.headers.get("Content-Type") or ""):
-        # The SDK takes the tags out of a page, but leaves its title and heading in.
-        return f"{what}: {plain_text(response.text)}"
-    details = getattr(error, "details", None) or getattr(error, "message", None) or str(error)
-    # Another at each try, which would make each try a write of the status.
-    return f"{what}: {_REQUEST_ID.sub('', plain_text(str(details)))}"
+    # The id is another at each try, which would make each try a write of the status.
+    return f"{what}: {_REQUEST_ID.sub('', sentence(error))}"
 
 
 def _of_answer(status: int | None, what: str, error: Exception) -> CloudError:
     response: requests.Response | None = getattr(error, "response", None)
     asked = None if response is None else retry_after(response.headers.get("Retry-After"))
     return _of_status(status)(_sentence(what, error), retry_after=asked)
+
+
+_NOT_UNDERSTOOD = (
+    requests.exceptions.InvalidJSONError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
 
 
 @contextmanager
@@ -132,6 +158,16 @@ def translated(what: str) -> Iterator[None]:
     """
     try:
         yield
+    except AddressRefusedError as error:
+        raise CloudRefusedError(f"{what}: {error}") from error
+    except AnswerRefusedError as error:
+        raise CloudError(f"{what}: {error}") from error
+    except _NOT_UNDERSTOOD as error:
+        # What the libraries, or we, make of an answer that is none of the API's.
+        logger.warning("an answer is not understood", exc_info=error)
+        raise CloudError(
+            f"{what}: the answer is not one that the API describes ({type(error).__name__})"
+        ) from error
     except openstack.exceptions.HttpException as error:
         raise _of_answer(error.status_code, what, error) from error
     except keystoneauth1.exceptions.HttpError as error:

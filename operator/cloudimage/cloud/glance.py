@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from keystoneauth1.adapter import Adapter
 from openstack.exceptions import raise_from_response
 
+from cloudimage.cloud.answers import Page, pages, typed
 from cloudimage.cloud.errors import ConflictError, NotFoundError, translated
 from cloudimage.cloud.types import GlanceImage, JsonPatch, Member, MemberStatus
 from cloudimage.vocabulary import BASE_ATTRIBUTES
@@ -16,11 +17,12 @@ _PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 
 
 def _image(body: dict[str, Any]) -> GlanceImage:
-    return GlanceImage(
+    return typed(
+        GlanceImage,
         id=body["id"],
         name=body.get("name"),
         status=body["status"],
-        created_at=datetime.fromisoformat(body["created_at"]),
+        created_at=body["created_at"],
         owner=body.get("owner"),
         visibility=body["visibility"],
         protected=body["protected"],
@@ -40,6 +42,15 @@ def _image(body: dict[str, Any]) -> GlanceImage:
             for key, value in body.items()
             if key not in BASE_ATTRIBUTES and value is not None
         },
+    )
+
+
+def _member(body: dict[str, Any]) -> Member:
+    return typed(
+        Member,
+        project_id=body["member_id"],
+        status=body["status"],
+        updated_at=body["updated_at"],
     )
 
 
@@ -96,18 +107,16 @@ class Glance:
     def _list(
         self, query: Mapping[str, str | list[str]], at_most: int | None = None
     ) -> list[GlanceImage]:
-        found: list[GlanceImage] = []
-        url = "/images"
-        params: Mapping[str, str | list[str]] | None = query
+        def fetch(marker: str | None) -> Page:
+            params = query if marker is None else {**query, "marker": marker}
+            response = self._proxy.get("/images", params=params)
+            raise_from_response(response)
+            body = response.json()
+            # Only that there is a next page is taken from the answer: a link may lead anywhere.
+            return body["images"], bool(body.get("next"))
+
         with translated("listing images"):
-            while url and (at_most is None or len(found) < at_most):
-                response = self._proxy.get(url, params=params)
-                raise_from_response(response)
-                body = response.json()
-                found += [_image(each) for each in body["images"]]
-                # "next" is a path from the root of the service, its query included.
-                url, params = body.get("next", "").removeprefix("/v2"), None
-        return found
+            return [_image(each) for each in islice(pages(fetch), at_most)]
 
     def get(self, image_id: str) -> GlanceImage | None:
         """Return the image; None when there is none.
@@ -119,9 +128,9 @@ class Glance:
             with translated(f"reading image {image_id}"):
                 response = self._proxy.get(f"/images/{image_id}")
                 raise_from_response(response)
+                return _image(response.json())
         except NotFoundError:
             return None
-        return _image(response.json())
 
     def patch(self, image_id: str, operations: JsonPatch) -> GlanceImage:
         """Change attributes and return the image as it is then.
@@ -138,7 +147,7 @@ class Glance:
                 headers={"Content-Type": _PATCH_TYPE},
             )
             raise_from_response(response)
-        return _image(response.json())
+            return _image(response.json())
 
     def delete(self, image_id: str) -> None:
         """Delete the image; that it is gone already is fine.
@@ -161,10 +170,7 @@ class Glance:
         with translated(f"listing the members of image {image_id}"):
             response = self._proxy.get(f"/images/{image_id}/members")
             raise_from_response(response)
-        return tuple(
-            Member(each["member_id"], each["status"], datetime.fromisoformat(each["updated_at"]))
-            for each in response.json()["members"]
-        )
+            return tuple(map(_member, response.json()["members"]))
 
     def add_member(self, image_id: str, project_id: str) -> None:
         """Share a shared image with a project, which has yet to accept; that it is, is fine.

@@ -1,14 +1,17 @@
 """Keystone: which projects there are, as far as the credentials may see them."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from keystoneauth1.identity import BaseIdentityPlugin
 from openstack.connection import Connection
 from openstack.exceptions import raise_from_response
 
+from cloudimage.cloud.answers import name, typed
 from cloudimage.cloud.errors import CloudError, ForbiddenError, NotFoundError, translated
 from cloudimage.cloud.types import Project
+
+T = TypeVar("T")
 
 
 class Keystone:
@@ -29,11 +32,11 @@ class Keystone:
             raise CloudError("reading the token: the credentials do not log in at Keystone")
         with translated("reading the token"):
             access = login.get_access(session)
-        if access.project_id is None:
-            raise CloudError("reading the token: the credentials are not those of a project")
-        names = (access.project_domain_name, access.project_domain_id)
-        domain = frozenset(each for each in names if each is not None)
-        return Project(access.project_id, access.project_name), domain
+            if access.project_id is None:
+                raise CloudError("reading the token: the credentials are not those of a project")
+            names = (access.project_domain_name, access.project_domain_id)
+            domain = frozenset(name(each) for each in names if each is not None)
+            return typed(Project, id=access.project_id, name=access.project_name), domain
 
     def project(self, project_id: str) -> Project | None:
         """Return the project of that id; None when there is none.
@@ -43,13 +46,15 @@ class Keystone:
         Raises:
             CloudError: Keystone did not say.
         """
+        what = f"looking project {project_id} up"
         try:
-            body = self._get(f"/projects/{project_id}", f"looking project {project_id} up")
+            return self._get(
+                f"/projects/{project_id}", what, lambda body: _project(body["project"])
+            )
         except NotFoundError:
             return None
         except ForbiddenError:
             return Project(project_id)
-        return _project(body["project"])
 
     def find(self, name: str, domain: str) -> Project | None:
         """Return the project of that name in a domain; None when there is none.
@@ -83,30 +88,37 @@ class Keystone:
         """Return the id of a domain; what cannot be looked up is taken for an id."""
         what = f"looking domain {domain} up"
         try:
-            listed = self._get("/domains", what, name=domain)["domains"]
-            return [each["id"] for each in listed] or [
-                self._get(f"/domains/{domain}", what)["domain"]["id"]
+            return self._get("/domains", what, _ids_of_domains, name=domain) or [
+                self._get(f"/domains/{domain}", what, lambda body: str(body["domain"]["id"]))
             ]
         except NotFoundError:
             return []
         except ForbiddenError:
             return [domain]
 
-    def _projects(self, query: dict[str, str]) -> Iterator[Project]:
-        body = self._get("/projects", "listing projects", **query)
-        if body.get("truncated") or (body.get("links") or {}).get("next"):
-            raise CloudError(
-                "listing projects: Keystone shows only a part of them (its list_limit); name the "
-                "projects one by one, or have the limit raised"
-            )
-        return map(_project, body["projects"])
+    def _projects(self, query: dict[str, str]) -> list[Project]:
+        return self._get("/projects", "listing projects", _projects, **query)
 
-    def _get(self, path: str, what: str, **query: str) -> Any:  # noqa: ANN401  # JSON
+    def _get(self, path: str, what: str, take: Callable[[Any], T], **query: str) -> T:
+        """Return what ``take`` makes of the answer."""
         with translated(what):
             response = self._connection.identity.get(path, params=query)
             raise_from_response(response)
-        return response.json()
+            return take(response.json())
+
+
+def _ids_of_domains(body: dict[str, Any]) -> list[str]:
+    return [str(each["id"]) for each in body["domains"]]
+
+
+def _projects(body: dict[str, Any]) -> list[Project]:
+    if body.get("truncated") or (body.get("links") or {}).get("next"):
+        raise CloudError(
+            "listing projects: Keystone shows only a part of them (its list_limit); name the "
+            "projects one by one, or have the limit raised"
+        )
+    return list(map(_project, body["projects"]))
 
 
 def _project(body: dict[str, Any]) -> Project:
-    return Project(body["id"], body["name"])
+    return typed(Project, id=body["id"], name=name(body["name"]))

@@ -1,7 +1,11 @@
 """Nova: which servers use an image."""
 
-from openstack.connection import Connection
+from typing import Any
 
+from openstack.connection import Connection
+from openstack.exceptions import raise_from_response
+
+from cloudimage.cloud.answers import Page, name, pages, typed
 from cloudimage.cloud.catalogue import offers
 from cloudimage.cloud.errors import ForbiddenError, translated
 from cloudimage.cloud.types import Server, Usage
@@ -34,6 +38,23 @@ class Nova:
         return Usage(self._servers(image_id, all_projects=False), "OwnProject")
 
     def _servers(self, image_id: str, *, all_projects: bool) -> tuple[Server, ...]:
+        query = {"image": image_id} | ({"all_tenants": "True"} if all_projects else {})
+
+        def fetch(marker: str | None) -> Page:
+            params = query if marker is None else {"marker": marker} | query
+            response = self._connection.compute.get("/servers/detail", params=params)
+            raise_from_response(response)
+            body = response.json()
+            # Only that there is a next page is taken from the answer: a link may lead anywhere.
+            return body["servers"], any(
+                each["rel"] == "next" for each in body.get("servers_links", ())
+            )
+
         with translated(f"listing the servers of image {image_id}"):
-            listed = self._connection.compute.servers(image=image_id, all_projects=all_projects)
-            return tuple(Server(each.id, each.name or "", each.project_id or "") for each in listed)
+            return tuple(map(_server, pages(fetch)))
+
+
+def _server(body: dict[str, Any]) -> Server:
+    return typed(
+        Server, id=body["id"], name=name(body.get("name")), project_id=name(body.get("tenant_id"))
+    )

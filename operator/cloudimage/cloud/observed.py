@@ -12,14 +12,14 @@ from typing import Any, Final
 
 import requests
 from keystoneauth1.exceptions import ConnectFailure, HttpError
-from keystoneauth1.session import Session
 
 from cloudimage import metrics
+from cloudimage.access.session import BoundedSession
 
 NO_ANSWER: Final = "none"
 
 
-class ObservedSession(Session):
+class ObservedSession(BoundedSession):
     """Observes each request; a login within one is a request of its own."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401  # keystoneauth's own

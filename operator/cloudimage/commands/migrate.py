@@ -118,8 +118,12 @@ def secret(wanted: Wanted, token: str, ca_certificate: str | None) -> dict[str, 
 
 
 def render(comments: Iterable[str], manifests: Iterable[Mapping[str, Any]]) -> str:
-    """Return the manifests as YAML with comments above them."""
-    head = "".join(f"# {line}".rstrip() + "\n" for line in comments)
+    """Return the manifests as YAML with comments above them.
+
+    The old cloud chooses names that stand in the comments: a line break in one would end the
+    comment, and ``kubectl apply`` would take what follows for a manifest.
+    """
+    head = "".join(f"# {_printable(line)}".rstrip() + "\n" for line in comments)
     return head + yaml.safe_dump_all(manifests, sort_keys=False, allow_unicode=True, width=1000)
 
 
@@ -150,6 +154,10 @@ def comments(
         yield f"These properties name things of the old cloud, look at them: {', '.join(strange)}."
     if not _checksum(image):
         yield "The old cloud knows no checksum of it, so its bytes are not verified."
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _metadata(name: str, namespace: str | None) -> dict[str, str]:

@@ -1,19 +1,16 @@
-"""The cloud that an image is migrated from, found as openstacksdk's own programs find it."""
+"""The cloud that an image is migrated from, an entry of the user's own clouds.yaml."""
 
 import logging
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 
-import openstack
 from keystoneauth1.identity import BaseIdentityPlugin
 from openstack.connection import Connection
-from openstack.exceptions import ConfigException
 
-from cloudimage import __version__
+from cloudimage.access.local import LocalCloudError, find
+from cloudimage.cloud.config import CloudConfig
+from cloudimage.cloud.connection import connected
 from cloudimage.cloud.errors import CloudError, translated
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.types import GlanceImage
@@ -59,7 +56,13 @@ def look_up(cloud: str, image: str) -> tuple[GlanceImage, Access]:
 
 
 def _looked_up(cloud: str, image: str) -> tuple[GlanceImage, Access]:
-    with _connected(cloud) as connection:
+    # It would warn beside the sentence that says the same.
+    logging.getLogger("keystoneauth").setLevel(logging.ERROR)
+    try:
+        options, ca_certificate = find(cloud)
+    except LocalCloudError as error:
+        raise CommandError(f"{error}. Look at --from-cloud and at your clouds.yaml.") from error
+    with connected(CloudConfig(options, ca_certificate)) as connection:
         found = _find(connection, image)
         with translated("finding the image service"):
             url = str(connection.image.get_endpoint())
@@ -70,24 +73,8 @@ def _looked_up(cloud: str, image: str) -> tuple[GlanceImage, Access]:
             url=re.sub(r"/v\d+(\.\d+)?/?$", "", url).rstrip("/"),
             token=access.auth_token,
             expires=access.expires,
-            ca_certificate=_ca_certificate(connection),
+            ca_certificate=ca_certificate,
         )
-
-
-@contextmanager
-def _connected(cloud: str) -> Iterator[Connection]:
-    # It would warn beside the sentence that says the same.
-    logging.getLogger("keystoneauth").setLevel(logging.ERROR)
-    try:
-        connection = openstack.connect(cloud=cloud, app_name="cloudimage", app_version=__version__)
-    except ConfigException as error:
-        raise CommandError(
-            f"{str(error).rstrip('.')}. Look at --from-cloud and at your clouds.yaml."
-        ) from error
-    try:
-        yield connection
-    finally:
-        connection.close()
 
 
 def _find(connection: Connection, image: str) -> GlanceImage:
@@ -115,8 +102,3 @@ def _identity(connection: Connection) -> BaseIdentityPlugin:
     if not isinstance(plugin, BaseIdentityPlugin):
         raise CommandError("The old cloud's auth_type gives no token of Keystone; use another.")
     return plugin
-
-
-def _ca_certificate(connection: Connection) -> str | None:
-    verify, _ = connection.config.get_requests_verify_args()
-    return Path(verify).read_text() if isinstance(verify, str) else None

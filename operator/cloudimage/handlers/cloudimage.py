@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from cloudimage import metrics
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
@@ -10,7 +11,7 @@ from cloudimage.api.kinds import CLOUD_IMAGE
 from cloudimage.api.meta import FINALIZER
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.config import CloudConfig
-from cloudimage.cloud.connection import Cloud
+from cloudimage.cloud.connection import Cloud, open_cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.cloud.types import GlanceImage
@@ -67,12 +68,14 @@ class CloudImageReconciler:
     settings: Settings
     notify: Callable[[Key], None]
     backoff: Backoff = field(default_factory=Backoff)
-    clouds: ConnectionPool = field(default_factory=ConnectionPool)
+    clouds: ConnectionPool = field(init=False)
     secrets: SecretHolder = field(init=False)
     _awakened: set[Key] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.secrets = SecretHolder(self.kube)
+        policy = self.settings.cloud_policy
+        self.clouds = ConnectionPool(connect=partial(open_cloud, policy=policy))
 
     def look_again(self, key: Key) -> None:
         """Have the next call compare the object with Glance before that is due; from any thread."""
@@ -258,6 +261,7 @@ class CloudImageReconciler:
             cache=self.settings.scratch / "cache",
             method=content.method(resource.spec),
             policy=self.settings.policy,
+            cloud_policy=self.settings.cloud_policy,
             limits=content.limits(resource.spec, self.settings.limits),
         )
         key = key_of(resource)

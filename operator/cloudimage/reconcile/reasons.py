@@ -95,6 +95,10 @@ class Reason(StrEnum):
     INVALID_CREDENTIALS = "InvalidCredentials"
     """Keystone refuses the credentials. Tried again with pauses of up to 5 minutes, since Keystone
     may lock a user out after some wrong passwords."""
+    CLOUD_REFUSED = "CloudRefused"
+    """The operator's cloudPolicy does not allow the host or the address of the cloud, of its
+    clouds.yaml or its catalogue. Change it, or ask who runs the operator. Tried again with pauses
+    of up to 5 minutes."""
     CLOUD_UNREACHABLE = "CloudUnreachable"
     """The cloud does not answer, or answers with a fault of its own. Tried again with pauses of up
     to 5 minutes, or longer where it asks for that; the message says since when."""
@@ -191,6 +195,7 @@ CREDENTIALS_REASONS = frozenset(
         Reason.INVALID_CLOUDS_YAML,
         Reason.CLOUD_NOT_FOUND,
         Reason.INVALID_CREDENTIALS,
+        Reason.CLOUD_REFUSED,
     }
 )
 """The Secret is at fault: looked at again regularly, since nobody tells us when it changes."""

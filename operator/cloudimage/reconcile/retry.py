@@ -60,6 +60,7 @@ _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.INVALID_CLOUDS_YAML: SECRET,
     Reason.CLOUD_NOT_FOUND: SECRET,
     Reason.INVALID_CREDENTIALS: LOGIN,
+    Reason.CLOUD_REFUSED: LOGIN,
     ShareReason.WRONG_PROJECT: SECRET,
     Reason.IMAGE_NOT_FOUND: GLANCE,
 }

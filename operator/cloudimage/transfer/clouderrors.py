@@ -1,8 +1,6 @@
 """What an answer of Glance or an exception of the SDK means to a user; no I/O."""
 
-import html
-import json
-import re
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Final
 
@@ -10,10 +8,10 @@ import requests
 from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 
+from cloudimage.access.answers import causes, said, sentence
+from cloudimage.access.errors import AddressRefusedError, AnswerRefusedError
 from cloudimage.httpdates import retry_after
 from cloudimage.transfer.types import Reason, TransferError
-
-_LENGTH: Final = 500
 
 _REASON_BY_STATUS: Final[dict[int, Reason]] = {
     HTTPStatus.BAD_REQUEST: Reason.INVALID_IMAGE,
@@ -27,12 +25,6 @@ _REASON_BY_STATUS: Final[dict[int, Reason]] = {
     HTTPStatus.GATEWAY_TIMEOUT: Reason.CLOUD_UNREACHABLE,
 }
 
-_BOILERPLATE: Final = re.compile(
-    r"The request returned a 413 Request Entity Too Large\. This generally means that rate "
-    r"limiting or a quota threshold was breached\.|The response body:|"
-    r"The request media type \S+ is not supported by this server\.|"
-    r"Failed validating .*"
-)
 _UNREACHABLE: Final = (
     keystone.ConnectionError,
     requests.RequestException,
@@ -64,9 +56,9 @@ def answer_error(response: requests.Response, doing: str, otherwise: Reason) -> 
         doing: What was tried, for the message: "create the image".
         otherwise: The reason for a status that says nothing of its own.
     """
-    said = sentence(response.text) or response.reason
     status = response.status_code
-    message = f"Glance refuses to {doing} ({status}): {said}"
+    text = said(response) or "it gives no reason that can be shown"
+    message = f"Glance refuses to {doing} ({status}): {text}"
     return _status_error(status, message, otherwise, response)
 
 
@@ -78,22 +70,15 @@ def _status_error(
     return kind(_REASON_BY_STATUS.get(status, otherwise), message, retry_after=asked)
 
 
-def sentence(body: str) -> str:
-    """Return what the body of an error says, without the HTML and the set phrases around it."""
-    try:
-        return " ".join(str(json.loads(body)["message"]).split())[:_LENGTH]
-    except (ValueError, KeyError, TypeError):
-        pass
-    text = re.sub(r"<head>.*?</head>|<h1>.*?</h1>", "", body, flags=re.DOTALL)
-    text = " ".join(html.unescape(re.sub(r"<[^>]*>", " ", text)).split())
-    # A set phrase may be all there is.
-    return (_BOILERPLATE.sub("", text).strip() or text)[:_LENGTH]
-
-
 def exception_error(error: Exception, otherwise: Reason = Reason.CLOUD_ERROR) -> TransferError:
     """Return what an exception of the SDK, of Keystone's library or of the connection means."""
-    text = " ".join(str(error).split())[:_LENGTH]
-    if isinstance(error, _UNREACHABLE) or "Unable to establish connection" in text:
+    if isinstance(error, AddressRefusedError):
+        return TransferError(Reason.CLOUD_REFUSED, str(error))
+    if isinstance(error, AnswerRefusedError):
+        return TransferError(Reason.CLOUD_ERROR, f"the cloud fails: {error}")
+    text = sentence(error)
+    away = any(isinstance(each, _UNREACHABLE) for each in (error, *_why(error)))
+    if away or "Unable to establish connection" in str(error):
         return AwayError(f"the cloud cannot be reached: {text}")
     if isinstance(error, _WRONG_CREDENTIALS):
         return TransferError(Reason.INVALID_CREDENTIALS, f"the cloud refuses to log in: {text}")
@@ -102,3 +87,9 @@ def exception_error(error: Exception, otherwise: Reason = Reason.CLOUD_ERROR) ->
         response = getattr(error, "response", None)
         return _status_error(status or 0, f"the cloud says: {text}", otherwise, response)
     return TransferError(otherwise, f"the cloud fails: {text}")
+
+
+def _why(error: Exception) -> Iterator[BaseException]:
+    """Yield what a failed question for versions came from: mostly, that nothing was reached."""
+    if isinstance(error, keystone.DiscoveryFailure | sdk.ServiceDiscoveryException):
+        yield from causes(error)

@@ -1,32 +1,53 @@
 """Glance's API as far as a transfer needs it; every failure is a ``TransferError``."""
 
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
+from types import UnionType
 from typing import Any, Final, Protocol
 
-import openstack
 import requests
+import urllib3
 from keystoneauth1.exceptions import ClientException
 from openstack.exceptions import SDKException
 
+from cloudimage.access import region
+from cloudimage.access.entry import EntryRefusedError
+from cloudimage.access.errors import AddressRefusedError, AnswerRefusedError
+from cloudimage.access.policy import OPEN, CloudPolicy
+from cloudimage.access.session import BoundedSession
 from cloudimage.transfer.clouderrors import answer_error, exception_error
 from cloudimage.transfer.methods import Offers
 from cloudimage.transfer.quota import Usage
 from cloudimage.transfer.types import Cloud, Marks, Reason, TransferError
 
-_CONNECT_SECONDS: Final = 60.0
-"""Also how long a send may block while Glance's store is busy."""
-
-_ANSWER_SECONDS: Final = 60.0
 _STORED_SECONDS: Final = 1800.0
 """How long Glance may take to answer after the last byte: a store may copy or flush them first."""
 
 _CHUNK: Final = 256 * 2**10
 _PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
-_EXCEPTIONS: Final = (ClientException, SDKException, requests.RequestException, OSError)
+_EXCEPTIONS: Final = (
+    ClientException,
+    SDKException,
+    requests.RequestException,
+    urllib3.exceptions.HTTPError,
+    OSError,
+    AddressRefusedError,
+    AnswerRefusedError,
+)
+_NOT_UNDERSTOOD: Final = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What the libraries, or we, make of an answer that is none of the API's."""
+
 
 _log = logging.getLogger(__name__)
 
@@ -47,24 +68,25 @@ class Glance:
     It logs in when first used and keeps no token over a long pause: see :meth:`send`.
     """
 
-    def __init__(self, cloud: Cloud, folder: Path) -> None:
+    def __init__(self, cloud: Cloud, folder: Path, policy: CloudPolicy = OPEN) -> None:
         """Read the configuration; the CA certificate, if any, is put into ``folder``.
 
         Raises:
             TransferError: ``CloudError`` or ``InvalidCredentials``.
         """
-        config = dict(cloud.config)
+        ca_file = None
         if cloud.ca_certificate is not None:
-            path = folder / "ca.pem"
-            path.write_text(cloud.ca_certificate)
-            config["cacert"] = str(path)
+            ca_file = folder / "ca.pem"
+            ca_file.write_text(cloud.ca_certificate)
         try:
-            self._connection = openstack.connect(
-                load_yaml_config=False, load_envvars=False, app_name="cloudimage", **config
+            self._connection = region.connection(
+                cloud.config,
+                partial(BoundedSession, policy=policy),
+                str(ca_file) if ca_file else None,
             )
+        except EntryRefusedError as error:
+            raise TransferError(Reason.INVALID_CREDENTIALS, str(error)) from error
         except _EXCEPTIONS as error:
-            raise exception_error(error) from error
-        except TypeError as error:  # a configuration with keys that are not the SDK's
             raise exception_error(error) from error
 
     def create(self, body: dict[str, Any]) -> bool:
@@ -106,7 +128,7 @@ class Glance:
             path,
             data=body,
             headers={"Content-Type": "application/octet-stream", **headers},
-            timeout=(_CONNECT_SECONDS, _STORED_SECONDS),
+            timeout=_STORED_SECONDS,
             allow_reauth=False,
         )
         self._expect(response, HTTPStatus.NO_CONTENT, doing, otherwise=Reason.UPLOAD_FAILED)
@@ -162,8 +184,9 @@ class Glance:
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
         self._expect(response, HTTPStatus.OK, "show the tasks of the image")
-        tasks: list[dict[str, Any]] = response.json()["tasks"]
-        return max(tasks, key=lambda task: str(task["created_at"]), default=None)
+        with _understood():
+            tasks = [_checked(each, _TASK) for each in response.json()["tasks"]]
+            return max(tasks, key=lambda task: str(task["created_at"]), default=None)
 
     def offers(self) -> Offers:
         """Return what this cloud offers beyond a plain upload.
@@ -173,12 +196,13 @@ class Glance:
         """
         methods = self._info("/info/import")
         stores = self._info("/info/stores")
-        return Offers(
-            methods=frozenset(methods["import-methods"]["value"] if methods else ()),
-            stores=None
-            if stores is None
-            else tuple(each["id"] for each in stores["stores"] if not each.get("read-only")),
-        )
+        with _understood():
+            return Offers(
+                methods=frozenset(methods["import-methods"]["value"] if methods else ()),
+                stores=None
+                if stores is None
+                else tuple(each["id"] for each in stores["stores"] if not each.get("read-only")),
+            )
 
     def usage(self) -> dict[str, Usage]:
         """Return what the project uses of its limits, by their names.
@@ -204,8 +228,9 @@ class Glance:
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
         self._expect(response, HTTPStatus.OK, "say what it offers")
-        found: dict[str, Any] = response.json()
-        return found
+        with _understood():
+            found: dict[str, Any] = response.json()
+            return found
 
     def read(self, image_id: str, start: int, length: int) -> bytes | None:
         """Return a piece of an image's bytes; None where the store only reads from the start.
@@ -239,8 +264,8 @@ class Glance:
         """
         response = self._call("GET", f"/images/{image_id}")
         self._expect(response, HTTPStatus.OK, "show the image", otherwise=Reason.UPLOAD_FAILED)
-        image: dict[str, Any] = response.json()
-        return image
+        with _understood():
+            return _checked(response.json(), _IMAGE)
 
     def set_property(self, image_id: str, name: str, value: str) -> None:
         """Set one property of an image.
@@ -266,7 +291,8 @@ class Glance:
         if response.status_code == HTTPStatus.NOT_FOUND:
             return
         self._expect(response, HTTPStatus.OK, "show the image")
-        image = response.json()
+        with _understood():
+            image = _checked(response.json(), _IMAGE)
         if image.get(Marks.IMAGE_ID) != image_id or Marks.VERIFIED in image:
             _log.warning("image %s is not an unfinished one of ours: kept", image_id)
             return
@@ -275,12 +301,14 @@ class Glance:
             self._expect(response, HTTPStatus.NO_CONTENT, "delete the image")
 
     def _call(self, method: str, path: str, **arguments: Any) -> requests.Response:  # noqa: ANN401 - those of requests
-        arguments.setdefault("timeout", (_CONNECT_SECONDS, _ANSWER_SECONDS))
-        try:
-            response: requests.Response = self._connection.image.request(path, method, **arguments)
-        except _EXCEPTIONS as error:
-            raise exception_error(error) from error
-        return response
+        with _understood():
+            try:
+                response: requests.Response = self._connection.image.request(
+                    path, method, **arguments
+                )
+            except _EXCEPTIONS as error:
+                raise exception_error(error) from error
+            return response
 
     def _expect(
         self,
@@ -291,6 +319,55 @@ class Glance:
     ) -> None:
         if response.status_code != status:
             raise answer_error(response, doing, otherwise)
+
+
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Blame the cloud for an answer that cannot be worked with.
+
+    Raises:
+        TransferError: ``CloudError``.
+    """
+    try:
+        yield
+    except _NOT_UNDERSTOOD as error:
+        _log.warning("an answer is not understood", exc_info=error)
+        raise TransferError(
+            Reason.CLOUD_ERROR,
+            f"the cloud's answer is not one that the API describes ({type(error).__name__})",
+        ) from error
+
+
+_IMAGE: Final[Mapping[str, type | UnionType]] = {
+    "status": str,
+    "size": int | None,
+    "disk_format": str | None,
+    "os_hash_algo": str | None,
+    "os_hash_value": str | None,
+    "checksum": str | None,
+    "stores": str | None,
+    "os_glance_importing_to_stores": str | None,
+    "os_glance_failed_import": str | None,
+}
+_TASK: Final[Mapping[str, type | UnionType]] = {
+    "status": str,
+    "created_at": str,
+    "message": str | None,
+}
+
+
+def _checked(body: Any, kinds: Mapping[str, type | UnionType]) -> dict[str, Any]:  # noqa: ANN401  # JSON
+    """Return a part of an answer, in which what is used here is of its type.
+
+    Raises:
+        TypeError: Something is not.
+    """
+    if not isinstance(body, dict):
+        raise TypeError("no object")
+    for name, kind in kinds.items():
+        if not isinstance(body.get(name), kind):
+            raise TypeError(f"{name} is of another type")
+    return body
 
 
 def _first(response: requests.Response, length: int) -> Iterator[bytes]:

@@ -44,7 +44,7 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     limits = request.limits
     with telling_when_full(), workspace(request.scratch, interrupts) as folder:
         stores = tuple(dict.fromkeys(request.method.stores))
-        glance = Glance(request.cloud, folder)
+        glance = Glance(request.cloud, folder, request.cloud_policy)
         target = Target(glance, request.image, meter, interrupts, stores, limits)
         choice = choose_method(request, target)
         if choice.method == "WebDownload":

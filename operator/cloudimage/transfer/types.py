@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
+from cloudimage.access.policy import OPEN, CloudPolicy
 from cloudimage.vocabulary import DiskFormat
 
 
@@ -70,6 +71,7 @@ class Reason(StrEnum):
     CONVERSION_FAILED = "ConversionFailed"
     INVALID_CREDENTIALS = "InvalidCredentials"
     CLOUD_UNREACHABLE = "CloudUnreachable"
+    CLOUD_REFUSED = "CloudRefused"
     CLOUD_ERROR = "CloudError"
     FORBIDDEN = "Forbidden"
     INVALID_IMAGE = "InvalidImage"
@@ -246,7 +248,7 @@ class Cloud(_Model):
     """How to reach the cloud; it holds secrets, hence no repr.
 
     Attributes:
-        config: Keyword arguments of ``openstack.connect``: an entry of clouds.yaml.
+        config: An entry of clouds.yaml, as :mod:`cloudimage.access.entry` allows it.
         ca_certificate: PEM text that the cloud's TLS is verified with.
     """
 
@@ -293,6 +295,8 @@ class TransferRequest(_Model):
         cache: A folder on the same file system for sources: shared by all transfers, it outlives
             them. A source that is there is not fetched again, and one that was fetched in part is
             resumed. None: the source goes with the transfer.
+        policy: Where the source may be.
+        cloud_policy: Where the cloud may be.
     """
 
     source: HttpSource
@@ -302,6 +306,7 @@ class TransferRequest(_Model):
     cache: Path | None = None
     method: Import = Import()
     policy: UrlPolicy = UrlPolicy()
+    cloud_policy: CloudPolicy = OPEN
     limits: Limits = Limits()
 
 

@@ -15,6 +15,9 @@ from cloudimage.transfer.types import Reason, TransferError
 OUTAGE_SECONDS: Final = 60.0
 """How long Glance may be away, or fail to answer questions, while it works for us."""
 
+MAX_SECONDS: Final = 12 * 3600.0
+"""How long Glance may be at work at all, however many signs of life it gives."""
+
 _POLL_SECONDS: Final = 0.5
 _BUSY: Final = frozenset({"saving", "uploading", "importing"})
 _UNFINISHED: Final = frozenset({"pending", "processing"})
@@ -81,7 +84,7 @@ class _Patience:
     def __init__(self, limit: float) -> None:
         self._limit = limit
         self._seen: object = None
-        self._since = time.monotonic()
+        self._since = self._began = time.monotonic()
 
     def note(self, image: Image, task: Task | None) -> None:
         """Take note of what is seen now.
@@ -91,6 +94,11 @@ class _Patience:
         """
         at_work = task and (task["status"], task.get("message"), task.get("updated_at"))
         seen = (image["status"], image.get("updated_at"), at_work)
+        if time.monotonic() - self._began > MAX_SECONDS:
+            raise TransferError(
+                Reason.UPLOAD_FAILED,
+                f"the image is {image['status']} after {MAX_SECONDS / 3600:g} hours",
+            )
         if seen != self._seen:
             self._seen, self._since = seen, time.monotonic()
         elif time.monotonic() - self._since > self._limit:
