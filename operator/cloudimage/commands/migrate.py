@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-import yaml
-
 from cloudimage.api.meta import API_VERSION
 from cloudimage.cloud.types import GlanceImage
 from cloudimage.commands.errors import CommandError
+from cloudimage.commands.output import yaml_of
+from cloudimage.plaintext import plain
 from cloudimage.vocabulary import DiskFormat
 
 CA_KEY = "ca.crt"
@@ -119,8 +119,9 @@ def secret(wanted: Wanted, token: str, ca_certificate: str | None) -> dict[str, 
 
 def render(comments: Iterable[str], manifests: Iterable[Mapping[str, Any]]) -> str:
     """Return the manifests as YAML with comments above them."""
-    head = "".join(f"# {line}".rstrip() + "\n" for line in comments)
-    return head + yaml.safe_dump_all(manifests, sort_keys=False, allow_unicode=True, width=1000)
+    # Plain: a line feed in a name of the old cloud would end the comment.
+    head = "".join(f"# {plain(line)}".rstrip() + "\n" for line in comments)
+    return head + yaml_of(manifests, width=1000)
 
 
 def comments(

@@ -25,8 +25,6 @@ from cloudimage.reconcile.events import Event
 R = TypeVar("R", bound=Resource)
 
 REQUEST_TIMEOUT_SECONDS = 60
-_EVENT_MESSAGE_LENGTH = 1024
-"""The API server refuses Events with longer messages."""
 
 
 class Key(NamedTuple):
@@ -195,7 +193,7 @@ class Kube:
             ),
             type=event.type,
             reason=event.reason,
-            message=event.message[:_EVENT_MESSAGE_LENGTH],
+            message=event.message,
             source=kubernetes.client.V1EventSource(component=self.component),
             reporting_component=self.component,
             first_timestamp=now,
