@@ -13,7 +13,12 @@ export PYTHONPATH := tests
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
-$(STAMP): requirements/dev.txt requirements/uv.txt pyproject.toml
+# What is missing of the system is named, or installed by root, before anything is downloaded or built.
+.PHONY: packages python
+packages python:
+	@$(PYTHON) -m testbed.packages $(filter python,$@)
+
+$(STAMP): requirements/dev.txt requirements/uv.txt pyproject.toml | python
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --require-hashes -r requirements/uv.txt
 	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt requirements/uv.txt
@@ -21,12 +26,11 @@ $(STAMP): requirements/dev.txt requirements/uv.txt pyproject.toml
 	touch $@
 
 .PHONY: setup
-setup: $(STAMP)  ## Install all that development needs: Python packages, system programs, the test bed
+setup: packages $(STAMP)  ## Install all that development needs: Python packages, system programs, the test bed
 	$(BIN)/python -m testbed install
 
 .PHONY: demo
-demo: $(STAMP)  ## One CloudImage from kubectl apply to a booted server and back; KEEP=1 leaves the bed up
-	$(BIN)/python -m testbed.packages
+demo: packages $(STAMP)  ## One CloudImage from kubectl apply to a booted server and back; KEEP=1 leaves the bed up
 	$(BIN)/python -m testbed install kubernetes openstack sources
 	$(BIN)/python -m testbed.demo
 
@@ -42,9 +46,23 @@ test-all: setup  ## The same, and those marked slow: longer ones and further var
 	$(PYTEST) --cov --cov-report= tests
 	$(BIN)/coverage report --fail-under 85
 
+.PHONY: test-unit
+test-unit: packages $(STAMP)  ## The tests that need no server
+	$(PYTEST) -m "not slow" tests/unit
+
+# Debian's and Ubuntu's releases by the Python that they have: 3.11, 3.12, 3.13, 3.14.
+SUITES ?= bookworm noble trixie sid
+SUITE ?= bookworm
+.PHONY: fresh
+fresh:  ## The README's two commands on a machine that has nothing: SUITE=trixie; as root
+	tools/fresh-machine --suite $(SUITE)
+
+.PHONY: test-pythons
+test-pythons:  ## The unit tests under each Python of SUITES, on machines that have nothing; as root
+	set -e; for suite in $(SUITES); do tools/fresh-machine --suite $$suite 'make test-unit'; done
+
 .PHONY: test-kind
-test-kind: $(STAMP)  ## The chart's own pod on a cluster of kind, where Docker is; as root
-	$(BIN)/python -m testbed.packages
+test-kind: packages $(STAMP)  ## The chart's own pod on a cluster of kind, where Docker is; as root
 	$(BIN)/python -m testbed install kubernetes openstack sources
 	$(BIN)/pytest --cluster=kind tests/cluster/test_whole.py
 

@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Protocol
 
+import psutil
+
 from testbed import packages
 from testbed.kubernetes import Kubernetes
 from testbed.kubernetes.whole import WholeKubernetes
 from testbed.openstack import OpenStack
 from testbed.operator import end_demo
 from testbed.paths import forget_state
+from testbed.process import kill
 from testbed.sources import Sources
 
 REPORT_SECONDS = 30.0
@@ -51,9 +54,8 @@ PARTS: dict[str, Callable[[], Part]] = {
 }
 # A cluster with a node is started by the tests that need it, or by name.
 STARTED = ("kubernetes", "openstack", "sources")
-# What each command does to a part; `status` only looks.
+# What each command does to a part; `status` only looks, `install` stops at the first failure.
 WORKS: dict[str, Work] = {
-    "install": lambda part: part.install(),
     "up": lambda part: part.up(),
     "down": lambda part: part.down(),
 }
@@ -62,7 +64,7 @@ WORKS: dict[str, Work] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m testbed", description=__doc__.split("\n")[0])
-    parser.add_argument("command", choices=(*WORKS, "status"))
+    parser.add_argument("command", choices=("install", *WORKS, "status"))
     parser.add_argument("parts", nargs="*", metavar="part", help=f"some of {', '.join(PARTS)}")
     options = parser.parse_args(arguments)
     unknown = set(options.parts) - set(PARTS)
@@ -81,8 +83,10 @@ def run(command: str, names: Sequence[str]) -> int:
         elif command == "up":
             packages.ensure(*parts)
     except packages.MissingPackagesError as error:
-        say(f"packages of the system are missing; run this first:\n  {error}")
+        say(str(error))
         return 1
+    if command == "install":
+        return 0 if install(parts) else 1
     succeeded = command not in WORKS or each(parts, command, WORKS[command])
     if command == "down":
         if not names:
@@ -93,26 +97,50 @@ def run(command: str, names: Sequence[str]) -> int:
     return 0 if succeeded else 1
 
 
+def install(parts: Mapping[str, Part]) -> bool:
+    """Install all parts at once; the first failure stops the others, and is the last line."""
+    with ThreadPoolExecutor(len(parts)) as pool:
+        running = {pool.submit(part.install): name for name, part in parts.items()}
+        for name, future, seconds in _completed(running, "install"):
+            if future.exception() is not None:
+                break
+            report(name, "install", seconds, future)
+        else:
+            return True
+        while wait(running, 0.1).not_done:
+            # Again each time round: a part may have started another program meanwhile.
+            kill(psutil.Process().children(recursive=True))
+    return report(name, "install", seconds, future)
+
+
 def each(parts: Mapping[str, Part], what: str, work: Work) -> bool:
-    """Do the work for all parts at once; say how long each took, and tell whether all succeeded."""
-    begin = time.monotonic()
+    """Do the work for all parts at once; say how long each took, and return whether all did it."""
     with ThreadPoolExecutor(len(parts)) as pool:
         running = {pool.submit(work, part): name for name, part in parts.items()}
-        succeeded = True
-        while running:
-            done, _ = wait(running, REPORT_SECONDS, return_when="FIRST_COMPLETED")
-            seconds = time.monotonic() - begin
-            if not done:
-                say(f"{', '.join(running.values())}: {what}, {seconds:.0f} s so far")
-            for future in done:
-                succeeded &= report(running.pop(future), what, seconds, future)
-    return succeeded
+        done = [report(name, what, seconds, f) for name, f, seconds in _completed(running, what)]
+    return all(done)
+
+
+def _completed(
+    running: Mapping[Future[None], str], what: str
+) -> Iterator[tuple[str, Future[None], float]]:
+    """Yield each part as soon as it is done, with its seconds; say now and then which are not."""
+    begin = time.monotonic()
+    left = dict(running)
+    while left:
+        done, _ = wait(left, REPORT_SECONDS, return_when="FIRST_COMPLETED")
+        seconds = time.monotonic() - begin
+        if not done:
+            say(f"{', '.join(left.values())}: {what}, {seconds:.0f} s so far")
+        for future in done:
+            yield left.pop(future), future, seconds
 
 
 def report(name: str, what: str, seconds: float, future: Future[None]) -> bool:
-    """Say how a part's work ended, and tell whether it succeeded."""
+    """Say how a part's work ended, and return whether it succeeded."""
     error = future.exception()
-    say(f"{name}: {what} after {seconds:.1f} s" if error is None else f"{name}: {what}: {error}")
+    ended = f"after {seconds:.1f} s" if error is None else f"failed: {error}"
+    say(f"{name}: {what} {ended}")
     return error is None
 
 

@@ -6,13 +6,13 @@ Layers stay in the per-user cache, so that a change of the operator's code costs
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from filelock import FileLock
 
 import cloudimage
+from testbed.commands import CommandError, run
 from testbed.paths import REPOSITORY, cache_dir
 
 SUITE = os.environ.get("TESTBED_DEBIAN", "bookworm")
@@ -24,15 +24,11 @@ PAUSE = "testbed.local/pause:1"
 """The image of every pod's sandbox."""
 
 
-class ContainerBuildError(RuntimeError):
-    """An image could not be built; the message ends with what was said."""
-
-
 def build_all() -> None:
     """Build both images.
 
     Raises:
-        ContainerBuildError: It failed.
+        CommandError: It failed.
     """
     locks = cache_dir() / "locks"
     locks.mkdir(exist_ok=True)
@@ -79,7 +75,7 @@ def _base() -> None:
         return
     say(f"container: making Debian {SUITE} (once, half a minute)")
     tar = cache_dir() / f"debian-{SUITE}.tar"
-    _run("mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates", SUITE, str(tar))
+    run("mmdebstrap", "--quiet", "--variant=minbase", "--include=ca-certificates", SUITE, str(tar))
     container = _buildah("from", "scratch").strip()
     _buildah("add", "--quiet", container, str(tar), "/")
     _buildah("commit", "--quiet", "--rm", container, _base_name())
@@ -100,9 +96,9 @@ def _revision() -> str:
     """Return the commit that ``cloudimage --version`` tells; marked where files differ from it."""
     git = ("git", "-C", str(REPOSITORY))
     try:
-        commit = _run(*git, "rev-parse", "HEAD").strip()
-        changed = _run(*git, "status", "--porcelain", "--untracked-files=no")
-    except (ContainerBuildError, FileNotFoundError):
+        commit = run(*git, "rev-parse", "HEAD").strip()
+        changed = run(*git, "status", "--porcelain", "--untracked-files=no")
+    except (CommandError, FileNotFoundError):
         return ""  # sources without Git
     return f"{commit}-dirty" if changed else commit
 
@@ -114,15 +110,7 @@ def _exists(name: str) -> bool:
 
 def _buildah(*words: str) -> str:
     store = cache_dir() / "containers"
-    return _run("buildah", "--root", str(store), "--runroot", str(store / "run"), *words)
-
-
-def _run(*words: str) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        tail = "\n".join(f"{done.stdout}\n{done.stderr}".splitlines()[-30:])
-        raise ContainerBuildError(f"{words[0]} failed:\n{tail}")
-    return done.stdout
+    return run("buildah", "--root", str(store), "--runroot", str(store / "run"), *words)
 
 
 def say(text: str) -> None:

@@ -1,13 +1,20 @@
-"""The system's programs that the test bed needs, from the distribution's own packages."""
+"""The system's programs that the test bed needs, from the distribution's own packages.
+
+It needs the standard library only, since it runs before anything is installed:
+``python3 -m testbed.packages [part ...]``.
+"""
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 
 @dataclass(frozen=True)
@@ -16,28 +23,34 @@ class Need:
 
     Attributes:
         package: Its name.
-        part: Who needs it: a part of the test bed, or ``images``.
+        part: Who needs it: a part of the test bed, ``images`` or ``python``.
         programs: What must be on PATH, whichever package it came from.
         pattern: A file below ``/`` that must exist, for what is not on PATH.
+        module: A module that the Python which runs this must have.
     """
 
     package: str
     part: str
     programs: tuple[str, ...] = ()
     pattern: str = ""
+    module: str = ""
 
     def is_met(self) -> bool:
-        """Tell whether everything is there."""
+        """Return whether everything is there."""
         programs = all(shutil.which(name) for name in self.programs)
-        return programs and (not self.pattern or any(Path("/").glob(self.pattern)))
+        module = not self.module or importlib.util.find_spec(self.module) is not None
+        return programs and module and (not self.pattern or any(Path("/").glob(self.pattern)))
 
 
 NEEDS = (
+    Need("python3-venv", "python", module="ensurepip"),
     Need("postgresql", "openstack", pattern="usr/lib/postgresql/*/bin/initdb"),
     Need("qemu-utils", "openstack", ("qemu-img", "qemu-nbd")),
     Need("libseccomp2", "images", pattern="usr/lib/*/libseccomp.so.2"),
     Need("gpgv", "images", ("gpgv",)),
-    Need("gpg", "images", ("gpg",)),  # signs in tests; the operator only verifies, with gpgv
+    # These sign in tests; the operator only verifies, with gpgv.
+    Need("gpg", "images", ("gpg",)),
+    Need("gpg-agent", "images", ("gpg-agent",)),
     Need("gzip", "images", ("gzip",)),
     Need("xz-utils", "images", ("xz",)),
     Need("bzip2", "images", ("bzip2",)),
@@ -59,14 +72,16 @@ NEEDS = (
     Need("iptables", "whole", ("iptables",)),
     Need("iproute2", "whole", ("ip",)),
 )
-# Only root can use what "whole" has: it installs that by itself where it can be used.
+# Only root can use what "whole" has, and installs it only where it can be used.
 PARTS = tuple(dict.fromkeys(need.part for need in NEEDS if need.part != "whole"))
 # Read by postgresql-common when PostgreSQL is installed.
 POSTGRESQL_DROP_IN = Path("/etc/postgresql-common/createcluster.d/cloudimage-testbed.conf")
+PYTHON = (3, 11)
+"""The oldest Python for which the project works."""
 
 
 class MissingPackagesError(RuntimeError):
-    """Packages are missing and cannot be installed from here; the message is the command to run."""
+    """Packages are missing and could not be installed; the message says what to do."""
 
 
 def missing(*parts: str) -> list[str]:
@@ -86,23 +101,38 @@ def ensure(*parts: str) -> None:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         raise MissingPackagesError(advice(packages))
-    _apt_get("update")
-    with _without_default_cluster():
-        _apt_get("install", "-y", "--no-install-recommends", *packages)
+    print(f"installing Debian's packages: {' '.join(packages)}", file=sys.stderr, flush=True)
+    with tempfile.NamedTemporaryFile("w", prefix="apt-get-", suffix=".log", delete=False) as log:
+        try:
+            _apt_get(log, "update")
+            with _without_default_cluster():
+                _apt_get(log, "install", "-y", "--no-install-recommends", *packages)
+        except subprocess.CalledProcessError as error:
+            raise MissingPackagesError(_why(error, Path(log.name))) from error
+    Path(log.name).unlink()
 
 
 def advice(packages: list[str]) -> str:
     """Return what the user must do, as one command where we know it."""
     names = " ".join(packages)
+    command = f"sudo apt-get update && sudo apt-get install -y --no-install-recommends {names}"
     if shutil.which("apt-get") is None:
-        return f"# install what your distribution calls {names}"
-    return f"sudo apt-get update && sudo apt-get install -y --no-install-recommends {names}"
+        command = f"# install what your distribution calls {names}"
+    return f"packages of the system are missing; run this first:\n  {command}"
 
 
-def _apt_get(*words: str) -> None:
-    """Run apt-get without questions; what it says is progress, so it goes to standard error."""
+def _apt_get(log: IO[str], *words: str) -> None:
+    """Run apt-get without questions; what it says goes to the log."""
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "-q", *words], env=env, stdout=sys.stderr, check=True)  # noqa: S607 - Debian has it on PATH
+    command = ["apt-get", "-q", *words]
+    subprocess.run(command, env=env, stdout=log, stderr=subprocess.STDOUT, check=True)
+
+
+def _why(error: subprocess.CalledProcessError, log: Path) -> str:
+    """Return what apt-get calls an error, and where the rest is."""
+    errors = [line for line in log.read_text().splitlines() if line.startswith("E: ")]
+    why = " ".join(errors) or f"exit status {error.returncode}"
+    return f"{' '.join(error.cmd[:3])} failed: {why} (all it printed: {log})"
 
 
 @contextlib.contextmanager
@@ -118,8 +148,18 @@ def _without_default_cluster() -> Iterator[None]:
             POSTGRESQL_DROP_IN.parent.rmdir()
 
 
-if __name__ == "__main__":
+def main(parts: Sequence[str]) -> str | None:
+    """Install what the parts miss; return what is wrong where that is not possible, or None."""
+    if sys.version_info < PYTHON:
+        return (
+            f"Python {sys.version.split()[0]} is too old: run make with PYTHON=python3.11 or later"
+        )
     try:
-        ensure()
+        ensure(*parts)
     except MissingPackagesError as error:
-        sys.exit(str(error))
+        return str(error)
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

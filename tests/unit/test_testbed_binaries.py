@@ -12,13 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from testbed.kubernetes import BinaryError, binaries, build, releases
+from testbed.commands import CommandError
+from testbed.kubernetes import BinaryError, binaries, build, releases, toolchain
 from testbed.kubernetes.errors import ChecksumError
 from testbed.kubernetes.pins import KUBERNETES, TOOLS, TOOLS_FOLDER, Tool, binaries_dir
 from testbed.sources import Sources
 
 ARCH = "amd64"
 FAKE_GO = """#!/bin/sh
+if [ "$1" = env ]; then echo go1.99.0; exit; fi
 # Writes what it was called with into each program that it "builds".
 echo "$PWD|$CGO_ENABLED|$*" >"$TMPDIR/called"
 while [ "$1" != -o ]; do shift; done
@@ -27,6 +29,10 @@ for package; do
   case $package in */v3) package=${package%/v3};; esac
   echo "$package" >"$folder/${package##*/}"; chmod +x "$folder/${package##*/}"
 done
+"""
+FAILING_GO = """#!/bin/sh
+if [ "$1" = env ]; then echo go1.99.0; exit; fi
+echo 'no space left' >&2; exit 1
 """
 
 
@@ -117,10 +123,31 @@ def test_go_mod_pins_every_program(tool: Tool) -> None:
     assert f"\n\t{tool.main_package}\n" in (TOOLS_FOLDER / "go.mod").read_text()
 
 
-def test_without_go_the_error_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(BinaryError, match=r"kubectl, helm: .*\n.*install Go(.*\n.*)*KUBEBUILDER"):
-        binaries.ensure("kubectl", "helm")
+@pytest.mark.parametrize("version", ["", "go1.25.9"], ids=["none", "older"])
+def test_without_a_go_that_is_new_enough_the_pinned_one_is_installed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    if version:
+        program(tmp_path / "bin", "go").write_text(f"#!/bin/sh\necho {version}\n")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    installed: list[tuple[str, ...]] = []
+
+    def install(*command: object) -> None:
+        installed.append(tuple(map(str, command)))
+        target = Path(installed[-1][installed[-1].index("--target") + 1])
+        program(target / "go" / "bin", "go")
+
+    monkeypatch.setattr(toolchain, "run", install)
+    first, second = toolchain.ensure(), toolchain.ensure()
+    assert first == second
+    assert first.exists()
+    [command] = installed
+    assert "--require-hashes" in command
+
+
+def test_a_newer_go_of_the_machine_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_go(tmp_path / "bin", monkeypatch, FAKE_GO)
+    assert toolchain.ensure() == tmp_path / "bin" / "go"
 
 
 def test_all_missing_programs_are_built_by_one_command(
@@ -154,8 +181,8 @@ def test_built_programs_know_their_version() -> None:
 def test_a_failed_build_shows_why_and_installs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put_go(tmp_path / "bin", monkeypatch, "#!/bin/sh\necho 'no space left' >&2; exit 1\n")
-    with pytest.raises(BinaryError, match="no space left"):
+    put_go(tmp_path / "bin", monkeypatch, FAILING_GO)
+    with pytest.raises(CommandError, match="go failed: no space left"):
         binaries.ensure("etcd")
     assert [path.name for path in binaries_dir().iterdir()] == [".lock"]
 

@@ -1,6 +1,7 @@
 """The test bed's command line: parts side by side, failures told, lines for the shell."""
 
 import functools
+import re
 import threading
 import time
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import pytest
 
 from testbed import __main__ as command_line
 from testbed import packages
+from testbed.commands import run
 from testbed.kubernetes import Kubernetes
 
 
@@ -19,15 +21,20 @@ class FakePart:
 
     Attributes:
         meeting: `up` waits here for the other parts.
-        error: What `up` raises.
+        error: What `install` and `up` raise.
+        command: What `install` runs to its end.
     """
 
     meeting: threading.Barrier = field(default_factory=lambda: threading.Barrier(1))
     error: Exception | None = None
+    command: tuple[str, ...] = ("true",)
     done: list[str] = field(default_factory=list)
 
     def install(self) -> None:
-        """Note it."""
+        """Run the command, then note it or fail."""
+        run(*self.command)
+        if self.error is not None:
+            raise self.error
         self.done.append("install")
 
     def up(self) -> None:
@@ -58,6 +65,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, FakePart
     for name, fake in fakes.items():
         monkeypatch.setitem(command_line.PARTS, name, functools.partial(_same, fake))
     monkeypatch.setattr(packages, "missing", lambda *_: [])
+    monkeypatch.setenv("TESTBED_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("TESTBED_STATE", str(tmp_path / "state"))
     return fakes
 
@@ -103,9 +111,27 @@ def test_a_failure_is_told_and_does_not_stop_the_others(
     parts["openstack"].error = RuntimeError("no such database")
     assert command_line.main(["up"]) == 1
     output = capsys.readouterr()
-    assert "openstack: up: no such database" in output.err
+    assert "openstack: up failed: no such database" in output.err
     assert "kubernetes: up after" in output.err
     assert "openstack   server          down" in output.out
+
+
+def test_the_first_failure_of_an_installation_stops_the_others_and_is_said_last(
+    parts: dict[str, FakePart], capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts["kubernetes"].command = ("sh", "-c", "sleep 60; exit 1")
+    parts["whole"].command = ("setsid", "sh", "-c", "sleep 60 & wait")
+    parts["openstack"].command = ("sh", "-c", "echo a warning; echo no such folder >&2; exit 3")
+    begin = time.monotonic()
+    assert command_line.main(["install"]) == 1
+    assert time.monotonic() - begin < 20
+    last = capsys.readouterr().err.splitlines()[-1]
+    said = re.fullmatch(
+        r"openstack: install failed: sh failed: no such folder \(all it printed: (.*)\)", last
+    )
+    assert said is not None
+    assert "a warning" in Path(said[1]).read_text()
+    assert [each.done for each in parts.values()].count(["install"]) == 1
 
 
 def test_waiting_is_reported(

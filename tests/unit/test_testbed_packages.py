@@ -1,11 +1,12 @@
 """The system's packages: what is missed, who may install it, and PostgreSQL without a server."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_who_is_not_root_gets_the_command(
     apt: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    with pytest.raises(MissingPackagesError, match=r"^sudo apt-get update && .* absent gone$"):
+    with pytest.raises(MissingPackagesError, match=r"\n  sudo apt-get update && .* absent gone$"):
         packages.ensure()
     assert apt == []
 
@@ -74,12 +75,31 @@ def test_another_distribution_gets_the_names(
 def test_a_failed_install_leaves_postgresql_as_it_was(
     apt: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(command: Sequence[str], **_: Any) -> None:
+    def fail(command: Sequence[str], stdout: IO[str], **_: Any) -> None:
         apt.append(tuple(command))
         if "install" in command:
+            stdout.write("W: a warning\nE: Unable to locate package absent\n")
+            stdout.flush()
             raise subprocess.CalledProcessError(100, list(command))
 
     monkeypatch.setattr(subprocess, "run", fail)
-    with pytest.raises(subprocess.CalledProcessError):
+    words = (
+        r"^apt-get -q install failed: E: Unable to locate package absent \(all it printed: (.*)\)"
+    )
+    with pytest.raises(MissingPackagesError, match=words) as refused:
         packages.ensure()
+    log = re.search(words, str(refused.value))
+    assert log is not None
+    assert "a warning" in Path(log[1]).read_text()
     assert not packages.POSTGRESQL_DROP_IN.exists()
+
+
+def test_an_old_python_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "PYTHON", (99, 0))
+    assert "PYTHON=python3.11" in (packages.main([]) or "")
+
+
+def test_a_missing_module_of_python_is_a_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = (Need("there", "python", module="json"), Need("absent", "python", module="no_such"))
+    monkeypatch.setattr(packages, "NEEDS", needs)
+    assert packages.missing() == ["absent"]

@@ -44,7 +44,8 @@ def ensure(*names: str) -> dict[str, Path]:
     Two processes that ask at once make them once: the second waits.
 
     Raises:
-        BinaryError: A program could be neither downloaded nor built.
+        BinaryError: A program could not be downloaded.
+        CommandError: A program could not be built.
     """
     if _missing(names):
         folder = binaries_dir()

@@ -1,39 +1,30 @@
 """Builds the programs from the Go modules that ``tools/go.mod`` pins."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from testbed.kubernetes.errors import BinaryError
+from testbed.commands import failure
+from testbed.kubernetes import toolchain
 from testbed.kubernetes.pins import TOOLS, TOOLS_FOLDER, Tool
 
 # Static programs, whatever C compiler there is or is not; as the projects themselves release them.
-ENVIRONMENT = {"CGO_ENABLED": "0", "GOWORK": "off"}
+ENVIRONMENT = {"CGO_ENABLED": "0", "GOWORK": "off", **toolchain.ENVIRONMENT}
 REPORT_SECONDS = 15.0
-NO_GO = (
-    "{names}: not in the cache, and Go, which would build them, is not on PATH. Do one of:\n"
-    "  install Go as tools/go.mod says (https://go.dev/dl/), or\n"
-    "  set TESTBED_DOWNLOAD=1 to download the official releases, or\n"
-    "  set KUBEBUILDER_ASSETS to a folder that has them."
-)
 
 
 def build(tools: Sequence[Tool], folder: Path) -> None:
     """Build the tools in one go, since most of their packages are the same, into the folder.
 
     Raises:
-        BinaryError: Go is missing, or the build failed.
+        CommandError: Go could not be had, or the build failed.
     """
     names = ", ".join(tool.name for tool in tools)
-    go = shutil.which("go")
-    if go is None:
-        raise BinaryError(NO_GO.format(names=names))
+    go = str(toolchain.ensure())
     print(f"kubernetes: building {names} (the first time takes minutes)", file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         flags = ("-trimpath", "-v", "-ldflags", " ".join(linker_flags()), "-o", f"{scratch}/")
@@ -71,18 +62,19 @@ def _run(command: Sequence[str], env: Mapping[str, str]) -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        last_lines = _follow(process.stderr or ())
+        printed = _follow(process.stderr or ())
     if process.returncode != 0:
-        raise BinaryError("go build failed:\n" + "\n".join(last_lines))
+        raise failure(command, printed)
 
 
-def _follow(lines: Iterable[str]) -> deque[str]:
+def _follow(lines: Iterable[str]) -> str:
+    """Report how far the build is, and return all that it printed."""
     start = reported = time.monotonic()
-    tail: deque[str] = deque(maxlen=20)
+    printed = []
     for count, line in enumerate(lines, 1):
-        tail.append(line.rstrip())
+        printed.append(line)
         now = time.monotonic()
         if now - reported > REPORT_SECONDS:
             reported = now
             print(f"kubernetes: {count} packages, {now - start:.0f} s", file=sys.stderr)
-    return tail
+    return "".join(printed)

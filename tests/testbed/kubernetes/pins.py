@@ -87,6 +87,6 @@ def binaries_dir() -> Path:
     digest = hashlib.sha256()
     for name in ("go.mod", "go.sum"):
         digest.update((TOOLS_FOLDER / name).read_bytes())
-    path = cache_dir() / f"bin-{digest.hexdigest()[:12]}"
-    path.mkdir(exist_ok=True)
+    path = cache_dir() / "bin" / digest.hexdigest()[:12]
+    path.mkdir(parents=True, exist_ok=True)
     return path

@@ -52,6 +52,8 @@ def _keystone(site: Site) -> Sections:
         "DEFAULT": {"use_stderr": True, "public_endpoint": site.url("keystone")},
         "database": {"connection": site.database_url("keystone")},
         "fernet_tokens": {"key_repository": site.folder / "fernet"},
+        # Checked at bootstrap although the bed gives no receipts; the default is in /etc.
+        "fernet_receipts": {"key_repository": site.folder / "fernet"},
         "credential": {"key_repository": site.folder / "credential"},
         # Every login pays for the rounds. bcrypt, the default, warns at each login by application
         # credential: it takes 72 bytes of the secret's 86.

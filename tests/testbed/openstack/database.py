@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from testbed.openstack.commands import CommandError, run
+from testbed.commands import CommandError, run
 from testbed.openstack.site import Site
 from testbed.process import Service, kill, survivors
 

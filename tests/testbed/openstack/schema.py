@@ -8,8 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from testbed.commands import run
 from testbed.openstack import config, database, venv
-from testbed.openstack.commands import run
 from testbed.openstack.database import Database
 from testbed.openstack.site import API_SERVICES, Site
 from testbed.paths import cache_dir

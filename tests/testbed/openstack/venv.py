@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from testbed.openstack.commands import run
+from testbed.commands import run, uv
 from testbed.paths import REPOSITORY, cache_dir
 from testbed.process import bed_lock
 
@@ -36,18 +36,9 @@ def install() -> None:
 
 def _build(venv: Path) -> None:
     shutil.rmtree(venv, ignore_errors=True)  # there is none at first
-    uv = _uv()
     python = venv / "bin/python"
-    run(uv, "venv", "--python", sys.executable, venv)
+    run(uv(), "venv", "--python", sys.executable, venv)
     run(
-        *(uv, "pip", "install", "--python", python),
+        *(uv(), "pip", "install", "--python", python),
         *("--require-hashes", "--compile-bytecode", "-r", LOCK),
     )
-
-
-def _uv() -> Path | str:
-    beside = Path(sys.executable).with_name("uv")
-    found = beside if beside.exists() else shutil.which("uv")
-    if found is None:
-        raise RuntimeError("the OpenStack test bed is installed by uv: pip install uv")
-    return found
