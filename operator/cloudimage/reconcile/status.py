@@ -14,6 +14,7 @@ from cloudimage.api.status import (
     UsedBy,
 )
 from cloudimage.cloud.types import GlanceImage, Usage
+from cloudimage.plaintext import plain
 from cloudimage.reconcile import away, content, properties, retry
 from cloudimage.reconcile.conditions import Draft, is_true, renewed
 from cloudimage.reconcile.reasons import ABSENT_REASONS, ConditionType, Reason
@@ -223,8 +224,10 @@ def used_by(usage: Usage) -> UsedBy:
         servers=len(usage.servers),
         volumes=None if usage.volumes is None else len(usage.volumes),
         sample=tuple(
-            ServerReference(id=each.id, name=each.name, project_id=each.project_id)
-            for each in usage.servers[:SAMPLE_SIZE]
+            ServerReference(
+                id=plain(server.id), name=plain(server.name), project_id=plain(server.project_id)
+            )
+            for server in usage.servers[:SAMPLE_SIZE]
         ),
         scope=usage.scope,
     )
