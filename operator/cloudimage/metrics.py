@@ -83,6 +83,11 @@ RECONCILE_LONGEST = Gauge(
     "How long the look at an object that began first has been going on; 0 while there is none.",
     ["kind"],
 )
+RECONCILE_OVERDUE = Gauge(
+    "cloudimage_reconcile_overdue",
+    "Reconciles that hang beyond their deadline; their places are given to others, within bounds.",
+    ["kind"],
+)
 QUEUE_DEPTH = Gauge(
     "cloudimage_queue_depth",
     "Objects that are being looked at or that wait for a worker.",
@@ -118,6 +123,7 @@ COLLECTORS: Final[tuple[MetricWrapperBase | Census, ...]] = (
     RECONCILE_SECONDS,
     RECONCILE_ERRORS,
     RECONCILE_LONGEST,
+    RECONCILE_OVERDUE,
     QUEUE_DEPTH,
     REQUEST_SECONDS,
     CONNECTIONS,

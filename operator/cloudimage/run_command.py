@@ -28,9 +28,19 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     max_concurrent_transfers: Annotated[
         int,
         typer.Option(
-            envvar="CLOUDIMAGE_MAX_CONCURRENT_TRANSFERS", min=1, help="Transfers at once."
+            envvar="CLOUDIMAGE_MAX_CONCURRENT_TRANSFERS",
+            min=1,
+            help="Transfers at once; a quarter of them for one namespace or Secret.",
         ),
-    ] = 4,
+    ] = 16,
+    reconcile_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="CLOUDIMAGE_RECONCILE_SECONDS",
+            min=5,
+            help="Seconds after which a look at one object is given up.",
+        ),
+    ] = 300.0,
     resync_seconds: Annotated[
         float,
         typer.Option(
@@ -191,6 +201,7 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
             deny_networks=_words(deny_networks),
         ),
         max_concurrent_transfers=max_concurrent_transfers,
+        reconcile_seconds=reconcile_seconds,
         resync_seconds=resync_seconds,
         probe_address=probe_address or None,
         metrics_address=metrics_address or None,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from strange_clouds import WORDS, StrangeCloud
-from support import Namespace, said, wait_until
+from support import Namespace, wait_until
 from typer.testing import CliRunner
 
 from cloudimage.cli import app

@@ -91,7 +91,7 @@ def _outcome(
         failure = error
     except KeyboardInterrupt:
         failure = TransferError(Reason.INTERRUPTED, "the transfer was told to stop")
-    except Exception as error:  # noqa: BLE001 - the contract: every end has its event
+    except BaseException as error:  # noqa: BLE001 - the contract: every end has its event
         # Where, but not the exception's text: it is not known to be free of secrets.
         _log.error("%s\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
         failure = TransferError(
