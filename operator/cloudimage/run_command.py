@@ -47,6 +47,13 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
             envvar="CLOUDIMAGE_RESYNC_SECONDS", min=5, help="Seconds between looks at Glance."
         ),
     ] = 1800.0,
+    delete_orphans: Annotated[
+        bool,
+        typer.Option(
+            envvar="CLOUDIMAGE_DELETE_ORPHANS",
+            help="Delete unfinished images that no CloudImage has; else they are only reported.",
+        ),
+    ] = False,
     probe_address: Annotated[
         str, typer.Option(envvar="CLOUDIMAGE_PROBE_ADDRESS", help="host:port of /healthz.")
     ] = "",
@@ -203,6 +210,7 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
         max_concurrent_transfers=max_concurrent_transfers,
         reconcile_seconds=reconcile_seconds,
         resync_seconds=resync_seconds,
+        delete_orphans=delete_orphans,
         probe_address=probe_address or None,
         metrics_address=metrics_address or None,
         job=template if runner == "job" else None,

@@ -23,6 +23,8 @@ class Settings:
         resync_seconds: How often a settled object is compared with Glance, give or take a fifth.
         probe_address: ``host:port`` of the liveness probe; None: none is served.
         metrics_address: ``host:port`` of Prometheus' metrics; None: none are served.
+        delete_orphans: Whether unfinished images that no CloudImage has are deleted; else they are
+            only reported.
         policy: Which URLs transfers fetch at all.
         limits: What each transfer may use.
         job: How the Jobs of transfers look; None: transfers are child processes.
@@ -37,6 +39,7 @@ class Settings:
     resync_seconds: float = 1800.0
     probe_address: str | None = None
     metrics_address: str | None = None
+    delete_orphans: bool = False
     policy: UrlPolicy = field(default_factory=UrlPolicy)
     limits: Limits = field(default_factory=Limits)
     job: JobTemplate | None = None

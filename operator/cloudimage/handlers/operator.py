@@ -26,6 +26,7 @@ from cloudimage.handlers.imageshare import ImageShareReconciler
 from cloudimage.handlers.job_runner import JobRunner
 from cloudimage.handlers.jobs import Jobs
 from cloudimage.handlers.kube import Key, Kube, R
+from cloudimage.handlers.orphans import OrphanSweeper, Place
 from cloudimage.handlers.queue import WorkQueue
 from cloudimage.handlers.references import ReferenceIndex
 from cloudimage.handlers.runner import ChildRunner, Runner, sweep
@@ -37,6 +38,7 @@ from cloudimage.settings import Settings
 logger = logging.getLogger(__name__)
 
 _HOUSEKEEPING_SECONDS = 60.0
+_SWEEPS_AT_ONCE = 4
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
@@ -48,6 +50,7 @@ class Operator:
     _references: ReferenceIndex = field(default_factory=ReferenceIndex)
     _shares: ReferenceIndex = field(default_factory=ReferenceIndex)
     _tenants: TenantIndex = field(default_factory=TenantIndex)
+    _places: set[Place] = field(default_factory=set)
     _housekeeping: asyncio.Task[None] = field(init=False, repr=False)
     _lag: asyncio.Task[None] = field(init=False, repr=False)
 
@@ -78,6 +81,15 @@ class Operator:
             IMAGE_SHARE.plural,
             tenants=self._tenants.of_share,
             tell=FaultTeller(kube, ImageShare),
+            deadline=self.settings.reconcile_seconds,
+        )
+        # Of its own: it must not hold up anything.
+        self.sweeper = OrphanSweeper(kube, self.images.clouds, self.settings, self._places.discard)
+        self.orphan_queue: WorkQueue[Place] = WorkQueue(
+            self.sweeper,
+            _SWEEPS_AT_ONCE,
+            "orphans",
+            tenants=lambda place: place.tenants,
             deadline=self.settings.reconcile_seconds,
         )
         self._images_watch = Watch(self.queue, self.images.gone)
@@ -113,6 +125,7 @@ class Operator:
 
     def _tell_metrics(self) -> None:
         metrics.live(metrics.TRANSFERS_RUNNING, self.runner.by_stage)
+        metrics.live(metrics.ORPHANS, self.sweeper.numbers)
         metrics.live(metrics.CONNECTIONS, self.images.clouds.numbers)
         for queue in (self.queue, self.share_queue):
             metrics.OBJECTS.expect(queue.kind)
@@ -125,6 +138,7 @@ class Operator:
         sweep(self.settings.scratch)
         self.queue.start()
         self.share_queue.start()
+        self.orphan_queue.start()
         self._housekeeping = asyncio.create_task(self._close_idle())
         self._lag = asyncio.create_task(looplag.watch())
         # Before any object is looked at: what runs already must not be started again.
@@ -133,7 +147,7 @@ class Operator:
     async def _stopped(self, **_: object) -> None:
         self._housekeeping.cancel()
         self._lag.cancel()
-        await asyncio.gather(self.queue.stop(), self.share_queue.stop())
+        await asyncio.gather(self.queue.stop(), self.share_queue.stop(), self.orphan_queue.stop())
         await asyncio.to_thread(self.runner.stop)
         await asyncio.to_thread(self.images.clouds.close)
 
@@ -150,12 +164,20 @@ class Operator:
         self._tenants.saw_image(key_in(event), event)
         key = self._images_watch.take(event)
         image = _parsed(CloudImage, event)
+        if image is not None:
+            self._sweep(Place.of(image))
         names = references.of(image.spec.image).values() if image else ()
         self._references.refers(key, (Key(key.namespace, name) for name in names))
         self._wake(self._references.stands(key, references.image_id(image) if image else None))
         for share in self._shares.stands(key, sharing.state(image) if image else None):
             self.shares.look_again(share)
             self.share_queue.add(share, urgent=True)
+
+    def _sweep(self, place: Place) -> None:
+        """Have a cloud looked at for orphans now and then, from when a CloudImage names it."""
+        if place not in self._places:
+            self._places.add(place)
+            self.orphan_queue.add(place, self.settings.resync_seconds)
 
     async def _share_event(self, event: kopf.RawEvent, **_: object) -> None:
         self._tenants.saw_share(key_in(event), event)

@@ -80,6 +80,7 @@ def starting(resource: CloudImage, serving: GlanceImage | None, now: datetime) -
     ]
     changes = {
         "digest": content.digest(resource.spec),
+        "transfers_started": (resource.status.transfers_started or 0) + 1,
         "image_id": serving.id if serving else None,
         "disk_format": resource.spec.image.disk_format,
         "progress": TransferProgress(stage=Stage.PENDING),
