@@ -3,6 +3,7 @@
 import threading
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
@@ -41,7 +42,7 @@ class Census(Collector):
             key: Which object of the kind it is.
             conditions: Those of its status, as the API server has them.
         """
-        states = {_state(each): _since(each) for each in conditions}
+        states = dict(_states(conditions))
         with self._lock:
             self._objects[kind, key] = states
 
@@ -84,6 +85,13 @@ class Census(Collector):
             conditions.add_metric(labels, len(times))
             oldest.add_metric(labels, min(times))
         yield from (count, conditions, oldest)
+
+
+def _states(conditions: Iterable[Mapping[str, Any]]) -> Iterator[tuple[_State, float]]:
+    for condition in conditions:
+        # One that is not understood, by another CRD than ours, must not hide the object.
+        with suppress(KeyError, TypeError, ValueError):
+            yield _state(condition), _since(condition)
 
 
 def _state(condition: Mapping[str, Any]) -> _State:

@@ -4,6 +4,9 @@ import logging
 import sys
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from cloudimage.plaintext import plain, plain_lines, plain_tree
 
 _QUIET = (
     # At DEBUG these write requests with their headers, and with them tokens.
@@ -38,7 +41,8 @@ def configure(level: str) -> None:
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                structlog.processors.JSONRenderer(default=str),
+                _plain,
+                structlog.processors.JSONRenderer(default=lambda value: plain(str(value))),
             ],
         )
     )
@@ -47,3 +51,10 @@ def configure(level: str) -> None:
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _plain(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    """Make words from outside plain, also those that a library logs."""
+    trace = event.pop("exception", None)
+    cleaned: EventDict = plain_tree(event)
+    return cleaned if trace is None else {**cleaned, "exception": plain_lines(str(trace))}

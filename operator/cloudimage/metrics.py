@@ -67,6 +67,11 @@ FAILURES = Counter(
     "Failures of transfers and of looks at the cloud, those too that pass by themselves.",
     ["kind", "reason"],
 )
+ORPHANS = Gauge(
+    "cloudimage_orphan_images",
+    "Images in Glance that were made here for CloudImages that are gone, as of the last look.",
+    ["state"],
+)
 RECONCILE_SECONDS = Histogram(
     "cloudimage_reconcile_seconds",
     "How long each look at an object took, without its waiting.",
@@ -81,6 +86,11 @@ RECONCILE_ERRORS = Counter(
 RECONCILE_LONGEST = Gauge(
     "cloudimage_reconcile_longest_running_seconds",
     "How long the look at an object that began first has been going on; 0 while there is none.",
+    ["kind"],
+)
+RECONCILE_OVERDUE = Gauge(
+    "cloudimage_reconcile_overdue",
+    "Reconciles that hang beyond their deadline; their places are given to others, within bounds.",
     ["kind"],
 )
 QUEUE_DEPTH = Gauge(
@@ -115,9 +125,11 @@ COLLECTORS: Final[tuple[MetricWrapperBase | Census, ...]] = (
     TRANSFER_STAGE_SECONDS,
     UPLOADED_BYTES,
     FAILURES,
+    ORPHANS,
     RECONCILE_SECONDS,
     RECONCILE_ERRORS,
     RECONCILE_LONGEST,
+    RECONCILE_OVERDUE,
     QUEUE_DEPTH,
     REQUEST_SECONDS,
     CONNECTIONS,
@@ -126,14 +138,15 @@ COLLECTORS: Final[tuple[MetricWrapperBase | Census, ...]] = (
 """All of ours, in the order of the documentation."""
 
 LABELS: Final = {
-    "kind": "`cloudimages` or `imageshares`",
+    "kind": "`cloudimages` or `imageshares`; of reconciles also `orphans`, looks for images of no "
+    "CloudImage",
     "method": "HTTP method",
     "python": "version of Python",
     "reason": "a reason of docs/reference, or `Cancelled`",
     "revision": "commit that the container was built from",
     "service": "type of the OpenStack service; `discovery` for questions for a service's versions",
     "stage": "stage of a transfer, as in status.progress",
-    "state": "`idle` or `lent`",
+    "state": "of a connection: `idle` or `lent`; of an image: `unfinished` or `finished`",
     "status": "of a condition: `True`, `False` or `Unknown`; of an answer: `2xx` to `5xx`, or "
     "`none` when there was none",
     "type": "type of a condition",

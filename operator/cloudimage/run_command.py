@@ -31,15 +31,32 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     max_concurrent_transfers: Annotated[
         int,
         typer.Option(
-            envvar="CLOUDIMAGE_MAX_CONCURRENT_TRANSFERS", min=1, help="Transfers at once."
+            envvar="CLOUDIMAGE_MAX_CONCURRENT_TRANSFERS",
+            min=1,
+            help="Transfers at once; a quarter of them for one namespace or Secret.",
         ),
-    ] = 4,
+    ] = 16,
+    reconcile_seconds: Annotated[
+        float,
+        typer.Option(
+            envvar="CLOUDIMAGE_RECONCILE_SECONDS",
+            min=5,
+            help="Seconds after which a look at one object is given up.",
+        ),
+    ] = 300.0,
     resync_seconds: Annotated[
         float,
         typer.Option(
             envvar="CLOUDIMAGE_RESYNC_SECONDS", min=5, help="Seconds between looks at Glance."
         ),
     ] = 1800.0,
+    delete_orphans: Annotated[
+        bool,
+        typer.Option(
+            envvar="CLOUDIMAGE_DELETE_ORPHANS",
+            help="Delete unfinished images that no CloudImage has; else they are only reported.",
+        ),
+    ] = False,
     probe_address: Annotated[
         str, typer.Option(envvar="CLOUDIMAGE_PROBE_ADDRESS", help="host:port of /healthz.")
     ] = "",
@@ -222,7 +239,9 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
             deny_networks=(*_words(cloud_deny_networks), *_api_server()),
         ),
         max_concurrent_transfers=max_concurrent_transfers,
+        reconcile_seconds=reconcile_seconds,
         resync_seconds=resync_seconds,
+        delete_orphans=delete_orphans,
         probe_address=probe_address or None,
         metrics_address=metrics_address or None,
         job=template if runner == "job" else None,

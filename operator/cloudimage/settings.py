@@ -16,11 +16,16 @@ class Settings:
     Attributes:
         namespaces: The namespaces it looks after; empty: all.
         scratch: Folder for the files of transfers.
-        max_concurrent_transfers: How many transfers run at once.
-        workers: How many objects are looked after at once; bytes do not move in these.
+        max_concurrent_transfers: How many transfers run at once; one namespace, and one Secret,
+            has a quarter of them.
+        workers: How many objects are looked after at once; bytes do not move in these. One
+            namespace, and one Secret, has a quarter of them.
+        reconcile_seconds: How long a look at an object may take.
         resync_seconds: How often a settled object is compared with Glance, give or take a fifth.
         probe_address: ``host:port`` of the liveness probe; None: none is served.
         metrics_address: ``host:port`` of Prometheus' metrics; None: none are served.
+        delete_orphans: Whether unfinished images that no CloudImage has are deleted; else they are
+            only reported.
         policy: Which URLs transfers fetch at all.
         cloud_policy: Where the clouds of Secrets may be.
         limits: What each transfer may use.
@@ -30,11 +35,13 @@ class Settings:
 
     scratch: Path
     namespaces: tuple[str, ...] = ()
-    max_concurrent_transfers: int = 4
-    workers: int = 16
+    max_concurrent_transfers: int = 16
+    workers: int = 64
+    reconcile_seconds: float = 300.0
     resync_seconds: float = 1800.0
     probe_address: str | None = None
     metrics_address: str | None = None
+    delete_orphans: bool = False
     policy: UrlPolicy = field(default_factory=UrlPolicy)
     cloud_policy: CloudPolicy = OPEN
     limits: Limits = field(default_factory=Limits)

@@ -24,6 +24,7 @@ from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.own_folders import default_scratch, private, run_folder
+from cloudimage.plaintext import plain
 from cloudimage.reconcile.metadata import without_marks
 from cloudimage.transfer import types
 from cloudimage.transfer.interrupts import Interrupts
@@ -88,23 +89,25 @@ def run(wanted: Wanted) -> int:
             result = transfer(request, meter, interrupts)
             interrupts.finish()
     except LocalCloudError as error:
-        console.print(str(error), style="red", markup=False)
+        console.print(plain(str(error)), style="red", markup=False)
         return 1
     except types.TransferError as error:
-        console.print(f"{error.reason}: {error.message}", style="red", markup=False)
+        console.print(plain(f"{error.reason}: {error.message}"), style="red", markup=False)
         return 1
     except KeyboardInterrupt:
         console.print("stopped; what was fetched is kept for the next time", style="red")
         return 130
     for each in result.warnings:
-        console.print(each, style="yellow", markup=False)
+        console.print(plain(each), style="yellow", markup=False)
     sys.stdout.write(f"{result.image_id}\n")
     try:
         _publish(CloudConfig(config, ca_certificate), result.image_id, wanted.visibility)
     except CloudError as error:
         console.print(
-            f"the image is in Glance, verified, but private and hidden, since it could not be "
-            f"made {wanted.visibility}: {error}",
+            plain(
+                f"the image is in Glance, verified, but private and hidden, since it could not be "
+                f"made {wanted.visibility}: {error}"
+            ),
             style="red",
             markup=False,
         )

@@ -58,6 +58,18 @@ def test_overlays_grant_what_the_chart_does(
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_overlays_bound_what_is_changed_of_secrets_as_the_chart_does(
+    render: Render, kustomize: Kustomize, mode: str
+) -> None:
+    built, chart = kustomize(OVERLAYS / mode), render(**MODES[mode])
+    for kind in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"):
+        ours, theirs = only(built, kind), only(chart, kind)
+        assert ours["spec"] == theirs["spec"]
+        assert ours["metadata"]["name"] == theirs["metadata"]["name"]
+        assert "namespace" not in ours["metadata"]
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_jobs_are_a_component_of_either(
     render: Render, kustomize: Kustomize, tmp_path: Path, mode: str
 ) -> None:

@@ -2,13 +2,17 @@
 
 import json
 import subprocess
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from support import wait_until
 
 from testbed.kubernetes import Cluster, KubectlError
+from testbed.operator import RELEASE, Operator
 from testbed.paths import REPOSITORY
 
 CHART = REPOSITORY / "helm" / "cloudimage-operator"
@@ -67,6 +71,7 @@ def test_everything_on_is_admitted_and_the_pod_is_restricted(
     assert by_kind.keys() == {
         *("ServiceAccount", "Deployment", "Service", "ConfigMap"),
         *("NetworkPolicy", "PodDisruptionBudget"),
+        *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
     }
 
     def dry(*things: dict[str, Any]) -> str:
@@ -83,3 +88,103 @@ def test_everything_on_is_admitted_and_the_pod_is_restricted(
     container["securityContext"]["allowPrivilegeEscalation"] = True
     with pytest.raises(KubectlError, match="violates PodSecurity"):
         dry(pod)
+
+
+@pytest.fixture
+def operators_own(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A namespace with a Secret and an installed chart, and the ServiceAccount's kubeconfig."""
+    operator = Operator(cluster, cluster.new_namespace("secrets"), tmp_path)
+    operator.install()
+    everything = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["*"]}
+    role = {"kind": "Role", "apiVersion": "rbac.authorization.k8s.io/v1", "rules": [everything]}
+    account = {"kind": "ServiceAccount", "name": RELEASE, "namespace": operator.namespace}
+    binding = {
+        "kind": "RoleBinding",
+        "apiVersion": role["apiVersion"],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "more"},
+        "subjects": [account],
+    }
+    secret = {
+        "kind": "Secret",
+        "apiVersion": "v1",
+        "metadata": {
+            "labels": {"a": "b"},
+            "annotations": {"a": "b"},
+            "finalizers": ["x.org/other"],
+        },
+        "stringData": {"clouds.yaml": "good", "cacert": "ca"},
+    }
+    # With more rights than the chart gives: what is refused is refused by the policy alone.
+    for thing, name in ((role, "more"), (binding, "more"), (secret, "openstack")):
+        body = {**thing, "metadata": {**thing.get("metadata", {}), "name": name}}
+        words = ("create", "--namespace", operator.namespace, "-f", "-")
+        cluster.run_kubectl(*words, stdin=json.dumps(body))
+    yield operator.namespace, cluster.token_kubeconfig(operator.namespace, RELEASE)
+    mine = f"{operator.namespace}-{RELEASE}-secrets"
+    for kind in ("validatingadmissionpolicybinding", "validatingadmissionpolicy"):
+        cluster.run_kubectl("delete", kind, mine)
+
+
+REFUSED: dict[str, list[dict[str, Any]]] = {
+    "data": [{"op": "replace", "path": "/data/clouds.yaml", "value": "ZXZpbA=="}],
+    "a new key": [{"op": "add", "path": "/data/new", "value": "ZXZpbA=="}],
+    "a key less": [{"op": "remove", "path": "/data/cacert"}],
+    "no data": [{"op": "remove", "path": "/data"}],
+    "immutable": [{"op": "add", "path": "/immutable", "value": True}],
+    "a label": [{"op": "replace", "path": "/metadata/labels/a", "value": "c"}],
+    "a new label": [{"op": "add", "path": "/metadata/labels/new", "value": "c"}],
+    "no labels": [{"op": "remove", "path": "/metadata/labels"}],
+    "an annotation": [{"op": "replace", "path": "/metadata/annotations/a", "value": "c"}],
+    "no annotations": [{"op": "remove", "path": "/metadata/annotations"}],
+    "an owner": [
+        {
+            "op": "add",
+            "path": "/metadata/ownerReferences",
+            "value": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "u"}],
+        }
+    ],
+    "data beside a finalizer": [
+        {"op": "add", "path": "/metadata/finalizers/-", "value": "cloudimage.dev/credentials"},
+        {"op": "replace", "path": "/data/clouds.yaml", "value": "ZXZpbA=="},
+    ],
+}
+
+
+def test_the_operator_changes_nothing_of_a_secret_but_its_finalizers(
+    cluster: Cluster, operators_own: tuple[str, Path]
+) -> None:
+    namespace, account = operators_own
+
+    def patch(change: Any, kind: str = "json", user: Path | None = account) -> str:
+        words = ("patch", "secret", "openstack", "-n", namespace, f"--type={kind}", "-p")
+        return cluster.run_kubectl(*words, json.dumps(change), kubeconfig=user)
+
+    def is_refused(change: list[dict[str, Any]]) -> bool:
+        try:
+            patch(change)
+        except KubectlError as error:
+            return "nothing of a Secret but its finalizers" in str(error)
+        return False
+
+    def is_refused_by_now() -> bool:
+        value = str(time.monotonic())  # another one each time: what changes nothing is let through
+        return is_refused([{"op": "add", "path": "/metadata/annotations/probe", "value": value}])
+
+    # The API server takes a moment to know of a policy.
+    assert wait_until(is_refused_by_now, 30)
+    for name, change in REFUSED.items():
+        assert is_refused(change), name
+    held = {"metadata": {"finalizers": ["cloudimage.dev/credentials"]}}
+    assert "patched" in patch(held, "strategic")
+    let_go = {"metadata": {"$deleteFromPrimitiveList/finalizers": ["cloudimage.dev/credentials"]}}
+    assert "patched" in patch(let_go, "strategic")
+    for words in (("create", "secret", "generic", "mine"), ("delete", "secret", "openstack")):
+        with pytest.raises(KubectlError, match="makes and deletes no Secret"):
+            cluster.run_kubectl(*words, "-n", namespace, kubeconfig=account)
+    # Others are not meant.
+    assert "patched" in patch({"metadata": {"annotations": {"mine": "1"}}}, "merge", None)
+    text = cluster.run_kubectl("get", "secret", "openstack", "-n", namespace, "-o", "json")
+    secret = json.loads(text)
+    assert secret["metadata"]["finalizers"] == ["x.org/other"]
+    assert secret["data"]["clouds.yaml"] == "Z29vZA=="
+    patch({"metadata": {"finalizers": None}}, "merge", None)

@@ -6,6 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import pytest
+from kubernetes.client import ApiException
+
+from cloudimage.deadline import remaining
 from cloudimage.handlers.backoff import Backoff
 from cloudimage.handlers.queue import WorkQueue
 from cloudimage.reconcile.retry import Pauses
@@ -238,3 +242,162 @@ def test_a_failure_that_was_not_told_does_not_count() -> None:
     again = backoff.after_failure("u", 1, pauses)
     assert first.count == again.count == 1
     assert backoff.remaining("u", 1) == 0
+
+
+async def until(ready: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+
+    def wait() -> None:
+        deadline = time.monotonic() + 15
+        while not ready() and time.monotonic() < deadline:
+            time.sleep(0.02)
+
+    await asyncio.to_thread(wait)
+
+
+class LibrarysOwnError(BaseException):
+    """What no library should raise."""
+
+
+FAULTS = [
+    SystemExit(3),
+    GeneratorExit(),
+    KeyboardInterrupt(),
+    RecursionError("deep"),
+    MemoryError(),
+    StopIteration(1),
+    asyncio.CancelledError(),
+    LibrarysOwnError("password=hunter2"),
+    ValueError("password=hunter2"),
+]
+
+
+@pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
+def test_whatever_is_raised_ends_neither_queue_nor_key(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And whatever telling of it raises does not, either."""
+    told: list[tuple[str, BaseException]] = []
+    calls: list[str] = []
+
+    def reconcile(key: str) -> float | None:
+        calls.append(key)
+        if key == "bad":
+            raise error
+        return None
+
+    def tell(key: str, what: BaseException) -> None:
+        told.append((key, what))
+        raise error
+
+    async def main() -> None:
+        queue = WorkQueue(reconcile, workers=1, tell=tell)
+        queue.start()
+        queue.add("bad")
+        await until(lambda: calls.count("bad") >= 2)
+        queue.add("good")
+        await until(lambda: "good" in calls)
+        await queue.stop()
+
+    asyncio.run(asyncio.wait_for(main(), 20))
+    assert told[0] == ("bad", error)
+    log = [vars(record) for record in caplog.records]
+    assert any(entry.get("fault") == type(error).__name__ for entry in log)
+    assert "hunter2" not in str(log)
+
+
+def test_pauses_after_faults_grow_beyond_those_of_an_api_server_that_is_away() -> None:
+    def pauses(error: BaseException) -> list[float]:
+        queue = WorkQueue(lambda _: None, workers=1)
+        return [queue._failed("key", error) for _ in range(12)]
+
+    away, fault = pauses(ApiException(status=503)), pauses(SystemExit())
+    assert max(away) <= 36
+    assert 240 <= fault[-1] <= 360
+    assert fault[0] < 2
+
+
+def test_without_threads_the_key_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    start = threading.Thread.start
+
+    def refuse(self: threading.Thread) -> None:
+        if self.name.startswith("reconcile") and not calls:
+            calls.append("refused")
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    async def main() -> None:
+        queue = WorkQueue(calls.append, workers=1)
+        queue.start()
+        queue.add("a")
+        await until(lambda: "a" in calls)
+        await queue.stop()
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    asyncio.run(asyncio.wait_for(main(), 20))
+    assert calls == ["refused", "a"]
+
+
+def hanging(
+    keys: list[str], workers: int, tenants: Callable[[str], tuple[str, ...]], wait: float
+) -> tuple[list[str], list[str], float]:
+    """Have keys that begin with "h" hang; return the calls, who was told, and the time of stop."""
+    calls: list[str] = []
+    told: list[str] = []
+    opened = threading.Event()
+
+    def reconcile(key: str) -> None:
+        calls.append(key)
+        if key.startswith("h"):
+            opened.wait(60)
+
+    async def main() -> float:
+        queue = WorkQueue(
+            reconcile,
+            workers,
+            tenants=tenants,
+            tell=lambda key, error: told.append(f"{key} {type(error).__name__}"),
+            deadline=0.1,
+        )
+        queue.start()
+        for key in keys:
+            queue.add(key)
+        await asyncio.sleep(wait)
+        began = time.monotonic()
+        await queue.stop()
+        return time.monotonic() - began
+
+    took = asyncio.run(main())
+    opened.set()
+    return calls, told, took
+
+
+def test_a_tenant_that_hangs_has_a_quarter_of_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloudimage.handlers.queue._STOP_SECONDS", 0.2)
+    keys = [*(f"h{number}" for number in range(20)), "good"]
+    calls, told, took = hanging(keys, 8, lambda key: (key[0],), 0.5)
+    assert sorted(calls) == ["good", "h0", "h1"]
+    assert told == []
+    assert took < 2, "the end of the operator waits for what hangs"
+
+
+def test_the_place_of_what_hangs_is_given_to_another_but_not_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("cloudimage.handlers.queue._GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("cloudimage.handlers.queue._STOP_SECONDS", 0.2)
+    keys = [*(f"h{number}" for number in range(20)), "x"]
+    calls, told, _ = hanging(keys, 8, lambda _: ("h",), 2)
+    # Two places, and two more for those whose time is over; those stay.
+    assert [key for key in calls if key != "x"] == ["h0", "h1", "h2", "h3"]
+    assert "h0 DeadlineExceededError" in told
+    assert len(told) == 4
+
+
+def test_a_reconcile_knows_how_long_it_may_take() -> None:
+    left: list[float | None] = []
+    run(lambda _: left.append(remaining()), lambda queue: queue.add("a"))
+    assert left[0] is not None
+    assert 290 < left[0] <= 300
+    assert remaining() is None

@@ -110,6 +110,12 @@ class CloudImageStatus(ResourceStatus):
         description="Digest of all that the bytes depend on: source, conversion and stores. "
         "Written before a transfer starts.",
     )
+    transfers_started: int | None = Field(
+        default=None,
+        ge=0,
+        description="How many transfers were started for this object: the ids that they try follow "
+        "from it. Written before each starts.",
+    )
     method: str | None = Field(default=None, description="How the bytes went into Glance.")
     method_reason: str | None = Field(default=None, description="Why that way.")
     disk_format: str | None = Field(default=None, description="Disk format in Glance.")

@@ -27,6 +27,11 @@ class Origin:
     version: str
     cloud: str
 
+    @property
+    def secret_uid(self) -> str:
+        """UID of the Secret, with which its version begins."""
+        return self.version.partition("/")[0]
+
 
 @dataclass(frozen=True)
 class CloudConfig:

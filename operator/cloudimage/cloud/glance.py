@@ -132,6 +132,21 @@ class Glance:
         except NotFoundError:
             return None
 
+    def create(self, image_id: str, body: Mapping[str, object]) -> bool:
+        """Create an image without bytes; False: its id is, or was, another image's.
+
+        Raises:
+            ForbiddenError: The policy does not allow it.
+            QuotaExceededError: The project may have no further image.
+            CloudError: Anything else.
+        """
+        try:
+            with translated(f"creating image {image_id}"):
+                raise_from_response(self._proxy.post("/images", json={"id": image_id, **body}))
+        except ConflictError:
+            return False
+        return True
+
     def patch(self, image_id: str, operations: JsonPatch) -> GlanceImage:
         """Change attributes and return the image as it is then.
 

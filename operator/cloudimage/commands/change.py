@@ -7,6 +7,7 @@ from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import kind_of
 from cloudimage.api.meta import GROUP, Resource
 from cloudimage.commands.describe import count
+from cloudimage.plaintext import plain_model
 
 
 def full_name(resource: Resource) -> str:
@@ -16,6 +17,7 @@ def full_name(resource: Resource) -> str:
 
 def stays(resource: Resource) -> list[str]:
     """Return a line for each thing that stays in the cloud when the object goes by force."""
+    resource = plain_model(resource)
     if isinstance(resource, CloudImage):
         return list(_images(resource))
     if isinstance(resource, ImageShare):

@@ -11,6 +11,7 @@ from cloudimage.api.meta import FINALIZER, Condition, Resource
 from cloudimage.api.reference import member_docs
 from cloudimage.commands.outcome import State, is_seen, state_of, why
 from cloudimage.commands.output import aligned
+from cloudimage.plaintext import plain, plain_model
 from cloudimage.reconcile.conditions import is_true
 from cloudimage.reconcile.reasons import ConditionType, Reason
 from cloudimage.reconcile.share_reasons import ShareReason
@@ -54,6 +55,8 @@ def describe(
         events: About the object; None: the user may not read them.
         now: The present, for ages.
     """
+    resource = plain_model(resource)
+    shares = None if shares is None else [plain_model(share) for share in shares]
     sections = [
         "\n".join(_head(resource)),
         _section("Why, and what to do", _conditions(resource)),
@@ -242,7 +245,7 @@ def _events(events: Sequence[Event] | None, now: datetime) -> Iterator[str]:
         return
     ordered = sorted(events, key=lambda each: each.when or now)
     rows = [
-        [age(each.when, now), each.type, each.reason, each.message]
+        [age(each.when, now), plain(each.type), plain(each.reason), plain(each.message)]
         for each in ordered[-_LAST_EVENTS:]
     ]
     if rows:

@@ -15,6 +15,7 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import Resource
 from cloudimage.commands.describe import standing, telling_reason
 from cloudimage.commands.outcome import State, exit_status, is_seen, state_of, why
+from cloudimage.plaintext import plain_model
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _MARGIN = 3
@@ -70,6 +71,7 @@ def row_of(name: str, resource: Resource | None) -> Row:
     state = state_of(resource)
     if resource is None:
         return Row(name, state, None, "was deleted", str(state), "")
+    resource = plain_model(resource)
     reason, message = why(resource)
     if state is State.READY:
         return Row(name, state, 100, str(state), str(state), "")

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-import yaml
-
 from cloudimage.api.meta import API_VERSION
 from cloudimage.cloud.types import GlanceImage
 from cloudimage.commands.errors import CommandError
+from cloudimage.commands.output import yaml_of
+from cloudimage.plaintext import plain
 from cloudimage.vocabulary import DiskFormat
 
 CA_KEY = "ca.crt"
@@ -118,13 +118,10 @@ def secret(wanted: Wanted, token: str, ca_certificate: str | None) -> dict[str, 
 
 
 def render(comments: Iterable[str], manifests: Iterable[Mapping[str, Any]]) -> str:
-    """Return the manifests as YAML with comments above them.
-
-    The old cloud chooses names that stand in the comments: a line break in one would end the
-    comment, and ``kubectl apply`` would take what follows for a manifest.
-    """
-    head = "".join(f"# {_printable(line)}".rstrip() + "\n" for line in comments)
-    return head + yaml.safe_dump_all(manifests, sort_keys=False, allow_unicode=True, width=1000)
+    """Return the manifests as YAML with comments above them."""
+    # Plain: a line feed in a name of the old cloud would end the comment.
+    head = "".join(f"# {plain(line)}".rstrip() + "\n" for line in comments)
+    return head + yaml_of(manifests, width=1000)
 
 
 def comments(
@@ -154,10 +151,6 @@ def comments(
         yield f"These properties name things of the old cloud, look at them: {', '.join(strange)}."
     if not _checksum(image):
         yield "The old cloud knows no checksum of it, so its bytes are not verified."
-
-
-def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def _metadata(name: str, namespace: str | None) -> dict[str, str]:

@@ -1,15 +1,31 @@
-"""Objects as kubectl prints them: tables that the API server renders, JSON, YAML and names."""
+"""What the commands print: text made plain; objects as kubectl prints them.
+
+Whoever may write an object, or runs a server that an older operator quoted, chooses its words: none
+of them may move the cursor of the user's terminal, hide or reorder what it shows.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import yaml
+import typer
 
 from cloudimage.api.kinds import KINDS
 from cloudimage.api.meta import GROUP
+from cloudimage.plaintext import escaped, is_shown, plain, plain_lines
 
 _GAP = "   "
+
+
+def say(text: str, *, err: bool = False, nl: bool = True) -> None:
+    """Print a text; it may have several lines, and what cannot be printed is replaced.
+
+    Args:
+        text: The text.
+        err: Whether it goes to standard error.
+        nl: Whether a line feed comes after it.
+    """
+    typer.echo(plain_lines(text), err=err, nl=nl)
 
 
 def rows_of(
@@ -32,7 +48,7 @@ def rows_of(
     if namespaces:
         heading.insert(0, "NAMESPACE")
         for cells, row in zip(body, rows, strict=True):
-            cells.insert(0, row["object"]["metadata"]["namespace"])
+            cells.insert(0, _cell(row["object"]["metadata"]["namespace"]))
     return [heading, *body]
 
 
@@ -47,7 +63,7 @@ def aligned(rows: Iterable[Sequence[str]]) -> str:
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else plain(str(value))
 
 
 def names_of(things: Iterable[Mapping[str, Any]]) -> str:
@@ -70,11 +86,27 @@ def document(things: Sequence[Mapping[str, Any]], syntax: str, *, single: bool) 
     whole = {"apiVersion": "v1", "kind": "List", "metadata": {}, "items": items}
     shown = items[0] if single else whole
     if syntax == "json":
-        return json.dumps(shown, indent=4, ensure_ascii=False) + "\n"
-    return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
+        return escaped(json.dumps(shown, indent=4, ensure_ascii=False), wide=False) + "\n"
+    return yaml_of([shown])
 
 
 def _without_managed_fields(thing: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what only server-side apply reads, as kubectl does."""
     kept = {key: value for key, value in thing["metadata"].items() if key != "managedFields"}
     return {**thing, "metadata": kept}
+
+
+def yaml_of(documents: Iterable[object], **options: Any) -> str:  # noqa: ANN401  # PyYAML's
+    """Return documents as YAML; what cannot be printed is escaped, and so not lost."""
+    import yaml  # noqa: PLC0415  # the other commands start without it
+
+    class Dumper(yaml.SafeDumper):
+        """Puts quotes where :func:`escaped` needs them."""
+
+        def represent_text(self, text: str) -> yaml.ScalarNode:
+            style = None if is_shown(text.replace("\n", "")) else '"'
+            return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    Dumper.add_representer(str, Dumper.represent_text)
+    settings = {"sort_keys": False, "allow_unicode": True, **options}
+    return escaped(yaml.dump_all(documents, Dumper=Dumper, **settings), wide=True)

@@ -15,6 +15,7 @@ from cloudimage.api.kinds import IMAGE_SHARE, KINDS, Kind
 from cloudimage.api.meta import FORCE_DELETE_ANNOTATION, RETRY_ANNOTATION, Resource
 from cloudimage.commands import complete
 from cloudimage.commands.errors import CommandError
+from cloudimage.commands.output import say
 from cloudimage.commands.targets import Target, targets
 
 if TYPE_CHECKING:
@@ -93,10 +94,10 @@ def get(  # noqa: PLR0913  # one parameter an option: that is typer's way
             return
         things = cluster.objects(asked)
         if output == "name":
-            typer.echo(printed.names_of(things), nl=False)
+            say(printed.names_of(things), nl=False)
         else:
             single = len(asked) == 1 and asked[0].name is not None
-            typer.echo(printed.document(things, output, single=single), nl=False)
+            say(printed.document(things, output, single=single), nl=False)
 
 
 def watch(  # noqa: PLR0913  # one parameter an option: that is typer's way
@@ -140,7 +141,7 @@ def watch(  # noqa: PLR0913  # one parameter an option: that is typer's way
             {key: model.model_validate(each) for key, each in objects.items()}
             for objects in changes
         )
-        with follow.display_on(Console(), typer.echo) as display:
+        with follow.display_on(Console(), say) as display:
             status, rows = follow.follow(
                 snapshots,
                 [(cluster.namespace or "", name) for name in names],
@@ -148,7 +149,7 @@ def watch(  # noqa: PLR0913  # one parameter an option: that is typer's way
                 "/".join if all_namespaces else lambda key: key[1],
             )
         for sentence in follow.last_words(rows, timeout if status is None else None):
-            typer.echo(sentence, err=True)
+            say(sentence, err=True)
         raise typer.Exit(1 if status is None else status)
 
 
@@ -169,8 +170,8 @@ def describe(
             resource = _resource(thing)
             shares = _shares(resource, cluster)
             events = cluster.events(thing)
-            typer.echo("\n" * bool(number), nl=False)
-            typer.echo(text.describe(resource, shares, events, datetime.now(UTC)))
+            say("\n" * bool(number), nl=False)
+            say(text.describe(resource, shares, events, datetime.now(UTC)))
 
 
 def retry(
@@ -187,7 +188,7 @@ def retry(
         for target in _named(words, cluster):
             thing = cluster.annotate(target, {RETRY_ANNOTATION: datetime.now(UTC).isoformat()})
             resource = target.kind.model.model_validate(thing)
-            typer.echo(f"{full_name(resource)} is tried again")
+            say(f"{full_name(resource)} is tried again")
 
 
 def force_delete(
@@ -211,14 +212,14 @@ def force_delete(
             raise typer.BadParameter("one object is deleted by force at a time")
         resource = asked[0].kind.model.model_validate(cluster.read(asked[0]))
         left = stays(resource)
-        typer.echo(f"{full_name(resource)} goes. In the cloud stay:" + " nothing." * (not left))
+        say(f"{full_name(resource)} goes. In the cloud stay:" + " nothing." * (not left))
         for each in left:
-            typer.echo(f"  {each}")
+            say(f"  {each}")
         if not yes:
             typer.confirm("Delete it and leave these?" if left else "Delete it?", abort=True)
         cluster.annotate(asked[0], {FORCE_DELETE_ANNOTATION: "true"})
         cluster.delete(asked[0], resource.metadata.uid)
-        typer.echo(f"{full_name(resource)} is deleted")
+        say(f"{full_name(resource)} is deleted")
 
 
 def migrate(  # noqa: PLR0913  # one parameter an option: that is typer's way
@@ -276,7 +277,7 @@ def migrate(  # noqa: PLR0913  # one parameter an option: that is typer's way
         head = manifests.comments(
             found, wanted, access.url, access.expires, with_secret=with_secret
         )
-        typer.echo(manifests.render(head, documents), nl=False)
+        say(manifests.render(head, documents), nl=False)
 
 
 @contextmanager
@@ -285,7 +286,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except CommandError as error:
-        typer.echo(str(error), err=True)
+        say(str(error), err=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
@@ -329,9 +330,9 @@ def _print_tables(cluster: "Cluster", asked: Sequence[Target], *, wide: bool) ->
         tables = [cluster.table(each) for each in asked if each.kind is kind]
         rows = output.rows_of(tables, wide=wide, namespaces=cluster.namespace is None)
         if not rows:
-            typer.echo(_none(kind, cluster), err=True)
+            say(_none(kind, cluster), err=True)
             continue
-        typer.echo("\n" * bool(printed) + output.aligned(rows))
+        say("\n" * bool(printed) + output.aligned(rows))
         printed += 1
 
 

@@ -19,6 +19,7 @@ from cloudimage.halts import Point, reached
 from cloudimage.handlers import adopting, credentials, observing, revising
 from cloudimage.handlers.acceptances import Acceptances
 from cloudimage.handlers.backoff import Backoff, Failures
+from cloudimage.handlers.burning import burn
 from cloudimage.handlers.consumers import Consumers
 from cloudimage.handlers.deletion import Deletion
 from cloudimage.handlers.holding import SecretHolder
@@ -28,6 +29,7 @@ from cloudimage.handlers.runner import Runner
 from cloudimage.handlers.status import StatusWriter
 from cloudimage.reconcile import (
     adoption,
+    burning,
     content,
     drift,
     image_status,
@@ -149,12 +151,19 @@ class CloudImageReconciler:
                 standing = plan.sort(resource, images_of(cloud, resource))
                 if adoption.is_wanted(resource, standing):
                     resource, standing = self._adopt(resource, cloud, standing)
+                self._burn(resource, cloud, standing)
                 if standing.current is None:
                     self._start(resource, cloud, config, standing)
                     return None
                 return self._keep(resource, cloud, standing, standing.current, result)
         except CloudError as error:
             return self._troubled(resource, error)
+
+    def _burn(self, resource: CloudImage, cloud: Cloud, standing: plan.Standing) -> None:
+        """Settle what an earlier transfer may have left under way, before it is forgotten."""
+        digest, starts = content.digest(resource.spec), standing.current is None
+        if lot := burning.to_settle_first(resource, digest, starts=starts):
+            burn(resource, lot, cloud.glance, {image.id for image in standing.all})
 
     def _acted_on_retry(self, resource: CloudImage) -> CloudImage:
         """Forget what failed when the annotation asks for another try; each value counts once."""
@@ -255,7 +264,11 @@ class CloudImageReconciler:
         reached(Point.STARTING, resource.metadata.name)
         request = transfer.TransferRequest(
             source=content.source(resource.spec, texts),
-            image=content.new_image(resource, revisions.name_to_begin_with(resource, standing)),
+            image=content.new_image(
+                resource,
+                revisions.name_to_begin_with(resource, standing),
+                config.origin.secret_uid if config.origin else None,
+            ),
             cloud=transfer.Cloud(config=dict(config.options), ca_certificate=config.ca_certificate),
             scratch=self.settings.scratch,
             cache=self.settings.scratch / "cache",

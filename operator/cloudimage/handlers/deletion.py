@@ -16,13 +16,14 @@ from cloudimage.cloud.types import GlanceImage
 from cloudimage.halts import Point, reached
 from cloudimage.handlers import credentials
 from cloudimage.handlers.backoff import Backoff
+from cloudimage.handlers.burning import burn
 from cloudimage.handlers.holding import SecretHolder, name_of
 from cloudimage.handlers.images import images_of
 from cloudimage.handlers.kube import Kube
 from cloudimage.handlers.runner import Runner
 from cloudimage.handlers.sharing import shares_of
 from cloudimage.handlers.status import StatusWriter
-from cloudimage.reconcile import away, deletion, holding, metadata, plan, retry, status
+from cloudimage.reconcile import away, burning, deletion, holding, metadata, plan, retry, status
 from cloudimage.reconcile.events import Event
 from cloudimage.reconcile.reasons import Reason
 
@@ -61,6 +62,8 @@ class Deletion:
         try:
             with self.clouds.borrow(credentials.load(self.kube, resource)) as cloud:
                 standing = plan.sort(resource, images_of(cloud, resource))
+                if lot := burning.unsettled(resource):
+                    burn(resource, lot, cloud.glance, {image.id for image in standing.all})
                 if resource.spec.deletion_policy is DeletionPolicy.ORPHAN:
                     self._orphan(resource, cloud, standing)
                     return None

@@ -9,19 +9,20 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from http import HTTPStatus
 from typing import Any
 
 from kubernetes.client import ApiException
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.handlers.faults import passes
 from cloudimage.handlers.jobs import TROUBLES, Found, Jobs
 from cloudimage.handlers.kube import Key, Kube
-from cloudimage.handlers.runner import NOTIFY_SECONDS, Transfer, numbers_of
+from cloudimage.handlers.runner import NOTIFY_SECONDS, Transfer, fault, numbers_of
+from cloudimage.handlers.tenants import tenants_of
 from cloudimage.handlers.transfer_metrics import StageMeter
+from cloudimage.handlers.turns import Turns
 from cloudimage.reconcile import job_outcome
 from cloudimage.reconcile.job_manifest import TERMINATION_GRACE_SECONDS, JobTemplate, manifest
 from cloudimage.transfer.types import Failure, Reason, Result, Stage, TransferRequest
@@ -54,7 +55,8 @@ class JobRunner:
     """Runs each transfer as a Job in the namespace of its object, keyed by the object's UID.
 
     Attributes:
-        max_concurrent: How many Jobs there are at once; further transfers wait in turn.
+        max_concurrent: How many Jobs there are at once, a quarter of them for one tenant; further
+            transfers wait.
         namespaces: Where Jobs of ours can be; empty: everywhere.
     """
 
@@ -64,11 +66,11 @@ class JobRunner:
     max_concurrent: int
     namespaces: tuple[str, ...] = ()
     _transfers: dict[str, JobTransfer] = field(default_factory=dict)
-    _threads: ThreadPoolExecutor = field(init=False)
+    _turns: Turns = field(init=False)
     _stopping: bool = False
 
     def __post_init__(self) -> None:
-        self._threads = ThreadPoolExecutor(self.max_concurrent, thread_name_prefix="job")
+        self._turns = Turns(self.max_concurrent, "job")
 
     def recover(self, notify: Callable[[Key], None]) -> None:
         """Go on with the Jobs that an earlier operator made; may be called again.
@@ -82,12 +84,12 @@ class JobRunner:
                 # Its labels may be anybody's; Kubernetes deletes it with its owner, if it had one.
                 logger.warning("a Job of no CloudImage here", extra={"job": each.key.name})
             elif known is None:
-                self._follow(each, notify)
+                self._follow(each, notify, owner)
             elif known.job != each.key:
                 logger.warning("a second Job of one object goes", extra={"job": each.key.name})
                 self._delete(each.key)
 
-    def _follow(self, found: Found, notify: Callable[[Key], None]) -> None:
+    def _follow(self, found: Found, notify: Callable[[Key], None], owner: CloudImage) -> None:
         logger.info("going on with a Job", extra={"job": found.key.name})
         transfer = JobTransfer(
             found.digest,
@@ -96,7 +98,7 @@ class JobRunner:
             found=True,
             meter=StageMeter(midway=True),
         )
-        self._submit(found.uid, transfer)
+        self._submit(found.uid, transfer, owner)
 
     def view(self, uid: str) -> JobTransfer | None:
         """Return the object's transfer, running or ended; None when there is none."""
@@ -121,7 +123,7 @@ class JobRunner:
         """
         body = manifest(owner, digest, request, self.template)
         key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
-        self._submit(uid, JobTransfer(digest, notify, job=key, manifest=body))
+        self._submit(uid, JobTransfer(digest, notify, job=key, manifest=body), owner)
 
     def by_stage(self) -> dict[str, float]:
         """Return how many transfers that have not ended are in each stage; from any thread."""
@@ -141,8 +143,7 @@ class JobRunner:
         transfer = self._transfers.get(uid)
         if transfer is None:
             return
-        waits = not transfer.found and transfer.turn is not None and transfer.turn.cancel()
-        if waits:
+        if not transfer.found and self._turns.cancel(uid):
             self._transfers.pop(uid, None)
         elif transfer.outcome is not None:
             self.forget(uid)
@@ -155,23 +156,20 @@ class JobRunner:
         self._stopping = True
         for transfer in list(self._transfers.values()):
             transfer.wake.set()
-        self._threads.shutdown(cancel_futures=True)
+        self._turns.stop(wait=True)
 
     def abandon(self) -> None:
         """Do nothing: the Jobs go on, for the next operator to find."""
 
-    def _submit(self, uid: str, transfer: JobTransfer) -> None:
+    def _submit(self, uid: str, transfer: JobTransfer, owner: CloudImage) -> None:
         self._transfers[uid] = transfer
-        transfer.turn = self._threads.submit(self._work, uid, transfer)
+        self._turns.add(uid, tenants_of(owner), partial(self._work, uid, transfer))
 
     def _work(self, uid: str, transfer: JobTransfer) -> None:
         try:
             outcome = self._watch(transfer)
-        except Exception:
-            logger.exception("a transfer could not be run", extra={"uid": uid})
-            message = "the transfer could not be run; the operator's log has the details"
-            stage = transfer.progress.stage
-            outcome = Failure(reason=Reason.INTERNAL_ERROR, message=message, stage=stage)
+        except BaseException as error:  # noqa: BLE001  # it must have an outcome, whatever it is
+            outcome = fault(uid, error, transfer.progress.stage)
         if outcome is None:
             return
         transfer.end(outcome)
@@ -251,10 +249,7 @@ class JobRunner:
 
 def _lasting(error: Exception, stage: Stage) -> Failure | None:
     """Return the failure of a request that the API server refuses; None: it may well pass."""
-    if not isinstance(error, ApiException) or error.status is None:
-        return None
-    passing = {HTTPStatus.UNAUTHORIZED, HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS}
-    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR or error.status in passing:
+    if not isinstance(error, ApiException) or passes(error):
         return None
     return job_outcome.not_started(_message(error), stage)
 

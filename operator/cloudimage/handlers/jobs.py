@@ -133,9 +133,8 @@ class Jobs:
             ]
         else:
             lists = [self._batch.list_job_for_all_namespaces(**options)]
-        return [
-            _found(job) for each in lists for job in each.items if job.metadata.owner_references
-        ]
+        jobs = (_found(job) for listed in lists for job in listed.items)
+        return [job for job in jobs if job is not None]
 
     @property
     def _batch(self) -> kubernetes.client.BatchV1Api:
@@ -158,8 +157,11 @@ def newest_progress(log: bytes) -> Progress | None:
     return None
 
 
-def _found(job: Any) -> Found:  # noqa: ANN401  # the client has no types
+def _found(job: Any) -> Found | None:  # noqa: ANN401  # the client has no types
+    """Return a Job that looks like ours; None for another, whose labels may be anybody's."""
     metadata = job.metadata
+    if not metadata.owner_references or UID_LABEL not in (metadata.labels or {}):
+        return None
     return Found(
         key=Key(metadata.namespace, metadata.name),
         owner=Key(metadata.namespace, metadata.owner_references[0].name),

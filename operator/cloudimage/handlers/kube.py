@@ -25,8 +25,6 @@ from cloudimage.reconcile.events import Event
 R = TypeVar("R", bound=Resource)
 
 REQUEST_TIMEOUT_SECONDS = 60
-_EVENT_MESSAGE_LENGTH = 1024
-"""The API server refuses Events with longer messages."""
 
 
 class Key(NamedTuple):
@@ -76,15 +74,29 @@ class Kube:
 
     def read(self, model: type[R], key: Key) -> R | None:
         """Return the object as it is now; None when it is gone."""
+        body = self.read_raw(model, key)
+        return None if body is None else model.model_validate(body)
+
+    def read_raw(self, model: type[Resource], key: Key) -> dict[str, Any] | None:
+        """Return the object as the API server has it, understood or not; None when it is gone."""
         try:
-            body = self._objects.get_namespaced_custom_object(
+            body: Any = self._objects.get_namespaced_custom_object(
                 *_address(model, key.namespace), key.name, _request_timeout=REQUEST_TIMEOUT_SECONDS
             )
         except ApiException as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
-        return model.model_validate(body)
+        return dict(body)
+
+    def write_raw_status(self, model: type[Resource], key: Key, body: dict[str, Any]) -> None:
+        """Replace the status of an object by the one of ``body``."""
+        self._objects.replace_namespaced_custom_object_status(
+            *_address(model, key.namespace),
+            key.name,
+            body,
+            _request_timeout=REQUEST_TIMEOUT_SECONDS,
+        )
 
     def write_status(self, resource: R, status: ResourceStatus) -> R:
         """Replace the status as a whole and return the object as it is then.
@@ -195,7 +207,7 @@ class Kube:
             ),
             type=event.type,
             reason=event.reason,
-            message=event.message[:_EVENT_MESSAGE_LENGTH],
+            message=event.message,
             source=kubernetes.client.V1EventSource(component=self.component),
             reporting_component=self.component,
             first_timestamp=now,

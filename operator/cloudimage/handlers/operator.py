@@ -21,20 +21,24 @@ from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
 from cloudimage.api.meta import GROUP, VERSION
 from cloudimage.handlers import looplag
 from cloudimage.handlers.cloudimage import CloudImageReconciler
+from cloudimage.handlers.faults import FaultTeller, surviving
 from cloudimage.handlers.imageshare import ImageShareReconciler
 from cloudimage.handlers.job_runner import JobRunner
 from cloudimage.handlers.jobs import Jobs
 from cloudimage.handlers.kube import Key, Kube, R
+from cloudimage.handlers.orphans import OrphanSweeper, Place
 from cloudimage.handlers.queue import WorkQueue
 from cloudimage.handlers.references import ReferenceIndex
 from cloudimage.handlers.runner import ChildRunner, Runner, sweep
-from cloudimage.handlers.watching import Watch
+from cloudimage.handlers.tenants import TenantIndex
+from cloudimage.handlers.watching import Watch, key_in
 from cloudimage.reconcile import references, sharing
 from cloudimage.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 _HOUSEKEEPING_SECONDS = 60.0
+_SWEEPS_AT_ONCE = 4
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 
@@ -45,6 +49,8 @@ class Operator:
     settings: Settings
     _references: ReferenceIndex = field(default_factory=ReferenceIndex)
     _shares: ReferenceIndex = field(default_factory=ReferenceIndex)
+    _tenants: TenantIndex = field(default_factory=TenantIndex)
+    _places: set[Place] = field(default_factory=set)
     _housekeeping: asyncio.Task[None] = field(init=False, repr=False)
     _lag: asyncio.Task[None] = field(init=False, repr=False)
 
@@ -61,9 +67,31 @@ class Operator:
             self.settings,
             image_changed=self._look_again,
         )
-        self.queue: WorkQueue[Key] = WorkQueue(self.images, workers)
+        self.queue: WorkQueue[Key] = WorkQueue(
+            self.images,
+            workers,
+            tenants=self._tenants.of_image,
+            tell=FaultTeller(kube, CloudImage),
+            deadline=self.settings.reconcile_seconds,
+        )
         # Of their own: what moves bytes or waits for a cloud must not hold up a share.
-        self.share_queue: WorkQueue[Key] = WorkQueue(self.shares, workers, IMAGE_SHARE.plural)
+        self.share_queue: WorkQueue[Key] = WorkQueue(
+            self.shares,
+            workers,
+            IMAGE_SHARE.plural,
+            tenants=self._tenants.of_share,
+            tell=FaultTeller(kube, ImageShare),
+            deadline=self.settings.reconcile_seconds,
+        )
+        # Of its own: it must not hold up anything.
+        self.sweeper = OrphanSweeper(kube, self.images.clouds, self.settings, self._places.discard)
+        self.orphan_queue: WorkQueue[Place] = WorkQueue(
+            self.sweeper,
+            _SWEEPS_AT_ONCE,
+            "orphans",
+            tenants=lambda place: place.tenants,
+            deadline=self.settings.reconcile_seconds,
+        )
         self._images_watch = Watch(self.queue, self.images.gone)
         self._shares_watch = Watch(self.share_queue, self.shares.gone)
         self._tell_metrics()
@@ -74,8 +102,12 @@ class Operator:
         kopf.on.login(registry=registry)(_login)
         kopf.on.startup(registry=registry)(self._started)
         kopf.on.cleanup(registry=registry)(self._stopped)
-        kopf.on.event(GROUP, VERSION, CLOUD_IMAGE.plural, registry=registry)(self._image_event)
-        kopf.on.event(GROUP, VERSION, IMAGE_SHARE.plural, registry=registry)(self._share_event)
+        kopf.on.event(GROUP, VERSION, CLOUD_IMAGE.plural, registry=registry)(
+            surviving(self._image_event)
+        )
+        kopf.on.event(GROUP, VERSION, IMAGE_SHARE.plural, registry=registry)(
+            surviving(self._share_event)
+        )
         asyncio.run(
             kopf.operator(
                 registry=registry,
@@ -93,6 +125,7 @@ class Operator:
 
     def _tell_metrics(self) -> None:
         metrics.live(metrics.TRANSFERS_RUNNING, self.runner.by_stage)
+        metrics.live(metrics.ORPHANS, self.sweeper.numbers)
         metrics.live(metrics.CONNECTIONS, self.images.clouds.numbers)
         for queue in (self.queue, self.share_queue):
             metrics.OBJECTS.expect(queue.kind)
@@ -105,6 +138,7 @@ class Operator:
         sweep(self.settings.scratch)
         self.queue.start()
         self.share_queue.start()
+        self.orphan_queue.start()
         self._housekeeping = asyncio.create_task(self._close_idle())
         self._lag = asyncio.create_task(looplag.watch())
         # Before any object is looked at: what runs already must not be started again.
@@ -113,18 +147,25 @@ class Operator:
     async def _stopped(self, **_: object) -> None:
         self._housekeeping.cancel()
         self._lag.cancel()
-        await asyncio.gather(self.queue.stop(), self.share_queue.stop())
+        await asyncio.gather(self.queue.stop(), self.share_queue.stop(), self.orphan_queue.stop())
         await asyncio.to_thread(self.runner.stop)
         await asyncio.to_thread(self.images.clouds.close)
 
     async def _close_idle(self) -> None:
         while True:
             await asyncio.sleep(_HOUSEKEEPING_SECONDS)
-            await asyncio.to_thread(self.images.clouds.close_idle)
+            await self._house_kept()
+
+    @surviving
+    async def _house_kept(self) -> None:
+        await asyncio.to_thread(self.images.clouds.close_idle)
 
     async def _image_event(self, event: kopf.RawEvent, **_: object) -> None:
+        self._tenants.saw_image(key_in(event), event)
         key = self._images_watch.take(event)
         image = _parsed(CloudImage, event)
+        if image is not None:
+            self._sweep(Place.of(image))
         names = references.of(image.spec.image).values() if image else ()
         self._references.refers(key, (Key(key.namespace, name) for name in names))
         self._wake(self._references.stands(key, references.image_id(image) if image else None))
@@ -132,7 +173,14 @@ class Operator:
             self.shares.look_again(share)
             self.share_queue.add(share, urgent=True)
 
+    def _sweep(self, place: Place) -> None:
+        """Have a cloud looked at for orphans now and then, from when a CloudImage names it."""
+        if place not in self._places:
+            self._places.add(place)
+            self.orphan_queue.add(place, self.settings.resync_seconds)
+
     async def _share_event(self, event: kopf.RawEvent, **_: object) -> None:
+        self._tenants.saw_share(key_in(event), event)
         key = self._shares_watch.take(event)
         share = _parsed(ImageShare, event)
         if share is not None and (target := sharing.target(share)):
@@ -157,7 +205,7 @@ def _parsed(model: type[R], event: kopf.RawEvent) -> R | None:
         return None
     try:
         return model.model_validate(event["object"])
-    except ValidationError:
+    except (ValidationError, RecursionError):
         # Admitted by another CRD than ours; the reconciler, which reads it too, says so.
         logger.debug("an object is not understood", extra={"kind": model.__name__})
         return None

@@ -7,17 +7,20 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from pydantic import ValidationError
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.handlers.faults import name_of, without_text
 from cloudimage.handlers.kube import Key
 from cloudimage.handlers.processes import ForkServer, Process
+from cloudimage.handlers.tenants import tenants_of
 from cloudimage.handlers.transfer_metrics import StageMeter, by_stage
+from cloudimage.handlers.turns import Turns
 from cloudimage.transfer.types import (
     EVENTS,
     Failure,
@@ -65,7 +68,6 @@ class Transfer:
     outcome: Result | Failure | None = None
     cancelled: bool = False
     process: Process | None = None
-    turn: Future[None] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     meter: StageMeter = field(default_factory=StageMeter)
 
@@ -120,17 +122,17 @@ class ChildRunner:
     """Runs each transfer as a process of its own, keyed by the UID of its object.
 
     Attributes:
-        max_concurrent: How many run at once; further ones wait in turn.
+        max_concurrent: How many run at once, a quarter of them for one tenant; further ones wait.
         spawn: Starts a process that reads a request and writes events.
     """
 
     max_concurrent: int
     spawn: Callable[[], Process] = field(default_factory=lambda: ForkServer().spawn)
     _transfers: dict[str, Transfer] = field(default_factory=dict)
-    _threads: ThreadPoolExecutor = field(init=False)
+    _turns: Turns = field(init=False)
 
     def __post_init__(self) -> None:
-        self._threads = ThreadPoolExecutor(self.max_concurrent, thread_name_prefix="transfer")
+        self._turns = Turns(self.max_concurrent, "transfer")
 
     def recover(self, notify: Callable[[Key], None]) -> None:
         """Do nothing: a child ends with its operator."""
@@ -145,7 +147,7 @@ class ChildRunner:
         digest: str,
         request: TransferRequest,
         notify: Callable[[], None],
-        owner: CloudImage | None = None,  # noqa: ARG002  # a child needs no object of the cluster
+        owner: CloudImage | None = None,
     ) -> None:
         """Start a transfer, or have it wait for its turn.
 
@@ -154,10 +156,11 @@ class ChildRunner:
             digest: Of the content that the transfer makes.
             request: What to transfer.
             notify: Called from another thread when there is something new to see.
-            owner: The object.
+            owner: The object, on whose account it runs.
         """
         transfer = self._transfers[uid] = Transfer(digest, notify)
-        transfer.turn = self._threads.submit(self._work, uid, transfer, request)
+        tenants = tenants_of(owner) if owner is not None else ()
+        self._turns.add(uid, tenants, partial(self._work, uid, transfer, request))
 
     def by_stage(self) -> dict[str, float]:
         """Return how many transfers that have not ended are in each stage; from any thread."""
@@ -175,8 +178,7 @@ class ChildRunner:
         transfer = self._transfers.get(uid)
         if transfer is None:
             return
-        waits = transfer.turn is not None and transfer.turn.cancel()
-        if waits or transfer.outcome is not None:
+        if self._turns.cancel(uid) or transfer.outcome is not None:
             self.forget(uid)
             return
         with transfer.lock:
@@ -188,11 +190,11 @@ class ChildRunner:
         """End every transfer and wait until all are gone."""
         for uid in list(self._transfers):
             self.cancel(uid)
-        self._threads.shutdown(cancel_futures=True)
+        self._turns.stop(wait=True)
 
     def abandon(self) -> None:
         """Kill every transfer; what it leaves behind is found as after the loss of a node."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._turns.stop(wait=False)
         for transfer in list(self._transfers.values()):
             if transfer.process is not None:
                 transfer.process.kill()
@@ -200,10 +202,8 @@ class ChildRunner:
     def _work(self, uid: str, transfer: Transfer, request: TransferRequest) -> None:
         try:
             outcome = self._run(transfer, request)
-        except Exception:
-            logger.exception("a transfer could not be run", extra={"uid": uid})
-            message = "the transfer could not be run; the operator's log has the details"
-            outcome = _failure(Reason.INTERNAL_ERROR, message, transfer.progress.stage)
+        except BaseException as error:  # noqa: BLE001  # it must have an outcome, whatever it is
+            outcome = fault(uid, error, transfer.progress.stage)
         with transfer.lock:
             transfer.end(outcome)
         if transfer.cancelled:
@@ -264,6 +264,16 @@ def numbers_of(transfers: Mapping[str, Transfer]) -> dict[str, float]:
     # A copy at one go: other threads change the mapping.
     present = list(transfers.values())
     return by_stage(each.progress.stage for each in present if each.outcome is None)
+
+
+def fault(uid: str, error: BaseException, stage: Stage) -> Failure:
+    """Log what nobody expected while a transfer ran, and return it as the transfer's outcome."""
+    logger.error("a transfer could not be run", extra={"uid": uid, **without_text(error)})
+    return _failure(
+        Reason.INTERNAL_ERROR,
+        f"the transfer could not be run ({name_of(error)}); the operator's log says where",
+        stage,
+    )
 
 
 def _parse(line: bytes) -> Progress | Result | Failure | None:

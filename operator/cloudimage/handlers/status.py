@@ -8,6 +8,7 @@ from kubernetes.client import ApiException
 from cloudimage.api.kinds import kind_of
 from cloudimage.api.meta import Resource, ResourceStatus
 from cloudimage.handlers.kube import Kube, R
+from cloudimage.plaintext import plain_model
 from cloudimage.reconcile.events import Event, of_transitions
 
 logger = logging.getLogger(__name__)
@@ -22,9 +23,12 @@ class StatusWriter:
     def write(self, resource: R, new: ResourceStatus) -> R:
         """Write the status unless it is what stands there; return the object as it is then.
 
+        Names of servers and projects, and whatever else a cloud says, are made plain.
+
         Raises:
             StaleError: The object changed since it was read.
         """
+        new = plain_model(new)
         if new.to_json() == resource.status.to_json():
             return resource
         written = self.kube.write_status(resource, new)

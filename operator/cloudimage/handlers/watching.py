@@ -34,6 +34,12 @@ class _Seen(NamedTuple):
         )
 
 
+def key_in(event: kopf.RawEvent) -> Key:
+    """Return whose event it is."""
+    metadata = event["object"]["metadata"]
+    return Key(metadata["namespace"], metadata["name"])
+
+
 @dataclass
 class Watch:
     """The objects of one kind; for the event loop only.
@@ -50,7 +56,7 @@ class Watch:
     def take(self, event: kopf.RawEvent) -> Key:
         """Take note of an event, and return whose it is."""
         metadata: dict[str, Any] = dict(event["object"]["metadata"])
-        uid, key = metadata["uid"], Key(metadata["namespace"], metadata["name"])
+        uid, key = metadata["uid"], key_in(event)
         if event["type"] == "DELETED":
             self._seen.pop(uid, None)
             self.gone(uid)

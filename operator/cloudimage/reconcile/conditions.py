@@ -3,15 +3,19 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from cloudimage.api.meta import Condition, ResourceStatus
+from cloudimage.plaintext import plain
 from cloudimage.reconcile.reasons import ConditionType, Reason
 from cloudimage.reconcile.share_reasons import ShareCondition, ShareReason
 
 S = TypeVar("S", bound=ResourceStatus)
 
 ConditionStatus = Literal["True", "False", "Unknown"]
+
+MESSAGE_BYTES: Final = 32768
+"""Kubernetes' API conventions allow so many characters; bytes bound the object as a whole."""
 
 _ONLY_WHILE_TRUE = frozenset({ConditionType.RECONCILING, ConditionType.STALLED})
 _ORDER: tuple[str, ...] = tuple(
@@ -21,12 +25,19 @@ _ORDER: tuple[str, ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A condition as decided now, before it is compared with the one that stands."""
+    """A condition as decided now, before it is compared with the one that stands.
+
+    Attributes:
+        message: Words from outside may be in it: it is made plain here, and cut.
+    """
 
     type: ConditionType | ShareCondition
     status: ConditionStatus
     reason: Reason | ShareReason
     message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", plain(self.message, MESSAGE_BYTES))
 
 
 def find(conditions: Iterable[Condition], kind: str) -> Condition | None:
@@ -58,7 +69,7 @@ def merged(
             type=draft.type,
             status=draft.status,
             reason=draft.reason,
-            message=draft.message[:32768],
+            message=draft.message,
             last_transition_time=(
                 old.last_transition_time if old and old.status == draft.status else now
             ),

@@ -8,7 +8,7 @@ from typing import get_args
 
 from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, Import
 from cloudimage.api.source import Checksum, HttpSource
-from cloudimage.reconcile import metadata
+from cloudimage.reconcile import burning, metadata
 from cloudimage.transfer import types as transfer
 
 _HEADER_PREFIX = "header."
@@ -94,17 +94,20 @@ def digest(spec: CloudImageSpec) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def new_image(resource: CloudImage, name: str) -> transfer.NewImage:
+def new_image(resource: CloudImage, name: str, secret_uid: str | None = None) -> transfer.NewImage:
     """Return the Glance image that a transfer for this resource makes.
 
     Args:
-        resource: The CloudImage.
+        resource: The CloudImage, with the status that says that the transfer starts.
         name: What the image is called until it is verified.
+        secret_uid: UID of the Secret with the credentials.
     """
     image = resource.spec.image
     uid, content = resource.metadata.uid, digest(resource.spec)
+    seed, lot = burning.lot_of(uid, content, resource.status.transfers_started)
     return transfer.NewImage(
-        id_seed=f"{uid}/{content}",
+        id_seed=seed,
+        lot=lot,
         name=name,
         disk_format=image.disk_format,
         container_format=image.container_format,
@@ -117,6 +120,7 @@ def new_image(resource: CloudImage, name: str) -> transfer.NewImage:
             **metadata.properties_mark(resource.spec),
             transfer.Marks.UID: uid,
             transfer.Marks.DIGEST: content,
+            **({transfer.Marks.SECRET: secret_uid} if secret_uid else {}),
         },
     )
 

@@ -2,20 +2,31 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from cloudimage.api.meta import Condition
+from cloudimage.plaintext import plain
 from cloudimage.reconcile.reasons import ConditionType, Reason
 from cloudimage.reconcile.share_reasons import ShareCondition, ShareReason
+
+MESSAGE_BYTES: Final = 1024
+"""The API server refuses Events with longer messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A Kubernetes Event about the object."""
+    """A Kubernetes Event about the object.
+
+    Attributes:
+        message: Words from outside may be in it: it is made plain here, and cut.
+    """
 
     type: Literal["Normal", "Warning"]
     reason: str
     message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", plain(self.message, MESSAGE_BYTES))
 
 
 _GOOD_NEWS = (

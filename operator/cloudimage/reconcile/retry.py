@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cloudimage.api.meta import RETRY_ANNOTATION, Resource
+from cloudimage.plaintext import plain
 from cloudimage.reconcile.reasons import Reason
 from cloudimage.reconcile.share_reasons import ShareReason
 
@@ -97,5 +98,6 @@ def asked(resource: Resource) -> str | None:
 
     It works as Flux' ``reconcile.fluxcd.io/requestedAt`` does: each value counts once.
     """
-    value = resource.metadata.annotations.get(RETRY_ANNOTATION, "")[:_VALUE_LENGTH]
+    # Plain, as every text of a status is: the two are compared.
+    value = plain(resource.metadata.annotations.get(RETRY_ANNOTATION, "")[:_VALUE_LENGTH])
     return value if value and value != resource.status.last_handled_retry else None

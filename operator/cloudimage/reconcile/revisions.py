@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.status import CloudImageStatus, Revision
 from cloudimage.cloud.types import GlanceImage, JsonPatch, Usage
+from cloudimage.plaintext import plain
 from cloudimage.reconcile.plan import Standing
 from cloudimage.transfer.types import Marks
 
@@ -137,8 +138,8 @@ def listed(status: CloudImageStatus, current: GlanceImage, olds: Sequence[Old]) 
     images = newest_first([current, *(each.image for each in olds)])
     revisions = tuple(
         Revision(
-            image_id=each.id,
-            digest=each.properties.get(Marks.DIGEST, ""),
+            image_id=plain(each.id),
+            digest=plain(each.properties.get(Marks.DIGEST, "")),
             created=each.created_at,
             current=each.id == current.id,
             users=users[each.id],

@@ -8,6 +8,7 @@ from cloudimage.api import imageshare as api
 from cloudimage.api.imageshare import ImageShare, ImageShareStatus, ShareSummary
 from cloudimage.api.meta import RETRY_ANNOTATION
 from cloudimage.cloud.types import GlanceImage, Member
+from cloudimage.plaintext import plain
 from cloudimage.reconcile import away, retry, sharing
 from cloudimage.reconcile.conditions import Draft, is_true, renewed
 from cloudimage.reconcile.reasons import CREDENTIALS_REASONS, Reason
@@ -122,8 +123,8 @@ def _listed(
     ordered = sorted(ours, key=lambda each: (names.get(each, ""), each))
     return tuple(
         api.Member(
-            project_id=each,
-            project_name=names.get(each),
+            project_id=plain(each),
+            project_name=plain(names[each]) if names.get(each) is not None else None,
             status=members[each].status,
             since=members[each].updated_at,
             accept_command=None if members[each].status == "accepted" else accept(image_id),

@@ -14,6 +14,7 @@ from cloudimage.api.status import (
     UsedBy,
 )
 from cloudimage.cloud.types import GlanceImage, Usage
+from cloudimage.plaintext import plain
 from cloudimage.reconcile import away, content, properties, retry
 from cloudimage.reconcile.conditions import Draft, is_true, renewed
 from cloudimage.reconcile.reasons import ABSENT_REASONS, ConditionType, Reason
@@ -79,6 +80,7 @@ def starting(resource: CloudImage, serving: GlanceImage | None, now: datetime) -
     ]
     changes = {
         "digest": content.digest(resource.spec),
+        "transfers_started": (resource.status.transfers_started or 0) + 1,
         "image_id": serving.id if serving else None,
         "disk_format": resource.spec.image.disk_format,
         "progress": TransferProgress(stage=Stage.PENDING),
@@ -223,8 +225,10 @@ def used_by(usage: Usage) -> UsedBy:
         servers=len(usage.servers),
         volumes=None if usage.volumes is None else len(usage.volumes),
         sample=tuple(
-            ServerReference(id=each.id, name=each.name, project_id=each.project_id)
-            for each in usage.servers[:SAMPLE_SIZE]
+            ServerReference(
+                id=plain(server.id), name=plain(server.name), project_id=plain(server.project_id)
+            )
+            for server in usage.servers[:SAMPLE_SIZE]
         ),
         scope=usage.scope,
     )

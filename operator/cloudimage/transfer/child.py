@@ -12,6 +12,7 @@ from typing import TextIO
 
 from pydantic import ValidationError
 
+from cloudimage.plaintext import PlainFormatter
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.pipeline import transfer
 from cloudimage.transfer.process import restrain
@@ -43,7 +44,9 @@ def carry_out(
         read: Returns the request, once this process can be told to stop.
         ended: Called with the outcome when nothing more is left to do.
     """
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     # They log URLs, which may hold secrets; their exceptions are reported without them.
     for name in ("urllib3", "requests", "keystoneauth", "openstack"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -88,7 +91,7 @@ def _outcome(
         failure = error
     except KeyboardInterrupt:
         failure = TransferError(Reason.INTERRUPTED, "the transfer was told to stop")
-    except Exception as error:  # noqa: BLE001 - the contract: every end has its event
+    except BaseException as error:  # noqa: BLE001 - the contract: every end has its event
         # Where, but not the exception's text: it is not known to be free of secrets.
         _log.error("%s\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
         failure = TransferError(

@@ -64,16 +64,20 @@ def image_id(seed: str, attempt: int) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{seed}/{attempt}"))
 
 
-def attempts() -> Iterator[int]:
+def attempts(lot: tuple[str, int] | None = None) -> Iterator[int]:
     """Return the attempts whose ids to try: 0, 1, and one at random of each next 2, 4, 8, 16...
 
     Glance never gives the id of a deleted image again, and only creating an image tells whether
     its id is used. In order it would take as many requests as ids were used before, of which a
     broken store eats a thousand in days; so it takes about the binary logarithm of that.
+
+    Args:
+        lot: What the order follows from, so that it can be gone through again; None: chance.
     """
+    numbers = random.Random(None if lot is None else "/".join(map(str, lot)))  # noqa: S311 - no secret
     yield 0
     for power in range(MAX_ATTEMPTS - 1):
-        yield random.randrange(2**power, 2 ** (power + 1))  # noqa: S311 - not a secret
+        yield numbers.randrange(2**power, 2 ** (power + 1))
 
 
 @contextlib.contextmanager
@@ -91,17 +95,18 @@ def created(target: Target, shape: DiskFormat) -> Iterator[str]:
 
 
 def _create(target: Target, shape: DiskFormat, undo: contextlib.ExitStack) -> str:
-    for attempt in attempts():
-        identifier = image_id(target.image.id_seed, attempt)
+    image = target.image
+    for attempt in attempts(None if image.lot is None else (image.id_seed, image.lot)):
+        identifier = image_id(image.id_seed, attempt)
         # Not to be broken off: the clean-up would look for an image that is made only then.
         with target.interrupts.deferred():
             # Before the request: it may create the image although we never see the answer.
             undo.callback(discard, target, identifier)
-            was_created = target.glance.create(new_image(target.image, identifier, shape))
+            was_created = target.glance.create(new_image(image, identifier, shape))
             if not was_created:
                 undo.pop_all()
         if was_created:
-            reached(Point.CREATED, target.image.name)
+            reached(Point.CREATED, image.name)
             return identifier
     raise TransferError(
         Reason.CLOUD_ERROR, f"Glance refuses {MAX_ATTEMPTS} ids one after the other as used before"

@@ -33,6 +33,9 @@ class Marks(StrEnum):
     """The id of the very image the mark was made for."""
     VERIFIED = "cloudimage_dev_verified"
     """``<algorithm>:<hash>`` of the stored bytes, set last: after Glance's hash was compared."""
+    SECRET = "cloudimage_dev_secret"  # noqa: S105  # a property, not a password
+    """UID of the Secret whose credentials made the image: it tells clusters apart that share a
+    project."""
     PROPERTIES = "cloudimage_dev_properties"
     """JSON list of the properties that were set from here, to take away those that the spec no
     longer has."""
@@ -226,6 +229,7 @@ class NewImage(_Model):
     Attributes:
         id_seed: The image's id is the UUID of this text and an attempt's number, so Glance itself
             refuses a second image for the same attempt.
+        lot: Which of several orders of ids is tried; None: any.
         disk_format: The wanted format, converted to if need be; None keeps the source's.
         min_disk: GiB. An image whose virtual size is larger is refused.
         min_ram: MiB.
@@ -234,6 +238,7 @@ class NewImage(_Model):
     """
 
     id_seed: str
+    lot: int | None = None
     name: str
     disk_format: DiskFormat | None = None
     container_format: str = "bare"
