@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 from support import Namespace, images_of, wait_until
 
-from cloudimage.transfer.types import Marks
+from cloudimage.transfer.types import SECRET_MARK, Marks
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack
@@ -142,10 +142,10 @@ def test_orphans_are_reported_and_unfinished_ones_deleted_when_asked_for(
     ready = namespace.wait_condition(unique, "Ready")
     secret = namespace.core.read_namespaced_secret("openstack", namespace.name).metadata.uid
     made = glance.get(f"/images/{ready.status.image_id}").json()
-    assert made[Marks.SECRET] == secret
+    assert made[SECRET_MARK] == secret
 
     def put(owner: str, uid: str = "gone") -> str:
-        body = {"name": unique, "os_hidden": True, Marks.UID: uid, Marks.SECRET: owner}
+        body = {"name": unique, "os_hidden": True, Marks.UID: uid, SECRET_MARK: owner}
         image_id: str = glance.post("/images", json=body).json()["id"]
         change = [{"op": "add", "path": f"/{Marks.IMAGE_ID}", "value": image_id}]
         kind = {"Content-Type": "application/openstack-images-v2.1-json-patch"}

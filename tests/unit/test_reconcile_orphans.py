@@ -8,7 +8,7 @@ from resources import NOW, UID, cloud_image, glance_image
 
 from cloudimage.cloud.types import GlanceImage
 from cloudimage.reconcile.orphans import is_finished, may_be_deleted, orphans
-from cloudimage.transfer.types import Marks
+from cloudimage.transfer.types import SECRET_MARK, Marks
 
 SECRET = "5ec7e700-0000-4000-8000-000000000000"
 HOUR = timedelta(hours=1)
@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 
 def image(**properties: Any) -> GlanceImage:
     """Return a finished image that the Secret's credentials made."""
-    return glance_image(cloud_image(), properties={Marks.SECRET: SECRET, **properties})
+    return glance_image(cloud_image(), properties={SECRET_MARK: SECRET, **properties})
 
 
 def unfinished(**changes: Any) -> GlanceImage:
@@ -25,7 +25,7 @@ def unfinished(**changes: Any) -> GlanceImage:
         cloud_image(),
         **{
             "status": "queued",
-            "properties": {Marks.SECRET: SECRET, Marks.VERIFIED: None},
+            "properties": {SECRET_MARK: SECRET, Marks.VERIFIED: None},
             **changes,
         },
     )
@@ -38,8 +38,8 @@ def unfinished(**changes: Any) -> GlanceImage:
         (unfinished(), set(), True),
         (image(), {UID}, False),
         # Of another cluster, or of another Secret; of an operator before this mark.
-        (image(**{Marks.SECRET: "other"}), set(), False),
-        (image(**{Marks.SECRET: None}), set(), False),
+        (image(**{SECRET_MARK: "other"}), set(), False),
+        (image(**{SECRET_MARK: None}), set(), False),
         # A snapshot of a server; an image of the user's that was let go.
         (image(**{Marks.IMAGE_ID: "other"}), set(), False),
         (image(**{Marks.UID: None}), set(), False),
@@ -65,5 +65,5 @@ def test_only_what_is_old_and_unfinished_is_deleted() -> None:
         assert may_be_deleted(unfinished(status=status), NOW + HOUR, HOUR)
     assert not may_be_deleted(unfinished(), NOW + HOUR / 2, HOUR)
     assert not may_be_deleted(unfinished(protected=True), NOW + HOUR, HOUR)
-    verified = unfinished(properties={Marks.SECRET: SECRET})
+    verified = unfinished(properties={SECRET_MARK: SECRET})
     assert not may_be_deleted(verified, NOW + HOUR, HOUR)

@@ -17,7 +17,7 @@ from cloudimage.handlers.kube import Kube
 from cloudimage.reconcile.fairness import Tenants
 from cloudimage.reconcile.orphans import is_finished, may_be_deleted, orphans
 from cloudimage.settings import Settings
-from cloudimage.transfer.types import Marks
+from cloudimage.transfer.types import SECRET_MARK, Marks
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class OrphanSweeper:
             return None
         uid = config.origin.secret_uid
         with self.clouds.borrow(config) as cloud:
-            images = cloud.glance.find(Marks.SECRET, uid)
+            images = cloud.glance.find(SECRET_MARK, uid)
             # After the images: the CloudImage of each of them was there when it was made.
             living = {resource.metadata.uid for resource in self._living(place)}
             found = orphans(images, uid, living)

@@ -120,7 +120,7 @@ def new_image(resource: CloudImage, name: str, secret_uid: str | None = None) ->
             **metadata.properties_mark(resource.spec),
             transfer.Marks.UID: uid,
             transfer.Marks.DIGEST: content,
-            **({transfer.Marks.SECRET: secret_uid} if secret_uid else {}),
+            **({transfer.SECRET_MARK: secret_uid} if secret_uid else {}),
         },
     )
 

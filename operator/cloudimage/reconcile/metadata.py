@@ -8,7 +8,7 @@ from typing import Any
 from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, PropertyPolicy
 from cloudimage.cloud.types import GlanceImage, JsonPatch
 from cloudimage.reconcile import references
-from cloudimage.transfer.types import Marks
+from cloudimage.transfer.types import SECRET_MARK, Marks
 from cloudimage.vocabulary import BASE_ATTRIBUTES
 
 _NEVER_OURS = ("os_glance", "cloudimage_dev_")
@@ -149,5 +149,7 @@ def bookkeeping(resource: CloudImage, image: GlanceImage) -> JsonPatch:
 def without_marks(image: GlanceImage) -> JsonPatch:
     """Return the patch that makes the image nobody's: for deletionPolicy Orphan."""
     return tuple(
-        {"op": "remove", "path": _path(mark)} for mark in Marks if mark in image.properties
+        {"op": "remove", "path": _path(mark)}
+        for mark in (*Marks, SECRET_MARK)
+        if mark in image.properties
     )

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from cloudimage.cloud.types import GlanceImage
-from cloudimage.transfer.types import Marks
+from cloudimage.transfer.types import SECRET_MARK, Marks
 
 _UNFINISHED = frozenset({"queued", "saving", "uploading", "importing"})
 """See "Image statuses" in Glance's documentation: no server can be made from such an image."""
@@ -29,7 +29,7 @@ def orphans(
         image
         for image in images
         if image.properties.get(Marks.IMAGE_ID) == image.id
-        and image.properties.get(Marks.SECRET) == secret_uid
+        and image.properties.get(SECRET_MARK) == secret_uid
         and Marks.UID in image.properties
         and image.properties[Marks.UID] not in living
     )

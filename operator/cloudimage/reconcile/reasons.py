@@ -176,8 +176,10 @@ class Reason(StrEnum):
     room on any node, no way to pull the image; the message says which. Ask the cluster's
     administrator. Tried again with growing pauses."""
     INTERNAL_ERROR = "InternalError"
-    """A fault of the operator, whose log has the details: please report it. Or its container image
-    lacks a program, or its kernel seccomp, as the message says. Tried again."""
+    """A fault of the operator, whose log has the details: please report it. The message names the
+    class of the exception; DeadlineExceededError is a look that hangs, in most cases at a cloud
+    that does not answer. Or the operator's container image lacks a program, or its kernel seccomp,
+    as the message says. Tried again with pauses of up to 5 minutes."""
 
     IN_USE = "InUse"
     """Servers or volumes were made from the image and still exist, or Glance's store says that it

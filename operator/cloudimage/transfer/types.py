@@ -9,7 +9,7 @@ that it never outlives the operator that started it.
 from enum import StrEnum
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
@@ -33,12 +33,16 @@ class Marks(StrEnum):
     """The id of the very image the mark was made for."""
     VERIFIED = "cloudimage_dev_verified"
     """``<algorithm>:<hash>`` of the stored bytes, set last: after Glance's hash was compared."""
-    SECRET = "cloudimage_dev_secret"  # noqa: S105  # a property, not a password
-    """UID of the Secret whose credentials made the image: it tells clusters apart that share a
-    project."""
     PROPERTIES = "cloudimage_dev_properties"
     """JSON list of the properties that were set from here, to take away those that the spec no
     longer has."""
+
+
+SECRET_MARK: Final = "cloudimage_dev_secret"  # noqa: S105  # a property, not a password
+"""UID of the Secret whose credentials made the image; it tells clusters apart that share a project.
+
+No image needs it to be found by its CloudImage, so it is none of the marks above.
+"""
 
 
 class Stage(StrEnum):
