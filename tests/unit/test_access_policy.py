@@ -195,7 +195,7 @@ def test_behind_a_proxy_a_refused_name_is_refused_too(
             pytest.fail("logged in")
         return str(caught.value)
 
-    assert tried("unresolvable.invalid", STRICT) == "logging in: no"
+    assert tried("unresolvable.invalid", STRICT) == "logging in: no (HTTP 401)"
     assert "cloudPolicy" in tried("169.254.169.254", STRICT)
     assert "cloudPolicy" in tried("unresolvable.invalid", CloudPolicy(hosts=("a.example.org",)))
     assert _Proxy.asked == ["http://unresolvable.invalid/v3/auth/tokens"]

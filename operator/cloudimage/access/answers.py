@@ -94,7 +94,8 @@ def said(response: requests.Response) -> str | None:
 
 def plain_text(text: str) -> str:
     """Return what a message says without the HTML in it: Glance's are parts of a page."""
-    return " ".join(html.unescape(_TAGS.sub(" ", text)).split())[:MAX_SENTENCE]
+    words = " ".join(html.unescape(_TAGS.sub(" ", text)).split())
+    return "".join(filter(str.isprintable, words))[:MAX_SENTENCE]
 
 
 def sentence(error: Exception) -> str:
@@ -103,7 +104,12 @@ def sentence(error: Exception) -> str:
     if isinstance(error, keystone.InvalidResponse):
         return "the answer is not one of Keystone's"
     if isinstance(response, requests.Response):
-        return said(response) or _status(response.status_code)
+        text = said(response)
+        if text is None:
+            return _status(response.status_code)
+        # A login's: as keystoneauth tells it.
+        login = isinstance(error, keystone.HttpError)
+        return f"{text} (HTTP {response.status_code})" if login else text
     if isinstance(error, keystone.DiscoveryFailure | sdk.ServiceDiscoveryException):
         return _of_discovery(error)
     if isinstance(error, _OWN_WORDS):

@@ -49,6 +49,9 @@ AUTH_KEYS: Final[Mapping[str, frozenset[str]]] = {
 }
 """What may stand below ``auth``, besides ``auth_url`` and the secret."""
 
+MAX_CA_BYTES: Final = 512 * 2**10
+"""Of a cloud's CA certificates; all public authorities together take half of it."""
+
 _ADVICE: Final = {
     "cacert": "put the certificate itself into the Secret, under the key cacert",
     "cert": "client certificates from files of the operator are not allowed",

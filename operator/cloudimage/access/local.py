@@ -10,14 +10,12 @@ https://docs.openstack.org/openstacksdk/latest/user/config/configuration.html#co
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from openstack.config import loader
 
 from cloudimage.access import entry, yamltext
 from cloudimage.access.yamltext import MAX_BYTES
-
-MAX_CA_BYTES: Final = 512 * 2**10
 
 
 class LocalCloudError(ValueError):
@@ -78,7 +76,7 @@ def _text(path: Path, limit: int) -> str:
 def _pem(path: object) -> str:
     if not isinstance(path, str):
         raise LocalCloudError("cacert must be the path of a file")
-    return _text(Path(path).expanduser(), MAX_CA_BYTES)
+    return _text(Path(path).expanduser(), entry.MAX_CA_BYTES)
 
 
 def _merged(public: Mapping[str, Any], secure: object) -> dict[str, Any]:

@@ -7,9 +7,6 @@ from typing import Any, Final
 from cloudimage.access import entry, yamltext
 from cloudimage.cloud.errors import CloudNotFoundError, InvalidCloudsYamlError
 
-MAX_CA_BYTES: Final = 512 * 2**10
-"""Of the key cacert; all public authorities together take half of it."""
-
 _MOST_NAMED: Final = 20
 
 
@@ -55,9 +52,9 @@ def parse_clouds_yaml(text: str, cloud: str, ca_certificate: str | None = None) 
         InvalidCloudsYamlError: It is no clouds.yaml, too large, or an entry is not allowed.
         CloudNotFoundError: It has no such cloud.
     """
-    if ca_certificate is not None and len(ca_certificate) > MAX_CA_BYTES:
+    if ca_certificate is not None and len(ca_certificate) > entry.MAX_CA_BYTES:
         raise InvalidCloudsYamlError(
-            f"the key cacert of the Secret is larger than {MAX_CA_BYTES // 2**10} KiB"
+            f"the key cacert of the Secret is larger than {entry.MAX_CA_BYTES // 2**10} KiB"
         )
     try:
         document = yamltext.load(text)
