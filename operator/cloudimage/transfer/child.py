@@ -88,6 +88,12 @@ def _outcome(
         failure = error
     except KeyboardInterrupt:
         failure = TransferError(Reason.INTERRUPTED, "the transfer was told to stop")
+    except MemoryError:
+        failure = TransferError(
+            Reason.INTERNAL_ERROR,
+            "the transfer needs more memory than a transfer may have; the operator's setting "
+            "CLOUDIMAGE_TRANSFER_MEMORY_MIB, or the chart's transfer.memoryMiB, says how much",
+        )
     except Exception as error:  # noqa: BLE001 - the contract: every end has its event
         # Where, but not the exception's text: it is not known to be free of secrets.
         _log.error("%s\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))

@@ -85,7 +85,8 @@ class Toolbox:
 
     def confined(self, *command: str) -> list[str]:
         """Return the command that runs ``command`` under the limits."""
-        limits = [f"--as={self.memory}", f"--cpu={self.cpu_seconds}", "--core=0"]
+        memory = (f"--as={self.memory}", f"--data={self.memory}")
+        limits = [*memory, f"--cpu={self.cpu_seconds}", "--core=0"]
         return ["setpriv", "--pdeathsig", "KILL", "--no-new-privs", "prlimit", *limits, *command]
 
     @contextmanager
