@@ -12,6 +12,7 @@ from typing import TextIO
 
 from pydantic import ValidationError
 
+from cloudimage.transfer import confine
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.pipeline import transfer
 from cloudimage.transfer.process import restrain
@@ -30,7 +31,8 @@ _log = logging.getLogger(__name__)
 
 def main() -> int:
     """Move the image of the request on standard input; return the exit status."""
-    return carry_out(_from_stdin)
+    with confine.prepared():
+        return carry_out(_from_stdin)
 
 
 def carry_out(

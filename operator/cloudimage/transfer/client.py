@@ -58,8 +58,8 @@ class UnansweredError(Exception):
 class _Session(requests.Session):
     """Leaves redirects alone.
 
-    requests looks where they lead even if it is not to follow them, and for that reads their bodies,
-    whole and decompressed.
+    requests looks where they lead even if it is not to follow them, and for that it reads their
+    bodies, whole and decompressed.
     """
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - as inherited

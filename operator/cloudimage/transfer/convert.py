@@ -8,7 +8,7 @@ from typing import Final
 from cloudimage.transfer.inspect import Inspected
 from cloudimage.transfer.opening import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.tools import Toolbox, ToolError
+from cloudimage.transfer.tools import Output, Toolbox, ToolError
 from cloudimage.transfer.types import Reason, Stage, TransferError
 from cloudimage.vocabulary import DiskFormat
 
@@ -87,7 +87,9 @@ def convert(path: Path, found: Inspected, wanted: Wanted, tools: Toolbox, meter:
         options.append("-c")
     formats = ["-f", QEMU_FORMATS[found.format], "-O", QEMU_FORMATS[shape]]
     try:
-        tools.run("qemu-img", "convert", *formats, *options, path.name, target.name)
+        # With the bytes that are reserved for it, and no more.
+        output = Output(target.name, largest(path.name, found, shape, tools))
+        tools.run("qemu-img", "convert", *formats, *options, path.name, target.name, output=output)
     except ToolError as error:
         raise _failure(error) from error
     path.unlink()

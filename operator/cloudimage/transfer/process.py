@@ -2,12 +2,9 @@
 
 import os
 import resource
-from typing import Final
 
+from cloudimage.transfer.prctl import NICENESS
 from cloudimage.transfer.types import Limits
-
-NICENESS: Final = 5
-"""Below the operator, so that its event loop does not wait for a transfer's hashing."""
 
 
 def restrain(limits: Limits) -> None:

@@ -1,26 +1,25 @@
 """External programs, under limits: they parse what strangers wrote.
 
 Each gets a closed standard input, a bare environment, the transfer's scratch folder as its working
-directory (so its arguments are plain file names), no network, no new privileges, and dies with the
-transfer, even by SIGKILL.
+directory (so its arguments are plain file names), which it may read and nothing else, no network, no
+new privileges, no way to start or reach another process, and dies with the transfer, even by SIGKILL.
 """
 
 import fcntl
 import json
 import os
-import select
 import shutil
 import signal
 import socket
-import subprocess
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from cloudimage.transfer import confine
+from cloudimage.transfer.confine import Program
+from cloudimage.transfer.launcher import Order
 from cloudimage.transfer.nbd import Disk, HungUpError, NbdError
 from cloudimage.transfer.types import Reason, TransferError
 
@@ -36,11 +35,9 @@ _DISK_FULL = ("No space left on device", "Disk quota exceeded")
 """strerror of ENOSPC and EDQUOT in the locale C."""
 
 _SOCKET = "nbd.sock"
-_START_SECONDS = 0.005
-"""Between looks whether a server is there."""
 
-_NOT_RUN = frozenset({126, 127})
-"""Exit statuses by which setpriv, prlimit and the dynamic linker say that a program cannot run."""
+_NOT_RUN = 127
+"""The exit status by which the dynamic linker says that a program cannot run."""
 
 
 class ToolError(Exception):
@@ -64,9 +61,24 @@ def complaint(stderr: str, status: int) -> str:
         text = "... " + text[-_MESSAGE_LENGTH:]
     if status == -signal.SIGXCPU:
         return "it used up its CPU time"
+    if status == -signal.SIGXFSZ:
+        return "it wrote more than what was asked of it can take"
     if not text:
         return f"ended by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
     return text
+
+
+@dataclass(frozen=True)
+class Output:
+    """The one file that a program may write.
+
+    Attributes:
+        name: In the folder.
+        most: Bytes that it may come to.
+    """
+
+    name: str
+    most: int
 
 
 @dataclass(frozen=True)
@@ -83,12 +95,6 @@ class Toolbox:
     memory: int
     cpu_seconds: int
 
-    def confined(self, *command: str) -> list[str]:
-        """Return the command that runs ``command`` under the limits."""
-        memory = (f"--as={self.memory}", f"--data={self.memory}")
-        limits = [*memory, f"--cpu={self.cpu_seconds}", "--core=0"]
-        return ["setpriv", "--pdeathsig", "KILL", "--no-new-privs", "prlimit", *limits, *command]
-
     @contextmanager
     def disk(self, name: str, qemu_format: str) -> Iterator[Disk]:
         """Serve the disk in an image by qemu-nbd beside the block, which reads it to its end.
@@ -97,19 +103,14 @@ class Toolbox:
             ToolError: It cannot be read.
             TransferError: As for :meth:`stream`.
         """
-        # By the folder's descriptor: the path of a socket has 107 bytes at the most.
-        place = os.open(self.folder, os.O_PATH | os.O_DIRECTORY)
-        options = ("--read-only", f"--socket=/proc/self/cwd/{_SOCKET}", "-f", qemu_format)
+        connection, listener = _socket_pair(self.folder)
+        command = ("qemu-nbd", "--read-only", "-f", qemu_format, name)
         try:
-            with (
-                self.stream("qemu-nbd", *options, name) as output,
-                _connected(Path(f"/proc/self/fd/{place}/{_SOCKET}"), output) as connection,
-            ):
+            # Hung up first, then waited for; and hung up even if nothing can be started.
+            with connection, self.stream(*command, listener=listener), connection:
                 yield Disk(connection)
         except NbdError as error:
             raise ToolError(str(error), 0) from error
-        finally:
-            os.close(place)
 
     def disk_head(self, name: str, qemu_format: str, length: int) -> bytes:
         """Return the first bytes of the disk in an image, fewer only if it has no more.
@@ -121,18 +122,28 @@ class Toolbox:
         with self.disk(name, qemu_format) as disk:
             return b"".join(disk.pieces(length))
 
-    def run(self, *command: str, accept: frozenset[int] = frozenset({0})) -> bytes:
+    def run(
+        self,
+        *command: str,
+        accept: frozenset[int] = frozenset({0}),
+        output: Output | None = None,
+    ) -> bytes:
         """Run a program to its end and return its standard output.
+
+        Args:
+            command: As for :meth:`stream`.
+            accept: As for :meth:`stream`.
+            output: As for :meth:`stream`.
 
         Raises:
             ToolError: Its exit status is not among ``accept``, or it writes over 4 MiB.
             TransferError: As for :meth:`stream`.
         """
-        with self.stream(*command, accept=accept) as stdout:
-            output = stdout.read(_MOST_OUTPUT + 1)
-            if len(output) > _MOST_OUTPUT:
+        with self.stream(*command, accept=accept, output=output) as stdout:
+            text = stdout.read(_MOST_OUTPUT + 1)
+            if len(text) > _MOST_OUTPUT:
                 raise ToolError(f"it writes over {_MOST_OUTPUT} bytes", -signal.SIGKILL)
-            return output
+            return text
 
     def json(self, *command: str, accept: frozenset[int] = frozenset({0})) -> Any:  # noqa: ANN401 - JSON is any
         """Run a program that writes JSON and return what it wrote; None for no output.
@@ -145,40 +156,46 @@ class Toolbox:
         return json.loads(output) if output.strip() else None
 
     @contextmanager
-    def stream(self, *command: str, accept: frozenset[int] = frozenset({0})) -> Iterator[IO[bytes]]:
+    def stream(
+        self,
+        *command: str,
+        accept: frozenset[int] = frozenset({0}),
+        output: Output | None = None,
+        listener: socket.socket | None = None,
+    ) -> Iterator[IO[bytes]]:
         """Run a program beside the block, which reads its standard output.
 
         A block that ends without an exception waits for the program's end; one that raises kills
         it. One that raises ``HungUpError`` waits, too, for the program's own words.
+
+        Args:
+            command: The program and its arguments.
+            accept: Exit statuses that are no failure.
+            output: The file that it may write; without one it may write none.
+            listener: A socket that it is to serve by.
 
         Raises:
             ToolError: Its exit status is not among ``accept``.
             TransferError: ``InternalError``: it is not installed, or cannot be confined;
                 ``InsufficientScratch``.
         """
-        words = self.confined(*command)
-        _require(words[0], "prlimit", command[0])
-        with ThreadPoolExecutor(1, "stderr") as reader:
-            starting: Future[subprocess.Popen[bytes]] = Future()
+        order = self._order(command, output, serves=listener is not None)
+        with (
+            ThreadPoolExecutor(1, "stderr") as reader,
+            Program(order, listener) as program,
+        ):
+            ending = reader.submit(_ending, program.stderr)
+            with suppress(OSError):  # the kernel may not grant it
+                fcntl.fcntl(program.stdout, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
             try:
-                confine.start(starting, words, self.folder, _environment())
-                process = starting.result()
-                assert process.stdout is not None  # noqa: S101 - pipes were asked for
-                assert process.stderr is not None  # noqa: S101 - pipes were asked for
-                ending = reader.submit(_ending, process.stderr)
-                with suppress(OSError):  # the kernel may not grant it
-                    fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-                try:
-                    with process.stdout:
-                        yield process.stdout
-                except HungUpError:
-                    accept = frozenset()
-                status, stderr = process.wait(), ending.result()
-            finally:
-                _end(starting)
+                with program.stdout:
+                    yield program.stdout
+            except HungUpError:
+                accept = frozenset()
+            status, stderr = program.wait(), ending.result()
         if status not in accept:
             message = complaint(stderr.decode(errors="replace"), status)
-            if status in _NOT_RUN:
+            if status == _NOT_RUN:
                 raise TransferError(
                     Reason.INTERNAL_ERROR, f"the program {command[0]} cannot be run: {message}"
                 )
@@ -186,30 +203,48 @@ class Toolbox:
                 raise TransferError(Reason.INSUFFICIENT_SCRATCH, f"the scratch is full: {message}")
             raise ToolError(message, status)
 
+    def _order(self, command: tuple[str, ...], output: Output | None, *, serves: bool) -> Order:
+        if output is not None:
+            (self.folder / output.name).touch(0o600)
+        return Order(
+            program=_file_of(command[0]),
+            words=command,
+            folder=str(self.folder),
+            environment=_environment(),
+            memory=self.memory,
+            cpu_seconds=self.cpu_seconds,
+            output=output.name if output else None,
+            most_output=output.most if output else 0,
+            serves=serves,
+        )
+
+
+def _socket_pair(folder: Path) -> tuple[socket.socket, socket.socket]:
+    """Return a connection and the listening socket that has it in its queue.
+
+    A program that serves is given the latter, so that it needs no right to make any, and nobody
+    waits for it to listen; by the time it runs the path is gone. It is by the folder's descriptor,
+    since a socket's path has 107 bytes at the most.
+    """
+    with ExitStack() as opened, _opened(folder) as place:
+        listener = opened.enter_context(socket.socket(socket.AF_UNIX))
+        connection = opened.enter_context(socket.socket(socket.AF_UNIX))
+        path = f"/proc/self/fd/{place}/{_SOCKET}"
+        listener.bind(path)
+        listener.listen(1)
+        connection.connect(path)
+        (folder / _SOCKET).unlink()
+        opened.pop_all()
+    return connection, listener
+
 
 @contextmanager
-def _connected(path: Path, output: IO[bytes]) -> Iterator[socket.socket]:
-    """Connect to a server that is starting.
-
-    Args:
-        path: Of its socket.
-        output: Of the server, which ends when it does.
-
-    Raises:
-        HungUpError: It has ended.
-    """
-    with socket.socket(socket.AF_UNIX) as connection:
-        while True:
-            try:
-                connection.connect(str(path))
-            except (FileNotFoundError, ConnectionRefusedError):
-                ended, *_ = select.select([output], [], [], _START_SECONDS)
-                if ended:
-                    raise HungUpError("it has ended") from None
-            else:
-                break
-        path.unlink()
-        yield connection
+def _opened(folder: Path) -> Iterator[int]:
+    place = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield place
+    finally:
+        os.close(place)
 
 
 def _ending(stderr: IO[bytes]) -> bytes:
@@ -218,13 +253,6 @@ def _ending(stderr: IO[bytes]) -> bytes:
     while piece := stderr.read(_KEPT):
         last = (last + piece)[-_KEPT:]
     return last
-
-
-def _end(starting: Future[subprocess.Popen[bytes]]) -> None:
-    """Kill what was started, if it was; nothing when it has ended."""
-    if not starting.cancel() and starting.exception() is None:
-        with starting.result() as process:
-            process.kill()
 
 
 def _environment() -> dict[str, str]:
@@ -240,16 +268,17 @@ def _path() -> str:
     return os.environ.get("PATH", os.defpath)
 
 
-def _require(*programs: str) -> None:
-    """Refuse to go on without a program.
+def _file_of(program: str) -> str:
+    """Return the file of a program.
 
     Raises:
-        TransferError: ``InternalError``, saying which one.
+        TransferError: ``InternalError``: there is none.
     """
-    for program in programs:
-        if shutil.which(program, path=_path()) is None:
-            raise TransferError(
-                Reason.INTERNAL_ERROR,
-                f"the program {program} is not installed beside the operator; "
-                "the container image lacks it",
-            )
+    found = shutil.which(program, path=_path())
+    if found is None:
+        raise TransferError(
+            Reason.INTERNAL_ERROR,
+            f"the program {program} is not installed beside the operator; "
+            "the container image lacks it",
+        )
+    return str(Path(found).absolute())
