@@ -75,6 +75,22 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
             envvar="CLOUDIMAGE_MAX_VIRTUAL_SIZE_GIB", min=1, help="GiB; larger disks are refused."
         ),
     ] = 1024,
+    min_source_rate_kib: Annotated[
+        int,
+        typer.Option(
+            envvar="CLOUDIMAGE_MIN_SOURCE_RATE_KIB",
+            min=1,
+            help="KiB per second that a source must give on average, after ten minutes.",
+        ),
+    ] = 256,
+    transfer_memory_mib: Annotated[
+        int,
+        typer.Option(
+            envvar="CLOUDIMAGE_TRANSFER_MEMORY_MIB",
+            min=256,
+            help="MiB of memory of each transfer, besides the programs that it starts.",
+        ),
+    ] = 512,
     allow_networks: Annotated[
         str,
         typer.Option(
@@ -227,6 +243,8 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
             max_download=max_scratch_gib * 2**30,
             max_expanded=max_scratch_gib * 2**30,
             max_virtual_size=max_virtual_size_gib * 2**30,
+            min_average_rate=min_source_rate_kib * 2**10,
+            memory=transfer_memory_mib * 2**20,
         ),
         policy=types.UrlPolicy(
             schemes=_words(schemes),

@@ -16,6 +16,7 @@ from cloudimage import logs
 from cloudimage.cloud.config import parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
 from cloudimage.reconcile.content import http_auth
+from cloudimage.transfer import confine
 from cloudimage.transfer.child import carry_out
 from cloudimage.transfer.types import Failure, Reason, Result, TransferError, TransferRequest
 
@@ -35,9 +36,10 @@ def run(mounts: Path, scratch: Path, last_words: Path) -> int:
     """
     # A line each, whatever is in it: both streams become one log, and its lines are events.
     logs.configure("INFO")
-    return carry_out(
-        lambda _: assembled(mounts, scratch), lambda outcome: _leave(last_words, outcome)
-    )
+    with confine.prepared():
+        return carry_out(
+            lambda _: assembled(mounts, scratch), lambda outcome: _leave(last_words, outcome)
+        )
 
 
 def assembled(mounts: Path, scratch: Path) -> TransferRequest:

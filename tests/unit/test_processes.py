@@ -1,10 +1,13 @@
 """Transfers are forked from a server: each with pipes of its own, out of reach for the others."""
 
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -237,6 +240,69 @@ def test_the_server_and_transfers_end_with_the_operator() -> None:
         assert server.num_threads() == 1
         operator.kill()
     assert survivors([server, transfer]) == []
+
+
+def started() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        command = ForkServer().command
+        server = subprocess.Popen(command, stdin=theirs.fileno(), stderr=subprocess.PIPE)
+    return server, ours
+
+
+def test_the_server_ends_quietly_when_the_operator_dies_before_its_answer() -> None:
+    server, connection = started()
+    server.send_signal(signal.SIGSTOP)
+    stdin, stdout, status = os.pipe(), os.pipe(), os.pipe()
+    socket.send_fds(connection, [b"\0"], [stdin[0], stdout[1], status[1]])
+    connection.close()
+    for each in (*stdin, *stdout, *status):
+        os.close(each)
+    server.send_signal(signal.SIGCONT)
+    assert server.communicate(timeout=30)[1].decode() in QUIET
+    assert server.returncode == 0
+
+
+def test_the_server_ends_quietly_when_its_operator_does() -> None:
+    server, connection = started()
+    connection.close()
+    assert server.communicate(timeout=30)[1] == b""
+    assert server.returncode == 0
+
+
+def test_an_interrupt_at_the_terminal_does_not_reach_the_server() -> None:
+    """It would meet it in the middle of its imports, with a traceback."""
+    server = ForkServer()
+    server._connected()
+    assert server._process is not None
+    assert os.getsid(server._process.pid) != os.getsid(0)
+    server.close()
+
+
+# What the transfer says that finds no request.
+QUIET = {"", "WARNING nobody reads the events\n"}
+
+KILLED = """
+    from pathlib import Path
+    from cloudimage.transfer import confine
+    from cloudimage.transfer.tools import Toolbox
+    with confine.prepared(), Toolbox(Path("/"), 2**30, 30).stream("sleep", "1000"):
+        print(confine._LAUNCHER._pid, flush=True)
+        os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_transfer_that_is_killed_leaves_nothing_behind(serve: Serve) -> None:
+    """Not even a zombie, which the first process of a container would not take."""
+    with serve(KILLED).spawn() as process:
+        launcher = psutil.Process(said(process))
+        programs = launcher.children()
+        assert process.wait(10) == -signal.SIGKILL
+    assert len(programs) == 1
+    until = time.monotonic() + 10
+    while any(psutil.pid_exists(each.pid) for each in (launcher, *programs)):
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def test_a_program_of_a_transfer_reaches_neither_it_nor_the_server(

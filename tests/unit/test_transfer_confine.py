@@ -1,6 +1,8 @@
-"""External programs have no network, whatever an image makes of them."""
+"""External programs have no network, whatever an image makes of them, and end with the transfer.
 
-import ctypes.util
+What else they do not have is in test_transfer_taken_over.py.
+"""
+
 import os
 import platform
 import shlex
@@ -8,36 +10,22 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
-import pyseccomp
 import pytest
 from unprivileged import powerless
 
 from cloudimage.transfer import confine
-from cloudimage.transfer.tools import Toolbox, ToolError
+from cloudimage.transfer.tools import Output, Toolbox, ToolError
 from cloudimage.transfer.types import Reason, TransferError
 from transfer_images import MIB, make, raw_disk
 
 GIB = 2**30
 SOCKET = "import socket, sys; socket.socket(getattr(socket, sys.argv[1]))"
-UNIX = """
-import socket
-server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-server.bind("socket")
-server.listen()
-client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-client.connect("socket")
-left, right = socket.socketpair()
-left.send(b"works")
-print(right.recv(5).decode())
-"""
 SYSCALL = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None, use_errno=True)
@@ -81,16 +69,6 @@ def test_no_socket_but_unix(tools: Toolbox, family: str) -> None:
 def test_no_socket_of_bash(tools: Toolbox) -> None:
     with pytest.raises(ToolError, match="Address family not supported"):
         tools.run("bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/1")
-
-
-def test_no_socket_of_what_a_program_starts(tools: Toolbox) -> None:
-    inner = shlex.join([sys.executable, "-c", SOCKET, "AF_INET"])
-    with pytest.raises(ToolError, match="Address family not supported"):
-        tools.run("setsid", "--wait", "sh", "-c", inner)
-
-
-def test_unix_sockets_work(tools: Toolbox) -> None:
-    assert tools.run(sys.executable, "-c", UNIX) == b"works\n"
 
 
 def test_no_io_uring(tools: Toolbox) -> None:
@@ -139,7 +117,8 @@ def test_programs_of_several_threads_at_once(tools: Toolbox) -> None:
 
 
 def test_qemu_img_converts(tools: Toolbox, image: Path) -> None:
-    tools.run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", image.name, "converted")
+    words = ("-f", "qcow2", "-O", "raw", image.name, "converted")
+    tools.run("qemu-img", "convert", *words, output=Output("converted", 8 * MIB))
     assert (tools.folder / "converted").read_bytes() == (tools.folder / "disk").read_bytes()
 
 
@@ -148,60 +127,82 @@ def test_qemu_nbd_serves(tools: Toolbox, image: Path) -> None:
         assert b"".join(disk.pieces()) == (tools.folder / "disk").read_bytes()
 
 
+LAUNCHER = """
+from cloudimage.transfer import landlock, launcher, syscalls
+{change}
+launcher.main()
+"""
+NO_LANDLOCK = "landlock.restrict = lambda _: False"
+NO_FILTER = "syscalls.Filters.load = lambda *_, **__: None"
+REFUSED = """
+def load(*_, **__):
+    raise OSError(22, "Invalid argument")
+syscalls.Filters.load = load
+"""
+NO_LIBSECCOMP = """
+import ctypes.util
+found = ctypes.util.find_library
+ctypes.util.find_library = lambda name: None if name == "seccomp" else found(name)
+"""
+
+Launch = Callable[..., None]
+
+
 @pytest.fixture
-def unconfined(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No thread is under the filter yet."""
-    monkeypatch.setattr(confine, "_STARTER", ThreadPoolExecutor(1))
-    monkeypatch.setattr(confine, "_thread", confine._Thread())
+def launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Launch]:
+    """Have programs started by a launcher that was changed."""
+    made: list[confine._Launcher] = []
+
+    def change(*changes: str) -> None:
+        text = LAUNCHER.format(change="\n".join(changes))
+        made.append(confine._Launcher((sys.executable, "-c", text)))
+        monkeypatch.setattr(confine, "_LAUNCHER", made[-1])
+
+    yield change
+    for each in made:
+        each.close()
 
 
-@pytest.mark.usefixtures("unconfined")
-def test_nothing_runs_when_the_kernel_refuses(
-    tools: Toolbox, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (REFUSED, "cannot be confined.*: Invalid argument"),
+        (NO_LIBSECCOMP, "libseccomp2 is needed: Unable to find libseccomp"),
+    ],
+)
+def test_nothing_runs_without_the_filter(
+    tools: Toolbox, launch: Launch, change: str, words: str
 ) -> None:
-    def refuse(_: object) -> None:
-        raise OSError(22, "Invalid argument")
-
-    monkeypatch.setattr(pyseccomp.SyscallFilter, "load", refuse)
+    launch(change)
     for _ in range(2):
-        with pytest.raises(TransferError, match=r"cut off from the network.*Invalid arg") as caught:
-            tools.run("touch", "ran")
+        with pytest.raises(TransferError, match=words) as caught:
+            tools.run("touch", "ran", output=Output("other", 1))
         assert caught.value.reason is Reason.INTERNAL_ERROR
     assert not (tools.folder / "ran").exists()
 
 
-@pytest.mark.usefixtures("unconfined")
-def test_nothing_runs_without_libseccomp(tools: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "pyseccomp")
-    find = ctypes.util.find_library
-    found = {"seccomp": None}
-    monkeypatch.setattr(ctypes.util, "find_library", lambda name: found.get(name, find("c")))
-    with pytest.raises(TransferError, match="libseccomp2 is needed: Unable to find libseccomp"):
-        tools.run("touch", "ran")
-    assert not (tools.folder / "ran").exists()
-
-
-def test_interrupt_while_a_program_starts(tools: Toolbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is started by another thread, which goes on; what comes of it is ended."""
-    start, processes = confine._start, []
-    started = threading.Event()
-
-    def slow(*words: Any) -> subprocess.Popen[bytes]:
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        time.sleep(0.2)
-        processes.append(start(*words))
-        started.set()
-        return processes[0]
-
-    monkeypatch.setattr(confine, "_start", slow)
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+def test_interrupt_while_a_program_starts(tools: Toolbox, launch: Launch) -> None:
+    """What was asked for and is not ours yet is ended all the same."""
+    launch(
+        "from pathlib import Path",
+        "import os, time",
+        "become = launcher._become",
+        "def slow(*words):",
+        f"    Path({str(tools.folder)!r}, 'pid').write_text(str(os.getpid()))",
+        "    time.sleep(0.5)",
+        "    become(*words)",
+        "launcher._become = slow",
+    )
+    tools.run("true")
+    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
         with pytest.raises(KeyboardInterrupt):
             tools.run("sleep", "100")
     finally:
-        signal.signal(signal.SIGINT, previous)
-    assert started.wait(20)
-    assert processes[0].wait(20) == -signal.SIGKILL
+        signal.signal(signal.SIGALRM, previous)
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int((tools.folder / "pid").read_text())).wait(timeout=10)
 
 
 KILLED = """

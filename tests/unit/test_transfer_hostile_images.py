@@ -1,16 +1,17 @@
 """Hostile and broken images through the real pipeline, up to the upload, which only reads."""
 
-import shutil
+import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cloudimage.transfer import delivery, pipeline
+from cloudimage.transfer import delivery, pipeline, tools
+from cloudimage.transfer.confine import Program
 from cloudimage.transfer.convert import Payload
 from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.launcher import Order
 from cloudimage.transfer.opening import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.types import Reason, TransferError, TransferRequest
@@ -22,16 +23,6 @@ from hostile_images import (
 )
 from testbed.sources import Sources
 from transfer_images import raw_disk
-
-
-@dataclass(frozen=True)
-class Call:
-    """A tool that was started; limits as the shell's ulimit prints them."""
-
-    program: str
-    memory: str
-    cpu_seconds: str
-    words: list[str]
 
 
 class UploadedError(Exception):
@@ -46,30 +37,20 @@ class Bench:
         self._unique = unique
         self._disk = disk
         self._folder = folder
-        self._log = folder / "calls"
         self._scratch = folder / "scratch"
         self._scratch.mkdir()
         self.uploaded: list[tuple[str, int]] = []
+        self.calls: list[Order] = []
 
     def record_tools(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Put a wrapper before each tool that opens images."""
-        programs = self._folder / "bin"
-        programs.mkdir()
-        for name in ("qemu-img", "qemu-nbd"):
-            wrapper = programs / name
-            wrapper.write_text(
-                "#!/bin/sh\n"
-                f'printf "%s\\t" {name} "$(ulimit -v)" "$(ulimit -t)" "$@" >> {self._log}\n'
-                f'echo >> {self._log}\nexec {shutil.which(name)} "$@"\n'
-            )
-            wrapper.chmod(0o755)
-        monkeypatch.setenv("PATH", str(programs), prepend=":")
+        """Take note of each program that opens images."""
 
-    def calls(self) -> list[Call]:
-        """Return the tools that were started so far."""
-        lines = self._log.read_text().splitlines() if self._log.exists() else []
-        rows = [line.rstrip("\t").split("\t") for line in lines]
-        return [Call(program, memory, cpu, words) for program, memory, cpu, *words in rows]
+        def noted(order: Order, listener: socket.socket | None = None) -> Program:
+            if order.words[0].startswith("qemu-"):
+                self.calls.append(order)
+            return Program(order, listener)
+
+        monkeypatch.setattr(tools, "Program", noted)
 
     def upload(self, _target: object, payload: Payload) -> Any:
         """Read what would be sent."""
@@ -81,7 +62,6 @@ class Bench:
         """Move an image up to its upload."""
         path = self._folder / "image"
         build(self._disk, path)
-        self._log.unlink(missing_ok=True)  # of what made the image
         request = TransferRequest.model_validate(
             {
                 "source": {"url": self._sources.put(self._unique, path), "format": declared},
@@ -113,13 +93,13 @@ def bench(
     bench.record_tools(monkeypatch)
     yield bench
     assert list((tmp_path / "scratch").iterdir()) == []
-    for call in bench.calls():
-        assert call.memory == str(LIMITS.tool_memory // 1024), call
-        assert call.cpu_seconds == str(LIMITS.tool_cpu_seconds), call
+    for call in bench.calls:
+        assert call.memory == LIMITS.tool_memory, call
+        assert call.cpu_seconds == LIMITS.tool_cpu_seconds, call
+        assert call.most_output <= LIMITS.max_scratch, call
         assert call.words[call.words.index("-f") + 1] in QEMU_FORMATS.values(), call
         # Names in the folder, and nowhere else.
-        paths = [word for word in call.words if "/" in word]
-        assert all(word.startswith("--socket=/proc/self/cwd/") for word in paths), call
+        assert not [word for word in call.words if "/" in word], call
     (sources.folder / unique).unlink()
 
 
@@ -131,7 +111,7 @@ def test_hostile_image(bench: Bench, case: Case) -> None:
     assert case.words in caught.value.message
     assert bench.uploaded == []
     if case.reason is Reason.UNSAFE_IMAGE:  # no tool has opened it, but where only qemu knows
-        assert bool(bench.calls()) == case.opened
+        assert bool(bench.calls) == case.opened
 
 
 @pytest.mark.parametrize("name", ODD_BUT_SOUND)
@@ -157,6 +137,6 @@ def test_tools_never_probe(bench: Bench, shape: str, wanted: str) -> None:
     with pytest.raises(UploadedError):
         bench.run(converted(qemu_format, options), disk_format=wanted)
     assert bench.uploaded[0][0] == wanted
-    formats = [call.words[call.words.index("-f") + 1] for call in bench.calls()]
+    formats = [call.words[call.words.index("-f") + 1] for call in bench.calls]
     assert len(formats) >= 4
     assert set(formats) == {qemu_format}

@@ -81,7 +81,7 @@ def test_server_that_dies_while_it_is_read(tools: Toolbox) -> None:
         for piece in disk.pieces():
             read.append(piece)
             # Not all children: the test bed's servers are ours too, if this process started them.
-            for child in psutil.Process().children():
+            for child in psutil.Process().children(recursive=True):
                 if child.name() == "qemu-nbd":
                     child.kill()
     assert len(read) < 64

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +22,7 @@ from cloudimage.transfer.expand import expand
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
-from cloudimage.transfer.tools import Toolbox, ToolError, complaint
+from cloudimage.transfer.tools import Output, Toolbox, ToolError, complaint
 from cloudimage.transfer.types import (
     Limits,
     Marks,
@@ -108,11 +107,9 @@ def test_tool_that_is_not_installed(
     monkeypatch.setenv("PATH", str(programs))
     (tools.folder / "source").write_bytes(ZSTD)
     cache = Cache(tools.folder, Limits(), shared=False)
-    for missing in ("setpriv", "prlimit", "zstd"):
-        with pytest.raises(TransferError, match=f"{missing} is not installed beside") as caught:
-            expand(tools.folder / "source", Limits(), tools, Meter(lambda _: None), cache)
-        assert caught.value.reason is Reason.INTERNAL_ERROR
-        (programs / missing).symlink_to(shutil.which(missing, path=os.defpath) or "")
+    with pytest.raises(TransferError, match="zstd is not installed beside") as caught:
+        expand(tools.folder / "source", Limits(), tools, Meter(lambda _: None), cache)
+    assert caught.value.reason is Reason.INTERNAL_ERROR
     with pytest.raises(TransferError, match="qemu-nbd is not installed beside"):
         tools.disk_head("source", "raw", 512)
 
@@ -133,7 +130,8 @@ OVER_QUOTA = ["sh", "-c", "echo error while writing: Disk quota exceeded >&2; ex
 @pytest.mark.parametrize("command", [PREALLOCATE, OVER_QUOTA])
 def test_tool_for_which_the_disk_is_too_small(small_disk: Path, command: list[str]) -> None:
     with pytest.raises(TransferError, match="scratch is full") as caught:
-        Toolbox(small_disk, memory=GIB, cpu_seconds=1).run(*command)
+        tools = Toolbox(small_disk, memory=GIB, cpu_seconds=1)
+        tools.run(*command, output=Output("disk", GIB))
     assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
 
 
@@ -171,7 +169,11 @@ def test_tool_is_killed_when_its_reader_gives_up(tools: Toolbox) -> None:
     assert not children[0].is_running()
 
 
-CHATTERBOX = "head -c 64M /dev/zero | tr '\\0' x >&2; echo ' the reason' >&2; exit 3"
+CHATTERBOX = """
+import sys
+for _ in range(64): sys.stderr.write("x" * 2**20)
+sys.exit(" the reason")
+"""
 
 
 def test_tool_with_much_to_complain_of(small_disk: Path) -> None:
@@ -179,10 +181,10 @@ def test_tool_with_much_to_complain_of(small_disk: Path) -> None:
     tools = Toolbox(small_disk, memory=GIB, cpu_seconds=10)
     tracemalloc.start()
     with pytest.raises(ToolError, match=r"x the reason$") as caught:
-        tools.run("sh", "-c", CHATTERBOX)
+        tools.run(sys.executable, "-c", CHATTERBOX)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert caught.value.status == 3
+    assert caught.value.status == 1
     assert peak < 8 * MIB
 
 

@@ -185,7 +185,11 @@ class ForkServer:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
                 self._process = subprocess.Popen(
-                    self.command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL
+                    self.command,
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    # Away from the terminal, whose ^C would meet it while Python starts.
+                    start_new_session=True,
                 )
             ours.settimeout(_ANSWER_SECONDS)
             self._connection = ours

@@ -13,6 +13,7 @@ from typing import TextIO
 from pydantic import ValidationError
 
 from cloudimage.plaintext import PlainFormatter
+from cloudimage.transfer import confine
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.pipeline import transfer
 from cloudimage.transfer.process import restrain
@@ -31,7 +32,8 @@ _log = logging.getLogger(__name__)
 
 def main() -> int:
     """Move the image of the request on standard input; return the exit status."""
-    return carry_out(_from_stdin)
+    with confine.prepared():
+        return carry_out(_from_stdin)
 
 
 def carry_out(
@@ -91,6 +93,12 @@ def _outcome(
         failure = error
     except KeyboardInterrupt:
         failure = TransferError(Reason.INTERRUPTED, "the transfer was told to stop")
+    except MemoryError:
+        failure = TransferError(
+            Reason.INTERNAL_ERROR,
+            "the transfer needs more memory than a transfer may have; the operator's setting "
+            "CLOUDIMAGE_TRANSFER_MEMORY_MIB, or the chart's transfer.memoryMiB, says how much",
+        )
     except BaseException as error:  # noqa: BLE001 - the contract: every end has its event
         # Where, but not the exception's text: it is not known to be free of secrets.
         _log.error("%s\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))

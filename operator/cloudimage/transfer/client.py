@@ -2,6 +2,7 @@
 
 import re
 import ssl
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -54,6 +55,18 @@ class UnansweredError(Exception):
         self.error = error
 
 
+class _Session(requests.Session):
+    """Leaves redirects alone.
+
+    requests looks where they lead even if it is not to follow them, and for that it reads their
+    bodies, whole and decompressed.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - as inherited
+        """Say that no answer is a redirect."""
+        return None
+
+
 class Client:
     """Asks the servers of one source; to be closed after use.
 
@@ -77,7 +90,7 @@ class Client:
         self.limits = limits
         self._ca_file = _ca_file(source.ca_certificate, folder)
         self._gate = Gate(policy)
-        self._session = requests.Session()
+        self._session = _Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, Adapter(self._gate))
 
@@ -96,7 +109,9 @@ class Client:
     def get(
         self, url: str, headers: dict[str, str] | None = None, *, verified: bool
     ) -> requests.Response:
-        """Ask for a URL and follow its redirects; the body is left to be read.
+        """Ask for a URL and follow its redirects; the body is left to be read by :meth:`read`.
+
+        Of a redirect, and of what the caller closes, the body is not read: the connection ends.
 
         Args:
             url: Where to begin.
@@ -110,7 +125,7 @@ class Client:
         """
         target = httprules.checked_url(url, self._policy.schemes)
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._send(target, headers or {}, self._credentials(target, url))
+            response = self._send(target, headers or {}, self._credentials(target, url), url)
             location = response.headers.get("Location")
             if response.status_code not in httprules.REDIRECTS or location is None:
                 return response
@@ -123,6 +138,37 @@ class Client:
             f"{httprules.redacted(url)} redirects more than {MAX_REDIRECTS} times",
         )
 
+    def read(self, response: requests.Response, most: int) -> bytes:
+        """Return the next bytes of a body, not decompressed, as they come; none at its end.
+
+        Args:
+            response: What :meth:`get` returned.
+            most: Bytes.
+
+        Raises:
+            UnansweredError: With ``SourceUnreachable``: none came in ``stall_seconds``, whatever
+                else did, such as the extensions of chunks, or trailers.
+            requests.RequestException, urllib3.exceptions.HTTPError, OSError: The connection broke.
+        """
+        late = UnansweredError(
+            httprules.connection_error(TimeoutError(), response.url, self.limits.stall_seconds)
+        )
+        try:
+            with self.within(self.limits.stall_seconds):
+                # read1: with what has come, and not when all has.
+                chunk: bytes = response.raw.read1(most, decode_content=False)
+        except CONNECTION_ERRORS as error:
+            if self._gate.late:
+                raise late from error
+            raise
+        if self._gate.late:  # a connection that was cut looks like a body's end
+            raise late
+        return chunk
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Cut the connection if the block takes longer; :meth:`get` or :meth:`read` tells of it."""
+        return self._gate.within(seconds)
+
     def _credentials(self, target: str, url: str) -> "_Auth":
         """Return what to show at ``target``, to which the URL that was asked for has led."""
         if not httprules.same_origin(target, url):
@@ -130,7 +176,10 @@ class Client:
         at_source = any(httprules.same_origin(target, each) for each in self._urls)
         return _Auth(url, self._auth if at_source else None)
 
-    def _send(self, url: str, headers: dict[str, str], auth: "_Auth") -> requests.Response:
+    def _send(
+        self, url: str, headers: dict[str, str], auth: "_Auth", asked: str
+    ) -> requests.Response:
+        """Send a request to where the URL that was asked for has led."""
         stall = self.limits.stall_seconds
         timeout = (min(_CONNECT_SECONDS, stall), stall)
         try:
@@ -146,6 +195,8 @@ class Client:
                     stream=True,
                 )
         except (requests.exceptions.InvalidURL, UnicodeError) as error:
+            if url != asked:
+                raise httprules.bad_redirect(asked) from error
             raise TransferError(Reason.INVALID_REQUEST, "the source's URL is not valid") from error
         except CONNECTION_ERRORS as error:
             cause = TimeoutError() if self._gate.late else error

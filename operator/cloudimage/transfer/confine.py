@@ -1,116 +1,205 @@
-"""Starts external programs without network: one that an image has taken over reaches nobody.
+"""External programs that have nothing but what they need: one that is taken over harms nobody.
 
-A seccomp filter is one thread's own, and what that thread starts inherits it for good. So one
-thread is put under the filter and starts every program, while the others go on talking to servers.
-It needs no privileges and no namespaces, so it works in a container of Kubernetes' restricted
-profile, and it costs nothing for each program.
+They are started by :mod:`.launcher`, a process beside the transfer, which needs no privileges and no
+namespaces for that, so it works in a container of Kubernetes' restricted profile.
 """
 
-import errno
+import atexit
+import json
+import os
+import signal
 import socket
 import subprocess
+import sys
 import threading
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import IO, Final, Self
 
+from cloudimage.transfer import launcher
+from cloudimage.transfer.launcher import MOST, STATUS, Order
 from cloudimage.transfer.types import Reason, TransferError
 
-# One thread for the life of the process: the kernel takes the end of the thread that started a
-# program for the end of its parent, and kills the program.
-_STARTER: Final = ThreadPoolExecutor(1, "confined")
 
+class Program:
+    """A program that runs, until its end or that of the block.
 
-class _Thread(threading.local):
-    """What is known of the current thread."""
-
-    confined = False
-
-
-_thread: Final = _Thread()
-
-
-def start(
-    starting: Future[subprocess.Popen[bytes]],
-    command: Sequence[str],
-    folder: Path,
-    environment: Mapping[str, str],
-) -> None:
-    """Start a program without network in a folder; its outputs are pipes, its input is closed.
-
-    The caller has the future before anything happens, so that he can end the process even if he is
-    interrupted in this very call.
-
-    Args:
-        starting: Gets the process, or the reason why there is none; once cancelled, nothing is
-            started. ``TransferError`` with ``InternalError``: the kernel or libseccomp refuses the
-            filter, without which no program is started. ``OSError``: it cannot be started.
-        command: The program and its arguments.
-        folder: Where it runs.
-        environment: All of its environment.
+    Attributes:
+        name: What it is called.
+        stdout: What it writes.
+        stderr: What it complains of.
     """
-    _STARTER.submit(_fulfil, starting, command, folder, environment)
+
+    def __init__(self, order: Order, listener: socket.socket | None = None) -> None:
+        """Start it.
+
+        Args:
+            order: What to start.
+            listener: The socket that it serves by, if it does; ours is closed then.
+
+        Raises:
+            TransferError: ``InternalError``: it cannot be confined, without which nothing is
+                started, or cannot be run.
+        """
+        self.name = Path(order.program).name
+        with ExitStack() as ours, ExitStack() as theirs:
+            # The leash comes first: whatever interrupts us, the program ends when we let go of it.
+            self._leash, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.enter_context(self._leash)
+            theirs.enter_context(far)
+            self.stdout, stdout = _pipe(ours, theirs)
+            self.stderr, stderr = _pipe(ours, theirs)
+            report, reporting = _pipe(ours, theirs)
+            ends = [stdout, stderr, far.fileno(), reporting]
+            if listener is not None:
+                ends.append(theirs.enter_context(listener).fileno())
+            _LAUNCHER.ask(order, ends)
+            theirs.close()
+            with report:
+                _raise_for(report.read(MOST), self.name)
+            ours.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Kill it, if it has not ended, and wait for that."""
+        self.stdout.close()
+        with self._leash, suppress(OSError):
+            self.kill()
+            self._leash.recv(STATUS.size)
+        self.stderr.close()
+
+    def kill(self) -> None:
+        """Have it killed; :meth:`wait` returns soon then. From any thread."""
+        with suppress(OSError):  # it has ended, and so has the leash
+            self._leash.shutdown(socket.SHUT_WR)
+
+    def wait(self) -> int:
+        """Return its exit status once it has ended; that of a signal is negative."""
+        told = self._leash.recv(STATUS.size)
+        # Without a word the launcher has died, and what it started with it.
+        return int(STATUS.unpack(told)[0]) if told else -signal.SIGKILL
 
 
-def _fulfil(
-    starting: Future[subprocess.Popen[bytes]],
-    command: Sequence[str],
-    folder: Path,
-    environment: Mapping[str, str],
-) -> None:
-    if not starting.set_running_or_notify_cancel():
+def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[IO[bytes], int]:
+    reading, writing = os.pipe()
+    theirs.callback(os.close, writing)
+    return ours.enter_context(os.fdopen(reading, "rb")), writing
+
+
+def _raise_for(report: bytes, name: str) -> None:
+    """Tell why a program did not become one; no report is a good one."""
+    if not report:
         return
-    try:
-        starting.set_result(_start(command, folder, environment))
-    except BaseException as error:  # noqa: BLE001 - as an executor does: it is the caller's
-        starting.set_exception(error)
-
-
-def _start(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    if not _thread.confined:
-        try:
-            _confine_thread()
-        # pyseccomp raises RuntimeError when imported without libseccomp.
-        except (OSError, ImportError, RuntimeError) as error:
-            raise TransferError(
-                Reason.INTERNAL_ERROR,
-                "external programs cannot be cut off from the network, and are not run "
-                f"otherwise; seccomp with libseccomp2 is needed: {error}",
-            ) from error
-        _thread.confined = True
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+    stage, said = json.loads(report)
+    if stage == "run":
+        raise TransferError(Reason.INTERNAL_ERROR, f"the program {name} cannot be run: {said}")
+    raise TransferError(
+        Reason.INTERNAL_ERROR,
+        "external programs cannot be confined, and are not run otherwise; seccomp with "
+        f"libseccomp2 is needed: {said}",
     )
 
 
-def _confine_thread() -> None:
-    """Take the network from this thread and all that it will start, for good.
+class _Launcher:
+    """The process that starts programs: from the first one on, or :meth:`fork`; again if it died."""
 
-    Raises:
-        OSError: The kernel refuses.
-        RuntimeError: There is no libseccomp.
+    def __init__(
+        # -P: no module is taken from the folder that the operator happens to be in.
+        self,
+        command: tuple[str, ...] = (sys.executable, "-P", "-m", launcher.__name__),
+    ) -> None:
+        self._command = command
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+
+    def ask(self, order: Order, ends: list[int]) -> None:
+        """Have a program started; callers of several threads take turns."""
+        with self._lock:
+            try:
+                socket.send_fds(self._connected(), [order.to_json()], ends)
+            except (BrokenPipeError, ConnectionResetError):
+                self._close()
+                socket.send_fds(self._connected(), [order.to_json()], ends)
+
+    def fork(self) -> None:
+        """Fork it from this process, which has one thread and no secrets yet."""
+        with self._lock:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._pid = os.fork()
+            if not self._pid:
+                ours.close()
+                _be_launcher(theirs)
+            theirs.close()
+            self._connection = ours
+
+    def close(self) -> None:
+        """Have it end, and every program with it."""
+        with self._lock:
+            self._close()
+
+    def _connected(self) -> socket.socket:
+        if self._connection is None:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                self._process = subprocess.Popen(
+                    self._command,
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    # Away from the terminal, whose ^C would meet it while Python starts.
+                    start_new_session=True,
+                )
+            self._connection = ours
+        return self._connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+        if self._pid:
+            with suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
+            self._pid = 0
+
+
+def _be_launcher(connection: socket.socket) -> None:
+    """Be the launcher, in a process that was forked for that."""
+    try:
+        # Neither the request is its to read, nor the events its to write.
+        os.dup2(connection.fileno(), 0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        with connection:
+            launcher.serve(connection)
+    finally:
+        os._exit(0)
+
+
+_LAUNCHER: Final = _Launcher()
+atexit.register(_LAUNCHER.close)
+
+
+@contextmanager
+def prepared() -> Iterator[None]:
+    """Have the launcher forked before the block and ended after it.
+
+    For a process that has but one thread, has no secrets yet, and may end without Python's own end.
+    A process that does without has it started with the first program, which takes Python's start.
     """
-    import pyseccomp  # noqa: PLC0415 - slow: it looks for libseccomp, whose absence has a sentence
-
-    rules = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
-    # System calls by the numbers of another architecture (i386, x32), which the rules do not know.
-    rules.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.KILL_PROCESS)
-    # qemu-nbd serves by a Unix socket. All else is for the network, for other machines (vsock) or
-    # for the kernel (netlink).
-    not_unix = pyseccomp.Arg(0, pyseccomp.NE, socket.AF_UNIX)
-    for name in ("socket", "socketpair"):
-        rules.add_rule(pyseccomp.ERRNO(errno.EAFNOSUPPORT), name, not_unix)
-    # io_uring makes sockets past all filters. socketcall is an old way to make one, on some
-    # architectures, whose arguments a filter cannot see.
-    for name in ("io_uring_setup", "socketcall"):
-        rules.add_rule(pyseccomp.ERRNO(errno.ENOSYS), name)
-    rules.set_attr(pyseccomp.Attr.API_SYSRAWRC, 1)  # the kernel's own error, not ECANCELED
-    rules.load()  # with no_new_privs, without which the kernel refuses
+    _LAUNCHER.fork()
+    try:
+        yield
+    finally:
+        _LAUNCHER.close()

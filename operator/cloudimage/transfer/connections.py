@@ -9,9 +9,12 @@ and refused if any of its addresses is; a name that cannot be resolved here is l
 whose own rules are then the ones that count.
 """
 
+import math
+import os
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -30,7 +33,7 @@ _MAX_ADDRESSES: Final = 8
 
 
 class Gate:
-    """Opens sockets as a policy allows, and can cut the last one.
+    """Opens sockets as a policy allows, and can cut the one that is in use.
 
     Attributes:
         late: Whether a connection was cut since it took too long.
@@ -39,6 +42,8 @@ class Gate:
     def __init__(self, policy: UrlPolicy) -> None:
         self._policy = policy
         self._last: socket.socket | None = None
+        self._deadline = math.inf
+        self._alarm = _Alarm(self._cut)
         self.late = False
 
     def connect(self, connection: HTTPConnection, *, checked: bool) -> socket.socket:
@@ -68,7 +73,7 @@ class Gate:
             except OSError as error:
                 problem = error
             else:
-                self._remember(opened)
+                self.use(opened)
                 return opened
         raise problem or OSError("no address")
 
@@ -83,34 +88,80 @@ class Gate:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Cut the connection if the block takes longer.
+        """Cut the connection if the block takes longer; one inside of another has no more than it.
 
-        A socket's own timeout begins anew with each byte, which a hostile server knows.
+        A socket's own timeout begins again with each byte, which a hostile server knows.
         """
-        self.late = False
-        timer = threading.Timer(seconds, self._cut)
-        timer.daemon = True
-        timer.start()
+        outer = self._deadline
+        if outer == math.inf:
+            self.late = False
+        self._deadline = min(outer, time.monotonic() + seconds)
+        self._alarm.set(self._deadline)
         try:
             yield
         finally:
-            timer.cancel()
+            self._deadline = outer
+            self._alarm.set(outer)
+
+    def use(self, connected: socket.socket) -> None:
+        """Have a connection, perhaps one kept from an earlier request, be the one to cut."""
+        self._forget()
+        # By number: TLS takes the descriptor out of the object it wraps, and has no dup().
+        self._last = socket.socket(fileno=os.dup(connected.fileno()))
 
     def close(self) -> None:
-        """Forget the last connection."""
+        """Forget the connection, and watch it no longer."""
+        self._alarm.close()
+        self._forget()
+
+    def _forget(self) -> None:
         if self._last is not None:
             self._last.close()
             self._last = None
-
-    def _remember(self, opened: socket.socket) -> None:
-        self.close()
-        self._last = opened.dup()  # TLS takes the descriptor out of the object it wraps
 
     def _cut(self) -> None:
         self.late = True
         if self._last is not None:
             with suppress(OSError):
                 self._last.shutdown(socket.SHUT_RDWR)
+
+
+class _Alarm:
+    """Calls a function when a moment has come; one thread is enough for a moment at each read."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._moment = math.inf
+        self._wakes = math.inf
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def set(self, moment: float) -> None:
+        """Ring at a moment of ``time.monotonic()`` and not at the one before; infinity: never."""
+        with self._changed:
+            self._moment = moment
+            if self._thread is None and moment < math.inf:
+                self._thread = threading.Thread(target=self._watch, name="deadline", daemon=True)
+                self._thread.start()
+            elif moment < self._wakes:
+                self._changed.notify()
+
+    def close(self) -> None:
+        """End."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._closed:
+                if time.monotonic() >= self._moment:
+                    self._moment = math.inf
+                    self._ring()
+                self._wakes = self._moment
+                never = self._moment == math.inf
+                self._changed.wait(None if never else max(0.0, self._moment - time.monotonic()))
 
 
 class Adapter(HTTPAdapter):
@@ -177,6 +228,11 @@ def _pools(gate: Gate, *, checked: bool) -> dict[str, type[urllib3.HTTPConnectio
         def _new_conn(self) -> socket.socket:
             return gate.connect(self, checked=checked)
 
+        def putrequest(self, *words: Any, **options: Any) -> None:  # noqa: ANN401 - as inherited
+            if self.sock is not None:
+                gate.use(self.sock)
+            super().putrequest(*words, **options)
+
     class Secure(HTTPSConnection):
         response_class = framing.Response
 
@@ -187,6 +243,11 @@ def _pools(gate: Gate, *, checked: bool) -> dict[str, type[urllib3.HTTPConnectio
             super().connect()
             # Else the ssl module takes a connection that was cut for one that has ended.
             setattr(self.sock, "suppress_ragged_eofs", False)  # noqa: B010 - unknown to its type
+
+        def putrequest(self, *words: Any, **options: Any) -> None:  # noqa: ANN401 - as inherited
+            if self.sock is not None:
+                gate.use(self.sock)
+            super().putrequest(*words, **options)
 
     class PlainPool(urllib3.HTTPConnectionPool):
         ConnectionCls = Plain

@@ -8,7 +8,7 @@ from typing import Final
 from cloudimage.transfer.inspect import Inspected
 from cloudimage.transfer.opening import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.tools import Toolbox, ToolError, image
+from cloudimage.transfer.tools import Output, Toolbox, ToolError, image
 from cloudimage.transfer.types import Reason, Stage, TransferError
 from cloudimage.vocabulary import DiskFormat
 
@@ -87,7 +87,10 @@ def convert(path: Path, found: Inspected, wanted: Wanted, tools: Toolbox, meter:
         options.append("-c")
     opened = image(path.name, QEMU_FORMATS[found.format])
     try:
-        tools.run("qemu-img", "convert", "-O", QEMU_FORMATS[shape], *options, *opened, target.name)
+        # With the bytes that are reserved for it, and no more.
+        output = Output(target.name, largest(path.name, found, shape, tools))
+        words = ("convert", "-O", QEMU_FORMATS[shape], *options, *opened, target.name)
+        tools.run("qemu-img", *words, output=output)
     except ToolError as error:
         raise _failure(error) from error
     path.unlink()

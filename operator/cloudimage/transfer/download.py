@@ -1,8 +1,8 @@
 """The bytes of one URL, in their order, taken up again where connections break."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -24,6 +24,10 @@ RESUME_PROGRESS: Final = 64 * 2**20
 
 MAX_PATIENCE: Final = 5.0
 """Seconds that a busy server is waited for; one that asks for more is left for another attempt."""
+
+
+_GRACE: Final = 10
+"""Times ``stall_seconds`` that a download may take, however slow it is."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +95,11 @@ class Download:
                 ``SourceRefused``, ``SourceNotAnImage``, ``SourceTruncated`` or ``ImageTooLarge``.
         """
         self._position, self.total, self.validator = position, total, validator
-        resumes = 0
+        resumes, pace = 0, _Pace(self._limits)
         while True:
             before = self._position
             try:
-                yield from self._connection()
+                yield from self._connection(pace)
             except UnansweredError as broken:
                 resumes = 0 if self._position - before >= RESUME_PROGRESS else resumes
                 asked = broken.error.retry_after or 0.0
@@ -107,15 +111,17 @@ class Download:
             else:
                 return
 
-    def _connection(self) -> Iterator[Beginning | Piece]:
+    def _connection(self, pace: "_Pace") -> Iterator[Beginning | Piece]:
         """Yield what one connection gives."""
         headers = {}
         if self._position and self.validator:
             headers = {"Range": f"bytes={self._position}-", "If-Range": self.validator}
-        with closing(self._client.get(self.url, headers, verified=self._verified)) as response:
+        with pace.waiting():
+            answer = self._client.get(self.url, headers, verified=self._verified)
+        with closing(answer) as response:
             if self._accept(response):
                 yield Beginning()
-            pace = _Pace(self._limits)
+            pace.begin()
             while chunk := self._read(response, pace):
                 if self._position == 0 and httprules.looks_like_page(chunk[:1024]):
                     raise self._page()
@@ -162,8 +168,9 @@ class Download:
 
     def _read(self, response: requests.Response, pace: "_Pace") -> bytes:
         try:
-            # read1: a server that drips must not keep us in one call.
-            chunk = pace.of(lambda: response.raw.read1(CHUNK, decode_content=False))
+            with pace.waiting():
+                chunk = self._client.read(response, CHUNK)
+            pace.came(len(chunk))
         except urllib3.exceptions.ProtocolError as error:
             raise UnansweredError(self._truncated("breaks off")) from error
         except CONNECTION_ERRORS as error:
@@ -173,13 +180,10 @@ class Download:
                 httprules.connection_error(error, response.url, self._limits.stall_seconds)
             ) from error
         if pace.too_slow:
-            raise UnansweredError(
-                TransferError(
-                    Reason.SOURCE_UNREACHABLE,
-                    f"{httprules.redacted(self.url)} gives less than "
-                    f"{self._limits.min_rate} bytes per second",
-                )
-            )
+            raise UnansweredError(self._slow(self._limits.min_rate, ""))
+        if pace.too_slow_on_average:
+            # Another connection would not mend that; another attempt goes on from here.
+            raise self._slow(self._limits.min_average_rate, " on average")
         return chunk
 
     def _cut(self, error: BaseException) -> bytes:
@@ -196,6 +200,12 @@ class Download:
             f"{httprules.redacted(self.url)} gave {self._position} bytes and neither a length nor "
             "an end that proves them whole: it may have broken off. Give its checksum, or have "
             "its server send a Content-Length",
+        )
+
+    def _slow(self, rate: int, how: str) -> TransferError:
+        return TransferError(
+            Reason.SOURCE_UNREACHABLE,
+            f"{httprules.redacted(self.url)} gives less than {rate} bytes per second{how}",
         )
 
     def _check_length(self, size: int) -> None:
@@ -227,27 +237,55 @@ class Download:
 
 
 class _Pace:
-    """Notices a connection that gives just enough not to stall.
+    """Notices a server that gives just enough not to stall.
 
-    Only the time of waiting for bytes counts, not what is done with them meanwhile.
+    Only the time of waiting for it counts, not what is done with the bytes meanwhile.
 
     Attributes:
-        too_slow: It gave less than the limit in the last while.
+        too_slow: The connection gave less than the limit in the last while.
+        too_slow_on_average: So did all connections together, since the first.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._waited = 0.0
-        self._came = 0
+        self._recent, self._whole = _Rate(), _Rate()
+        self.too_slow = False
+        self.too_slow_on_average = False
+
+    def begin(self) -> None:
+        """Begin to judge a connection."""
+        self._recent = _Rate()
         self.too_slow = False
 
-    def of(self, read: Callable[[], bytes]) -> bytes:
-        """Read, and take note of what came and how long it took."""
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Count the time of the block."""
         begun = time.monotonic()
-        chunk = read()
-        self._waited += time.monotonic() - begun
-        self._came += len(chunk)
-        if chunk and self._waited >= self._limits.stall_seconds:
-            self.too_slow = self._came < self._limits.min_rate * self._waited
-            self._waited, self._came = 0.0, 0
-        return chunk
+        try:
+            yield
+        finally:
+            waited = time.monotonic() - begun
+            self._recent.seconds += waited
+            self._whole.seconds += waited
+
+    def came(self, size: int) -> None:
+        """Count bytes; judge unless they are none, which is the end."""
+        self._recent.size += size
+        self._whole.size += size
+        stall = self._limits.stall_seconds
+        if size and self._recent.seconds >= stall:
+            self.too_slow = self._recent.is_below(self._limits.min_rate)
+            self._recent = _Rate()
+        if size and self._whole.seconds >= _GRACE * stall:
+            self.too_slow_on_average = self._whole.is_below(self._limits.min_average_rate)
+
+
+@dataclass
+class _Rate:
+    """Bytes that came in seconds of waiting."""
+
+    size: int = 0
+    seconds: float = 0.0
+
+    def is_below(self, limit: int) -> bool:
+        return self.size < limit * self.seconds

@@ -16,7 +16,7 @@ import sys
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from cloudimage.transfer.prctl import hide_memory, set_name
+from cloudimage.transfer.prctl import adopt_orphans, end_children, hide_memory, set_name
 
 NAME: Final = "transfer"
 """What a forked transfer is called in ``ps``, whose command line is the server's."""
@@ -49,8 +49,10 @@ def serve(connection: socket.socket) -> bool:
             if descriptor in running:
                 poll.unregister(descriptor)
                 _tell(descriptor, running.pop(descriptor))
+                # Of a transfer that was killed, what it has started is ours now.
+                end_children(but=[each.pid for each in running.values()])
                 continue
-            _, ends, *_ = socket.recv_fds(connection, 1, 3)
+            ends = _asked(connection)
             if not ends:
                 return False
             stdin, stdout, status = ends
@@ -63,7 +65,17 @@ def serve(connection: socket.socket) -> bool:
             handle = os.pidfd_open(pid)
             running[handle] = _Running(pid, status)
             poll.register(handle, select.POLLIN)
-            socket.send_fds(connection, [NUMBER.pack(pid)], [handle])
+            with suppress(ConnectionError):  # the end of the connection is seen next
+                socket.send_fds(connection, [NUMBER.pack(pid)], [handle])
+
+
+def _asked(connection: socket.socket) -> list[int]:
+    """Return the descriptors of a request; none: the operator is gone."""
+    try:
+        _, ends, *_ = socket.recv_fds(connection, 1, 3)
+    except ConnectionError:  # gone without having read our answer
+        return []
+    return ends
 
 
 def _tell(handle: int, ended: _Running) -> None:
@@ -90,9 +102,13 @@ def _close(*descriptors: int) -> None:
 def main() -> None:
     """Import all that a transfer needs, then fork transfers, and be each of them."""
     hide_memory()
+    adopt_orphans()
     # At a terminal it goes to all, and the operator ends its transfers by itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from cloudimage.transfer import child  # noqa: PLC0415  # once the memory is hidden
+
+    with suppress(ImportError, RuntimeError):  # what lacks is told when a program is to be started
+        import pyseccomp  # noqa: F401, PLC0415
 
     gc.freeze()  # what is collected later is not this: its pages stay shared
     with socket.socket(fileno=sys.stdin.fileno()) as connection:

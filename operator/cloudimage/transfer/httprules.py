@@ -90,9 +90,7 @@ def redirect_target(
     except (TransferError, ValueError) as error:
         if isinstance(error, TransferError) and error.reason is Reason.SOURCE_REFUSED:
             raise
-        raise TransferError(
-            Reason.SOURCE_REFUSED, f"{redacted(url)} redirects to something not http or https"
-        ) from None
+        raise bad_redirect(url) from None
     downgrade = urlsplit(url).scheme == "https" and urlsplit(target).scheme == "http"
     if downgrade and not verified:
         raise TransferError(
@@ -100,6 +98,17 @@ def redirect_target(
             f"{redacted(url)} redirects from https to http; give a checksum to allow that",
         )
     return target
+
+
+def bad_redirect(url: str) -> TransferError:
+    """Return the failure for a URL whose server sends us where nobody can go.
+
+    It is the fault of the server, and not of whoever wrote the URL.
+    """
+    return TransferError(
+        Reason.SOURCE_REFUSED,
+        f"{redacted(url)} redirects to something not http or https, or to no valid URL",
+    )
 
 
 def same_origin(one: str, other: str) -> bool:

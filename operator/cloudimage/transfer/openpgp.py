@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from cloudimage.transfer import armor
-from cloudimage.transfer.tools import Toolbox, ToolError
+from cloudimage.transfer.tools import Output, Toolbox, ToolError
 from cloudimage.transfer.types import Reason, TransferError
 
 CPU_SECONDS_OF_TEXT: Final = 60
@@ -56,9 +56,9 @@ def signed_text(text: bytes, keyring: str, tools: Toolbox) -> bytes:
     tools = dataclasses.replace(tools, cpu_seconds=min(tools.cpu_seconds, CPU_SECONDS_OF_TEXT))
     with _Workplace.made(keyring, tools) as place:
         place.path("text").write_bytes(text)
-        _judge(place.gpgv("--output", place.name("inside"), place.name("text")))
-        inside = place.path("inside")
-        return inside.read_bytes() if inside.exists() else b""
+        output = Output(place.name("inside"), len(text))
+        _judge(place.gpgv("--output", output.name, place.name("text"), output=output))
+        return place.path("inside").read_bytes()
 
 
 def check_text(text: bytes, signature: bytes, keyring: str, tools: Toolbox) -> None:
@@ -113,14 +113,16 @@ class _Workplace:
         """Return the path for an argument, relative to where programs run."""
         return f"./{self.folder.name}/{name}"
 
-    def gpgv(self, *words: str) -> list[list[str]]:
+    def gpgv(self, *words: str, output: Output | None = None) -> list[list[str]]:
         """Run gpgv and return its status lines, split into words."""
         home = ["--homedir", f"./{self.folder.name}", "--keyring", self.name("keyring")]
         try:
-            output = self.tools.run("gpgv", *home, "--status-fd", "1", *words, accept=_ACCEPTED)
+            told = self.tools.run(
+                "gpgv", *home, "--status-fd", "1", *words, accept=_ACCEPTED, output=output
+            )
         except ToolError as error:
             raise _invalid(f"gpgv failed: {error.message}") from error
-        lines = output.decode(errors="replace").splitlines()
+        lines = told.decode(errors="replace").splitlines()
         return [line.removeprefix(_PREFIX).split() for line in lines if line.startswith(_PREFIX)]
 
 

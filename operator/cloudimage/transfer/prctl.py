@@ -5,10 +5,22 @@ Nothing of weight is imported here: a process asks for this before anything else
 
 import ctypes
 import os
+import signal
+from collections.abc import Collection
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
-_SET_DUMPABLE: Final = 4  # linux/prctl.h
+_SET_DEATH_SIGNAL: Final = 1  # linux/prctl.h
+_SET_DUMPABLE: Final = 4
 _SET_NAME: Final = 15
+_SET_CHILD_SUBREAPER: Final = 36
+_SET_NO_NEW_PRIVS: Final = 38
+
+NICENESS: Final = 5
+"""Of transfers: below the operator, so that its event loop does not wait for their hashing."""
+
+_CHILDREN: Final = Path("/proc/thread-self/children")
 
 
 def hide_memory() -> None:
@@ -33,7 +45,64 @@ def set_name(name: str) -> None:
     _prctl(_SET_NAME, ctypes.c_char_p(name.encode()))
 
 
+def die_with_parent(parent: int) -> None:
+    """Have this process killed when its parent ends, also as another program.
+
+    Raises:
+        OSError: The kernel refuses.
+        ProcessLookupError: The parent, whose number that is, has ended already.
+    """
+    _prctl(_SET_DEATH_SIGNAL, ctypes.c_ulong(signal.SIGKILL))
+    if os.getppid() != parent:
+        raise ProcessLookupError("the parent has ended")
+
+
+def gain_no_privileges() -> None:
+    """Let nothing that this process becomes have more rights than it has, for good.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    _prctl(_SET_NO_NEW_PRIVS, ctypes.c_ulong(1))
+
+
+def adopt_orphans() -> None:
+    """Become the parent of processes below this one whose own parents end.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    _prctl(_SET_CHILD_SUBREAPER, ctypes.c_ulong(1))
+
+
+def end_children(but: Collection[int] = ()) -> None:
+    """Kill the children of this process, those that it adopted too, and wait for their ends.
+
+    What a child has started becomes a child when that is gone, and its turn comes then. For a
+    process of one thread.
+
+    Args:
+        but: Numbers of those to spare.
+    """
+    while strangers := set(_children()) - set(but):
+        for pid in strangers:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in strangers:
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _children() -> list[int]:
+    try:
+        return [int(each) for each in _CHILDREN.read_text().split()]
+    except OSError:  # a kernel without CONFIG_PROC_CHILDREN
+        return []
+
+
 def _prctl(option: int, argument: ctypes.c_ulong | ctypes.c_char_p) -> None:
-    if ctypes.CDLL(None, use_errno=True).prctl(option, argument):
+    # All five words are there: some options want the rest to be zero.
+    zero = ctypes.c_ulong(0)
+    if ctypes.CDLL(None, use_errno=True).prctl(option, argument, zero, zero, zero):
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

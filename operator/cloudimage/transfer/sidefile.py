@@ -14,7 +14,7 @@ from cloudimage.transfer.sums import MAX_BYTES
 from cloudimage.transfer.types import Reason, TransferError
 
 MAX_SECONDS: Final = 120.0
-"""A megabyte that takes longer will not come."""
+"""A megabyte that takes longer, with all redirects to it, will not come."""
 
 _CHUNK = 64 * 2**10
 
@@ -34,13 +34,17 @@ def fetch_text(url: str, client: Client, *, signed: bool) -> bytes:
     """
     begun = time.monotonic()
     try:
-        response = client.get(url, verified=signed)
+        with client.within(MAX_SECONDS), closing(client.get(url, verified=signed)) as response:
+            if response.status_code != HTTPStatus.OK:
+                raise httprules.status_error(response.status_code, response.url, response.headers)
+            content = _receive(response, client, signed=signed)
     except UnansweredError as unanswered:
+        if time.monotonic() - begun >= MAX_SECONDS:
+            raise TransferError(
+                Reason.SOURCE_UNREACHABLE,
+                f"{httprules.redacted(url)} did not come whole in {MAX_SECONDS:g} s",
+            ) from unanswered
         raise unanswered.error from unanswered
-    with closing(response):
-        if response.status_code != HTTPStatus.OK:
-            raise httprules.status_error(response.status_code, response.url, response.headers)
-        content = _receive(response, begun, client.limits.stall_seconds, signed=signed)
     if httprules.is_page(response.headers) or httprules.looks_like_page(content[:1024]):
         raise TransferError(
             Reason.SUMS_FILE_INVALID, f"{httprules.redacted(response.url)} is a web page"
@@ -48,31 +52,24 @@ def fetch_text(url: str, client: Client, *, signed: bool) -> bytes:
     return content
 
 
-def _receive(
-    response: requests.Response, begun: float, stall_seconds: float, *, signed: bool
-) -> bytes:
+def _receive(response: requests.Response, client: Client, *, signed: bool) -> bytes:
     where = httprules.redacted(response.url)
     content = bytearray()
     try:
-        # read1: a server that drips must not keep us in one call.
-        while chunk := response.raw.read1(_CHUNK, decode_content=False):
+        while chunk := client.read(response, _CHUNK):
             content += chunk
             if len(content) > MAX_BYTES:
                 raise TransferError(
                     Reason.SUMS_FILE_INVALID,
                     f"{where} has over {MAX_BYTES} bytes; it is no file of checksums or signature",
                 )
-            if time.monotonic() - begun > MAX_SECONDS:
-                raise TransferError(
-                    Reason.SOURCE_UNREACHABLE,
-                    f"{where} gave {len(content)} bytes in {MAX_SECONDS:g} s",
-                )
     except urllib3.exceptions.ProtocolError as error:
         raise _truncated(where, len(content)) from error
     except CONNECTION_ERRORS as error:
         if framing.is_cut(error):
             return _cut(response, bytes(content), signed=signed)
-        raise httprules.connection_error(error, response.url, stall_seconds) from error
+        stall = client.limits.stall_seconds
+        raise httprules.connection_error(error, response.url, stall) from error
     total = httprules.content_length(response.headers)
     if total is not None and len(content) != total:
         raise _truncated(where, len(content))

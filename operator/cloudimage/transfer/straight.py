@@ -7,7 +7,6 @@ comes must begin and end with the bytes that were looked at, and its last piece 
 the checksum is known to be right: Glance never gets a wrong file whole.
 """
 
-import time
 from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
@@ -147,7 +146,10 @@ class _Probe:
         headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
         if self._validator:
             headers["If-Range"] = self._validator
-        with closing(self._client.get(self.url, headers, verified=self._verified)) as response:
+        with (
+            self._client.within(2 * self._client.limits.stall_seconds),
+            closing(self._client.get(self.url, headers, verified=self._verified)) as response,
+        ):
             place = httprules.resumes_at(response.headers)
             validator = httprules.validator(response.headers)
             told = httprules.content_length(response.headers) == length
@@ -155,14 +157,9 @@ class _Probe:
             if not (partial and told and place and validator):
                 raise self.changed()
             self.total, self._validator = place[1], validator
-            content, deadline = b"", time.monotonic() + 2 * self._client.limits.stall_seconds
-            # read1: a server that drips must not keep us in one call.
-            while len(content) <= length and (
-                piece := response.raw.read1(length + 1, decode_content=False)
-            ):
+            content = b""
+            while len(content) <= length and (piece := self._client.read(response, length + 1)):
                 content += piece
-                if time.monotonic() > deadline:
-                    raise self.changed()
         if place[0] != offset or len(content) != length or self.total < HEAD_LENGTH:
             raise self.changed()
         return content

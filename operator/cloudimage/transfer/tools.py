@@ -1,8 +1,8 @@
 """External programs, under limits: they parse what strangers wrote.
 
 Each gets a closed standard input, a bare environment, the transfer's scratch folder as its working
-directory (so its arguments are plain file names), no network, no new privileges, and dies with the
-transfer, even by SIGKILL.
+directory (so its arguments are plain file names), which it may read and nothing else, no network, no
+new privileges, no way to start or reach another process, and dies with the transfer, even by SIGKILL.
 """
 
 import dataclasses
@@ -11,21 +11,20 @@ import json
 import math
 import os
 import re
-import select
 import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from cloudimage.transfer import confine
+from cloudimage.transfer.confine import Program
+from cloudimage.transfer.launcher import Order
 from cloudimage.transfer.nbd import Disk, HungUpError, NbdError
 from cloudimage.transfer.types import Reason, TransferError
 
@@ -52,13 +51,9 @@ _LEAST_SECONDS = 600.0
 """By the clock, however few CPU seconds a program may take: the machine may have others to run."""
 
 _SOCKET = "nbd.sock"
-_START_LIMIT = 60.0
-"""Seconds after which a server that is not there will not come."""
-_START_SECONDS = 0.005
-"""Between looks whether a server is there."""
 
-_NOT_RUN = frozenset({126, 127})
-"""Exit statuses by which setpriv, prlimit and the dynamic linker say that a program cannot run."""
+_NOT_RUN = 127
+"""The exit status by which the dynamic linker says that a program cannot run."""
 
 
 class ToolError(Exception):
@@ -82,6 +77,8 @@ def complaint(stderr: str, status: int) -> str:
         text = "... " + text[-_MESSAGE_LENGTH:]
     if status == -signal.SIGXCPU:
         return "it used up its CPU time"
+    if status == -signal.SIGXFSZ:
+        return "it wrote more than what was asked of it can take"
     if not text:
         return f"ended by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
     return text
@@ -99,6 +96,19 @@ def image(name: str, qemu_format: str) -> tuple[str, str, str]:
         return ("-f", qemu_format, name)
     opened = {"driver": qemu_format, **options, "file": {"driver": "file", "filename": name}}
     return ("-f", qemu_format, f"json:{json.dumps(opened)}")
+
+
+@dataclass(frozen=True)
+class Output:
+    """The one file that a program may write.
+
+    Attributes:
+        name: In the folder.
+        most: Bytes that it may come to.
+    """
+
+    name: str
+    most: int
 
 
 @dataclass(frozen=True)
@@ -122,11 +132,6 @@ class Toolbox:
         """Return the same, for programs that together may take so long by the clock."""
         return dataclasses.replace(self, deadline=time.monotonic() + seconds)
 
-    def confined(self, *command: str) -> list[str]:
-        """Return the command that runs ``command`` under the limits."""
-        limits = [f"--as={self.memory}", f"--cpu={self.cpu_seconds}", "--core=0"]
-        return ["setpriv", "--pdeathsig", "KILL", "--no-new-privs", "prlimit", *limits, *command]
-
     @contextmanager
     def disk(self, name: str, qemu_format: str) -> Iterator[Disk]:
         """Serve the disk in an image by qemu-nbd beside the block, which reads it to its end.
@@ -135,23 +140,20 @@ class Toolbox:
             ToolError: It cannot be read.
             TransferError: As for :meth:`stream`.
         """
-        # By the folder's descriptor: the path of a socket has 107 bytes at the most.
-        place = os.open(self.folder, os.O_PATH | os.O_DIRECTORY)
-        options = ("--read-only", f"--socket=/proc/self/cwd/{_SOCKET}")
+        connection, listener = _socket_pair(self.folder)
+        command = ("qemu-nbd", "--read-only", *image(name, qemu_format))
         # Who reads may be slow, as Glance is; the server's own silence is bounded by the client.
         seconds = math.inf if self.deadline is None else None
         try:
+            # Hung up first, then waited for; and hung up even if nothing can be started.
             with (
-                self.stream(
-                    "qemu-nbd", *options, *image(name, qemu_format), seconds=seconds
-                ) as output,
-                _connected(Path(f"/proc/self/fd/{place}/{_SOCKET}"), output) as connection,
+                connection,
+                self.stream(*command, listener=listener, seconds=seconds),
+                connection,
             ):
                 yield Disk(connection)
         except NbdError as error:
             raise ToolError(str(error), 0) from error
-        finally:
-            os.close(place)
 
     def disk_head(self, name: str, qemu_format: str, length: int) -> bytes:
         """Return the first bytes of the disk in an image, fewer only if it has no more.
@@ -163,18 +165,28 @@ class Toolbox:
         with self.disk(name, qemu_format) as disk:
             return b"".join(disk.pieces(length))
 
-    def run(self, *command: str, accept: frozenset[int] = frozenset({0})) -> bytes:
+    def run(
+        self,
+        *command: str,
+        accept: frozenset[int] = frozenset({0}),
+        output: Output | None = None,
+    ) -> bytes:
         """Run a program to its end and return its standard output.
+
+        Args:
+            command: As for :meth:`stream`.
+            accept: As for :meth:`stream`.
+            output: As for :meth:`stream`.
 
         Raises:
             ToolError: Its exit status is not among ``accept``, or it writes over 4 MiB.
             TransferError: As for :meth:`stream`.
         """
-        with self.stream(*command, accept=accept) as stdout:
-            output = stdout.read(_MOST_OUTPUT + 1)
-            if len(output) > _MOST_OUTPUT:
+        with self.stream(*command, accept=accept, output=output) as stdout:
+            text = stdout.read(_MOST_OUTPUT + 1)
+            if len(text) > _MOST_OUTPUT:
                 raise ToolError(f"it writes over {_MOST_OUTPUT} bytes", -signal.SIGKILL)
-            return output
+            return text
 
     def json(self, *command: str, accept: frozenset[int] = frozenset({0})) -> dict[str, Any]:
         """Run a program that writes a JSON object, and return it; empty for no output.
@@ -197,6 +209,8 @@ class Toolbox:
         self,
         *command: str,
         accept: frozenset[int] = frozenset({0}),
+        output: Output | None = None,
+        listener: socket.socket | None = None,
         seconds: float | None = None,
     ) -> Iterator[IO[bytes]]:
         """Run a program beside the block, which reads its standard output.
@@ -206,7 +220,9 @@ class Toolbox:
 
         Args:
             command: The program and its arguments.
-            accept: Exit statuses of success.
+            accept: Exit statuses that are no failure.
+            output: The file that it may write; without one it may write none.
+            listener: A socket that it is to serve by.
             seconds: After which it is killed; None: by the deadline.
 
         Raises:
@@ -214,42 +230,45 @@ class Toolbox:
             TransferError: ``InternalError``: it is not installed, or cannot be confined;
                 ``InsufficientScratch``; ``ConversionFailed``: it took too long.
         """
-        clock = _Clock(self._seconds() if seconds is None else seconds)
-        words = self.confined(*command)
-        _require(words[0], "prlimit", command[0])
-        with ThreadPoolExecutor(1, "stderr") as reader:
-            starting: Future[subprocess.Popen[bytes]] = Future()
+        order = self._order(command, output, serves=listener is not None)
+        with (
+            ThreadPoolExecutor(1, "stderr") as reader,
+            Program(order, listener) as program,
+            _Clock(program, self._seconds() if seconds is None else seconds),
+        ):
+            ending = reader.submit(_ending, program.stderr)
+            with suppress(OSError):  # the kernel may not grant it
+                fcntl.fcntl(program.stdout, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
             try:
-                confine.start(starting, words, self.folder, _environment())
-                process = starting.result()
-                assert process.stdout is not None  # noqa: S101 - pipes were asked for
-                assert process.stderr is not None  # noqa: S101 - pipes were asked for
-                ending = reader.submit(_ending, process.stderr)
-                clock.watch(process)
-                with suppress(OSError):  # the kernel may not grant it
-                    fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-                try:
-                    with process.stdout:
-                        yield process.stdout
-                except HungUpError:
-                    accept = frozenset()
-                status, stderr = process.wait(), ending.result()
-            except Exception:
-                clock.check(command[0])  # what was cut off made no sense
-                raise
-            finally:
-                clock.stop()
-                _end(starting)
-        clock.check(command[0])
+                with program.stdout:
+                    yield program.stdout
+            except HungUpError:
+                accept = frozenset()
+            status, stderr = program.wait(), ending.result()
         if status not in accept:
             message = complaint(stderr.decode(errors="replace"), status)
-            if status in _NOT_RUN:
+            if status == _NOT_RUN:
                 raise TransferError(
                     Reason.INTERNAL_ERROR, f"the program {command[0]} cannot be run: {message}"
                 )
             if any(each in message for each in _DISK_FULL):
                 raise TransferError(Reason.INSUFFICIENT_SCRATCH, f"the scratch is full: {message}")
             raise ToolError(message, status)
+
+    def _order(self, command: tuple[str, ...], output: Output | None, *, serves: bool) -> Order:
+        if output is not None:
+            (self.folder / output.name).touch(0o600)
+        return Order(
+            program=_file_of(command[0]),
+            words=command,
+            folder=str(self.folder),
+            environment=_environment(),
+            memory=self.memory,
+            cpu_seconds=self.cpu_seconds,
+            output=output.name if output else None,
+            most_output=output.most if output else 0,
+            serves=serves,
+        )
 
     def _seconds(self) -> float:
         if self.deadline is None:
@@ -258,70 +277,63 @@ class Toolbox:
 
 
 class _Clock:
-    """Kills a program that takes too long."""
+    """Kills a program that takes too long, and says so at the end of the block."""
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._timer: threading.Timer | None = None
+    def __init__(self, program: Program, seconds: float) -> None:
+        self._program = program
         self._late = False
+        self._timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._kill)
+        self._timer.daemon = True
 
-    def watch(self, process: "subprocess.Popen[bytes]") -> None:
-        """Begin."""
-        if math.isfinite(self._seconds):
-            self._timer = threading.Timer(self._seconds, self._kill, (process,))
-            self._timer.daemon = True
-            self._timer.start()
+    def __enter__(self) -> None:
+        self._timer.start()
 
-    def stop(self) -> None:
-        """End; the program has."""
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def check(self, program: str) -> None:
-        """Fail if the program was killed.
+    def __exit__(self, *_: object) -> None:
+        """End.
 
         Raises:
-            TransferError: ``ConversionFailed``.
+            TransferError: ``ConversionFailed``: the program was killed. What it had written until
+                then may have made no sense, so this comes before whatever the block raised.
         """
+        self._timer.cancel()
         if self._late:
             raise TransferError(
                 Reason.CONVERSION_FAILED,
-                f"{program} was ended, since it took too long over the image: that is made to take "
-                "long, or the machine is overloaded",
+                f"{self._program.name} was ended, since it took too long over the image: that is "
+                "made to take long, or the machine is overloaded",
             )
 
-    def _kill(self, process: "subprocess.Popen[bytes]") -> None:
+    def _kill(self) -> None:
         self._late = True
-        process.kill()
+        self._program.kill()
+
+
+def _socket_pair(folder: Path) -> tuple[socket.socket, socket.socket]:
+    """Return a connection and the listening socket that has it in its queue.
+
+    A program that serves is given the latter, so that it needs no right to make any, and nobody
+    waits for it to listen; by the time it runs the path is gone. It is by the folder's descriptor,
+    since a socket's path has 107 bytes at the most.
+    """
+    with ExitStack() as opened, _opened(folder) as place:
+        listener = opened.enter_context(socket.socket(socket.AF_UNIX))
+        connection = opened.enter_context(socket.socket(socket.AF_UNIX))
+        path = f"/proc/self/fd/{place}/{_SOCKET}"
+        listener.bind(path)
+        listener.listen(1)
+        connection.connect(path)
+        (folder / _SOCKET).unlink()
+        opened.pop_all()
+    return connection, listener
 
 
 @contextmanager
-def _connected(path: Path, output: IO[bytes]) -> Iterator[socket.socket]:
-    """Connect to a server that is starting.
-
-    Args:
-        path: Of its socket.
-        output: Of the server, which ends when it does.
-
-    Raises:
-        HungUpError: It has ended.
-        NbdError: It does not begin to serve.
-    """
-    limit = time.monotonic() + _START_LIMIT
-    with socket.socket(socket.AF_UNIX) as connection:
-        while True:
-            try:
-                connection.connect(str(path))
-            except (FileNotFoundError, ConnectionRefusedError):
-                ended, *_ = select.select([output], [], [], _START_SECONDS)
-                if ended:
-                    raise HungUpError("it has ended") from None
-                if time.monotonic() > limit:
-                    raise NbdError("it does not begin to serve") from None
-            else:
-                break
-        path.unlink()
-        yield connection
+def _opened(folder: Path) -> Iterator[int]:
+    place = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield place
+    finally:
+        os.close(place)
 
 
 def _ending(stderr: IO[bytes]) -> bytes:
@@ -330,13 +342,6 @@ def _ending(stderr: IO[bytes]) -> bytes:
     while piece := stderr.read(_KEPT):
         last = (last + piece)[-_KEPT:]
     return last
-
-
-def _end(starting: Future[subprocess.Popen[bytes]]) -> None:
-    """Kill what was started, if it was; nothing when it has ended."""
-    if not starting.cancel() and starting.exception() is None:
-        with starting.result() as process:
-            process.kill()
 
 
 def _environment() -> dict[str, str]:
@@ -352,16 +357,17 @@ def _path() -> str:
     return os.environ.get("PATH", os.defpath)
 
 
-def _require(*programs: str) -> None:
-    """Refuse to go on without a program.
+def _file_of(program: str) -> str:
+    """Return the file of a program.
 
     Raises:
-        TransferError: ``InternalError``, saying which one.
+        TransferError: ``InternalError``: there is none.
     """
-    for program in programs:
-        if shutil.which(program, path=_path()) is None:
-            raise TransferError(
-                Reason.INTERNAL_ERROR,
-                f"the program {program} is not installed beside the operator; "
-                "the container image lacks it",
-            )
+    found = shutil.which(program, path=_path())
+    if found is None:
+        raise TransferError(
+            Reason.INTERNAL_ERROR,
+            f"the program {program} is not installed beside the operator; "
+            "the container image lacks it",
+        )
+    return str(Path(found).absolute())

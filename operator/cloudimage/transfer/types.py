@@ -275,8 +275,12 @@ class Limits(_Model):
         max_scratch: Bytes that all that is kept in the scratch may take.
         stall_seconds: Seconds without a byte from the source after which a connection is given up.
         min_rate: Bytes per second; a connection that gives less over ``stall_seconds`` is given up.
+        min_average_rate: Bytes per second; a download that has given less, on average since its
+            beginning, is given up once ten times ``stall_seconds`` were waited for it. So one of
+            ``size`` bytes takes that time, or ``size / min_average_rate`` seconds, at the most.
         silence_seconds: Seconds without a sign of life from Glance, while it stores or imports,
             after which the image is given up. Glance itself calls an import dead after an hour.
+        memory: Bytes of memory of the transfer itself (RLIMIT_DATA: heap and stacks of threads).
         tool_memory: Bytes of address space of an external tool such as qemu-img.
         tool_cpu_seconds: CPU seconds of an external tool.
         inspect_seconds: Seconds that external tools may take to inspect an image: they read its
@@ -289,7 +293,9 @@ class Limits(_Model):
     max_scratch: int = 1 * 2**40
     stall_seconds: float = 60.0
     min_rate: int = 1024
+    min_average_rate: int = 256 * 2**10
     silence_seconds: float = 3600.0
+    memory: int = 512 * 2**20
     tool_memory: int = 2 * 2**30
     tool_cpu_seconds: int = 4 * 3600
     inspect_seconds: float = 900.0
