@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final
+
+LONGEST_WAIT: Final = 24 * 3600.0
+"""Seconds; who asks to wait for longer is asked again after a day, and infinity is no number."""
 
 
 def moment(value: str | None) -> datetime | None:
@@ -10,19 +14,20 @@ def moment(value: str | None) -> datetime | None:
         return None
     try:
         parsed = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError, IndexError):  # all of them seen; see tests/fuzz
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 def retry_after(value: str | None, now: datetime | None = None) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3)."""
+    """Return the seconds that a Retry-After header asks for (RFC 9110, 10.2.3), at most a day."""
     if value is None:
         return None
     digits = value.strip()
     if digits.isdecimal():
-        return float(digits)
+        return min(float(digits), LONGEST_WAIT)
     until = moment(value)
     if until is None:
         return None
-    return max(0.0, (until - (now or datetime.now(UTC))).total_seconds())
+    seconds = (until - (now or datetime.now(UTC))).total_seconds()
+    return min(max(0.0, seconds), LONGEST_WAIT)

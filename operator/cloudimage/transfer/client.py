@@ -77,7 +77,7 @@ class Client:
         self.limits = limits
         self._ca_file = _ca_file(source.ca_certificate, folder)
         self._gate = Gate(policy)
-        self._session = requests.Session()
+        self._session = _Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, Adapter(self._gate))
 
@@ -154,6 +154,13 @@ class Client:
             response.close()
             raise UnansweredError(httprules.connection_error(TimeoutError(), url, stall))
         return response
+
+
+class _Session(requests.Session):
+    """A session that leaves redirects to its caller, bodies and malformed Locations included."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Return that there is none: the library would read the body to follow it."""
 
 
 class _Auth(requests.auth.AuthBase):
