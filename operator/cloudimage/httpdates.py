@@ -14,7 +14,7 @@ def moment(value: str | None) -> datetime | None:
         return None
     try:
         parsed = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError, IndexError):  # all of them seen; see tests/fuzz
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 

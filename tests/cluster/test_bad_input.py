@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from support import Namespace, condition_of, images_of, wait_until
 
+from hostile_images import mbr
 from testbed.images import disk, sha256_of
 from testbed.openstack import OpenStack
 from testbed.process import free_ports
@@ -48,6 +49,16 @@ CASES = {
     ),
     "not an image": Bad("SourceNotAnImage", ("raw",), content=b"neither disk nor image\n" * 4096),
     "empty": Bad("SourceNotAnImage", ("empty",), content=b""),
+    "LUKS": Bad(
+        "UnsupportedFormat",
+        ("encrypted (LUKS)", "until the spec changes"),
+        content=(b"LUKS\xba\xbe\0\1" + b"aes".ljust(32, b"\0")).ljust(2**20, b"\1"),
+    ),
+    "MBR, cut": Bad(
+        "SourceTruncated",
+        ("reach to byte 4194304", "Tried again at"),
+        content=mbr((0x80, 0x83, 2048, 6144)).ljust(2**20, b"\0"),
+    ),
     "over minDiskGiB": Bad(
         "ImageTooLarge", ("GiB",), spec={"image": {"minDiskGiB": 1, "diskFormat": "raw"}}
     ),

@@ -24,6 +24,7 @@ ERRORS: Final = (
     zlib.error,
     struct.error,
     EOFError,
+    LookupError,
     OverflowError,
     RuntimeError,
     ValueError,
@@ -117,6 +118,8 @@ def _only_file(members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
 
 def _check_name(name: str) -> None:
     """Refuse names that lead out of a folder, though none is ever used as a path here."""
+    if not name:
+        raise unsafe("a member of it has no name")
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or ".." in parts or "\0" in name or ":" in parts[0]:
         raise unsafe(f"its member {_shown(name)} would be outside of it")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from cloudimage.transfer import armor
+from cloudimage.transfer.sums import shown
 from cloudimage.transfer.tools import Output, Toolbox, ToolError
 from cloudimage.transfer.types import Reason, TransferError
 
@@ -28,6 +29,8 @@ _STRONG_HASHES: Final[Mapping[str, str]] = {
     "14": "SHA3-512",
 }
 """By the numbers of RFC 9580, 9.5; MD5, SHA-1 and RIPEMD-160 are no proof of anything any more."""
+
+_HASH_FIELD: Final = 7  # of VALIDSIG
 
 _BAD: Final[Mapping[str, str]] = {
     "BADSIG": "does not fit what it signs, which was changed",
@@ -151,13 +154,15 @@ def _problem(status: Mapping[str, list[str]]) -> str | None:
     """Return what is wrong with a signature, from the status lines about it; None: it is good."""
     for word, problem in _BAD.items():
         if word in status:
-            key = status[word][0] if status[word] else "?"
+            key = shown(status[word][0]) if status[word] else "?"
             return f"the signature by the key {key} {problem}"
     if "GOODSIG" not in status or "VALIDSIG" not in status:
         return "a signature cannot be checked"
-    fingerprint, *_ = valid = status["VALIDSIG"]
-    if valid[7] not in _STRONG_HASHES:
-        return f"the signature by the key {fingerprint} uses a hash that is no longer safe"
+    valid = status["VALIDSIG"]
+    if len(valid) <= _HASH_FIELD:
+        return "a signature cannot be checked"
+    if valid[_HASH_FIELD] not in _STRONG_HASHES:
+        return f"the signature by the key {shown(valid[0])} uses a hash that is no longer safe"
     return None
 
 
