@@ -1,10 +1,11 @@
 """The chart's own pod, of the image built here, on a cluster with a node: installed to uninstalled.
 
-The tests are steps of one release's life and follow each other.
+The tests share one release and one CloudImage, ``kept``; what changes the release puts it back.
 """
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import KINDS
 from testbed.container_image import REPOSITORY_NAME
 from testbed.images import sha256_of
-from testbed.kubernetes import KubectlError
+from testbed.kubernetes import KubectlError, network, traces
 from testbed.kubernetes.kind import Kind
 from testbed.kubernetes.network import BRIDGE
 from testbed.kubernetes.whole import WholeKubernetes
@@ -70,6 +71,21 @@ class Platform:
         words = ("upgrade", "--install", RELEASE, str(chart), "--set", allowed, *IMAGE)
         self.helm(*words, "--wait", "--timeout", "120s", *options)
 
+    @contextlib.contextmanager
+    def changed(self, chart: Path, *options: str) -> Iterator[None]:
+        """Change the release for a while."""
+        self.release(chart, *options)
+        try:
+            yield
+        finally:
+            self.release()
+
+    def stop(self) -> None:
+        """Have the operator run in no pod until the next release."""
+        kubectl = self.cluster.run_kubectl
+        kubectl("scale", f"deployment/{RELEASE}", "-n", SYSTEM, "--replicas=0")
+        kubectl("wait", "pod", "-n", SYSTEM, "--all", "--for=delete", "--timeout=90s")
+
     def namespace(self) -> Namespace:
         """Make a namespace with the credentials, where pods keep to the strictest standard."""
         name = self.cluster.new_namespace("images")
@@ -100,7 +116,6 @@ class Platform:
                 ("identity", "keystone", "/v3"),
                 ("image", "glance", ""),
                 ("compute", "nova", "/v2.1"),
-                # Not there, unless another test has had it started.
                 ("block_storage", "cinder", "/v3"),
             )
         }
@@ -116,11 +131,13 @@ def whole(request: pytest.FixtureRequest) -> Iterator[WholeKubernetes | Kind]:
     choice = request.config.getoption("--cluster")
     if choice == "kubeconfig":
         pytest.skip("somebody else's cluster has not the image that is built here")
-    if choice == "kind":
-        kind = Kind.new()
-        kind.up()
-        yield kind
-        return
+    with _kind() if choice == "kind" else _node() as cluster:
+        yield cluster
+
+
+@contextlib.contextmanager
+def _node() -> Iterator[WholeKubernetes]:
+    """A cluster with a node of our own, there for these tests alone."""
     if missing := WholeKubernetes.missing():
         pytest.skip(f"a node of our own needs {missing}; --cluster=kind needs Docker instead")
     bed = WholeKubernetes()
@@ -132,10 +149,30 @@ def whole(request: pytest.FixtureRequest) -> Iterator[WholeKubernetes | Kind]:
             yield bed
         finally:
             bed.down()
-    mounts = Path("/proc/self/mounts").read_text()
-    links = [path.name for path in Path("/sys/class/net").iterdir()]
-    assert str(bed.folder) not in mounts
-    assert BRIDGE not in links
+    assert list(traces.mounts(bed.folder)) == []
+    assert BRIDGE not in _links()
+
+
+@contextlib.contextmanager
+def _kind() -> Iterator[Kind]:
+    """The session's cluster of kind; where only these tests use it, it is gone after them."""
+    kind = Kind.new()
+    alone = not kind.kubeconfig.exists() and not {"KEEP", "PYTEST_XDIST_WORKER"} & os.environ.keys()
+    links, rules = _links(), network.rules()
+    try:
+        kind.up()
+        yield kind
+    finally:
+        if alone:
+            kind.down()
+    if alone:
+        assert kind.docker.left() == []
+        assert _links() <= links
+        assert [rule for rule in network.rules() if rule not in rules] == []
+
+
+def _links() -> set[str]:
+    return {path.name for path in Path("/sys/class/net").iterdir()}
 
 
 @pytest.fixture(scope="module")
@@ -146,10 +183,14 @@ def platform(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Platform:
     """The cluster, the cloud and the source; nothing is installed yet."""
+    # Another test may have it started at any moment, and pods need its address from the beginning.
+    openstack.start_cinder()
     helm = Helm(whole, SYSTEM, tmp_path_factory.mktemp("helm"))
-    whole.run_kubectl("create", "namespace", SYSTEM)
+    system = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SYSTEM}}
+    whole.run_kubectl("apply", "-f", "-", stdin=json.dumps(system))
     platform = Platform(whole, helm, openstack, sources)
     platform.enforce(SYSTEM)
+    helm("uninstall", RELEASE, "--ignore-not-found", "--wait")  # of a run with KEEP
     return platform
 
 
@@ -159,9 +200,22 @@ def namespace(platform: Platform) -> Namespace:
     return platform.namespace()
 
 
-def test_the_previous_version_is_upgraded_and_its_objects_stay(
-    platform: Platform, namespace: Namespace, qcow2_disk: Path
-) -> None:
+@dataclass
+class Kept:
+    """A CloudImage that was there before the release, and its image.
+
+    Attributes:
+        before: The object as the previous version's chart took it.
+        image_id: Of the image that the release made for it.
+    """
+
+    before: CloudImage
+    image_id: str
+
+
+@pytest.fixture(scope="module")
+def kept(platform: Platform, namespace: Namespace, qcow2_disk: Path) -> Iterator[Kept]:
+    """The CloudImage ``kept``, Ready, and with it the release, upgraded from the version before."""
     # The previous operator's own image is not built any more; what upgrades is all the rest.
     tag = ("--set", f"image.tag={__version__}")
     platform.helm("install", RELEASE, str(PREVIOUS_CHART), *IMAGE, *tag)
@@ -170,33 +224,42 @@ def test_the_previous_version_is_upgraded_and_its_objects_stay(
     namespace.create("kept", url, sha256_of(qcow2_disk), image={"diskFormat": "raw"})
     before = namespace.wait("kept", lambda each: each.metadata.uid != "")
     platform.release()
+    ready = namespace.wait_condition("kept", "Ready")
+    yield Kept(before, ready.status.image_id or "")
+    _deleted(namespace, "kept")
+
+
+def test_the_previous_version_is_upgraded_and_its_objects_stay(
+    platform: Platform, namespace: Namespace, kept: Kept
+) -> None:
     after = namespace.wait_condition("kept", "Ready")
-    assert after.metadata.uid == before.metadata.uid
+    assert after.metadata.uid == kept.before.metadata.uid
     served = platform.cluster.run_kubectl("api-resources", "-o", "name").split()
     assert {kind.crd_name for kind in KINDS} <= set(served)
 
 
 def test_the_pod_made_the_image_from_end_to_end(
-    platform: Platform, namespace: Namespace, raw_disk: Path
+    platform: Platform, kept: Kept, raw_disk: Path
 ) -> None:
-    ready = namespace.wait_condition("kept", "Ready")
     images = platform.openstack.connect("images")
-    [image] = images_of(images, ready.metadata.uid)
-    assert (image["id"], image["disk_format"]) == (ready.status.image_id, "raw")
+    [image] = images_of(images, kept.before.metadata.uid)
+    assert (image["id"], image["disk_format"]) == (kept.image_id, "raw")
     assert content_of(images, image["id"]) == sha256_of(raw_disk)
 
 
-def test_an_image_share_is_accepted_by_the_pod(platform: Platform, namespace: Namespace) -> None:
+def test_an_image_share_is_accepted_by_the_pod(
+    platform: Platform, namespace: Namespace, kept: Kept
+) -> None:
     shares = Shares(namespace)
     shares.create("kept", {**CONSUMER, **ACCEPT_WITH})
     shares.wait_condition("kept", "Accepted", "AllAccepted")
-    image_id = namespace.wait_condition("kept", "Ready").status.image_id
-    seen = platform.openstack.connect("consumer").image.get_image(image_id)
+    seen = platform.openstack.connect("consumer").image.get_image(kept.image_id)
     assert seen.name == "kept"
     shares.delete("kept")
     shares.wait_gone("kept")
 
 
+@pytest.mark.usefixtures("kept")
 def test_the_container_is_what_was_built_and_no_more(platform: Platform) -> None:
     pod = Pod(platform.cluster, SYSTEM)
     version = pod.run("cloudimage", "--version")
@@ -217,8 +280,22 @@ def test_the_container_is_what_was_built_and_no_more(platform: Platform) -> None
             pod.run("sh", "-c", f"command -v {tool}")
 
 
-def test_nothing_is_left_of_a_transfer(platform: Platform, namespace: Namespace) -> None:
-    namespace.wait_condition("kept", "Ready")
+@pytest.mark.usefixtures("kept")
+def test_names_resolve_in_the_pod(platform: Platform) -> None:
+    if not isinstance(platform.cluster, Kind):
+        pytest.skip("the node of our own has no DNS, and the operator needs none")
+    found = Pod(platform.cluster, SYSTEM).run("getent", "hosts", "kubernetes.default.svc")
+    address = "jsonpath={.spec.clusterIP}"
+    service = platform.cluster.run_kubectl("get", "service", "kubernetes", "-o", address)
+    assert found.split() == [service, "kubernetes.default.svc.cluster.local"]
+
+
+@pytest.mark.usefixtures("kept")
+def test_nothing_is_left_of_a_transfer(
+    platform: Platform, namespace: Namespace, qcow2_disk: Path
+) -> None:
+    namespace.create("passing", platform.put("passing.qcow2", qcow2_disk))
+    namespace.wait_condition("passing", "Ready")
     pod = Pod(platform.cluster, SYSTEM)
     states = pod.run("sh", "-c", "cat /proc/[0-9]*/stat").splitlines()
     assert [line for line in states if line.split(") ")[1].startswith("Z")] == []
@@ -228,27 +305,29 @@ def test_nothing_is_left_of_a_transfer(platform: Platform, namespace: Namespace)
     ours = [each for each in said if each["logger"].startswith("cloudimage")]
     assert [each for each in ours if each["level"] not in {"info", "warning"}] == []
     assert ours != []
+    _deleted(namespace, "passing")
 
 
+@pytest.mark.usefixtures("kept")
 def test_with_the_runner_job_a_transfer_is_a_job_that_runs(
     platform: Platform, namespace: Namespace, qcow2_disk: Path, raw_disk: Path
 ) -> None:
-    platform.release(CHART, "--set", "transfer.runner=job")
-    url = platform.put("job.qcow2", qcow2_disk, rate=4 << 20)
-    namespace.create("by-job", url, sha256_of(qcow2_disk), image={"diskFormat": "raw"})
-
     def jobs() -> list[str]:
         return platform.cluster.run_kubectl(
             "get", "jobs", "-n", namespace.name, "-o", "name"
         ).split()
 
-    namespace.wait("by-job", _is_moving)
-    assert len(jobs()) == 1
-    ready = namespace.wait_condition("by-job", "Ready")
-    assert ready.status.source is not None, "the result came back"
-    images = platform.openstack.connect("images")
-    assert content_of(images, ready.status.image_id or "") == sha256_of(raw_disk)
-    assert wait_until(lambda: jobs() == [], 30)
+    with platform.changed(CHART, "--set", "transfer.runner=job"):
+        url = platform.put("job.qcow2", qcow2_disk, rate=4 << 20)
+        namespace.create("by-job", url, sha256_of(qcow2_disk), image={"diskFormat": "raw"})
+        namespace.wait("by-job", _is_moving)
+        assert len(jobs()) == 1
+        ready = namespace.wait_condition("by-job", "Ready")
+        assert ready.status.source is not None, "the result came back"
+        images = platform.openstack.connect("images")
+        assert content_of(images, ready.status.image_id or "") == sha256_of(raw_disk)
+        assert wait_until(lambda: jobs() == [], 30)
+    _deleted(namespace, "by-job")
 
 
 def _is_moving(resource: CloudImage) -> bool:
@@ -256,45 +335,54 @@ def _is_moving(resource: CloudImage) -> bool:
     return progress is not None and bool(progress.transferred_bytes)
 
 
+def _deleted(namespace: Namespace, name: str) -> None:
+    namespace.delete(name)
+    namespace.wait_gone(name)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("kept")
 def test_of_two_pods_the_other_takes_over(
     platform: Platform, namespace: Namespace, qcow2_disk: Path
 ) -> None:
-    # A pod without a Lease does not know of one: the documented way is by none at all.
     kubectl = platform.cluster.run_kubectl
-    kubectl("scale", f"deployment/{RELEASE}", "-n", SYSTEM, "--replicas=0")
-    kubectl("wait", "pod", "-n", SYSTEM, "--all", "--for=delete", "--timeout=90s")
-    platform.release(CHART, "--set", "replicas=2")
 
     def leader() -> str:
+        """Return the pod that holds the Lease; empty while it is none of those that are there."""
         holder = "jsonpath={.spec.holderIdentity}"
-        return kubectl("get", "lease", RELEASE, "-n", SYSTEM, "-o", holder).partition("_")[0]
+        held = kubectl("get", "lease", RELEASE, "-n", SYSTEM, "-o", holder).partition("_")[0]
+        pods = kubectl("get", "pods", "-n", SYSTEM, "-o", "name").split()
+        return held if f"pod/{held}" in pods else ""
 
-    assert wait_until(lambda: leader() != "", 30)
-    first = leader()
-    kubectl("delete", "pod", first, "-n", SYSTEM, "--force", "--grace-period=0")
-    assert wait_until(lambda: leader() not in {"", first}, 60)
-    namespace.create("by-the-other", platform.put("other.qcow2", qcow2_disk))
-    namespace.wait_condition("by-the-other", "Ready")
-    namespace.delete("by-the-other")
-    namespace.wait_gone("by-the-other")
-    platform.release()
+    # A pod without a Lease does not know of one: the documented way is by none at all.
+    platform.stop()
+    with platform.changed(CHART, "--set", "replicas=2"):
+        assert wait_until(lambda: leader() != "", 30)
+        first = leader()
+        kubectl("delete", "pod", first, "-n", SYSTEM, "--force", "--grace-period=0")
+        assert wait_until(lambda: leader() not in {"", first}, 60)
+        namespace.create("by-the-other", platform.put("other.qcow2", qcow2_disk))
+        namespace.wait_condition("by-the-other", "Ready")
+        _deleted(namespace, "by-the-other")
+        platform.stop()
 
 
 def test_an_upgrade_changes_a_crd_field_and_keeps_every_object(
-    platform: Platform, namespace: Namespace, tmp_path: Path
+    platform: Platform, namespace: Namespace, kept: Kept, tmp_path: Path, qcow2_disk: Path
 ) -> None:
-    names = ("kept", "by-job")
+    namespace.create("beside", platform.put("beside.qcow2", qcow2_disk))
+    names = ("kept", "beside")
     before = {name: _identity(namespace, name) for name in names}
     asked = len(platform.sources.requests("whole.qcow2"))
-    platform.release(later_chart(tmp_path))
     change = ("patch", "cimg", "kept", "-n", namespace.name, "--type=merge", "--dry-run=server")
     patch = (*change, "--patch", json.dumps(LATER), "-o", "yaml")
-    assert wait_until(lambda: "later: x" in platform.cluster.run_kubectl(*patch), 20)
-    for name in names:
-        namespace.wait_condition(name, "Ready")
-    assert {name: _identity(namespace, name) for name in names} == before
-    assert len(platform.sources.requests("whole.qcow2")) == asked, "it was fetched again"
+    with platform.changed(later_chart(tmp_path)):
+        assert wait_until(lambda: "later: x" in platform.cluster.run_kubectl(*patch), 20)
+        for name in names:
+            namespace.wait_condition(name, "Ready")
+        assert {name: _identity(namespace, name) for name in names} == before
+        assert len(platform.sources.requests("whole.qcow2")) == asked, "it was fetched again"
+    _deleted(namespace, "beside")
 
 
 def _identity(namespace: Namespace, name: str) -> tuple[str, str | None]:
@@ -302,17 +390,19 @@ def _identity(namespace: Namespace, name: str) -> tuple[str, str | None]:
     return resource.metadata.uid, resource.status.image_id
 
 
+@pytest.mark.usefixtures("kept")
 def test_uninstalled_with_objects_left_they_wait_for_the_next_release(
-    platform: Platform, namespace: Namespace
+    platform: Platform, namespace: Namespace, qcow2_disk: Path
 ) -> None:
-    image_id = namespace.wait_condition("kept", "Ready").status.image_id
+    namespace.create("left", platform.put("left.qcow2", qcow2_disk))
+    image_id = namespace.wait_condition("left", "Ready").status.image_id
     platform.helm("uninstall", RELEASE, "--wait", "--timeout", "120s")
-    namespace.delete("kept")
-    assert not wait_until(lambda: namespace.get("kept") is None, 5)
-    admin = platform.openstack.connect("admin")
-    assert admin.image.get(f"/images/{image_id}").status_code == 200
-    platform.release()
-    namespace.wait_gone("kept")
+    try:
+        namespace.delete("left")
+        assert not wait_until(lambda: namespace.get("left") is None, 5)
+        admin = platform.openstack.connect("admin")
+        assert admin.image.get(f"/images/{image_id}").status_code == 200
+    finally:
+        platform.release()
+    namespace.wait_gone("left")
     assert admin.image.get(f"/images/{image_id}").status_code == 404
-    namespace.delete("by-job")
-    namespace.wait_gone("by-job")

@@ -12,6 +12,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from testbed import packages
 from testbed.commands import CommandError, run
 from testbed.kubernetes import oci_runtime, traces
@@ -125,6 +127,17 @@ class Docker:
         traces.remove_cgroups("docker")
         forget_docker(traces.restore(self._record))
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def left(self) -> list[str]:
+        """Return what ours has left on the machine, if anything: mounts, cgroups, processes."""
+        places = (self.folder, self._data)
+        found = [mount for place in places for mount in traces.mounts(place)]
+        found += [str(group) for group in traces.cgroups("docker")]
+        for process in psutil.process_iter(["cmdline"]):
+            words = " ".join(process.info["cmdline"] or ())
+            if any(f"{place}/" in words for place in places):
+                found.append(words)
+        return found
 
     def _settings(self) -> dict[str, object]:
         """Return dockerd's configuration: https://docs.docker.com/reference/cli/dockerd/."""

@@ -107,8 +107,7 @@ def mounts(folder: Path) -> Iterator[str]:
 
 def remove_cgroups(name: str) -> None:
     """Remove the cgroups below a name, deepest first; the kernel takes a moment to empty them."""
-    roots = [*CGROUPS.glob(f"*/{name}"), *CGROUPS.glob(name)]
-    for root in roots:
+    for root in cgroups(name):
         for folder, _, _ in os.walk(root, topdown=False):
             for _ in range(20):
                 try:
@@ -116,3 +115,8 @@ def remove_cgroups(name: str) -> None:
                     break
                 except OSError:
                     time.sleep(0.05)
+
+
+def cgroups(name: str) -> list[Path]:
+    """Return the top cgroups of a name, of every hierarchy."""
+    return [*CGROUPS.glob(f"*/{name}"), *CGROUPS.glob(name)]
