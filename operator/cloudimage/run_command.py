@@ -90,6 +90,14 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
         str,
         typer.Option(envvar="CLOUDIMAGE_SCHEMES", help="URL schemes that images may have."),
     ] = "http,https",
+    auth_needs_hosts: Annotated[
+        bool,
+        typer.Option(
+            envvar="CLOUDIMAGE_AUTH_NEEDS_HOSTS",
+            help="Send a source credentials only if their Secret has the annotation "
+            "cloudimage.dev/hosts.",
+        ),
+    ] = False,
     log_level: Annotated[
         str, typer.Option(envvar="CLOUDIMAGE_LOG_LEVEL", help="DEBUG, INFO, WARNING or ERROR.")
     ] = "INFO",
@@ -208,6 +216,7 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
             allow_networks=_words(allow_networks),
             deny_networks=_words(deny_networks),
         ),
+        auth_needs_hosts=auth_needs_hosts,
         max_concurrent_transfers=max_concurrent_transfers,
         resync_seconds=resync_seconds,
         probe_address=probe_address or None,

@@ -21,6 +21,7 @@ class Settings:
         probe_address: ``host:port`` of the liveness probe; None: none is served.
         metrics_address: ``host:port`` of Prometheus' metrics; None: none are served.
         policy: Which URLs transfers fetch at all.
+        auth_needs_hosts: The Secret of a source's credentials must say for which hosts it is.
         limits: What each transfer may use.
         job: How the Jobs of transfers look; None: transfers are child processes.
         lease: The Lease without which nothing is done; None: this operator is the only one.
@@ -34,6 +35,7 @@ class Settings:
     probe_address: str | None = None
     metrics_address: str | None = None
     policy: UrlPolicy = field(default_factory=UrlPolicy)
+    auth_needs_hosts: bool = False
     limits: Limits = field(default_factory=Limits)
     job: JobTemplate | None = None
     lease: Terms | None = None
