@@ -31,7 +31,7 @@ RUN printf %s "${REVISION}" > operator/cloudimage/revision.txt \
 FROM ${BASE} AS runtime
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends \
-      bzip2 ca-certificates gpgv gzip libseccomp2 python3 qemu-utils util-linux xz-utils zstd \
+      bzip2 ca-certificates gpgv gzip libseccomp2 python3 qemu-utils xz-utils zstd \
  && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig/aux-cache \
  && useradd --uid 65532 --user-group --home-dir /nonexistent --shell /usr/sbin/nologin cloudimage
 

@@ -110,6 +110,14 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
         str,
         typer.Option(envvar="CLOUDIMAGE_SCHEMES", help="URL schemes that images may have."),
     ] = "http,https",
+    auth_needs_hosts: Annotated[
+        bool,
+        typer.Option(
+            envvar="CLOUDIMAGE_AUTH_NEEDS_HOSTS",
+            help="Send a source credentials only if their Secret has the annotation "
+            "cloudimage.dev/hosts.",
+        ),
+    ] = False,
     cloud_hosts: Annotated[
         str,
         typer.Option(
@@ -251,6 +259,7 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
             allow_networks=_words(allow_networks),
             deny_networks=_words(deny_networks),
         ),
+        auth_needs_hosts=auth_needs_hosts,
         cloud_policy=CloudPolicy(
             hosts=_words(cloud_hosts),
             allow_networks=_words(cloud_allow_networks),

@@ -27,6 +27,7 @@ class Settings:
         delete_orphans: Whether unfinished images that no CloudImage has are deleted; else they are
             only reported.
         policy: Which URLs transfers fetch at all.
+        auth_needs_hosts: The Secret of a source's credentials must say for which hosts it is.
         cloud_policy: Where the clouds of Secrets may be.
         limits: What each transfer may use.
         job: How the Jobs of transfers look; None: transfers are child processes.
@@ -43,6 +44,7 @@ class Settings:
     metrics_address: str | None = None
     delete_orphans: bool = False
     policy: UrlPolicy = field(default_factory=UrlPolicy)
+    auth_needs_hosts: bool = False
     cloud_policy: CloudPolicy = OPEN
     limits: Limits = field(default_factory=Limits)
     job: JobTemplate | None = None

@@ -179,3 +179,23 @@ def test_a_store_is_chosen(
 
     assert wait_until(lambda: stores_of_all() == ["fast"], 60)
     namespace.delete(unique)
+
+
+def test_a_secret_goes_only_to_the_hosts_that_it_names(
+    namespace: Namespace, sources: Sources, qcow2_disk: Path, unique: str
+) -> None:
+    sources.put(unique, qcow2_disk)
+    _apply(namespace, "Secret", unique, {"username": "user", "password": "sesame-78"})
+    annotate = ("annotate", "--overwrite", "-n", namespace.name, "secret", unique)
+    namespace.cluster.run_kubectl(*annotate, "cloudimage.dev/hosts=images.example.org")
+    http = {
+        "url": sources.url(unique, auth="user:sesame-78", key=unique),
+        "auth": {"secretName": unique},
+    }
+    namespace.create(unique, "", source={"http": http})
+    stalled = namespace.wait_condition(unique, "Stalled", reason="SecretNotForHost")
+    assert "is not for 127.0.0.1" in (condition_of(stalled, "Stalled") or ("", "", ""))[2]
+    assert sources.requests(unique) == []
+    namespace.cluster.run_kubectl(*annotate, "cloudimage.dev/hosts=127.0.0.1")
+    namespace.wait_condition(unique, "Ready")
+    namespace.delete(unique)

@@ -179,6 +179,20 @@ def test_name_that_is_not_the_certificates(
     assert server.requests == []
 
 
+def test_file_that_another_authority_vouched_for_is_not_taken(
+    authority: Authority, certificate: Path, tmp_path: Path
+) -> None:
+    with Hostile(answer(CONTENT, 'ETag: "one"'), certificate) as server:
+        source = HttpSource(url=server.url(), ca_certificate=pem(authority), checksum=RIGHT)
+        transfer(source, tmp_path)
+        (tmp_path / "run" / "source").unlink()
+        other = source.model_copy(update={"ca_certificate": pem(Authority.new())})
+        with pytest.raises(TransferError, match="certificate is not trusted"):
+            transfer(other, tmp_path)
+        transfer(source, tmp_path)
+    assert len(server.requests) == 1
+
+
 def test_ca_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(TransferError) as caught:
         transfer(HttpSource(url="https://127.0.0.1/", ca_certificate="s3cret"), tmp_path)

@@ -129,8 +129,8 @@ OVER_QUOTA = ["sh", "-c", "echo error while writing: Disk quota exceeded >&2; ex
 
 @pytest.mark.parametrize("command", [PREALLOCATE, OVER_QUOTA])
 def test_tool_for_which_the_disk_is_too_small(small_disk: Path, command: list[str]) -> None:
+    tools = Toolbox(small_disk, memory=GIB, cpu_seconds=1)
     with pytest.raises(TransferError, match="scratch is full") as caught:
-        tools = Toolbox(small_disk, memory=GIB, cpu_seconds=1)
         tools.run(*command, output=Output("disk", GIB))
     assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
 

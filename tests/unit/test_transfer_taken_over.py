@@ -80,10 +80,11 @@ def changed(monkeypatch: pytest.MonkeyPatch, *changes: str) -> confine._Launcher
     return made
 
 
-def attempt(tools: Toolbox, attack: str, outside: Path) -> str:
+def attempt(tools: Toolbox, attack: str, outside: Path, output: Output | None = None) -> str:
     script = TRY.format(attack="\n    ".join(attack.splitlines()))
     parent = str(os.getpid())
-    return tools.run(sys.executable, "-c", script, str(outside), parent).decode()
+    words = (sys.executable, "-c", script, str(outside), parent)
+    return tools.run(*words, output=output).decode()
 
 
 PROCESSES = {
@@ -97,7 +98,9 @@ PROCESSES = {
     "signals all": "os.kill(-1, 0)",
     "signals its group": "os.kill(0, 0)",
     "leaves its session": "os.setsid()",
-    "sends a signal by a pidfd": "import signal\nsignal.pidfd_send_signal(os.pidfd_open(parent), 0)",
+    "sends a signal by a pidfd": (
+        "import signal\nsignal.pidfd_send_signal(os.pidfd_open(parent), 0)"
+    ),
     "has the kernel signal another one": "import fcntl\nfcntl.fcntl(0, fcntl.F_SETOWN, parent)",
     "changes limits of another one": "import resource\nresource.prlimit(parent, 7, (9, 9))",
     "changes the priority of another one": "os.setpriority(os.PRIO_PROCESS, parent, 19)",
@@ -130,12 +133,29 @@ WRITES = {
     "writes a file": "open(outside + '/file', 'w').write('not the user\\'s')",
     "appends to a file": "open(outside + '/file', 'a').write('more')",
     "makes a file": "open(outside + '/new', 'w')",
+    "makes a file that it opens for reading": "os.open(outside + '/new', os.O_CREAT)",
+    "writes into its own folder": "open('new', 'w')",
+    "writes over the image": "open('source', 'rb+', 0).write(b'another')",
+    "writes over a file": "open(outside + '/file', 'rb+', 0).write(b'other')",
+    "maps a file": (
+        "import mmap\nmmap.mmap(os.open(outside + '/file', os.O_RDWR), 9)[:] = b'not yours'"
+    ),
+    "maps a file that is read, and then writes": (
+        "import mmap\n"
+        "map = mmap.mmap(os.open(outside + '/file', os.O_RDWR), 9, mmap.MAP_SHARED, mmap.PROT_READ)"
+        "\nlibc.mprotect(ctypes.c_void_p(0), 4096, 3)"
+    ),
+    "empties a file that it has opened": "os.ftruncate(os.open(outside + '/file', os.O_RDWR), 0)",
+    "takes a file's blocks": (
+        "if libc.fallocate(os.open(outside + '/file', os.O_RDWR), 3, 0, ctypes.c_long(9)):\n"
+        "    raise OSError('no')"
+    ),
+}
+READS = {
     "reads a file": "open(outside + '/file').read()",
     "reads a folder": "os.listdir(outside)",
     "reads the user's home": "os.listdir(os.path.expanduser('~root'))",
     "reads another process": "open(f'/proc/{parent}/cmdline').read()",
-    "writes into its own folder": "open('new', 'w')",
-    "writes over the image": "open('source', 'r+')",
     "runs what is in its folder": "os.execv('./program', ['program'])",
 }
 CALLS = {
@@ -174,10 +194,14 @@ CALLS = {
 }
 
 
-@pytest.mark.parametrize("name", [*PROCESSES, *SOCKETS, *CHANGES])
+@pytest.mark.parametrize("name", [*PROCESSES, *SOCKETS, *CHANGES, *WRITES])
 def test_program_that(name: str, tools: Toolbox, outside: Path, launcher: str) -> None:
-    attack = {**PROCESSES, **SOCKETS, **CHANGES}[name]
+    (tools.folder / "source").write_text("the image")
+    attack = {**PROCESSES, **SOCKETS, **CHANGES, **WRITES}[name]
     refused(tools, attack, outside)
+    assert {each.name for each in tools.folder.iterdir()} == {"source"}
+    assert (tools.folder / "source").read_text() == "the image"
+    assert (outside / "file").read_text() == "the user's"
 
 
 @on_x86_64
@@ -187,16 +211,22 @@ def test_program_that_calls(name: str, tools: Toolbox, outside: Path, launcher: 
 
 
 @with_landlock
-@pytest.mark.parametrize("name", WRITES)
-def test_program_that_as_well(name: str, tools: Toolbox, outside: Path) -> None:
-    (tools.folder / "source").write_text("the image")
+@pytest.mark.parametrize("name", READS)
+def test_program_that_looks(name: str, tools: Toolbox, outside: Path) -> None:
     (tools.folder / "program").write_text("#!/bin/sh\necho DONE\n")
     (tools.folder / "program").chmod(0o755)
-    refused(tools, WRITES[name], outside)
-    assert (tools.folder / "source").read_text() == "the image"
+    refused(tools, READS[name], outside)
 
 
-def refused(tools: Toolbox, attack: str, outside: Path) -> None:
+@with_landlock
+@pytest.mark.parametrize("name", [*CHANGES, *WRITES])
+def test_program_with_a_file_to_write_that(name: str, tools: Toolbox, outside: Path) -> None:
+    (tools.folder / "source").write_text("the image")
+    refused(tools, {**CHANGES, **WRITES}[name], outside, Output("one", 2**20))
+    assert {each.name for each in tools.folder.iterdir()} == {"source", "one"}
+
+
+def refused(tools: Toolbox, attack: str, outside: Path, output: Output | None = None) -> None:
     def listing() -> dict[str, tuple[int, int, int, int]]:
         found = {each.name: each.lstat() for each in outside.iterdir()}
         return {
@@ -215,7 +245,7 @@ def refused(tools: Toolbox, attack: str, outside: Path) -> None:
         abstract.bind(f"\0{outside}")
         abstract.listen()
         before = listing()
-        assert attempt(tools, attack, outside).startswith("refused: ")
+        assert attempt(tools, attack, outside, output).startswith("refused: ")
         assert listing() == before
         datagrams.setblocking(False)  # noqa: FBT003 - as socket has it
         with pytest.raises(BlockingIOError):
@@ -231,7 +261,7 @@ def test_what_programs_need_works(tools: Toolbox, outside: Path, launcher: str) 
         "assert open('source').read() == 'content'\n"
         "assert os.listdir('.') == ['source']\n"
         "assert os.listdir('/proc/self/fd')\n"
-        "os.urandom(9); open('/dev/null', 'w').write('x')\n"
+        "os.urandom(9); open('/dev/null').read()\n"
         "os.kill(mine, 0)"
     )
     assert attempt(tools, works, outside) == "DONE\n"
@@ -331,7 +361,7 @@ with tools.stream(sys.executable, "-c", sys.argv[5], output=Output("pid", 100)) 
 
 @pytest.mark.parametrize("way", ["fork", "start"])
 def test_daemon_ends_with_the_transfer(tools: Toolbox, way: str) -> None:
-    changes = "\n".join([NO_LANDLOCK, NO_FILTER])
+    changes = f"{NO_LANDLOCK}\n{NO_FILTER}"
     text = LAUNCHER.format(change=changes)
     daemon = DAEMON.format(then="time.sleep(1000)")
     words = [str(tools.folder), text, changes, way, daemon]

@@ -255,7 +255,8 @@ class CloudImageReconciler:
         for leftover in standing.leftovers:
             cloud.glance.delete(leftover.id)
         self.runner.forget(resource.metadata.uid)
-        texts = credentials.load_source(self.kube, resource)
+        demanded = self.settings.auth_needs_hosts
+        texts = credentials.load_source(self.kube, resource, hosts_demanded=demanded)
         serving = revisions.serving(resource, standing)
         deleted = drift.deletion(resource, standing.all)
         resource = self._write(resource, status.starting(resource, serving, _now()))

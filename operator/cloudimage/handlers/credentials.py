@@ -9,12 +9,13 @@ from kubernetes.client import ApiException
 
 from cloudimage.api.cloudimage import CloudCredentialsRef, CloudImage
 from cloudimage.api.meta import Resource
-from cloudimage.api.source import TextReference
+from cloudimage.api.source import HttpSource, TextReference
 from cloudimage.cloud.config import CloudConfig, Origin, parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
 from cloudimage.handlers.kube import Kube, Secret
-from cloudimage.reconcile import holding
+from cloudimage.reconcile import holding, source_hosts
 from cloudimage.reconcile.content import SourceTexts, http_auth, http_source
+from cloudimage.transfer.types import HttpAuth
 
 CLOUDS_YAML = "clouds.yaml"
 CA_CERTIFICATE = "cacert"
@@ -26,6 +27,12 @@ class SecretNotFoundError(CloudError):
     """The Secret or its key clouds.yaml is not there (yet)."""
 
     reason = "SecretNotFound"
+
+
+class SecretNotForHostError(CloudError):
+    """The Secret says that it is for other hosts than the source's."""
+
+    reason = "SecretNotForHost"
 
 
 class ConfigMapNotFoundError(CloudError):
@@ -92,22 +99,37 @@ def _held(kube: Kube, secret: Secret) -> Secret:
     return held
 
 
-def load_source(kube: Kube, resource: CloudImage) -> SourceTexts:
+def load_source(kube: Kube, resource: CloudImage, *, hosts_demanded: bool) -> SourceTexts:
     """Return what the references of the resource's source lead to.
+
+    Args:
+        kube: To read them.
+        resource: The resource.
+        hosts_demanded: Whether a Secret must say for which hosts it is.
 
     Raises:
         SecretNotFoundError: A Secret or its key is not there.
+        SecretNotForHostError: The Secret of ``auth`` is not for a host of the source.
         ConfigMapNotFoundError: A ConfigMap or its key is not there.
     """
     namespace, http = resource.metadata.namespace, http_source(resource.spec)
     signature = http.checksum.signature if http.checksum else None
     return SourceTexts(
-        auth=http_auth(_secret(kube, namespace, http.auth.secret_name).texts)
-        if http.auth
-        else None,
+        auth=_auth(kube, namespace, http, demanded=hosts_demanded),
         ca_certificate=_text(kube, namespace, http.ca_certificate) if http.ca_certificate else None,
         keyring=_text(kube, namespace, signature.keyring) if signature else None,
     )
+
+
+def _auth(kube: Kube, namespace: str, http: HttpSource, *, demanded: bool) -> HttpAuth | None:
+    if http.auth is None:
+        return None
+    secret = _secret(kube, namespace, http.auth.secret_name)
+    # All of them: each mirror gets the credentials.
+    urls = (http.url, *(http.mirrors or ()))
+    if said := source_hosts.complaint(secret.name, secret.hosts, urls, demanded=demanded):
+        raise SecretNotForHostError(said)
+    return http_auth(secret.texts)
 
 
 def _text(kube: Kube, namespace: str, reference: TextReference) -> str:

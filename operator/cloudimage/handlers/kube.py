@@ -21,6 +21,7 @@ from cloudimage.api.meta import (
     ResourceStatus,
 )
 from cloudimage.reconcile.events import Event
+from cloudimage.reconcile.source_hosts import HOSTS_ANNOTATION
 
 R = TypeVar("R", bound=Resource)
 
@@ -40,6 +41,7 @@ class Secret:
 
     Attributes:
         held: It has our finalizer.
+        hosts: Its annotation about the hosts that it is for; None: there is none.
     """
 
     namespace: str
@@ -48,6 +50,7 @@ class Secret:
     resource_version: str
     held: bool
     texts: Mapping[str, str] = field(repr=False)
+    hosts: str | None = None
 
     @property
     def version(self) -> str:
@@ -264,4 +267,5 @@ def _secret(body: Any) -> Secret:  # noqa: ANN401  # the client has no types
             key: base64.b64decode(value).decode("utf-8", "replace")
             for key, value in (body.data or {}).items()
         },
+        hosts=(body.metadata.annotations or {}).get(HOSTS_ANNOTATION),
     )

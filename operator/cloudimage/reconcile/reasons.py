@@ -85,6 +85,10 @@ class Reason(StrEnum):
 
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105  # a reason, not a password
     """A Secret that the spec names, or a key in it, is not there. Goes on by itself once it is."""
+    SECRET_NOT_FOR_HOST = "SecretNotForHost"  # noqa: S105  # as above
+    """The Secret of spec.source.http.auth says by its annotation cloudimage.dev/hosts that it is
+    for other hosts than the source's, or the operator demands that annotation. Nothing was sent.
+    Change the source or the annotation. Looked at again within a minute."""
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
     """A ConfigMap that the spec names, or its key, is not there. Goes on by itself once it is."""
     INVALID_CLOUDS_YAML = "InvalidCloudsYaml"
@@ -193,6 +197,7 @@ class Reason(StrEnum):
 CREDENTIALS_REASONS = frozenset(
     {
         Reason.SECRET_NOT_FOUND,
+        Reason.SECRET_NOT_FOR_HOST,
         Reason.CONFIG_MAP_NOT_FOUND,
         Reason.INVALID_CLOUDS_YAML,
         Reason.CLOUD_NOT_FOUND,

@@ -1,7 +1,7 @@
 """External programs that have nothing but what they need: one that is taken over harms nobody.
 
-They are started by :mod:`.launcher`, a process beside the transfer, which needs no privileges and no
-namespaces for that, so it works in a container of Kubernetes' restricted profile.
+They are started by :mod:`.launcher`, a process beside the transfer, which needs no privileges and
+no namespaces for that, so it works in a container of Kubernetes' restricted profile.
 """
 
 import atexit
@@ -21,6 +21,9 @@ from typing import IO, Final, Self
 from cloudimage.transfer import launcher
 from cloudimage.transfer.launcher import MOST, STATUS, Order
 from cloudimage.transfer.types import Reason, TransferError
+
+# -P: no module is taken from the folder that the operator happens to be in.
+_COMMAND: Final = (sys.executable, "-P", "-m", launcher.__name__)
 
 
 class Program:
@@ -110,13 +113,9 @@ def _raise_for(report: bytes, name: str) -> None:
 
 
 class _Launcher:
-    """The process that starts programs: from the first one on, or :meth:`fork`; again if it died."""
+    """The process that starts programs: there from the first one on, and again if it died."""
 
-    def __init__(
-        # -P: no module is taken from the folder that the operator happens to be in.
-        self,
-        command: tuple[str, ...] = (sys.executable, "-P", "-m", launcher.__name__),
-    ) -> None:
+    def __init__(self, command: tuple[str, ...] = _COMMAND) -> None:
         self._command = command
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None

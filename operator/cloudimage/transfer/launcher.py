@@ -6,9 +6,9 @@ between fork and exec is safe only where there is one thread. So this process fo
 fork what :mod:`.syscalls` and :mod:`.landlock` take, and that becomes the program.
 
 Its standard input is one end of a socket pair without a name, whose other end the transfer holds.
-A request is an :class:`Order` as JSON with descriptors: the program's standard output and error, its
-leash, a pipe to report on, and perhaps a socket that listens. When the transfer lets go of the leash
-the program is killed; when the program has ended, the leash tells its exit status. When the
+A request is an :class:`Order` as JSON with descriptors: the program's standard output and error,
+its leash, a pipe to report on, and perhaps a socket that listens. When the transfer lets go of the
+leash the program is killed; when the program has ended, the leash tells its exit status. When the
 connection ends, so does everything.
 """
 
@@ -38,15 +38,42 @@ MOST: Final = 64 * 2**10
 
 _LISTEN_FD: Final = 3  # sd_listen_fds(3)
 _THREADS: Final = 4096
+"""Of all the user's processes together: the kernel counts them on the whole machine, those of other
+containers, too, so that a small number would keep qemu from its threads."""
+
 _XCPU_SECONDS: Final = 5
 """Between the signal that the CPU time is over, which a program may catch, and its end."""
 
-_CODE: Final = ["/bin", "/sbin", "/usr", "/lib", "/lib32", "/lib64", "/nix/store", "/gnu/store", "/etc/ld.so.cache", "/etc/gcrypt"]
+_CODE: Final = (
+    "/bin",
+    "/sbin",
+    "/usr",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/nix/store",
+    "/gnu/store",
+    "/etc/ld.so.cache",
+    "/etc/gcrypt",
+)
 """Programs, their libraries, and how the loader finds them."""
 
 _BESIDE: Final = ("lib", "lib64", "share", "pyvenv.cfg")
+"""The same, beside a folder ``bin`` that is not the system's."""
 
-_FACTS: Final = ["/dev/zero", "/dev/urandom", "/dev/random", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/filesystems", "/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/osrelease", "/sys/devices/system/cpu"]
+_FACTS: Final = (
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/zero",
+    "/proc/cpuinfo",
+    "/proc/filesystems",
+    "/proc/meminfo",
+    "/proc/self",
+    "/proc/stat",
+    "/proc/sys/kernel/osrelease",
+    "/proc/sys/vm/overcommit_memory",
+    "/sys/devices/system/cpu",
+)
 """What libc and the programs ask of the machine."""
 
 
@@ -75,6 +102,11 @@ class Order:
     output: str | None = None
     most_output: int = 0
     serves: bool = False
+
+    @property
+    def kind(self) -> syscalls.Kind:
+        """Which system calls it gets."""
+        return syscalls.Kind(serves=self.serves, writes=self.output is not None)
 
     def to_json(self) -> bytes:
         """Return it as it is sent."""
@@ -139,6 +171,8 @@ class _Programs:
     def _start(self, order: Order, ends: list[int]) -> None:
         stdout, stderr, leash, report, *listener = ends
         parent = os.getpid()
+        if not isinstance(self._filters, str):
+            self._filters.prepare(order.kind)  # once, and not in each fork
         pid = os.fork()
         if not pid:
             _become(order, (stdout, stderr, report), listener, parent, self._filters)
@@ -176,7 +210,7 @@ def _received(connection: socket.socket) -> tuple[Order, list[int]]:
     if not ends:
         raise EOFError
     for each in ends:
-        os.set_inheritable(each, False)  # recv_fds() makes nothing of its flags
+        fcntl.fcntl(each, fcntl.F_SETFD, fcntl.FD_CLOEXEC)  # recv_fds() heeds no flags
     return Order.from_json(text), ends
 
 
@@ -240,22 +274,23 @@ def _confine(order: Order, filters: syscalls.Filters | str) -> None:
     """Take from this process what the program is not to have, for good."""
     if isinstance(filters, str):
         raise OSError(filters)
-    limits = {
-        resource.RLIMIT_AS: (order.memory, order.memory),
-        resource.RLIMIT_DATA: (order.memory, order.memory),
-        resource.RLIMIT_CPU: (order.cpu_seconds, order.cpu_seconds + _XCPU_SECONDS),
-        resource.RLIMIT_FSIZE: (order.most_output, order.most_output),
-        resource.RLIMIT_CORE: (0, 0),
-        resource.RLIMIT_NPROC: (_THREADS, _THREADS),
-    }
     prctl.gain_no_privileges()
     landlock.restrict(_files(order))
-    for kind, (soft, hard) in limits.items():
-        _, most = resource.getrlimit(kind)
-        if most != resource.RLIM_INFINITY:
-            soft, hard = min(soft, most), min(hard, most)
-        resource.setrlimit(kind, (soft, hard))
-    filters.load(serves=order.serves)
+    _limit(resource.RLIMIT_AS, order.memory)
+    _limit(resource.RLIMIT_DATA, order.memory)
+    _limit(resource.RLIMIT_CPU, order.cpu_seconds, order.cpu_seconds + _XCPU_SECONDS)
+    _limit(resource.RLIMIT_FSIZE, order.most_output)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_NPROC, _THREADS)
+    filters.load(order.kind)
+
+
+def _limit(kind: int, soft: int, hard: int | None = None) -> None:
+    """Set a limit, or leave the one that there is if it is stricter."""
+    _, most = resource.getrlimit(kind)
+    unlimited = most == resource.RLIM_INFINITY
+    hard = soft if hard is None else hard
+    resource.setrlimit(kind, (soft, hard) if unlimited else (min(soft, most), min(hard, most)))
 
 
 def _files(order: Order) -> dict[Path, Right]:

@@ -1,6 +1,6 @@
 """Where fetched sources are kept: shared, bounded, and safe against processes that die.
 
-A source is known by its URLs, credentials and checksum, so that transfers of the same source share
+A source is known by its URLs, credentials, certificates and checksum, so that transfers of the same source share
 one file: who comes second waits for the first's download and takes its file. Nobody shares by the
 checksum alone: a checksum that everybody may know must not open a file that not everybody may
 fetch, nor may a stranger's slow server keep those waiting who have a better one.
@@ -77,7 +77,8 @@ class Note(BaseModel):
 
 def key_of(source: HttpSource) -> str:
     """Return what identifies a source: who has the same key may have the same bytes."""
-    return digest(source.model_dump_json(include={"url", "mirrors", "auth", "checksum"}))
+    identity = {"url", "mirrors", "auth", "ca_certificate", "checksum"}
+    return digest(source.model_dump_json(include=identity))
 
 
 def digest(text: str) -> str:

@@ -1,52 +1,55 @@
 """Which system calls a program that parses strangers' bytes may make: a seccomp filter.
 
-It is a list of what is allowed: what qemu's tools, decompressors and gpgv need of glibc 2.36 to
-2.42, and musl, on Linux. What is not in it does not exist for them (``ENOSYS``), so that a libc that
-tries something newer falls back to what is. It has no way to make a process, to reach another one,
-to make or connect a socket, or to change a file other than by what is open.
+It is a list of what is allowed: what qemu's tools, decompressors and gpgv need, and the glibc and
+musl of today. What is not in it does not exist for them (``ENOSYS``), so that a libc that tries
+something newer falls back to what there is. It has no way to make a process, to reach another one,
+to make or connect a socket, or to change a file but by writing to it.
 """
 
 import errno
+import mmap
 import os
 import platform
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 _FILES: Final = """
-    access close close_range copy_file_range dup dup2 dup3 faccessat faccessat2 fadvise64
-    fadvise64_64 arm_fadvise64_64 fallocate fchdir chdir fdatasync flock fstat fstat64 fstatat64
-    fstatfs fstatfs64 fsync ftruncate ftruncate64 getcwd getdents getdents64 lseek _llseek lstat
+    access close close_range dup dup2 dup3 faccessat faccessat2 fadvise64
+    fadvise64_64 arm_fadvise64_64 fchdir chdir fdatasync flock fstat fstat64 fstatat64
+    fstatfs fstatfs64 fsync getcwd getdents getdents64 lseek _llseek lstat
     lstat64 newfstatat pipe pipe2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readahead
     readlink readlinkat readv sendfile sendfile64 splice stat stat64 statfs statfs64 statx
     sync_file_range sync_file_range2 tee umask write writev
 """
 _MEMORY: Final = """
-    brk get_mempolicy madvise membarrier mincore mlock mlock2 mmap mmap2 mprotect mremap msync munlock
-    munmap
+    brk get_mempolicy madvise membarrier mincore mlock mlock2 mprotect mremap msync
+    munlock munmap
 """
 _WAITING: Final = """
     alarm clock_getres clock_getres_time64 clock_gettime clock_gettime64 clock_nanosleep
-    clock_nanosleep_time64 epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2 epoll_wait
-    eventfd eventfd2 futex futex_time64 futex_waitv getitimer gettimeofday nanosleep pause poll ppoll
-    ppoll_time64 pselect6 pselect6_time64 restart_syscall _newselect select setitimer signalfd
-    signalfd4 time timer_create timer_delete timer_getoverrun timer_gettime timer_settime
-    timerfd_create timerfd_gettime timerfd_settime
+    clock_nanosleep_time64 epoll_create epoll_create1 epoll_ctl epoll_pwait epoll_pwait2
+    epoll_wait eventfd eventfd2 futex futex_time64 futex_waitv getitimer gettimeofday nanosleep
+    pause poll ppoll ppoll_time64 pselect6 pselect6_time64 restart_syscall _newselect select
+    setitimer signalfd signalfd4 time timer_create timer_delete timer_getoverrun timer_gettime
+    timer_settime timerfd_create timerfd_gettime timerfd_settime
 """
 _ITSELF: Final = """
-    arch_prctl capget execve exit exit_group get_robust_list get_thread_area getcpu getegid getegid32
-    geteuid geteuid32 getgid getgid32 getgroups getgroups32 getpgid getpgrp getpid getppid getpriority
-    getrandom getresgid getresuid getrlimit getrusage getsid gettid getuid getuid32 pidfd_open
-    riscv_flush_icache riscv_hwprobe rseq rt_sigaction rt_sigpending rt_sigprocmask rt_sigreturn
-    rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64 sched_get_priority_max
-    sched_get_priority_min sched_getaffinity sched_getparam sched_getscheduler sched_yield
-    set_robust_list set_thread_area set_tid_address setrlimit sigaltstack sigreturn sysinfo times
-    ugetrlimit uname wait4 waitid
+    arch_prctl capget execve exit exit_group get_robust_list get_thread_area getcpu getegid
+    getegid32 geteuid geteuid32 getgid getgid32 getgroups getgroups32 getpgid getpgrp getpid
+    getppid getpriority getrandom getresgid getresuid getrlimit getrusage getsid gettid getuid
+    getuid32 pidfd_open riscv_flush_icache riscv_hwprobe rseq rt_sigaction rt_sigpending
+    rt_sigprocmask rt_sigreturn rt_sigsuspend rt_sigtimedwait rt_sigtimedwait_time64
+    sched_get_priority_max sched_get_priority_min sched_getaffinity sched_getparam
+    sched_getscheduler sched_yield set_robust_list set_thread_area set_tid_address setrlimit
+    sigaltstack sigreturn sysinfo times ugetrlimit uname wait4 waitid
 """
 _SERVING: Final = """
     accept accept4 getpeername getsockname getsockopt recvfrom recvmsg recvmmsg sendmmsg sendmsg
     sendto setsockopt shutdown
 """
 """With a socket that it was given; none of them reaches another one, since that is a stream."""
+
+_WRITING: Final = "copy_file_range fallocate ftruncate ftruncate64"
 
 _THREAD: Final = 0x10000  # linux/sched.h
 _NAMESPACES: Final = 0x7E020000
@@ -86,46 +89,69 @@ _LOW: Final = 0xFFFFFFFF
 _UNKNOWN: Final = -1  # __NR_SCMP_ERROR
 
 
+class Kind(NamedTuple):
+    """What a program does besides reading files and writing to its pipes.
+
+    Attributes:
+        serves: It answers by a socket that it was given.
+        writes: It has a file to write.
+    """
+
+    serves: bool
+    writes: bool
+
+
 class Filters:
-    """What a program may call, ready to be loaded: once for all that a process starts."""
+    """What programs may call, ready to be loaded: once for all that a process starts."""
 
     def __init__(self) -> None:
         """Prepare.
 
         Raises:
-            OSError: libseccomp refuses.
             RuntimeError, ImportError: There is no libseccomp.
         """
         import pyseccomp  # noqa: PLC0415 - it looks for libseccomp, whose absence has a sentence
 
         self._seccomp: Any = pyseccomp
-        self._rules = {serves: self._made(serves=serves) for serves in (False, True)}
+        self._rules: dict[Kind, Any] = {}
 
-    def load(self, *, serves: bool) -> None:
+    def prepare(self, kind: Kind) -> None:
+        """Make the filter of a kind, if it is not there yet.
+
+        Raises:
+            OSError: libseccomp refuses.
+        """
+        if kind not in self._rules:
+            self._rules[kind] = self._made(kind)
+
+    def load(self, kind: Kind) -> None:
         """Take all other system calls from this thread and all that it becomes, for good.
 
         Called by the process that is about to become the program: it may signal itself.
 
-        Args:
-            serves: Whether the program answers by a socket that it was given.
-
         Raises:
             OSError: The kernel refuses.
         """
-        arg, rules = self._seccomp.Arg, self._rules[serves]
+        self.prepare(kind)
+        arg, rules = self._seccomp.Arg, self._rules[kind]
         for name in ("kill", "tgkill"):
             self._add(rules, self._seccomp.ALLOW, name, arg(0, self._seccomp.EQ, os.getpid()))
         rules.load()  # with no_new_privs, without which the kernel refuses
 
-    def _made(self, *, serves: bool) -> Any:  # noqa: ANN401 - pyseccomp has no types
+    def _made(self, kind: Kind) -> Any:  # noqa: ANN401 - pyseccomp has no types
         seccomp = self._seccomp
         rules = seccomp.SyscallFilter(seccomp.ERRNO(errno.ENOSYS))
         # By the numbers of another architecture (i386, x32), which the rules do not know.
         rules.set_attr(seccomp.Attr.ACT_BADARCH, seccomp.KILL_PROCESS)
         rules.set_attr(seccomp.Attr.API_SYSRAWRC, 1)  # the kernel's own error, not ECANCELED
-        for name in f"{_FILES} {_MEMORY} {_WAITING} {_ITSELF} {_SERVING if serves else ''}".split():
+        named = [_FILES, _MEMORY, _WAITING, _ITSELF]
+        named += [_SERVING] * kind.serves + [_WRITING] * kind.writes
+        for name in " ".join(named).split():
             self._add(rules, seccomp.ALLOW, name)
         self._add_conditional(rules)
+        for name, place in (("open", 1), ("openat", 2)):
+            self._add_opening(rules, name, place, writes=kind.writes)
+        self._add_mapping(rules, writes=kind.writes)
         # Calls that do exist, so that what they fail with has a meaning.
         for number, names in _REFUSALS.items():
             for name in names:
@@ -148,12 +174,37 @@ class Filters:
             for each in allowed:
                 # The kernel looks at 32 bits of it only.
                 self._add(rules, seccomp.ALLOW, name, arg(place, seccomp.MASKED_EQ, _LOW, each))
-        # Landlock's first versions let a file be emptied that is opened for reading.
-        for name, place in (("open", 1), ("openat", 2)):
-            self._add(rules, seccomp.ALLOW, name, arg(place, seccomp.MASKED_EQ, os.O_TRUNC, 0))
+
+    def _add_opening(self, rules: Any, name: str, place: int, *, writes: bool) -> None:  # noqa: ANN401
+        """Allow files to be opened; which ones is for Landlock, where the kernel has it."""
+        seccomp, arg = self._seccomp, self._seccomp.Arg
+        # qemu opens /dev/null for both, to see which locks there are. What else a program that has
+        # no file to write opens so, it cannot change: there is RLIMIT_FSIZE, it gets no call that
+        # shortens a file, and it maps none to be shared.
+        changes = os.O_ACCMODE | os.O_TRUNC | os.O_CREAT
+        for mode in (os.O_RDONLY, os.O_RDWR):
+            self._add(rules, seccomp.ALLOW, name, arg(place, seccomp.MASKED_EQ, changes, mode))
+        if writes:
+            # Not with O_RDONLY: Landlock's first versions let a file be emptied that is read.
             for mode in (os.O_WRONLY, os.O_RDWR):
-                writing = arg(place, seccomp.MASKED_EQ, os.O_ACCMODE, mode)
-                self._add(rules, seccomp.ALLOW, name, writing)
+                opened = arg(place, seccomp.MASKED_EQ, os.O_ACCMODE, mode)
+                self._add(rules, seccomp.ALLOW, name, opened)
+        else:
+            opened = arg(place, seccomp.MASKED_EQ, os.O_ACCMODE, os.O_WRONLY)
+            self._add(rules, seccomp.ERRNO(errno.EACCES), name, opened)
+
+    def _add_mapping(self, rules: Any, *, writes: bool) -> None:  # noqa: ANN401 - as above
+        """Allow memory, and files in it that are not changed by it."""
+        seccomp, arg = self._seccomp, self._seccomp.Arg
+        for name in ("mmap", "mmap2"):
+            if writes:
+                self._add(rules, seccomp.ALLOW, name)
+                continue
+            kind = mmap.MAP_SHARED | mmap.MAP_PRIVATE
+            private = arg(3, seccomp.MASKED_EQ, kind, mmap.MAP_PRIVATE)
+            self._add(rules, seccomp.ALLOW, name, private)
+            anonymous = arg(3, seccomp.MASKED_EQ, mmap.MAP_ANONYMOUS, mmap.MAP_ANONYMOUS)
+            self._add(rules, seccomp.ALLOW, name, anonymous)
 
     def _add(self, rules: Any, action: int, name: str, *conditions: object) -> None:  # noqa: ANN401
         """Add a rule; what libseccomp or this architecture does not know stays refused."""

@@ -1,8 +1,9 @@
 """External programs, under limits: they parse what strangers wrote.
 
 Each gets a closed standard input, a bare environment, the transfer's scratch folder as its working
-directory (so its arguments are plain file names), which it may read and nothing else, no network, no
-new privileges, no way to start or reach another process, and dies with the transfer, even by SIGKILL.
+directory (so its arguments are plain file names), which it may read and nothing else, no network,
+no new privileges, no way to start or reach another process, and dies with the transfer, even by
+SIGKILL.
 """
 
 import dataclasses
