@@ -27,6 +27,8 @@ from testbed.images import disk, sha256_of
 VARIANTS = 4
 SETTLE_SECONDS = 300.0
 GONE_SECONDS = 150.0
+_AIM_SECONDS = 15.0
+"""How long something is waited for that can be broken off: an operator takes a while to start."""
 _MIB = 1 << 20
 _SHORT = {"raw": "raw", "vhd": "vpc", "qcow2": "qcow2"}
 """What qemu-img calls Glance's formats."""
@@ -163,9 +165,9 @@ class Campaign:
         )
 
         def is_under_way() -> bool:
-            return wanted in set(self._under_way())
+            return wanted in self._under_way()
 
-        if wait_until(is_under_way, 6):
+        if wait_until(is_under_way, _AIM_SECONDS):
             self.tally[f"aimed at {wanted}"] += 1
         chance = self._chance
         time.sleep(chance.choice([chance.uniform(0, 0.4), chance.uniform(0.2, 1.5)]))

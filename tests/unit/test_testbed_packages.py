@@ -20,10 +20,12 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]
     """A Debian on which we are root; the list is of apt-get's arguments."""
     calls: list[tuple[str, ...]] = []
     drop_in = tmp_path / "createcluster.d" / "testbed.conf"
+    policy, subprocess_run = tmp_path / "policy-rc.d", subprocess.run
 
     def run(command: Sequence[str], **_: Any) -> None:
         if "install" in command:
             assert drop_in.read_text() == "create_main_cluster = false\n"
+            assert subprocess_run([policy]).returncode == 101
         calls.append(tuple(command))
 
     monkeypatch.setattr(subprocess, "run", run)
@@ -31,6 +33,7 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(shutil, "which", lambda name: name if name == "apt-get" else None)
     monkeypatch.setattr(packages, "POSTGRESQL_DROP_IN", drop_in)
+    monkeypatch.setattr(packages, "POLICY", policy)
     needs = (
         Need("absent", "openstack", ("qemu-img",)),
         Need("there", "openstack", pattern="etc/hostname"),
@@ -47,6 +50,15 @@ def test_only_what_is_missing_is_installed(apt: list[tuple[str, ...]]) -> None:
         ("apt-get", "-q", "install", "-y", "--no-install-recommends", "absent", "gone"),
     ]
     assert not packages.POSTGRESQL_DROP_IN.parent.exists()
+    assert not packages.POLICY.exists()
+
+
+def test_the_machines_own_answer_to_starting_servers_stays(apt: list[tuple[str, ...]]) -> None:
+    packages.POLICY.write_text("#!/bin/sh\nexit 101 # ours\n")
+    packages.POLICY.chmod(0o755)
+    packages.ensure()
+    assert "ours" in packages.POLICY.read_text()
+    assert len(apt) == 2
 
 
 def test_only_what_the_parts_need_is_installed(apt: list[tuple[str, ...]]) -> None:

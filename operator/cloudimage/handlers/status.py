@@ -38,7 +38,7 @@ class StatusWriter:
 
     def post(self, resource: Resource, event: Event) -> None:
         """Post an Event; one that cannot be posted is logged, for the work itself is done."""
-        logger.info(event.message, extra={"event": event.reason, **_names(resource)})
+        logger.info(event.message, extra={"reason": event.reason, **_names(resource)})
         try:
             self.kube.post_event(resource, event)
         except ApiException as error:

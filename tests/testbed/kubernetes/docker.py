@@ -4,10 +4,12 @@ Ours is the distribution's dockerd, started by root. What it makes once stays in
 all else that it does to the machine is taken away by ``down``.
 """
 
+import contextlib
 import json
 import os
 import shlex
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +17,30 @@ from pathlib import Path
 import psutil
 
 from testbed import packages
-from testbed.commands import CommandError, run
+from testbed.commands import run
 from testbed.kubernetes import oci_runtime, traces
 from testbed.kubernetes.network import forget_docker, rules
 from testbed.paths import cache_dir
 from testbed.process import Service
 
 READY_SECONDS = 60.0
-SYSCTLS = (*traces.SYSCTLS, "net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
-"""Settings of the whole machine that Docker, or a kubelet in it, changes."""
-# Docker makes what a container mounts; kind's nodes mount /lib/modules.
-FOLDERS = tuple(map(Path, ("/etc/docker", "/lib/modules", "/run/containerd", "/run/docker")))
+SYSCTLS = (
+    *traces.SYSCTLS,
+    *("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"),
+    # Set by the systemd of a node, for all of the machine.
+    *("fs/file-max", "fs/nr_open", "kernel/pid_max", "kernel/core_uses_pid", "kernel/sysrq"),
+    *("fs/protected_fifos", "fs/protected_hardlinks"),
+    *("fs/protected_regular", "fs/protected_symlinks"),
+)
+"""Settings of the whole machine that Docker, or a node in it, changes."""
+# Docker makes what a container mounts where it is missing; kind's nodes mount /lib/modules.
+PATHS = (
+    "/etc/docker/key.json",
+    "/lib/modules",
+    "/opt/containerd",
+    "/run/containerd",
+    "/run/docker",
+)
 
 
 class DockerError(RuntimeError):
@@ -71,11 +86,11 @@ class Docker:
 
     def answers(self) -> bool:
         """Tell whether an engine answers."""
-        try:
-            self.run("version", "--format", "{{.Server.Version}}")
-        except (CommandError, FileNotFoundError):
-            return False
-        return True
+        asked = ("docker", "version", "--format", "{{.Server.Version}}")
+        with contextlib.suppress(FileNotFoundError):
+            env = {**os.environ, **self.environment}
+            return subprocess.run(asked, env=env, capture_output=True, check=False).returncode == 0
+        return False
 
     def has(self, image: str) -> bool:
         """Tell whether it has an image of that name."""
@@ -107,7 +122,7 @@ class Docker:
                 return
             self.install()
             self.folder.mkdir(parents=True, exist_ok=True)
-            traces.record(self._record, SYSCTLS, FOLDERS, rules())
+            traces.record(self._record, SYSCTLS, map(Path, PATHS), rules())
         if self.service.process() is None:
             config = self.folder / "dockerd.json"
             config.write_text(json.dumps(self._settings()))

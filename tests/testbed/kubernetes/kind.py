@@ -144,6 +144,8 @@ class Kind(ExternalCluster):
         finally:
             if not before:
                 self.docker.down()
+                with suppress(OSError):  # there is a cluster in it
+                    self.folder.rmdir()
 
     def _pulls(self) -> bool:
         """Tell whether Docker reaches its registry; ours is not asked, for where it runs is known.

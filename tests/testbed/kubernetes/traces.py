@@ -33,7 +33,7 @@ _PROC = Path("/proc/sys")
 def record(
     path: Path,
     sysctls: Iterable[str] = SYSCTLS,
-    folders: Iterable[Path] = (KUBELET,),
+    paths: Iterable[Path] = (KUBELET,),
     rules: Iterable[str] = (),
 ) -> None:
     """Note in a file how things are, before a bed changes them; once for each bed.
@@ -41,7 +41,7 @@ def record(
     Args:
         path: The file.
         sysctls: Settings of the kernel that are put back; what this kernel has not is left out.
-        folders: Those that are taken away at the end where they are not there now.
+        paths: Files and folders that are taken away at the end where they are not there now.
         rules: Those of iptables; `restore` returns them.
     """
     if path.exists():
@@ -49,7 +49,7 @@ def record(
     settings = {name: _PROC / name for name in sysctls}
     before = {
         "sysctls": {name: at.read_text().strip() for name, at in settings.items() if at.exists()},
-        "absent": [str(folder) for folder in folders if not folder.exists()],
+        "absent": [str(each) for each in paths if not each.exists()],
         "rules": list(rules),
     }
     path.write_text(json.dumps(before))
@@ -62,8 +62,10 @@ def restore(path: Path) -> list[str]:
     before = json.loads(path.read_text())
     for name, value in before["sysctls"].items():
         (_PROC / name).write_text(value)
-    for folder in before["absent"]:
-        shutil.rmtree(folder, ignore_errors=True)  # it may never have been made
+    for absent in map(Path, before["absent"]):
+        if absent.is_dir():
+            shutil.rmtree(absent)
+        absent.unlink(missing_ok=True)
     return list(before["rules"])
 
 
