@@ -102,8 +102,8 @@ CASES = [
     Case(
         "has trailers without end",
         endless(f"{CHUNKED}3\r\nabc\r\n0\r\n", b"X: y\r\n" * 999),
-        Reason.SOURCE_UNREACHABLE,
-        "nothing came for 0.5 s",
+        Reason.SOURCE_TRUNCATED,
+        "nor an end that proves them whole",
     ),
     Case(
         "has trailers that drip",
@@ -146,7 +146,7 @@ CASES = [
     ),
     Case(
         "is slow in chunks of a byte, with long extensions",
-        endless(CHUNKED, b"1;" + b"x" * 60000 + b"\r\ny\r\n", 0.01),
+        endless(CHUNKED, b"1;" + b"x" * 4000 + b"\r\ny\r\n", 0.01),
         Reason.SOURCE_UNREACHABLE,
         "on average",
         5,

@@ -5,7 +5,6 @@ What else they do not have is in test_transfer_taken_over.py.
 
 import os
 import platform
-import shlex
 import signal
 import socket
 import subprocess

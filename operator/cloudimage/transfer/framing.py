@@ -8,15 +8,11 @@ server made it: a length, a last chunk with the empty line behind it, or the clo
 import http.client
 import re
 import ssl
-import time
 from typing import Final
 
 import requests
 
 from cloudimage.transfer.httprules import causes, content_length
-
-LINE_SECONDS: Final = 60.0
-"""A line between chunks that takes longer will not come; a server may drip it byte by byte."""
 
 MAX_LINE: Final = 4096
 """Bytes of a line between chunks: a size with its extensions, or a trailer."""
@@ -79,9 +75,12 @@ class Response(http.client.HTTPResponse):
         return False
 
     def _line(self) -> bytes:
-        """Return the next line; what is cut off or too long has no end of a line."""
-        line, deadline = b"", time.monotonic() + LINE_SECONDS
-        while len(line) <= MAX_LINE and time.monotonic() < deadline:
+        """Return the next line; what is cut off or too long has no end of a line.
+
+        One that drips is bounded by the caller, which cuts the connection.
+        """
+        line = b""
+        while len(line) <= MAX_LINE:
             ahead = self.fp.peek(1)  # one look at the network at the most
             length = ahead.find(b"\n") + 1
             line += self.fp.read(length or len(ahead))
