@@ -62,8 +62,8 @@ test-pythons:  ## The unit tests under each Python of SUITES, on machines that h
 	set -e; for suite in $(SUITES); do tools/fresh-machine --suite $$suite 'make test-unit'; done
 
 .PHONY: test-kind
-test-kind: packages $(STAMP)  ## The chart's own pod on a cluster of kind, where Docker is; as root
-	$(BIN)/python -m testbed install kubernetes openstack sources
+test-kind: packages $(STAMP)  ## The chart's own pod on a real cluster of kind, with a Docker or without; as root
+	$(BIN)/python -m testbed install openstack sources kind
 	$(BIN)/pytest --cluster=kind tests/cluster/test_whole.py
 
 .PHONY: image

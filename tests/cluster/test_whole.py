@@ -144,6 +144,7 @@ def _node() -> Iterator[WholeKubernetes]:
     with bed.lock:
         bed.install()
         bed.down()  # what a run that was killed has left
+        rules = network.rules()
         try:
             bed.up()
             yield bed
@@ -151,6 +152,7 @@ def _node() -> Iterator[WholeKubernetes]:
             bed.down()
     assert list(traces.mounts(bed.folder)) == []
     assert BRIDGE not in _links()
+    assert [rule for rule in network.rules() if rule not in rules] == []
 
 
 @contextlib.contextmanager

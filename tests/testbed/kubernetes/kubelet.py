@@ -31,6 +31,8 @@ def write_config(folder: Path, socket: Path, pki: Path, port: int) -> Path:
         "cgroupDriver": "cgroupfs",
         "failCgroupV1": False,
         "failSwapOn": False,
+        # Rules of iptables that it would leave here when it ends.
+        "makeIPTablesUtilChains": False,
         "enforceNodeAllocatable": [],
         "podLogsDir": str(folder / "logs"),
         "volumePluginDir": str(folder / "volume-plugins"),

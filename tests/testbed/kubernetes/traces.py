@@ -22,8 +22,9 @@ SYSCTLS = (
     "kernel/keys/root_maxbytes",
 )
 """Settings that every kubelet changes (``setupKernelTunables`` in its container manager)."""
-KUBELET = Path("/var/lib/kubelet")
-"""Where it puts the sockets of device plugins, whatever its root folder is."""
+# Where a kubelet puts the sockets of device plugins, and containerd its plugins, whatever their
+# folders are.
+PATHS = tuple(map(Path, ("/var/lib/kubelet", "/opt/containerd")))
 CGROUPS = Path("/sys/fs/cgroup")
 RECORD = "before.json"
 """The file in a bed's folder that says how things were."""
@@ -33,7 +34,7 @@ _PROC = Path("/proc/sys")
 def record(
     path: Path,
     sysctls: Iterable[str] = SYSCTLS,
-    paths: Iterable[Path] = (KUBELET,),
+    paths: Iterable[Path] = PATHS,
     rules: Iterable[str] = (),
 ) -> None:
     """Note in a file how things are, before a bed changes them; once for each bed.
@@ -94,16 +95,16 @@ def end_containers(folder: Path) -> None:
 
 
 def unmount(folder: Path) -> None:
-    """Unmount all that is mounted below a folder."""
+    """Unmount all that is mounted on a folder or below it."""
     for target in reversed(list(mounts(folder))):
         subprocess.run(["umount", "--lazy", target], check=False)  # noqa: S607 - util-linux is on PATH
 
 
 def mounts(folder: Path) -> Iterator[str]:
-    """Yield what is mounted below a folder, in the order in which it was."""
+    """Yield what is mounted on a folder or below it, in the order in which it was."""
     for line in Path("/proc/self/mounts").read_text().splitlines():
         target = line.split()[1]
-        if target.startswith(f"{folder}/"):
+        if f"{target}/".startswith(f"{folder}/"):
             yield target
 
 
