@@ -13,7 +13,7 @@ WORDS = ("transfer", "--url", "http://127.0.0.1:9/disk", "--name", "x", "--os-cl
 
 @pytest.fixture(autouse=True)
 def unrestrained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out the limits of a transfer's process: they are for good, and this one has more to do."""
+    """Leave out the limits of a transfer's process: they are for good, and this one goes on."""
     monkeypatch.setattr("cloudimage.transfer_command.restrain", lambda _: None)
 
 

@@ -20,6 +20,7 @@ _OPTIONS: Final[dict[DiskFormat, str]] = {
 }
 
 _SLACK: Final = 8 * 2**20
+_VHDX_BLOCK: Final = 64 * 2**20  # the largest that qemu takes
 _LARGE_CLUSTERS: Final = ("-o", "cluster_size=2M")
 """No other format than vhdx stores the data in larger pieces."""
 
@@ -107,7 +108,7 @@ def largest(name: str, found: Inspected, wanted: DiskFormat | None, tools: Toolb
         return 0
     tables = found.virtual_size // 4096 + _SLACK  # vmdk's are the largest
     if wanted == "vhdx":
-        return found.virtual_size + tables
+        return found.virtual_size + _VHDX_BLOCK + tables  # the last block is written whole
     clusters = () if wanted == "qcow2" else _LARGE_CLUSTERS
     opened = image(name, QEMU_FORMATS[found.format])
     words = ("measure", "--output=json", "-O", "qcow2", *clusters, *opened)
