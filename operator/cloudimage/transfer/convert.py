@@ -20,7 +20,6 @@ _OPTIONS: Final[dict[DiskFormat, str]] = {
 }
 
 _SLACK: Final = 8 * 2**20
-_VHDX_BLOCK: Final = 64 * 2**20  # the largest that qemu takes
 _LARGE_CLUSTERS: Final = ("-o", "cluster_size=2M")
 """No other format than vhdx stores the data in larger pieces."""
 
@@ -108,7 +107,7 @@ def largest(name: str, found: Inspected, wanted: DiskFormat | None, tools: Toolb
         return 0
     tables = found.virtual_size // 4096 + _SLACK  # vmdk's are the largest
     if wanted == "vhdx":
-        return found.virtual_size + _VHDX_BLOCK + tables  # the last block is written whole
+        return found.virtual_size + _vhdx_block(found.virtual_size) + tables
     clusters = () if wanted == "qcow2" else _LARGE_CLUSTERS
     opened = image(name, QEMU_FORMATS[found.format])
     words = ("measure", "--output=json", "-O", "qcow2", *clusters, *opened)
@@ -118,6 +117,16 @@ def largest(name: str, found: Inspected, wanted: DiskFormat | None, tools: Toolb
         raise _failure(error) from error
     data = int(measured["required"])
     return data + data // 50 + tables  # what cannot be compressed becomes a little larger
+
+
+def _vhdx_block(size: int) -> int:
+    """Return the bytes in which qemu writes a VHDX of this virtual size; the last ones are whole.
+
+    Its block/vhdx.c, vhdx_co_create(), has 8 MiB up to 1 GiB, 16 up to 100 GiB, then 32 and 64.
+    """
+    if size <= 2**30:
+        return 8 * 2**20
+    return (16 if size <= 100 * 2**30 else 64) * 2**20
 
 
 def _read_all(name: str, found: Inspected, tools: Toolbox) -> None:
