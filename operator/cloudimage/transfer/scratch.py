@@ -1,9 +1,9 @@
 """Where fetched sources are kept: shared, bounded, and safe against processes that die.
 
-A source is known by its URLs, credentials, certificates and checksum, so that transfers of the same source share
-one file: who comes second waits for the first's download and takes its file. Nobody shares by the
-checksum alone: a checksum that everybody may know must not open a file that not everybody may
-fetch, nor may a stranger's slow server keep those waiting who have a better one.
+A source is known by its URLs, credentials, certificates and checksum, so that transfers of the same
+source share one file: the second waits for the first's download and takes its file. Nobody shares
+by the checksum alone: a checksum that everybody may know must not open a file that not everybody
+may fetch, nor may a stranger's slow server keep those waiting who have a better one.
 
 Of each source there are, by its key, ``.lock`` (held while it is fetched), ``.part`` (what has
 come so far), ``.data`` (a whole file; transfers that use it have hard links) and ``.json`` (what
