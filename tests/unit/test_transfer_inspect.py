@@ -74,6 +74,17 @@ def test_partitioned_raw(disk: Path, image: Path) -> None:
     assert look(image) == ("raw", DISK_SIZE, DISK_SIZE)
 
 
+def test_a_verified_disk_may_leave_out_the_empty_end_of_its_partition(
+    disk: Path, image: Path
+) -> None:
+    """As OpenWrt publishes disks; without a checksum it may as well have been cut."""
+    image.write_bytes(disk.read_bytes()[:-MIB])
+    assert refusal(image).reason is Reason.SOURCE_TRUNCATED
+    tools = Toolbox(image.parent, memory=2 * 2**30, cpu_seconds=60)
+    found = inspect(image, None, None, Limits(), tools, verified=True)
+    assert (found.format, found.size) == ("raw", DISK_SIZE - MIB)
+
+
 @pytest.mark.parametrize(
     ("offset", "magic"), [(0x438, b"\x53\xef"), (0, b"XFSB"), (0x10040, b"_BHRfS_M"), (0, b"hsqs")]
 )

@@ -35,16 +35,18 @@ _SQUASHFS = struct.Struct("<40xQ")  # bytes used
 _BTRFS = struct.Struct("<112xQ16xQ")  # at 0x10000: bytes, devices
 
 
-def needed(head: bytes) -> tuple[int, str]:
+def needed(head: bytes, *, verified: bool = False) -> tuple[int, str]:
     """Return the bytes that a raw disk must have at least, and what says so; 0 if nothing does.
 
     Args:
         head: The disk's beginning; see ``signatures.HEAD_LENGTH``.
+        verified: Whether the file is known to be its publisher's. Some publish disks without the
+            empty end of the last partition of a boot sector's table (OpenWrt), and these work.
     """
     head = head.ljust(signatures.HEAD_LENGTH, b"\0")
     content = signatures.raw_content(head) or ""
     tables = max(_gpt(head, each) for each in _SECTORS)
-    if not tables and content not in _WITH_BOOT_SECTOR:
+    if not tables and not verified and content not in _WITH_BOOT_SECTOR:
         tables = _mbr(head)
     if tables:
         return tables, "partitions reach"

@@ -60,8 +60,14 @@ class Inspected:
     proven: bool = True
 
 
-def inspect(
-    path: Path, declared: DiskFormat | None, min_disk: int | None, limits: Limits, tools: Toolbox
+def inspect(  # noqa: PLR0913 - each is its own question
+    path: Path,
+    declared: DiskFormat | None,
+    min_disk: int | None,
+    limits: Limits,
+    tools: Toolbox,
+    *,
+    verified: bool = False,
 ) -> Inspected:
     """Find out what the file in the toolbox's folder is.
 
@@ -71,6 +77,7 @@ def inspect(
         min_disk: GiB that the image must fit in, if any.
         limits: Of the request.
         tools: To run qemu-img.
+        verified: Whether a checksum or a signature has proved the file.
 
     Raises:
         TransferError: ``SourceNotAnImage``, ``UnsafeImage``, ``UnsupportedFormat`` (encrypted),
@@ -80,7 +87,7 @@ def inspect(
     size = path.stat().st_size
     if size == 0:
         raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the source is empty")
-    found = _read_format(path, size)
+    found = _read_format(path, size, verified=verified)
     shape = _settle(found, declared, size)
     check_size(found.virtual_size, min_disk, limits)
     _check_same_size(shape, found.virtual_size, found.described)
@@ -174,7 +181,7 @@ class _Content:
     encrypted: bool = False
 
 
-def _read_format(path: Path, size: int) -> _Content:
+def _read_format(path: Path, size: int, *, verified: bool = False) -> _Content:
     with path.open("rb") as file:
         head = file.read(signatures.HEAD_LENGTH)
         file.seek(max(0, size - _VHD_FOOTER_LENGTH))
@@ -202,17 +209,21 @@ def _read_format(path: Path, size: int) -> _Content:
     known = str(inspector) != "raw" or signatures.raw_content(head) is not None
     virtual_size = size if shape in {"raw", "iso"} else int(inspector.virtual_size)
     described = described_size(head) if shape == "vmdk" else virtual_size
-    end = _end(shape, head, inspector)
+    end = _end(shape, head, inspector, verified=verified)
     compression, encrypted = signatures.compression(head), str(inspector) == "luks"
     return _Content(shape, virtual_size, described, known, compression, end, encrypted)
 
 
 def _end(
-    shape: DiskFormat, head: bytes, inspector: format_inspector.FileInspector
+    shape: DiskFormat,
+    head: bytes,
+    inspector: format_inspector.FileInspector,
+    *,
+    verified: bool,
 ) -> tuple[int, str]:
     if shape == "iso":
         return int(inspector.virtual_size), "volume (ISO 9660) reaches"
-    return needed(head) if shape == "raw" else (0, "")
+    return needed(head, verified=verified) if shape == "raw" else (0, "")
 
 
 def _inspector(path: Path) -> format_inspector.FileInspector:

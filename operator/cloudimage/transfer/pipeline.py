@@ -77,7 +77,10 @@ def _through_us(request: TransferRequest, target: Target, choice: Choice, folder
             reached(Point.VERIFIED, request.image.name)
             path = expand(path, limits, tools, meter, cache)
             meter.start(Stage.INSPECTING)
-            found = inspect(path, source.format, request.image.min_disk, limits, tools)
+            min_disk = request.image.min_disk
+            found = inspect(
+                path, source.format, min_disk, limits, tools, verified=expected.proves_the_file
+            )
             reached(Point.INSPECTED, request.image.name)
             info = source_info(found, fetched)
             if written := largest(path.name, found, request.image.disk_format, tools):

@@ -38,6 +38,11 @@ class Expected:
     keyring: str = ""
     warnings: tuple[str, ...] = ()
 
+    @property
+    def proves_the_file(self) -> bool:
+        """Whether what passes :func:`verify` is the file that its publisher meant."""
+        return self.checksum is not None or self.signature is not None
+
 
 def expect(source: HttpSource, client: Client, tools: Toolbox) -> Expected:
     """Find out what the source must be, fetching the files beside it that say so.
