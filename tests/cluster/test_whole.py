@@ -22,9 +22,8 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import KINDS
 from testbed.container_image import REPOSITORY_NAME
 from testbed.images import sha256_of
-from testbed.kubernetes import KubectlError, network, traces
+from testbed.kubernetes import KubectlError, docker, network, traces
 from testbed.kubernetes.kind import Kind
-from testbed.kubernetes.network import BRIDGE
 from testbed.kubernetes.whole import WholeKubernetes
 from testbed.openstack import OpenStack
 from testbed.openstack.site import Site
@@ -144,15 +143,13 @@ def _node() -> Iterator[WholeKubernetes]:
     with bed.lock:
         bed.install()
         bed.down()  # what a run that was killed has left
-        rules = network.rules()
-        try:
-            bed.up()
-            yield bed
-        finally:
-            bed.down()
+        with _left_as_it_was():
+            try:
+                bed.up()
+                yield bed
+            finally:
+                bed.down()
     assert list(traces.mounts(bed.folder)) == []
-    assert BRIDGE not in _links()
-    assert [rule for rule in network.rules() if rule not in rules] == []
 
 
 @contextlib.contextmanager
@@ -160,21 +157,36 @@ def _kind() -> Iterator[Kind]:
     """The session's cluster of kind; where only these tests use it, it is gone after them."""
     kind = Kind.new()
     alone = not kind.kubeconfig.exists() and not {"KEEP", "PYTEST_XDIST_WORKER"} & os.environ.keys()
-    links, rules = _links(), network.rules()
-    try:
+    if not alone:
         kind.up()
         yield kind
-    finally:
-        if alone:
+        return
+    with _left_as_it_was():
+        try:
+            kind.up()
+            yield kind
+        finally:
             kind.down()
-    if alone:
-        assert kind.docker.left() == []
-        assert _links() <= links
-        assert [rule for rule in network.rules() if rule not in rules] == []
+    assert kind.docker.left() == []
+
+
+@contextlib.contextmanager
+def _left_as_it_was() -> Iterator[None]:
+    """Expect of this machine, at the end, the links, rules and settings of the beginning."""
+    links, rules, settings = _links(), network.rules(), _settings()
+    yield
+    assert _links() <= links
+    assert [rule for rule in network.rules() if rule not in rules] == []
+    assert _settings() == settings
 
 
 def _links() -> set[str]:
     return {path.name for path in Path("/sys/class/net").iterdir()}
+
+
+def _settings() -> dict[str, str]:
+    paths = (Path("/proc/sys") / name for name in docker.SYSCTLS)
+    return {str(path): path.read_text() for path in paths if path.exists()}
 
 
 @pytest.fixture(scope="module")

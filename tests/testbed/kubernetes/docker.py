@@ -26,7 +26,7 @@ from testbed.process import Service
 READY_SECONDS = 60.0
 SYSCTLS = (
     *traces.SYSCTLS,
-    *("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"),
+    "net/ipv6/conf/all/forwarding",
     # Set by the systemd of a node, for all of the machine.
     *("fs/file-max", "fs/nr_open", "kernel/pid_max", "kernel/core_uses_pid", "kernel/sysrq"),
     *("fs/protected_fifos", "fs/protected_hardlinks"),

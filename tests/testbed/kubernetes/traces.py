@@ -20,8 +20,12 @@ SYSCTLS = (
     "kernel/panic_on_oops",
     "kernel/keys/root_maxkeys",
     "kernel/keys/root_maxbytes",
+    "net/ipv4/ip_forward",
 )
-"""Settings that every kubelet changes (``setupKernelTunables`` in its container manager)."""
+"""Settings that every kubelet changes (``setupKernelTunables`` in its container manager).
+
+And one that Docker and CNI's bridge change.
+"""
 # Where a kubelet puts the sockets of device plugins, and containerd its plugins, whatever their
 # folders are.
 PATHS = tuple(map(Path, ("/var/lib/kubelet", "/opt/containerd")))
