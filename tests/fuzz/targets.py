@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import IO
 
 from cloudimage import httpdates
+from cloudimage.access import region
+from cloudimage.cloud.config import parse_clouds_yaml
+from cloudimage.cloud.errors import CloudNotFoundError, InvalidCloudsYamlError
 from cloudimage.transfer import armor, connections, download, nbd, opening, openpgp, sums, vhdx
 from cloudimage.transfer.archives import ERRORS, Bounded, untar, unzip
 from cloudimage.transfer.client import Client
@@ -178,6 +181,16 @@ def qemu_map(data: bytes) -> None:
         opening.data_end(lines, len(data))
 
 
+def clouds_yaml(data: bytes) -> None:
+    """A Secret's clouds.yaml: what is allowed makes a region of the SDK, all else is refused."""
+    try:
+        config = parse_clouds_yaml(data.decode(errors="surrogateescape"), "prod")
+    except (InvalidCloudsYamlError, CloudNotFoundError) as error:
+        _readable(str(error))
+    else:
+        region.region(config.options, session=lambda *_, **__: None, ca_file=None)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "sums": sums_file,
     "armor": keyring,
@@ -191,16 +204,21 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "image": image,
     "vhdx": vhdx_tables,
     "map": qemu_map,
+    "clouds": clouds_yaml,
 }
 
 
 def _told(error: TransferError, *reasons: Reason) -> None:
     """Check what a user would be told."""
     assert error.reason in reasons
-    assert error.message.isprintable()
-    assert len(error.message) < MESSAGE_LENGTH
-    json.dumps(error.message).encode()
-    error.message.encode()
+    _readable(error.message)
+
+
+def _readable(message: str) -> None:
+    assert message.isprintable()
+    assert len(message) < MESSAGE_LENGTH
+    json.dumps(message).encode()
+    message.encode()
 
 
 def _file(name: str, data: bytes) -> Path:
