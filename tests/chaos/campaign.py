@@ -36,10 +36,10 @@ _SHORT = {"raw": "raw", "vhd": "vpc", "qcow2": "qcow2"}
 
 @dataclass(frozen=True)
 class Variant:
-    """A source; ``raw`` is the SHA-256 of the disk in it."""
+    """A source; ``raw`` is the SHA-256 of the disk in it, ``sha512`` is Glance's own algorithm."""
 
     urls: tuple[str, str]
-    sha256: str
+    sha512: str
     format: str
     raw: str
 
@@ -102,7 +102,12 @@ class Campaign:
         name = f"chaos-{self.seed}-{number}.{kind}"
         self.world.sources.put(name, path)
         slow = self.world.sources.url(name, rate=self._chance.choice([4, 8, 16]) * _MIB)
-        return Variant((self.world.sources.url(name), slow), sha256_of(path), kind, sha256_of(raw))
+        return Variant(
+            (self.world.sources.url(name), slow),
+            hashlib.sha512(path.read_bytes()).hexdigest(),
+            kind,
+            sha256_of(raw),
+        )
 
     def _spec(self, wish: Wish) -> dict[str, Any]:
         variant = self._variants[wish.variant]
@@ -111,7 +116,7 @@ class Campaign:
             methods.append("WebDownload")
         url = self._chance.choice(variant.urls)
         return {
-            "source": {"http": {"url": url, "checksum": {"sha256": variant.sha256}}},
+            "source": {"http": {"url": url, "checksum": {"sha512": variant.sha512}}},
             "image": {"diskFormat": wish.format, "visibility": "shared", "tags": [wish.tag]},
             "import": {"method": self._chance.choice(methods)},
             "revisionHistoryLimit": self._chance.choice([0, 1, 2]),
