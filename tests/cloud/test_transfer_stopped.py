@@ -27,8 +27,9 @@ def long_upload(bench: Bench, qcow2: Path) -> Iterator[Transfer]:
 
 
 def tools_of(transfer: Transfer) -> list[psutil.Process]:
+    """Return the transfer's tools, and the fork of it that starts them."""
     tools = psutil.Process(transfer.process.pid).children(recursive=True)
-    assert {tool.name() for tool in tools} == {"qemu-nbd"}
+    assert {tool.name() for tool in tools} == {"qemu-nbd", "transfer"}
     return tools
 
 
