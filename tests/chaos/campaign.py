@@ -111,7 +111,10 @@ class Campaign:
 
     def _spec(self, wish: Wish) -> dict[str, Any]:
         variant = self._variants[wish.variant]
-        methods = ["Upload", "Upload", "GlanceDirect", "Auto"]
+        # The others could not keep what the spec promises: reason MethodUnavailable.
+        methods = ["Upload", "Upload", "Auto"]
+        if wish.format in {"raw", variant.format}:
+            methods.append("GlanceDirect")
         if wish.format == variant.format:
             methods.append("WebDownload")
         url = self._chance.choice(variant.urls)

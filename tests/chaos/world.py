@@ -15,7 +15,7 @@ import psutil
 from shares import Shares
 from support import Namespace
 
-from testbed.kubernetes import Kubernetes
+from testbed.kubernetes import KubectlError, Kubernetes
 from testbed.kubernetes.node import Node
 from testbed.openstack import OpenStack
 from testbed.operator import RELEASE, Operator, install_crds
@@ -24,6 +24,7 @@ from testbed.sources import Sources
 
 Runner = Literal["child", "job"]
 LEASE_SECONDS = 6
+_TRIES = 60
 RESYNC_SECONDS = 15
 SERVICES = ("keystone", "glance", "nova", "kube-apiserver")
 FROZEN = (*SERVICES, "sources")
@@ -56,7 +57,12 @@ class World:
         if self.runner == "job":
             environment |= {"CLOUDIMAGE_RUNNER": "job", "CLOUDIMAGE_JOB_IMAGE": "operator:test"}
         for operator in self.operators:
-            operator.start(**environment)
+            for _ in range(_TRIES):
+                # The API server may need a moment after an outage.
+                with contextlib.suppress(KubectlError):
+                    operator.start(**environment)
+                    break
+                time.sleep(1)
 
     def processes(self, kind: str) -> list[psutil.Process]:
         """Return the processes of a kind: operator, server, transfer, tool, or all."""
@@ -164,8 +170,3 @@ def _is_job(process: psutil.Process) -> bool:
     with contextlib.suppress(psutil.NoSuchProcess):
         return "transfer-job" in process.cmdline()
     return False
-
-
-def pause(seconds: float) -> None:
-    """Let things go on for a while."""
-    time.sleep(seconds)
