@@ -5,6 +5,7 @@ all else that it does to the machine is taken away by ``down``.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import shlex
@@ -21,7 +22,7 @@ from testbed.commands import run
 from testbed.kubernetes import oci_runtime, traces
 from testbed.kubernetes.network import forget_docker, rules
 from testbed.paths import cache_dir
-from testbed.process import Service
+from testbed.process import NotReadyError, Service
 
 READY_SECONDS = 60.0
 SYSCTLS = (
@@ -123,12 +124,15 @@ class Docker:
             self.install()
             self.folder.mkdir(parents=True, exist_ok=True)
             traces.record(self._record, SYSCTLS, map(Path, PATHS), rules())
-        if self.service.process() is None:
-            config = self.folder / "dockerd.json"
-            config.write_text(json.dumps(self._settings()))
-            # There is one a user: the lock is held as long as anything of it runs.
-            lock = ("flock", "--verbose", "--nonblock", "--no-fork", f"{self._data}.lock")
-            self.service.start([*lock, "dockerd", "--config-file", config])
+            try:
+                self._start()
+            except NotReadyError:
+                self.service.stop()
+                self._forget()
+                raise
+            self._forget_containers()
+        elif self.service.process() is None:
+            self._start()
         self.service.wait(self.answers, READY_SECONDS)
 
     def down(self) -> None:
@@ -139,15 +143,32 @@ class Docker:
         traces.end_containers(self.folder)
         traces.unmount(self.folder)
         traces.unmount(self._data)
-        traces.remove_cgroups("docker")
+        traces.remove_cgroups(self._cgroup)
+        self._forget()
+
+    def _forget(self) -> None:
         forget_docker(traces.restore(self._record))
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)  # a mount of it may be busy for a moment
+
+    def _start(self) -> None:
+        config = self.folder / "dockerd.json"
+        config.write_text(json.dumps(self._settings()))
+        # There is one a user: the lock is held as long as anything of it runs.
+        lock = ("flock", "--verbose", "--nonblock", "--no-fork", f"{self._data}.lock")
+        self.service.start([*lock, "dockerd", "--config-file", config])
+        self.service.wait(self.answers, READY_SECONDS)
+
+    def _forget_containers(self) -> None:
+        """Remove what an engine left in the cache whose folder is gone, as after a crash."""
+        for container in self.run("ps", "--all", "--quiet").split():
+            self.run("rm", "--force", "--volumes", container)
+        self.run("network", "prune", "--force")
 
     def left(self) -> list[str]:
         """Return what ours has left on the machine, if anything: mounts, cgroups, processes."""
         places = (self.folder, self._data)
         found = [mount for place in places for mount in traces.mounts(place)]
-        found += [str(group) for group in traces.cgroups("docker")]
+        found += [str(group) for group in traces.cgroups(self._cgroup)]
         for process in psutil.process_iter(["cmdline"]):
             words = " ".join(process.info["cmdline"] or ())
             if any(f"{place}/" in words for place in places):
@@ -163,6 +184,8 @@ class Docker:
             "exec-root": str(self.folder / "exec"),
             # No link of its own: clusters have their network, and images are built without one.
             "bridge": "none",
+            "exec-opts": ["native.cgroupdriver=cgroupfs"],
+            "cgroup-parent": self._cgroup,
         }
         if oci_runtime.lacks_some(Path("/proc/self/status").read_text()):
             settings |= {
@@ -178,6 +201,10 @@ class Docker:
         path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         path.chmod(0o755)
         return path
+
+    @property
+    def _cgroup(self) -> str:
+        return f"cloudimage-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]}"
 
     @property
     def _data(self) -> Path:

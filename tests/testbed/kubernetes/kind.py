@@ -5,6 +5,7 @@ base; else both are made here. Pods reach the test bed's servers by the gateway 
 network ``kind``, this machine, as they do in our own whole cluster.
 """
 
+import hashlib
 import ipaddress
 import json
 import re
@@ -26,10 +27,8 @@ from testbed.kubernetes.network import close_loopback, open_loopback
 from testbed.paths import REPOSITORY, state_dir
 from testbed.process import bed_lock
 
-NAME = "cloudimage"
 READY = "180s"
 CLIENTS = ("kind", "kubectl", "helm")
-_OF_IT = ("--name", NAME)
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,11 @@ class Kind(ExternalCluster):
         """Return the one of this bed; `up` makes it."""
         folder = state_dir() / "kind"
         return cls(folder / "kubeconfig", folder)
+
+    @property
+    def name(self) -> str:
+        """What kind calls it: each checkout has its own, on whatever Docker."""
+        return f"cloudimage-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]}"
 
     @property
     def docker(self) -> Docker:
@@ -105,31 +109,30 @@ class Kind(ExternalCluster):
         return [("dockerd", process.pid if process else None, url) for url in urls]
 
     def _create(self, *, pulls: bool) -> None:
-        self._kind("delete", "cluster", *_OF_IT)  # what a run that was killed has left
-        ours = () if pulls else ("--image", node_image.ensure(self.docker))
-        config = () if pulls else ("--config", node_image.CLUSTER)
+        self._kind("delete", "cluster")  # what a run that was killed has left
         made = self.folder / "made"
-        self._kind(
-            *("create", "cluster", *_OF_IT, "--wait", READY, "--kubeconfig", made),
-            *(*ours, *config),
-        )
-        made.rename(self.admin)
+        create: list[str | Path] = ["create", "cluster", "--wait", READY, "--kubeconfig", made]
+        if not pulls:
+            image = node_image.ensure(self.docker)
+            create += ["--image", image, "--config", node_image.CLUSTER]
+        self._kind(*create)
+        made.rename(self.kubeconfig)
 
     def _load_operator(self, *, pulls: bool) -> None:
         if pulls:
             build = ("build", "--quiet", *build_arguments(), "--tag", OPERATOR)
             self.docker.run(*build, REPOSITORY)
-            self._kind("load", "docker-image", OPERATOR, *_OF_IT)
+            self._kind("load", "docker-image", OPERATOR)
             return
         container_image.build_all()
         archive = container_image.archive(OPERATOR, self.folder / "operator.tar")
-        self._kind("load", "image-archive", archive, *_OF_IT)
+        self._kind("load", "image-archive", archive)
         archive.unlink()
 
     def _delete(self) -> None:
         with suppress(CommandError):  # it may not have come to a network
             close_loopback(self._link())
-        self._kind("delete", "cluster", *_OF_IT, "--kubeconfig", self.folder / "kubeconfig")
+        self._kind("delete", "cluster", "--kubeconfig", self.kubeconfig)
         if self.docker.is_ours:
             with suppress(CommandError):
                 self.docker.run("network", "rm", "kind")
@@ -172,5 +175,7 @@ class Kind(ExternalCluster):
         return f"br-{self._network()['Id'][:12]}"
 
     def _kind(self, *words: str | Path) -> str:
+        """Run kind for this cluster, and return what it printed."""
         provider = {"KIND_EXPERIMENTAL_PROVIDER": "docker"}
-        return run(binaries.find("kind"), *words, env={**self.docker.environment, **provider})
+        env = {**self.docker.environment, **provider}
+        return run(binaries.find("kind"), *words, "--name", self.name, env=env)
