@@ -125,9 +125,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(202, [], b"")
             return
         if fault and action == "answer":
-            page = fault.content.startswith(b"<")
-            kind = [("Content-Type", "text/html; charset=UTF-8")] if page else []
-            self._answer(fault.status, [*kind, *fault.headers], fault.content)
+            kinds = {b"<": "text/html; charset=UTF-8", b"{": "application/json"}
+            kind = kinds.get(fault.content[:1])
+            headers_of_it = [("Content-Type", kind)] if kind else []
+            self._answer(fault.status, [*headers_of_it, *fault.headers], fault.content)
             return
         if action == "twice":
             content = b"".join(self._body(None))

@@ -16,13 +16,13 @@ from transfer_proxy import Fault, FaultProxy
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 
-IN_THE_STORE = b"""<html><head><title>409 Conflict</title></head><body><h1>409 Conflict</h1>
-Image could not be deleted because it is in use: The image cannot be deleted because it is in use
-through the backend store outside of Glance.<br /><br /></body></html>"""
+IN_THE_STORE = b"""{"title": "Conflict", "code": "409 Conflict", "message": "Image could not be deleted
+ because it is in use: The image cannot be deleted because it is in use through the backend store
+ outside of Glance.<br /><br />"}""".replace(b"\n", b"")
 """Glance's answer where Ceph has clones of the image, from another store's point of view."""
 
-FORBIDDEN = b"""<html><head><title>403 Forbidden</title></head><body><h1>403 Forbidden</h1>
-You are not authorized to complete delete_image action.<br /><br /></body></html>"""
+FORBIDDEN = b"""{"title": "Forbidden", "code": "403 Forbidden",
+ "message": "You are not authorized to complete delete_image action.<br /><br />"}"""
 
 
 @pytest.fixture(scope="module")

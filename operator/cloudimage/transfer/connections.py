@@ -12,6 +12,7 @@ whose own rules are then the ones that count.
 import math
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
+from urllib3.util.ssl_ import create_urllib3_context
 
 from cloudimage.transfer import addresses, framing
 from cloudimage.transfer.types import Reason, TransferError, UrlPolicy
@@ -240,8 +242,12 @@ def _pools(gate: Gate, *, checked: bool) -> dict[str, type[urllib3.HTTPConnectio
             return gate.connect(self, checked=checked)
 
         def connect(self) -> None:
+            # Else OpenSSL 3 takes a connection that was cut for one that has ended, where Python
+            # was built so (Debian's), and the ssl module does in any case.
+            if self.ssl_context is None:
+                self.ssl_context = create_urllib3_context()
+            self.ssl_context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
             super().connect()
-            # Else the ssl module takes a connection that was cut for one that has ended.
             setattr(self.sock, "suppress_ragged_eofs", False)  # noqa: B010 - unknown to its type
 
         def putrequest(self, *words: Any, **options: Any) -> None:  # noqa: ANN401 - as inherited
