@@ -16,9 +16,11 @@ from transfer_proxy import Fault, FaultProxy
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 
-IN_THE_STORE = b"""{"title": "Conflict", "code": "409 Conflict", "message": "Image could not be deleted
- because it is in use: The image cannot be deleted because it is in use through the backend store
- outside of Glance.<br /><br />"}""".replace(b"\n", b"")
+IN_THE_STORE = (
+    b'{"title": "Conflict", "code": "409 Conflict", "message": "Image could not be deleted because '
+    b"it is in use: The image cannot be deleted because it is in use through the backend store "
+    b'outside of Glance.<br /><br />"}'
+)
 """Glance's answer where Ceph has clones of the image, from another store's point of view."""
 
 FORBIDDEN = b"""{"title": "Forbidden", "code": "403 Forbidden",
