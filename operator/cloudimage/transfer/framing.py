@@ -70,8 +70,9 @@ class Response(http.client.HTTPResponse):
                 line = self._line()
                 if line in _LINE_ENDS or not _TRAILER.fullmatch(line):
                     return line in _LINE_ENDS
-        except ssl.SSLEOFError:
-            pass
+        except ssl.SSLError as error:
+            if not is_cut(error):
+                raise
         return False
 
     def _line(self) -> bytes:
@@ -102,5 +103,12 @@ def is_proven(response: requests.Response) -> bool:
 
 
 def is_cut(error: BaseException) -> bool:
-    """Return whether a connection by TLS ended without the close_notify that proves its end."""
-    return any(isinstance(cause, ssl.SSLEOFError) for cause in causes(error))
+    """Return whether a connection by TLS ended without the close_notify that proves its end.
+
+    Python knows OpenSSL 3's word for it from 3.11.4 on.
+    """
+    return any(
+        isinstance(cause, ssl.SSLEOFError)
+        or (isinstance(cause, ssl.SSLError) and cause.reason == "UNEXPECTED_EOF_WHILE_READING")
+        for cause in causes(error)
+    )
