@@ -67,6 +67,8 @@ NEEDS = (
     # The container image, and the cluster that runs it.
     Need("mmdebstrap", "whole", ("mmdebstrap",)),
     Need("buildah", "whole", ("buildah",)),
+    # Newer ones of buildah want it even for a container without a network.
+    Need("netavark", "whole", pattern="usr/lib/podman/netavark"),
     Need("containerd", "whole", ("containerd", "ctr")),
     Need("runc", "whole", ("runc",)),
     Need("containernetworking-plugins", "whole", pattern="usr/lib/cni/bridge"),
