@@ -5,6 +5,7 @@ Layers stay in the per-user cache, so that a change of the operator's code costs
 """
 
 import os
+import resource
 import shutil
 import sys
 from pathlib import Path
@@ -60,9 +61,17 @@ def _operator(name: str) -> None:
         # pip asks its index over TLS, maybe through a proxy that only this machine knows.
         *("--volume", "/etc/ssl/certs:/etc/ssl/certs:ro"),
         *("--build-arg", f"BASE={_base_name()}"),
+        *_own_limits(),
         *build_arguments(),
         *("--tag", name, str(REPOSITORY)),
     )
+
+
+def _own_limits() -> tuple[str, ...]:
+    """Have steps run under the limits that we have: root without CAP_SYS_RESOURCE can raise none."""
+    kinds = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    limits = {name: resource.getrlimit(kind) for name, kind in kinds.items()}
+    return tuple(f"--ulimit={name}={soft}:{hard}" for name, (soft, hard) in limits.items())
 
 
 def build_arguments() -> tuple[str, ...]:
