@@ -68,7 +68,7 @@ def _operator(name: str) -> None:
 
 
 def _own_limits() -> tuple[str, ...]:
-    """Have steps run under the limits that we have: root without CAP_SYS_RESOURCE can raise none."""
+    """Have steps run under our own limits: root without CAP_SYS_RESOURCE can raise none."""
     kinds = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
     limits = {name: resource.getrlimit(kind) for name, kind in kinds.items()}
     return tuple(f"--ulimit={name}={soft}:{hard}" for name, (soft, hard) in limits.items())
