@@ -69,6 +69,7 @@ NEEDS = (
     Need("buildah", "whole", ("buildah",)),
     # Newer ones of buildah want it even for a container without a network.
     Need("netavark", "whole", pattern="usr/lib/podman/netavark"),
+    Need("busybox-static", "whole", ("busybox",)),  # all that is in a pod's sandbox
     Need("containerd", "whole", ("containerd", "ctr")),
     Need("runc", "whole", ("runc",)),
     Need("containernetworking-plugins", "whole", pattern="usr/lib/cni/bridge"),
