@@ -5,6 +5,7 @@ Progress goes to standard error. Standard output has what runs where, and lines 
 """
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
@@ -102,6 +103,7 @@ def run(command: str, names: Sequence[str]) -> int:
 
 def install(parts: Mapping[str, Part]) -> bool:
     """Install all parts at once; the first failure stops the others, and is the last line."""
+    others = set(psutil.Process().children())
     with ThreadPoolExecutor(len(parts)) as pool:
         running = {pool.submit(part.install): name for name, part in parts.items()}
         for name, future, seconds in _completed(running, "install"):
@@ -112,8 +114,14 @@ def install(parts: Mapping[str, Part]) -> bool:
             return True
         while wait(running, 0.1).not_done:
             # Again each time round: a part may have started another program meanwhile.
-            kill(psutil.Process().children(recursive=True))
+            _end_children(but=others)
     return report(name, "install", seconds, future)
+
+
+def _end_children(but: set[psutil.Process]) -> None:
+    for child in set(psutil.Process().children()) - but:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            kill([child, *child.children(recursive=True)])
 
 
 def each(parts: Mapping[str, Part], what: str, work: Work) -> bool:

@@ -39,23 +39,23 @@ def ensure() -> Path:
 def _extract(program: Path) -> None:
     with tempfile.TemporaryDirectory(dir=program.parent) as scratch:
         try:
-            _download(Path(scratch))
+            package = _download(Path(scratch))
         except (OSError, subprocess.CalledProcessError) as error:
             raise MissingPackagesError(_ADVICE) from error
-        [package] = Path(scratch).glob("prometheus_*.deb")
         _run("dpkg-deb", "-x", str(package), scratch)
         (Path(scratch) / "usr" / "bin" / "promtool").rename(program)
 
 
-def _download(folder: Path) -> None:
-    """Download the package; the lists of a fresh machine may be empty or old."""
+def _download(folder: Path) -> Path:
+    """Download the package that has it: from Debian 13 on one of its own."""
+    if os.geteuid() == 0:
+        _run("apt-get", "-q", "update")  # the lists of a fresh machine may be empty or old
     try:
-        _run("apt-get", "-q", "download", "prometheus", cwd=folder)
+        _run("apt-get", "-q", "download", "promtool", cwd=folder)
     except subprocess.CalledProcessError:
-        if os.geteuid() != 0:
-            raise
-        _run("apt-get", "-q", "update")
         _run("apt-get", "-q", "download", "prometheus", cwd=folder)
+    [package] = folder.glob("*.deb")
+    return package
 
 
 def _run(*command: str, cwd: Path | None = None) -> None:
