@@ -14,6 +14,7 @@ from bench.reading import by_us, reading
 from bench.results import Bar, Limit
 from bench.rig import Rig, shell, timed
 from bench.scale import MIB, Scale
+from bench.tenants import tenants
 from bench.watch import Peak, bytes_in, cpu_seconds, memory, watching, worst_lag
 from cloudimage.handlers.runner import ChildRunner
 
@@ -166,5 +167,5 @@ def _notice(runner: ChildRunner, uid: str, ended: threading.Semaphore) -> None:
 
 
 BARS: Final[dict[str, Callable[[Rig, Scale], Bar]]] = {
-    each.__name__: each for each in (conversion, passage, footprint, crowd, reading, many)
+    each.__name__: each for each in (conversion, passage, footprint, crowd, reading, many, tenants)
 }

@@ -170,7 +170,12 @@ def _then(body: Any, *headers: str, status: str = OK, kind: str = JSON) -> Calla
 
 def _endpoint(url: str) -> Callable[[_Request], None]:
     """Have a catalogue in which Glance is somewhere else."""
-    return lambda request: request.logs_in(image=url) or request.answer({})
+
+    def do(request: _Request) -> None:
+        if not request.logs_in(image=url):
+            request.answer({})
+
+    return do
 
 
 def _moved(target: str) -> Callable[[_Request], None]:

@@ -148,8 +148,8 @@ class Namespace:
         listed = self.core.list_namespaced_event(
             self.name, field_selector=f"involvedObject.name={name}"
         )
-        ordered = sorted(listed.items, key=lambda each: each.metadata.creation_timestamp)
-        return [(each.type, each.reason) for each in ordered]
+        ordered = sorted(listed.items, key=lambda each: str(each.metadata.creation_timestamp))
+        return [(str(each.type), str(each.reason)) for each in ordered]
 
     def told_once(self, name: str, kind: str, reason: str) -> bool:
         """Tell whether the Event came, and came once; it may follow the status by a moment."""
