@@ -16,7 +16,7 @@ from bench.rig import Rig, shell, timed
 from bench.scale import MIB, Scale
 from bench.tenants import tenants
 from bench.watch import Peak, bytes_in, cpu_seconds, memory, watching, worst_lag
-from cloudimage.handlers.runner import ChildRunner
+from cloudimage.runners.child import ChildRunner
 
 
 def conversion(rig: Rig, scale: Scale) -> Bar:

@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from cloudimage.transfer.types import Marks
+from cloudimage.vocabulary.marks import Marks
 from testbed.openstack import OpenStack
 from testbed.openstack.database import programs
 

@@ -24,9 +24,9 @@ from bench.clones import Clone, clone
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
 from cloudimage.api.meta import API_VERSION, FINALIZER, GROUP, VERSION
-from cloudimage.reconcile import content, plan
-from cloudimage.transfer.creation import image_id, new_image
-from cloudimage.transfer.types import Marks
+from cloudimage.images.logic import schedule, transfer_request
+from cloudimage.transfer.glance.image_lifecycle import image_id, new_image
+from cloudimage.vocabulary.marks import Marks
 from testbed.kubernetes import Cluster, Kubernetes
 from testbed.openstack import OpenStack
 from testbed.operator import Operator, install_crds
@@ -166,7 +166,7 @@ class Fleet:
         self._objects.patch_namespaced_custom_object_status(*self._address, copy.name, body)
 
     def _make_image(self, resource: CloudImage) -> None:
-        wanted = content.new_image(resource, resource.metadata.name)
+        wanted = transfer_request.new_image(resource, resource.metadata.name)
         identifier = image_id(wanted.id_seed, 0)
         body = new_image(wanted, identifier, "raw") | {
             "os_hidden": False,
@@ -212,7 +212,7 @@ class Fleet:
 
         def date(position: int) -> None:
             resource = resources[position]
-            due, last = plan.next_sync(resource, period), resource.status.last_sync_time
+            due, last = schedule.next_sync(resource, period), resource.status.last_sync_time
             if due is None or last is None:
                 raise RuntimeError(f"{resource.metadata.name} is not settled")
             back = (due - last).total_seconds() * position / len(resources)

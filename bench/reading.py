@@ -14,8 +14,8 @@ import psutil
 from bench.results import Bar
 from bench.rig import Rig, shell, timed
 from bench.scale import MIB, Scale
-from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import Limits
+from cloudimage.transfer.contract import Limits
+from cloudimage.transfer.tools.toolbox import Toolbox
 
 _SERVER: Final = ("qemu-nbd", "--read-only", "-f", "qcow2")
 _PATIENCE_SECONDS: Final = 10.0

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import psutil
 
-from cloudimage.handlers.processes import ForkServer
-from cloudimage.transfer.types import EVENTS, Failure, Progress, Result, TransferRequest
+from cloudimage.runners.fork_client import ForkServer
+from cloudimage.transfer.contract import EVENTS, Failure, Progress, Result, TransferRequest
 from testbed.images import disk, sha256_of
 from testbed.images.disks import Format
 from testbed.openstack import OpenStack

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cloudimage.transfer.types import Limits, Reason
+from cloudimage.transfer.contract import Limits, Reason
 from hostile_images import (
     ELSEWHERE,
     GPT_WRONG_CRC,

@@ -13,8 +13,8 @@ from typing import Any
 
 from openstack.connection import Connection
 
-from cloudimage.handlers.processes import ForkServer, Process
-from cloudimage.transfer.types import EVENTS, Failure, Progress, Reason, Result, Stage
+from cloudimage.runners.fork_client import ForkServer, Process
+from cloudimage.transfer.contract import EVENTS, Failure, Progress, Reason, Result, Stage
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
 from transfer_proxy import Fault, FaultProxy

@@ -12,7 +12,7 @@ from cloudimage.transfer.prctl import hide_memory
 def main() -> None:
     """Run the command line, with its memory hidden before anything of weight is imported."""
     hide_memory()
-    from cloudimage.cli import app  # noqa: PLC0415  # after the memory is hidden
+    from cloudimage.cli.app import app  # noqa: PLC0415  # after the memory is hidden
 
     app()
 
@@ -28,7 +28,7 @@ def complete() -> None:
     os.environ["_CLOUDIMAGE_COMPLETE"] = "complete_bash"  # as typer's script for bash asks
     os.environ["COMP_WORDS"] = shlex.join(words)
     os.environ["COMP_CWORD"] = str(len(words) - 1)
-    from cloudimage.cli import app  # noqa: PLC0415  # reads the environment
+    from cloudimage.cli.app import app  # noqa: PLC0415  # reads the environment
 
     offers = io.StringIO()
     with contextlib.redirect_stdout(offers), contextlib.suppress(SystemExit):

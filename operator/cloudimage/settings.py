@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloudimage.access.policy import OPEN, CloudPolicy
-from cloudimage.reconcile.job_manifest import JobTemplate
-from cloudimage.reconcile.lease import Terms
-from cloudimage.transfer.types import Limits, UrlPolicy
+from cloudimage.leader_election.rules import Terms
+from cloudimage.runners.logic.job_manifest import JobTemplate
+from cloudimage.transfer.contract import Limits, UrlPolicy
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typer.main import get_command
 import cloudimage
 from cloudimage.api.kinds import KINDS
 from cloudimage.api.meta import GROUP
-from cloudimage.cli import app
-from cloudimage.reconcile.job_manifest import JobTemplate
+from cloudimage.cli.app import app
+from cloudimage.runners.logic.job_manifest import JobTemplate
 from testbed.paths import REPOSITORY
 
 CHART = REPOSITORY / "helm" / "cloudimage-operator"

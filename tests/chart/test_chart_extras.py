@@ -11,10 +11,10 @@ import pytest
 import yaml
 from typer.main import get_command
 
-from cloudimage import chart_page
 from cloudimage.access.policy import SPECIAL
-from cloudimage.cli import app
-from cloudimage.reconcile.job_manifest import JobTemplate
+from cloudimage.cli.app import app
+from cloudimage.codegen import chart_readme
+from cloudimage.runners.logic.job_manifest import JobTemplate
 from testbed.paths import REPOSITORY
 
 CHART = REPOSITORY / "helm" / "cloudimage-operator"
@@ -302,7 +302,7 @@ def paths(schema: dict[str, Any], above: str = "") -> Iterator[str]:
 
 
 def test_the_readme_has_every_value_of_the_schema_with_a_description() -> None:
-    rows = chart_page.values(CHART)
+    rows = chart_readme.values(CHART)
     schema = json.loads((CHART / "values.schema.json").read_text())
     groups = {".".join(each.path.split(".")[:end]) for each in rows for end in range(1, 4)}
     # Jobs and the operator have the same kind of resources; nobody claims devices for either.
@@ -312,21 +312,21 @@ def test_the_readme_has_every_value_of_the_schema_with_a_description() -> None:
 
 
 def test_the_readme_is_generated_and_refuses_what_is_not_described(tmp_path: Path) -> None:
-    assert (CHART / "README.md").read_text() == chart_page.render(CHART)
+    assert (CHART / "README.md").read_text() == chart_readme.render(CHART)
     chart = tmp_path / "chart"
     shutil.copytree(CHART, chart)
     text = (chart / "values.yaml").read_text()
     (chart / "values.yaml").write_text(text + "undescribed: 1\n")
     with pytest.raises(ValueError, match=r"undescribed .* is not in values"):
-        chart_page.render(chart)
+        chart_readme.render(chart)
     schema = json.loads((chart / "values.schema.json").read_text())
     schema["properties"]["undescribed"] = {"type": "integer"}
     (chart / "values.schema.json").write_text(json.dumps(schema))
     with pytest.raises(ValueError, match=r"undescribed .* is described nowhere"):
-        chart_page.render(chart)
+        chart_readme.render(chart)
 
 
 def test_no_value_is_a_secret() -> None:
     words = re.compile(r"password|token|secret(?!s$)|credential", re.IGNORECASE)
-    names = [each.path for each in chart_page.values(CHART)]
+    names = [each.path for each in chart_readme.values(CHART)]
     assert [name for name in names if words.search(name)] == []

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from cloudimage import metrics, metrics_page
+from cloudimage.codegen import metrics_page
+from cloudimage.metrics import operator as metrics
 from testbed import promtool
 from testbed.paths import REPOSITORY
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cloudimage.reconcile.job_manifest import JobTemplate
+from cloudimage.runners.logic.job_manifest import JobTemplate
 from testbed.paths import REPOSITORY
 
 MANIFESTS = REPOSITORY / "manifests"

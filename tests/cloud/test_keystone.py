@@ -9,7 +9,7 @@ import pytest
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud, open_cloud
 from cloudimage.cloud.errors import ForbiddenError, NotFoundError
-from cloudimage.cloud.types import Project
+from cloudimage.cloud.models import Project
 from testbed.openstack import OpenStack
 
 pytestmark = pytest.mark.cloud

@@ -5,8 +5,9 @@ import subprocess
 
 import pytest
 
-from cloudimage import known_properties, metadefs
-from cloudimage.known_properties import RULES
+from cloudimage.codegen import known_properties as metadefs
+from cloudimage.vocabulary import properties as known_properties
+from cloudimage.vocabulary.properties import RULES
 from testbed.openstack import venv
 from testbed.paths import REPOSITORY
 

@@ -8,10 +8,10 @@ from resources import cloud_image
 
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud, open_cloud
-from cloudimage.cloud.types import GlanceImage
-from cloudimage.handlers import revising
-from cloudimage.reconcile import metadata
-from cloudimage.reconcile.plan import Standing
+from cloudimage.cloud.models import GlanceImage
+from cloudimage.images import rollout
+from cloudimage.images.logic import metadata
+from cloudimage.images.logic.owned_images import Standing
 from testbed.openstack import OpenStack
 
 pytestmark = pytest.mark.cloud
@@ -54,8 +54,8 @@ def test_whatever_was_done_before_the_end_is_the_same(
             count[0] = left
             changes = tuple(each.operation for each in metadata.differences(resource, after))
             standing = Standing(after, (before,), ())
-            successor = revising.prepare(resource, cloud.glance, standing, after, changes)
-            return revising.promote(resource, cloud.glance, standing, successor)
+            successor = rollout.prepare(resource, cloud.glance, standing, after, changes)
+            return rollout.promote(resource, cloud.glance, standing, successor)
 
     count = [0]
     try:

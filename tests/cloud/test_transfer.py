@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from cloudimage.transfer.types import STRICT, Failure, Marks, Reason, Result, Stage
+from cloudimage.transfer.contract import STRICT, Failure, Reason, Result, Stage
+from cloudimage.vocabulary.marks import Marks
 from transfer_images import DISK_SIZE, MIB, make, qemu_img, raw_disk
 from transfer_keys import Signer
 from transfer_runs import Bench, Transfer, fail, succeed

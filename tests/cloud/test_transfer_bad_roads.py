@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from cloudimage.transfer.creation import image_id
-from cloudimage.transfer.types import Reason
+from cloudimage.transfer.contract import Reason
+from cloudimage.transfer.glance.image_lifecycle import image_id
 from transfer_images import DISK_SIZE
 from transfer_proxy import Fault
 from transfer_runs import Bench, by_method, checksum, fail, succeed, through

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.types import Reason, Result, Stage
+from cloudimage.transfer.contract import Reason, Result, Stage
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
 from transfer_images import DISK_SIZE, MIB, make, qemu_img

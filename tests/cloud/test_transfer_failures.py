@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cloudimage.transfer.types import Reason, Stage
+from cloudimage.transfer.contract import Reason, Stage
 from testbed.process import free_ports
 from transfer_images import DISK_SIZE, make, qemu_img
 from transfer_keys import Signer

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.types import Marks, Reason
+from cloudimage.transfer.contract import Reason
+from cloudimage.vocabulary.marks import Marks
 from transfer_images import DISK_SIZE
 from transfer_proxy import Fault
 from transfer_runs import Bench, by_method, checksum, fail, succeed, through, unliked

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cloudimage.transfer.types import Reason
+from cloudimage.transfer.contract import Reason
 from transfer_images import MIB, raw_disk
 from transfer_proxy import Fault
 from transfer_runs import Bench, by_method, fail, succeed, through

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cloudimage.transfer.types import Failure, Reason, Stage
+from cloudimage.transfer.contract import Failure, Reason, Stage
 from transfer_images import MIB, qemu_img
 from transfer_runs import Bench, Transfer, by_hand, fail
 

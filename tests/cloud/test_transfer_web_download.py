@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.types import Marks, Reason, Result
+from cloudimage.transfer.contract import Reason, Result
+from cloudimage.vocabulary.marks import Marks
 from transfer_images import DISK_SIZE, qemu_img
 from transfer_runs import Bench, Transfer, by_method, checksum, fail, succeed, unliked
 

@@ -13,7 +13,7 @@ from support import (
     wait_until,
 )
 
-from cloudimage.transfer.types import Marks
+from cloudimage.vocabulary.marks import Marks
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources

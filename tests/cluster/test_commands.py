@@ -17,11 +17,10 @@ from urllib3.exceptions import HTTPError
 
 from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
 from cloudimage.api.meta import API_VERSION, GROUP, VERSION
-from cloudimage.cli import app
-from cloudimage.commands.cluster import Cluster as Connected
-from cloudimage.commands.cluster import connect
-from cloudimage.commands.errors import CommandError
-from cloudimage.commands.failures import sentences
+from cloudimage.cli.app import app
+from cloudimage.cli.errors import CommandError, sentences
+from cloudimage.cli.kube_client import Cluster as Connected
+from cloudimage.cli.kube_client import connect
 from testbed.kubernetes import Cluster
 from testbed.paths import REPOSITORY
 

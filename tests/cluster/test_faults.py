@@ -19,8 +19,9 @@ BROKEN = """
 import builtins
 import sys
 if "run" in sys.orig_argv:
-    from cloudimage.handlers import credentials, imageshare
-    from cloudimage.handlers.runner import ChildRunner
+    from cloudimage.credentials import loader
+    from cloudimage.shares import reconciler
+    from cloudimage.runners.child import ChildRunner
 
     def breaking(function):
         def call(kube, resource, *rest):
@@ -40,8 +41,8 @@ if "run" in sys.orig_argv:
             spawn()
         return good(self, transfer, request)
 
-    credentials.load = breaking(credentials.load)
-    imageshare.find_target = breaking(imageshare.find_target)
+    loader.load = breaking(loader.load)
+    reconciler.find_target = breaking(reconciler.find_target)
     good, ChildRunner._run = ChildRunner._run, run
 """
 """Stands for a library that raises what it should not, where the object's annotation says so."""

@@ -1,6 +1,6 @@
 """Killed between any two steps: one right image in the end, and nothing else.
 
-The processes stop themselves at named points (see ``cloudimage.halts``), and are killed there.
+The processes stop themselves at named points (see ``cloudimage.failpoints``), and are killed there.
 """
 
 import signal
@@ -13,7 +13,7 @@ import psutil
 import pytest
 from support import Namespace, content_of, images_of, wait_until
 
-from cloudimage.halts import Point
+from cloudimage.failpoints import Point
 from testbed.images import disk, sha256_of
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack

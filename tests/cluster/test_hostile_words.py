@@ -14,7 +14,7 @@ from strange_clouds import WORDS, StrangeCloud
 from support import Namespace, wait_until
 from typer.testing import CliRunner
 
-from cloudimage.cli import app
+from cloudimage.cli.app import app
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources

@@ -9,9 +9,9 @@ import yaml
 from support import SECRET, Namespace, condition_of, content_of, images_of, wait_until
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.reconcile import content
-from cloudimage.reconcile.job_manifest import JobTemplate, manifest
-from cloudimage.transfer.types import Cloud, TransferRequest
+from cloudimage.images.logic import transfer_request
+from cloudimage.runners.logic.job_manifest import JobTemplate, manifest
+from cloudimage.transfer.contract import Cloud, TransferRequest
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.kubernetes.node import Node
@@ -186,7 +186,10 @@ def test_a_job_that_only_claims_to_be_an_images_holds_up_nothing(
     resource = job_namespace.get(unique)
     assert resource is not None
     forged = manifest(
-        resource, content.digest(resource.spec), _request(resource), JobTemplate(image="forged")
+        resource,
+        transfer_request.digest(resource.spec),
+        _request(resource),
+        JobTemplate(image="forged"),
     )
     forged["metadata"]["name"] = "forged"
     forged["metadata"]["ownerReferences"][0]["name"] = "somebody-else"
@@ -199,8 +202,8 @@ def test_a_job_that_only_claims_to_be_an_images_holds_up_nothing(
 
 def _request(resource: CloudImage) -> TransferRequest:
     return TransferRequest(
-        source=content.source(resource.spec, content.SourceTexts()),
-        image=content.new_image(resource, "debian-12"),
+        source=transfer_request.source(resource.spec, transfer_request.SourceTexts()),
+        image=transfer_request.new_image(resource, "debian-12"),
         cloud=Cloud(config={}),
         scratch=Path("/scratch"),
     )

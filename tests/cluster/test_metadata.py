@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from support import Namespace, change_image, condition_of, image_of, images_of
 
-from cloudimage.transfer.types import Marks
+from cloudimage.vocabulary.marks import Marks
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources

@@ -11,7 +11,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 from support import Namespace, wait_until
 
-from cloudimage import metrics_page
+from cloudimage.codegen import metrics_page
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack

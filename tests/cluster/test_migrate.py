@@ -9,7 +9,7 @@ from openstack.connection import Connection
 from support import Namespace, change_image, content_of, image_of
 from typer.testing import CliRunner, Result
 
-from cloudimage.cli import app
+from cloudimage.cli.app import app
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 

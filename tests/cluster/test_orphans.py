@@ -9,7 +9,8 @@ from threading import Event
 import pytest
 from support import Namespace, images_of, wait_until
 
-from cloudimage.transfer.types import SECRET_MARK, Marks
+from cloudimage.transfer.contract import SECRET_MARK
+from cloudimage.vocabulary.marks import Marks
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack

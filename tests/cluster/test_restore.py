@@ -16,7 +16,7 @@ from shares import ACCEPT_WITH, CONSUMER, Shares, members
 from support import Namespace, change_image, images_of, said
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.transfer.types import Marks
+from cloudimage.vocabulary.marks import Marks
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.paths import REPOSITORY

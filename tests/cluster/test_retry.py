@@ -13,11 +13,12 @@ from support import Namespace, condition_of, wait_until
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.status import CloudImageStatus
-from cloudimage.handlers.cloudimage import CloudImageReconciler
-from cloudimage.handlers.kube import Key, Kube
-from cloudimage.handlers.runner import ChildRunner, Transfer
+from cloudimage.images.reconciler import CloudImageReconciler
+from cloudimage.kube import Key, Kube
+from cloudimage.runners.base import Transfer
+from cloudimage.runners.child import ChildRunner
 from cloudimage.settings import Settings
-from cloudimage.transfer.types import Failure, Reason, Stage
+from cloudimage.transfer.contract import Failure, Reason, Stage
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack

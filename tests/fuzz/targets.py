@@ -15,17 +15,21 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from cloudimage import httpdates
+from cloudimage import http_dates
 from cloudimage.access import region
 from cloudimage.cloud.config import parse_clouds_yaml
 from cloudimage.cloud.errors import CloudNotFoundError, InvalidCloudsYamlError
-from cloudimage.transfer import armor, connections, download, nbd, opening, openpgp, sums, vhdx
-from cloudimage.transfer.archives import ERRORS, Bounded, untar, unzip
-from cloudimage.transfer.client import Client
-from cloudimage.transfer.disk_end import needed
-from cloudimage.transfer.inspect import fixed_vhd_size, look, shape_of
-from cloudimage.transfer.sidefile import fetch_text
-from cloudimage.transfer.types import HttpSource, Limits, Reason, TransferError, UrlPolicy
+from cloudimage.transfer.contract import HttpSource, Limits, Reason, TransferError, UrlPolicy
+from cloudimage.transfer.image import qemu_checks, vhdx
+from cloudimage.transfer.image.archives import ERRORS, Bounded, untar, unzip
+from cloudimage.transfer.image.disk_end import needed
+from cloudimage.transfer.image.inspection import fixed_vhd_size, look, shape_of
+from cloudimage.transfer.source import connections, download
+from cloudimage.transfer.source.client import Client
+from cloudimage.transfer.tools import nbd
+from cloudimage.transfer.verify import checksum_files, openpgp
+from cloudimage.transfer.verify import openpgp as armor
+from cloudimage.transfer.verify.side_files import fetch_text
 
 NAME = "disk.img"
 LIMITS = Limits(max_download=2**20, stall_seconds=0.2)
@@ -40,7 +44,7 @@ _folder = Path(_place.name)
 def sums_file(data: bytes) -> None:
     """A publisher's list: its hash must be there, and be of the name or of nothing else."""
     try:
-        checksum = sums.choose(data, NAME, "SHA256SUMS")
+        checksum = checksum_files.choose(data, NAME, "SHA256SUMS")
     except TransferError as error:
         _told(error, Reason.SUMS_FILE_INVALID)
         return
@@ -101,8 +105,8 @@ def zip_archive(data: bytes) -> None:
 def http_date(data: bytes) -> None:
     """Headers with a moment in them, as http.client hands them out."""
     value = data.decode("latin-1")
-    httpdates.moment(value)
-    seconds = httpdates.retry_after(value)
+    http_dates.moment(value)
+    seconds = http_dates.retry_after(value)
     assert seconds is None or (math.isfinite(seconds) and seconds >= 0)
 
 
@@ -126,7 +130,7 @@ def http_side_file(data: bytes) -> None:
     source = HttpSource(url="http://fuzz.example/SHA256SUMS")
     with _answering(data), Client(source, UrlPolicy(), LIMITS, _folder) as client:
         try:
-            assert len(fetch_text(source.url, client, signed=False)) <= sums.MAX_BYTES
+            assert len(fetch_text(source.url, client, signed=False)) <= checksum_files.MAX_BYTES
         except TransferError as error:
             _told(error, *Reason)
 
@@ -176,9 +180,9 @@ def vhdx_tables(data: bytes) -> None:
 def qemu_map(data: bytes) -> None:
     """The output of ``qemu-img map``."""
     lines = data.splitlines(keepends=True)
-    expected = (ValueError, LookupError, TypeError, AttributeError, opening._AmplifiedError)
+    expected = (ValueError, LookupError, TypeError, AttributeError, qemu_checks._AmplifiedError)
     with contextlib.suppress(*expected, RecursionError):
-        opening.data_end(lines, len(data))
+        qemu_checks.data_end(lines, len(data))
 
 
 def clouds_yaml(data: bytes) -> None:

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.cloud.types import GlanceImage
-from cloudimage.reconcile import content
-from cloudimage.transfer.types import Marks
+from cloudimage.cloud.models import GlanceImage
+from cloudimage.images.logic import transfer_request
+from cloudimage.vocabulary.marks import Marks
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 UID = "6f2f6c1e-0000-4000-8000-000000000001"
@@ -52,7 +52,7 @@ def glance_image(resource: CloudImage, **changes: Any) -> GlanceImage:
     image_id = changes.pop("id", "11111111-1111-4111-8111-111111111111")
     properties = {
         Marks.UID: resource.metadata.uid,
-        Marks.DIGEST: content.digest(resource.spec),
+        Marks.DIGEST: transfer_request.digest(resource.spec),
         Marks.IMAGE_ID: image_id,
         Marks.VERIFIED: "sha512:" + "cd" * 64,
         **changes.pop("properties", {}),

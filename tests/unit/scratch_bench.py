@@ -4,11 +4,11 @@ import hashlib
 import random
 from pathlib import Path
 
-from cloudimage.transfer.client import Client
-from cloudimage.transfer.fetch import Fetched, fetch
+from cloudimage.transfer.contract import Checksum, HttpSource, Limits, UrlPolicy
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache, key_of
-from cloudimage.transfer.types import Checksum, HttpSource, Limits, UrlPolicy
+from cloudimage.transfer.source.client import Client
+from cloudimage.transfer.source.fetch import Fetched, fetch
 
 CONTENT = random.Random(5).randbytes(2_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -21,8 +21,8 @@ from cloudimage.access import entry, local, region, yamltext
 from cloudimage.cloud.config import CloudConfig, parse_clouds_yaml
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.errors import InvalidCloudsYamlError
-from cloudimage.transfer.glance import Glance
-from cloudimage.transfer.types import Cloud, Reason, TransferError
+from cloudimage.transfer.contract import Cloud, Reason, TransferError
+from cloudimage.transfer.glance.client import Glance
 
 AUTH = {
     "auth_url": "http://127.0.0.1:9/v3",

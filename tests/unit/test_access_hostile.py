@@ -18,9 +18,9 @@ from cloudimage.access.transport import MAX_ANSWER
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.errors import CloudError, CloudUnreachableError
-from cloudimage.transfer import waiting
-from cloudimage.transfer.glance import Glance
-from cloudimage.transfer.types import Cloud, TransferError
+from cloudimage.transfer.contract import Cloud, TransferError
+from cloudimage.transfer.glance import wait
+from cloudimage.transfer.glance.client import Glance
 from hostile_cloud import GLANCE, LOGIN, SECRET, SLOW, HostileCloud
 
 CALL = 2.0
@@ -130,15 +130,15 @@ def test_the_token_goes_to_no_other_server_and_nothing_compressed_is_wanted(
 
 
 def test_a_glance_with_endless_signs_of_life_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "MAX_SECONDS", 0.1)
-    monkeypatch.setattr(waiting, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(wait, "MAX_SECONDS", 0.1)
+    monkeypatch.setattr(wait, "_POLL_SECONDS", 0.01)
 
     class Lively:
         def show(self, _: str) -> dict[str, object]:
             return {"status": "saving", "updated_at": time.monotonic_ns()}
 
     with pytest.raises(TransferError, match="saving after"):
-        waiting.wait_until_stored(Lively(), "id", 60.0)  # type: ignore[arg-type]
+        wait.wait_until_stored(Lively(), "id", 60.0)  # type: ignore[arg-type]
 
 
 def test_the_depth_of_an_answer_is_counted_in_linear_time() -> None:

@@ -12,13 +12,13 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from cloudimage.access.policy import ANYWHERE, OPEN, CloudPolicy
-from cloudimage.cli import app
+from cloudimage.cli.app import app
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.errors import CloudRefusedError
 from cloudimage.settings import Settings
-from cloudimage.transfer.glance import Glance
-from cloudimage.transfer.types import Cloud, Reason, TransferError
+from cloudimage.transfer.contract import Cloud, Reason, TransferError
+from cloudimage.transfer.glance.client import Glance
 from fetching import resolver
 from hostile_cloud import HostileCloud
 
@@ -212,8 +212,8 @@ def test_the_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch)
         def run(self) -> None:
             """Do nothing."""
 
-    monkeypatch.setattr("cloudimage.handlers.operator.Operator", Operator)
-    monkeypatch.setattr("cloudimage.handlers.operator.load_kubernetes_config", lambda: None)
+    monkeypatch.setattr("cloudimage.operator.Operator", Operator)
+    monkeypatch.setattr("cloudimage.operator.load_kubernetes_config", lambda: None)
     monkeypatch.setattr("cloudimage.logs.configure", lambda _: None)
     monkeypatch.setenv("CLOUDIMAGE_CLOUD_HOSTS", "a.example.org, *.example.net")
     monkeypatch.setenv("CLOUDIMAGE_CLOUD_DENY_NETWORKS", "10.0.0.0/8")

@@ -10,12 +10,12 @@ from resources import UID, cloud_image, glance_image
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.errors import CloudUnreachableError, ForbiddenError, QuotaExceededError
-from cloudimage.cloud.types import GlanceImage
-from cloudimage.handlers.burning import burn
-from cloudimage.reconcile import burning, content
-from cloudimage.reconcile.burning import Lot
-from cloudimage.transfer.creation import attempts, image_id
-from cloudimage.transfer.types import Marks
+from cloudimage.cloud.models import GlanceImage
+from cloudimage.images.burned_ids import burn
+from cloudimage.images.logic import burned_ids, transfer_request
+from cloudimage.images.logic.burned_ids import Lot
+from cloudimage.transfer.glance.image_lifecycle import attempts, image_id
+from cloudimage.vocabulary.marks import Marks
 
 if TYPE_CHECKING:
     from cloudimage.cloud.glance import Glance
@@ -122,7 +122,11 @@ def test_the_order_of_a_lot_stays_and_differs_from_others() -> None:
 
 def transferring(stage: str | None, started: int | None = 1, **status: Any) -> CloudImage:
     """Return a CloudImage whose last transfer came to a stage."""
-    known = {"digest": content.digest(cloud_image().spec), "transfersStarted": started, **status}
+    known = {
+        "digest": transfer_request.digest(cloud_image().spec),
+        "transfersStarted": started,
+        **status,
+    }
     return cloud_image(status=known | ({"progress": {"stage": stage}} if stage else {}))
 
 
@@ -140,28 +144,28 @@ def transferring(stage: str | None, started: int | None = 1, **status: Any) -> C
 def test_only_after_a_success_nothing_can_be_under_way(
     resource: CloudImage, number: int | None
 ) -> None:
-    lot = burning.unsettled(resource)
+    lot = burned_ids.unsettled(resource)
     assert (lot.number if lot else None) == number
 
 
 def test_a_lot_is_settled_before_the_next_one_begins() -> None:
-    digest = content.digest(cloud_image().spec)
+    digest = transfer_request.digest(cloud_image().spec)
     settled = [
         started
         for started in range(1, 64)
-        if burning.to_settle_first(transferring("Uploading", started), digest, starts=True)
+        if burned_ids.to_settle_first(transferring("Uploading", started), digest, starts=True)
     ]
     assert settled == [15, 31, 47, 63]
     edited = transferring("Uploading", 3)
     for starts in (True, False):
-        lot = burning.to_settle_first(edited, "other", starts=starts)
+        lot = burned_ids.to_settle_first(edited, "other", starts=starts)
         assert lot == Lot(f"{UID}/{digest}", 0)
-    assert burning.to_settle_first(edited, digest, starts=False) is None
+    assert burned_ids.to_settle_first(edited, digest, starts=False) is None
 
 
 def test_a_transfer_tries_the_ids_that_are_burnt() -> None:
     """The request and the burning go by the same status."""
     resource = transferring("Pending", 33)
-    image = content.new_image(resource, "name")
-    lot = burning.unsettled(resource)
+    image = transfer_request.new_image(resource, "name")
+    lot = burned_ids.unsettled(resource)
     assert lot == (image.id_seed, image.lot)

@@ -9,8 +9,8 @@ from watched import AVAILABLE, BLOCKED, MISMATCH, UPLOADING, condition, image
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
-from cloudimage.commands.change import stays
-from cloudimage.commands.describe import Event, age, describe, state_line
+from cloudimage.cli.describe import Event, age, describe, state_line
+from cloudimage.cli.force_delete import stays
 
 IMAGE_ID = "5109c637-4792-5aee-bd5a-2d73a01c0b03"
 USED = {

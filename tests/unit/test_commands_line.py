@@ -8,8 +8,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from cloudimage.cli import app
-from cloudimage.commands import complete as complete_words
+from cloudimage.cli import completion as complete_words
+from cloudimage.cli.app import app
 from testbed.paths import REPOSITORY
 from testbed.process import free_ports
 

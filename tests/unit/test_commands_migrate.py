@@ -8,9 +8,9 @@ import yaml
 from resources import cloud_image, glance_image
 
 from cloudimage.api.cloudimage import CloudImageSpec
-from cloudimage.cloud.types import GlanceImage
-from cloudimage.commands import migrate
-from cloudimage.commands.errors import CommandError
+from cloudimage.cli import migrate
+from cloudimage.cli.errors import CommandError
+from cloudimage.cloud.models import GlanceImage
 
 URL = "https://glance.old.example.org:9292"
 WANTED = migrate.Wanted("debian", None, "openstack", "new", "debian-source")

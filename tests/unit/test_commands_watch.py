@@ -9,8 +9,8 @@ from rich.console import Console
 from watched import AVAILABLE, BLOCKED, MISMATCH, UPLOADING, image
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.commands import follow
-from cloudimage.commands.outcome import State, exit_status, state_of
+from cloudimage.cli import watch
+from cloudimage.cli.state import State, exit_status, state_of
 
 READY, STALLED, WORKING, GONE = State.READY, State.STALLED, State.WORKING, State.GONE
 
@@ -63,7 +63,7 @@ def test_state(resource: CloudImage | None, state: State) -> None:
     ],
 )
 def test_what_is_shown_of_an_object(resource: CloudImage | None, text: str) -> None:
-    assert follow.row_of("a", resource).text == text
+    assert watch.row_of("a", resource).text == text
 
 
 @pytest.mark.parametrize(
@@ -84,13 +84,13 @@ def test_end(states: set[State], status: int | None) -> None:
     ("text", "seconds"), [("0", None), ("90s", 90), ("5m", 300), ("1h30m", 5400), ("7", 7)]
 )
 def test_durations(text: str, seconds: float | None) -> None:
-    assert follow.seconds(text) == seconds
+    assert watch.seconds(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "soon", "5 m", "-1s", "5m!"])
 def test_no_durations(text: str) -> None:
     with pytest.raises(ValueError, match="no duration"):
-        follow.seconds(text)
+        watch.seconds(text)
 
 
 def run(
@@ -100,8 +100,8 @@ def run(
     lines: list[str] = []
     keyed = ({("images", name): each for name, each in shot.items()} for shot in snapshots)
     asked = [("images", name) for name in names]
-    status, rows = follow.follow(keyed, asked, follow.Lines(lines.append), lambda key: key[1])
-    return status, lines, follow.last_words(rows, "5m" if status is None else None)
+    status, rows = watch.follow(keyed, asked, watch.Lines(lines.append), lambda key: key[1])
+    return status, lines, watch.last_words(rows, "5m" if status is None else None)
 
 
 def test_a_line_for_each_change_until_all_are_ready() -> None:
@@ -149,12 +149,12 @@ def test_of_all_one_that_is_deleted_counts_no_more() -> None:
     assert run({"a": UPLOADING, "b": AVAILABLE}, {"b": AVAILABLE})[0] == 0
 
 
-def screen(rows: list[follow.Row], height: int = 20) -> str:
+def screen(rows: list[watch.Row], height: int = 20) -> str:
     """Return what a terminal shows in the end."""
     console = Console(
         file=io.StringIO(), force_terminal=True, width=80, height=height, color_system=None
     )
-    with follow.Bars(console) as bars:
+    with watch.Bars(console) as bars:
         bars.show(rows)
     file = console.file
     assert isinstance(file, io.StringIO)
@@ -162,15 +162,15 @@ def screen(rows: list[follow.Row], height: int = 20) -> str:
 
 
 def test_bars() -> None:
-    shown = screen([follow.row_of("a", UPLOADING), follow.row_of("b[1]", AVAILABLE)])
+    shown = screen([watch.row_of("a", UPLOADING), watch.row_of("b[1]", AVAILABLE)])
     assert "Uploading 63% at 32.0MiB/s" in shown
     assert "b[1]" in shown
     assert "1 of 2 are Ready" in shown
 
 
 def test_many_bars_leave_the_ready_ones_out() -> None:
-    rows = [follow.row_of(f"ready-{number}", AVAILABLE) for number in range(20)]
-    shown = screen([*rows, follow.row_of("late", UPLOADING)], height=10)
+    rows = [watch.row_of(f"ready-{number}", AVAILABLE) for number in range(20)]
+    shown = screen([*rows, watch.row_of("late", UPLOADING)], height=10)
     assert "late" in shown
     assert "ready-3" not in shown
     assert "20 of 21 are Ready" in shown

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE, Kind
-from cloudimage.commands import output
-from cloudimage.commands.failures import of_answer
-from cloudimage.commands.targets import Target, targets
+from cloudimage.cli import output
+from cloudimage.cli.arguments import Target, targets
+from cloudimage.cli.errors import of_answer
 
 NOT_FOUND = json.dumps(
     {"kind": "Status", "message": 'cloudimages.cloudimage.dev "x" not found', "code": 404}

@@ -10,10 +10,9 @@ import pytest
 from pydantic import Field, StringConstraints, TypeAdapter
 from schemas import walk
 
-from cloudimage import generated
-from cloudimage.api import crd
 from cloudimage.api.kinds import CLOUD_IMAGE, KINDS, Kind
 from cloudimage.api.meta import ApiModel, rules
+from cloudimage.codegen import crd, files
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -68,12 +67,12 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 def test_generated_files_are_what_the_models_say() -> None:
-    assert generated.stale(REPOSITORY) == [], "run `make crds`"
+    assert files.stale(REPOSITORY) == [], "run `make crds`"
 
 
 def test_drift_is_seen_and_mended(tmp_path: Path) -> None:
-    generated.write(tmp_path)
-    assert generated.stale(tmp_path) == []
+    files.write(tmp_path)
+    assert files.stale(tmp_path) == []
 
     edited = "crds/cloudimage.dev_cloudimages.yaml"
     (tmp_path / edited).write_text("edited by hand")
@@ -81,10 +80,10 @@ def test_drift_is_seen_and_mended(tmp_path: Path) -> None:
     (tmp_path / missing).unlink()
     left = "helm/cloudimage-operator/templates/crds/cloudimage.dev_gone.yaml"
     (tmp_path / left).write_text("of a kind that is no more")
-    assert generated.stale(tmp_path) == [edited, missing, left]
+    assert files.stale(tmp_path) == [edited, missing, left]
 
-    generated.write(tmp_path)
-    assert generated.stale(tmp_path) == []
+    files.write(tmp_path)
+    assert files.stale(tmp_path) == []
     assert not (tmp_path / left).exists()
 
 

@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cloudimage import generated, reasons_page
-from cloudimage.api import crd
 from cloudimage.api.kinds import KINDS
-from cloudimage.reconcile.reasons import TERMINAL_REASONS, Reason
+from cloudimage.api.reasons import TERMINAL_REASONS, Reason
+from cloudimage.codegen import crd, files, troubleshooting_page
 
 REPOSITORY = Path(__file__).parents[2]
 LOADING = {"script": "src", "img": "src", "iframe": "src", "link": "href"}
@@ -105,15 +104,17 @@ def test_a_link_or_an_anchor_that_leads_nowhere_fails_the_build(tmp_path: Path) 
         assert each in complaint
 
 
-@pytest.mark.parametrize("kind", generated.VOCABULARIES)
+@pytest.mark.parametrize("kind", files.VOCABULARIES)
 def test_every_reason_has_its_place_in_troubleshooting(site: Path, kind: str) -> None:
     page = Tags((site / "troubleshooting" / "index.html").read_text())
-    _, reasons = generated.VOCABULARIES[kind]
+    _, reasons = files.VOCABULARIES[kind]
     assert {f"reason-{each.lower()}" for each in reasons} <= page.ids
 
 
 def test_a_reason_says_whose_it_is_and_whether_it_is_final() -> None:
-    page = reasons_page.render(f"By hand.\n\n{reasons_page.MARKER}\nOf yesterday.\n")
+    page = troubleshooting_page.render(
+        f"By hand.\n\n{troubleshooting_page.MARKER}\nOf yesterday.\n"
+    )
     assert page.startswith("By hand.\n")
     assert "Of yesterday" not in page
     sections = dict(re.findall(r"### Reason (\w+)\n\n(.*?)\n(?=\n### |\Z)", page, re.DOTALL))
@@ -122,7 +123,7 @@ def test_a_reason_says_whose_it_is_and_whether_it_is_final() -> None:
     final = {name for name, text in sections.items() if "Not tried again by itself" in text}
     assert final == TERMINAL_REASONS - {Reason.CHECKSUM_MISMATCH}
     with pytest.raises(ValueError, match="lacks the line"):
-        reasons_page.render("By hand.\n")
+        troubleshooting_page.render("By hand.\n")
 
 
 def blocks() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cloudimage.reconcile.fairness import FairLine, Tenants, share_of
+from cloudimage.controller.logic.fairness import FairLine, Tenants, share_of
 
 NAMESPACES = st.sampled_from(["a", "b", "c"])
 SECRETS = st.sampled_from(["x", "y"])

@@ -14,11 +14,10 @@ from urllib3.exceptions import ReadTimeoutError
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
-from cloudimage.api.meta import Resource
-from cloudimage.handlers.faults import FaultTeller, name_of, passes, surviving, without_text
-from cloudimage.handlers.kube import Key, Kube
-from cloudimage.reconcile.events import Event
-from cloudimage.reconcile.fault_status import after_fault, conditions_of
+from cloudimage.api.meta import Event, Resource
+from cloudimage.controller.faults import FaultTeller, name_of, passes, surviving, without_text
+from cloudimage.controller.logic.fault_status import after_fault, conditions_of
+from cloudimage.kube import Key, Kube
 
 KEY = Key("images", "debian-12")
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 _PROGRAM = """
-from cloudimage.halts import Point, reached
+from cloudimage.failpoints import Point, reached
 reached(Point.MARKED, "debian")
 reached(Point.MARKED, "debian")
 """

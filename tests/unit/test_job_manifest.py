@@ -9,10 +9,10 @@ import pytest
 from pydantic import BaseModel
 from resources import SHA256, UID, cloud_image
 
-from cloudimage import transfer_job
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.reconcile import content
-from cloudimage.reconcile.job_manifest import (
+from cloudimage.cli import transfer_job
+from cloudimage.images.logic import transfer_request
+from cloudimage.runners.logic.job_manifest import (
     MOUNTS,
     REQUEST_ANNOTATION,
     JobTemplate,
@@ -20,7 +20,7 @@ from cloudimage.reconcile.job_manifest import (
     manifest,
     without_secrets,
 )
-from cloudimage.transfer.types import (
+from cloudimage.transfer.contract import (
     Cloud,
     Failure,
     HttpAuth,
@@ -55,15 +55,15 @@ TEMPLATE = JobTemplate(image="example.org/operator:v9")
 
 def request(resource: CloudImage, cacert: str | None = "CERT " + SECRET) -> TransferRequest:
     """Return the request that the reconciler makes for a resource."""
-    http = content.http_source(resource.spec)
-    texts = content.SourceTexts(
+    http = transfer_request.http_source(resource.spec)
+    texts = transfer_request.SourceTexts(
         auth=HttpAuth(username="user", headers={"X-Key": SECRET}) if http.auth else None,
         ca_certificate=KEYS["ca"][1] if http.ca_certificate else None,
         keyring=SECRET if http.checksum and http.checksum.signature else None,
     )
     return TransferRequest(
-        source=content.source(resource.spec, texts),
-        image=content.new_image(resource, "debian-12"),
+        source=transfer_request.source(resource.spec, texts),
+        image=transfer_request.new_image(resource, "debian-12"),
         cloud=Cloud(config=CLOUDS["clouds"]["prod"], ca_certificate=cacert),
         scratch=Path("/operators/own"),
         cache=Path("/operators/own/cache"),

@@ -2,9 +2,9 @@
 
 import pytest
 
-from cloudimage.handlers.jobs import newest_progress
-from cloudimage.reconcile.job_outcome import Job, Pod, outcome
-from cloudimage.transfer.types import Failure, Reason, Stage
+from cloudimage.runners.job_client import newest_progress
+from cloudimage.runners.logic.job_outcome import Job, Pod, outcome
+from cloudimage.transfer.contract import Failure, Reason, Stage
 
 TOLD = Failure(reason=Reason.INTERRUPTED, message="the transfer was told to stop", stage="Fetching")  # type: ignore[arg-type]  # pydantic reads it
 REFUSED = Failure(reason=Reason.SOURCE_REFUSED, message="403", stage=Stage.FETCHING)

@@ -6,8 +6,8 @@ import pytest
 from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
-from cloudimage.handlers.job_runner import _lasting
-from cloudimage.transfer.types import Reason, Stage
+from cloudimage.runners.job import _lasting
+from cloudimage.transfer.contract import Reason, Stage
 
 
 def refusal(status: int, message: str) -> ApiException:

@@ -12,15 +12,16 @@ from keystoneauth1.exceptions import ConnectFailure
 from keystoneauth1.identity.v3 import Password
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
 
-from cloudimage import metrics, metrics_page
-from cloudimage.census import Census
-from cloudimage.cloud import observed
-from cloudimage.handlers import looplag
-from cloudimage.handlers.queue import WorkQueue
-from cloudimage.handlers.runner import Transfer, numbers_of
-from cloudimage.handlers.transfer_metrics import StageMeter, by_stage
-from cloudimage.reconcile.conditions import ConditionType
-from cloudimage.transfer.types import Failure, Progress, Reason, Stage
+from cloudimage import operator
+from cloudimage.cloud import metered_session
+from cloudimage.codegen import metrics_page
+from cloudimage.controller.logic.conditions import ConditionType
+from cloudimage.controller.workqueue import WorkQueue
+from cloudimage.metrics import operator as metrics
+from cloudimage.metrics.objects import Census
+from cloudimage.runners.base import Transfer, numbers_of
+from cloudimage.runners.metrics import StageMeter, by_stage
+from cloudimage.transfer.contract import Failure, Progress, Reason, Stage
 from testbed.process import free_ports
 
 
@@ -166,12 +167,12 @@ def test_a_gauge_asks_when_it_is_read() -> None:
 def test_requests_are_those_of_a_service(
     method: str, endpoint_filter: dict[str, str] | None, service: str
 ) -> None:
-    assert observed.service_of(method, endpoint_filter) == service
+    assert metered_session.service_of(method, endpoint_filter) == service
 
 
 def test_a_login_that_gets_no_answer_is_counted_once() -> None:
     [port] = free_ports(1)
-    session = observed.ObservedSession(
+    session = metered_session.ObservedSession(
         Password(f"http://127.0.0.1:{port}/v3", username="a", password="b", user_domain_name="c")
     )
     name, none = "cloudimage_openstack_request_duration_seconds_count", {"status": "none"}
@@ -191,7 +192,7 @@ def test_a_blocked_event_loop_shows() -> None:
     before = number("cloudimage_event_loop_lag_seconds_sum")
 
     async def block() -> None:
-        lag = asyncio.create_task(looplag.watch(0.01))
+        lag = asyncio.create_task(operator.watch_loop_lag(0.01))
         await asyncio.sleep(0)
         time.sleep(0.2)  # noqa: ASYNC251  # that is the fault
         await asyncio.sleep(0.02)  # until it is due again: then it was late before

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.own_folders import default_scratch, private, run_folder
-from cloudimage.transfer.types import Reason, TransferError
+from cloudimage.cli.local_scratch import default_scratch, private, run_folder
+from cloudimage.transfer.contract import Reason, TransferError
 
 
 def refusal(folder: Path) -> str:

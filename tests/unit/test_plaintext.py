@@ -16,19 +16,19 @@ from watched import condition
 
 from cloudimage import logs
 from cloudimage.api.imageshare import ImageShare
+from cloudimage.api.meta import Event
+from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import ServerReference, UsedBy
-from cloudimage.cloud.types import Server, Usage
-from cloudimage.commands import output
-from cloudimage.commands.change import stays
-from cloudimage.commands.describe import Event as Seen
-from cloudimage.commands.describe import describe
-from cloudimage.commands.follow import row_of
-from cloudimage.commands.migrate import render
+from cloudimage.cli import output
+from cloudimage.cli.describe import Event as Seen
+from cloudimage.cli.describe import describe
+from cloudimage.cli.force_delete import stays
+from cloudimage.cli.migrate import render
+from cloudimage.cli.watch import row_of
+from cloudimage.cloud.models import Server, Usage
+from cloudimage.controller.logic.conditions import Draft, merged
+from cloudimage.images.logic import status
 from cloudimage.plaintext import PlainFormatter, plain, plain_lines, plain_model, plain_tree
-from cloudimage.reconcile import status
-from cloudimage.reconcile.conditions import Draft, merged
-from cloudimage.reconcile.events import Event
-from cloudimage.reconcile.reasons import ConditionType, Reason
 
 HOSTILE = (
     "\x1b[2J\x1b[31mRED\x1b]0;title\x07\r\nReady: True\x00\x08\x7f\x9b2J\x85\u202egnp.\u2066x\u2069"

@@ -17,8 +17,8 @@ import psutil
 import pytest
 from unprivileged import powerless
 
-from cloudimage.handlers import processes
-from cloudimage.handlers.processes import UNKNOWN_STATUS, Forked, ForkServer
+from cloudimage.runners import fork_client
+from cloudimage.runners.fork_client import UNKNOWN_STATUS, Forked, ForkServer
 from cloudimage.transfer.forkserver import NAME
 from testbed.process import survivors
 
@@ -30,7 +30,7 @@ from cloudimage.transfer import forkserver
 def main():
 {program}
 
-sys.modules["cloudimage.transfer.child"] = types.SimpleNamespace(main=main)
+sys.modules["cloudimage.transfer.worker"] = types.SimpleNamespace(main=main)
 forkserver.main()
 """
 DESCRIPTORS = """
@@ -81,7 +81,7 @@ print("tried")
 """
 REACHING = f"""
     from pathlib import Path
-    from cloudimage.transfer.tools import Toolbox
+    from cloudimage.transfer.tools.toolbox import Toolbox
     folder = Path(sys.stdin.readline().strip())
     tools = Toolbox(folder, memory=2**30, cpu_seconds=30)
     pids = map(str, (os.getppid(), os.getpid()))
@@ -90,8 +90,8 @@ REACHING = f"""
 """
 OPERATOR = """
 import sys
-from cloudimage.handlers import processes
-from cloudimage.handlers.processes import ForkServer
+from cloudimage.runners import fork_client
+from cloudimage.runners.fork_client import ForkServer
 process = ForkServer().spawn()
 print(process.pid, flush=True)
 sys.stdin.read()
@@ -191,7 +191,7 @@ def test_a_server_that_hangs_is_replaced(serve: Serve, monkeypatch: pytest.Monke
         hung = server_of(process)
         hung.suspend()
         with monkeypatch.context() as patch:
-            patch.setattr(processes, "_ANSWER_SECONDS", 0.1)
+            patch.setattr(fork_client, "_ANSWER_SECONDS", 0.1)
             process.kill()
             status = process.wait(10)
     assert status == UNKNOWN_STATUS
@@ -285,7 +285,7 @@ QUIET = {"", "WARNING nobody reads the events\n"}
 KILLED = """
     from pathlib import Path
     from cloudimage.transfer import confine
-    from cloudimage.transfer.tools import Toolbox
+    from cloudimage.transfer.tools.toolbox import Toolbox
     with confine.prepared(), Toolbox(Path("/"), 2**30, 30).stream("sleep", "1000"):
         print(confine._LAUNCHER._pid, flush=True)
         os.kill(os.getpid(), 9)

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import pytest
 from kubernetes.client import ApiException
 
+from cloudimage.controller.backoff import Backoff
+from cloudimage.controller.logic.retry import Pauses
+from cloudimage.controller.workqueue import WorkQueue
 from cloudimage.deadline import remaining
-from cloudimage.handlers.backoff import Backoff
-from cloudimage.handlers.queue import WorkQueue
-from cloudimage.reconcile.retry import Pauses
 
 
 def run(reconcile: Callable[[str], float | None], use: Callable[[WorkQueue[str]], None]) -> None:
@@ -374,7 +374,7 @@ def hanging(
 
 
 def test_a_tenant_that_hangs_has_a_quarter_of_the_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cloudimage.handlers.queue._STOP_SECONDS", 0.2)
+    monkeypatch.setattr("cloudimage.controller.workqueue._STOP_SECONDS", 0.2)
     keys = [*(f"h{number}" for number in range(20)), "good"]
     calls, told, took = hanging(keys, 8, lambda key: (key[0],), 0.5)
     assert sorted(calls) == ["good", "h0", "h1"]
@@ -385,8 +385,8 @@ def test_a_tenant_that_hangs_has_a_quarter_of_the_workers(monkeypatch: pytest.Mo
 def test_the_place_of_what_hangs_is_given_to_another_but_not_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("cloudimage.handlers.queue._GRACE_SECONDS", 0.1)
-    monkeypatch.setattr("cloudimage.handlers.queue._STOP_SECONDS", 0.2)
+    monkeypatch.setattr("cloudimage.controller.workqueue._GRACE_SECONDS", 0.1)
+    monkeypatch.setattr("cloudimage.controller.workqueue._STOP_SECONDS", 0.2)
     keys = [*(f"h{number}" for number in range(20)), "x"]
     calls, told, _ = hanging(keys, 8, lambda _: ("h",), 2)
     # Two places, and two more for those whose time is over; those stay.

@@ -6,12 +6,20 @@ import pytest
 from resources import NOW, UID, cloud_image, glance_image
 
 from cloudimage.api.cloudimage import CloudImage, ImageFilter, Import
+from cloudimage.api.reasons import Reason
 from cloudimage.api.status import CloudImageStatus
-from cloudimage.cloud.types import GlanceImage
-from cloudimage.reconcile import adoption, content, image_status, observing, plan, retry, status
-from cloudimage.reconcile.plan import Standing
-from cloudimage.reconcile.reasons import Reason
-from cloudimage.transfer.types import Marks
+from cloudimage.cloud.models import GlanceImage
+from cloudimage.controller.logic import retry
+from cloudimage.images import adoption, lookup
+from cloudimage.images.logic import (
+    available_status,
+    owned_images,
+    schedule,
+    status,
+    transfer_request,
+)
+from cloudimage.images.logic.owned_images import Standing
+from cloudimage.vocabulary.marks import Marks
 
 ID = "11111111-1111-4111-8111-111111111111"
 OTHER = "99999999-9999-4999-8999-999999999999"
@@ -112,7 +120,7 @@ def test_an_image_that_is_not_one_to_take_over_is_refused(
 
 
 def test_a_source_that_failed_for_good_is_forgotten_with_the_source() -> None:
-    assert not plan.gave_up(cloud_image(status={"conditions": [MISMATCH]}, **ONLY))
+    assert not schedule.gave_up(cloud_image(status={"conditions": [MISMATCH]}, **ONLY))
 
 
 def _marked(resource: CloudImage, image: GlanceImage) -> dict[str, str]:
@@ -126,8 +134,8 @@ def test_the_marks_make_it_current(spec: dict[str, Any]) -> None:
     assert marks["/cloudimage_dev_verified"] == "sha512:" + "cd" * 64
     properties = {path.removeprefix("/"): value for path, value in marks.items()}
     image = glance_image(cloud_image(), properties=properties)
-    assert plan.sort(resource, [image]).current == image
-    assert marks["/cloudimage_dev_digest"] == content.digest(resource.spec)
+    assert owned_images.sort(resource, [image]).current == image
+    assert marks["/cloudimage_dev_digest"] == transfer_request.digest(resource.spec)
     assert marks["/cloudimage_dev_uid"] == UID
 
 
@@ -140,7 +148,7 @@ def test_an_image_without_glances_better_hash_is_marked_by_its_md5() -> None:
 @pytest.mark.parametrize("spec", [ADOPT, ONLY], ids=["with a source", "alone"])
 def test_nobody_claims_to_know_where_adopted_bytes_come_from(spec: dict[str, Any]) -> None:
     resource = cloud_image(**spec)
-    new = image_status.available(resource, glance_image(resource), None, None, NOW)
+    new = available_status.available(resource, glance_image(resource), None, None, NOW)
     assert conditions(new) == {
         "Ready": ("True", "Available"),
         "Verified": ("Unknown", "NoChecksum"),
@@ -148,14 +156,14 @@ def test_nobody_claims_to_know_where_adopted_bytes_come_from(spec: dict[str, Any
         "Synced": ("True", "InSync"),
         "PropertiesValid": ("True", "PropertiesKnown"),
     }
-    made = image_status.available(resource, glance_image(resource, id=OTHER), None, None, NOW)
+    made = available_status.available(resource, glance_image(resource, id=OTHER), None, None, NOW)
     assert conditions(made)["Uploaded"] == ("True", "HashMatched")
 
 
 def test_the_digest_is_known_before_an_image_is_marked() -> None:
     resource = cloud_image(**ONLY)
     new = status.adopting(resource, NOW)
-    assert new.digest == content.digest(resource.spec)
+    assert new.digest == transfer_request.digest(resource.spec)
     assert conditions(new)["Reconciling"] == ("True", "Progressing")
 
 
@@ -170,7 +178,7 @@ def test_the_digest_is_known_before_an_image_is_marked() -> None:
 )
 def test_without_an_image_nothing_stays_ready(reason: Reason, ready: tuple[str, str]) -> None:
     resource = cloud_image()
-    known = image_status.available(resource, glance_image(resource), None, None, NOW)
+    known = available_status.available(resource, glance_image(resource), None, None, NOW)
     resource = resource.model_copy(update={"status": known})
     trouble = status.Trouble(reason, "why", stalled=True, pauses=retry.AWAY)
     assert conditions(status.troubled(resource, trouble, NOW))["Ready"] == ready
@@ -186,21 +194,21 @@ def test_without_an_image_nothing_stays_ready(reason: Reason, ready: tuple[str, 
     ],
 )
 def test_a_filter_is_a_query_of_glance(wanted: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert observing.query(ImageFilter.model_validate(wanted)) == expected
+    assert lookup.query(ImageFilter.model_validate(wanted)) == expected
 
 
 def test_a_name_is_not_read_as_a_list_of_names() -> None:
     image = glance_image(cloud_image(), name="a")
-    assert observing.fits(ImageFilter(name="a"), image)
-    assert not observing.fits(ImageFilter(name="in:a,b"), image)
+    assert lookup.fits(ImageFilter(name="a"), image)
+    assert not lookup.fits(ImageFilter(name="in:a,b"), image)
 
 
 def test_what_is_not_found_is_named_and_so_are_a_few_of_too_many() -> None:
-    assert ID in observing.none_found(Import(id=ID))
-    assert "community" in observing.none_found(Import(filter=ImageFilter(name="n")))
+    assert ID in lookup.none_found(Import(id=ID))
+    assert "community" in lookup.none_found(Import(filter=ImageFilter(name="n")))
     images = [glance_image(cloud_image(), id=f"id-{number}") for number in range(4)]
-    assert "id-0, id-1, id-2, ..." in observing.several_found(images)
-    assert "id-1. " in observing.several_found(images[:2])
+    assert "id-0, id-1, id-2, ..." in lookup.several_found(images)
+    assert "id-1. " in lookup.several_found(images[:2])
 
 
 UNMANAGED = {"managementPolicy": "Unmanaged", "source": None, "import": {"id": ID}}
@@ -217,10 +225,10 @@ UNMANAGED = {"managementPolicy": "Unmanaged", "source": None, "import": {"id": I
 def test_an_observed_image_is_shown_as_it_is(state: str, ready: tuple[str, str]) -> None:
     resource = cloud_image(**UNMANAGED)
     image = glance_image(cloud_image(), status=state, owner="anybody")
-    new = image_status.observed(resource, image, None, NOW)
+    new = available_status.observed(resource, image, None, NOW)
     assert conditions(new) == {"Ready": ready, "Synced": ("True", "Observed")}
     assert (new.image_id, new.size, new.virtual_size) == (image.id, 2 * 2**30, 2 * 2**30)
     assert new.digest is None
     observed = resource.model_copy(update={"status": new})
     if state == "active":
-        assert plan.next_sync(observed, 600) is not None
+        assert schedule.next_sync(observed, 600) is not None

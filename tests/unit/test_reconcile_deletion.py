@@ -3,10 +3,10 @@
 import pytest
 from resources import cloud_image, glance_image
 
-from cloudimage.cloud.types import Server, Usage, Volume
-from cloudimage.reconcile import deletion
-from cloudimage.reconcile.reasons import Reason
-from cloudimage.reconcile.status import used_by
+from cloudimage.api.reasons import Reason
+from cloudimage.cloud.models import Server, Usage, Volume
+from cloudimage.images.logic import deletion
+from cloudimage.images.logic.status import used_by
 
 IMAGE = "11111111-1111-4111-8111-111111111111"
 SERVERS = (Server("s1", "web", "p1"),)

@@ -6,10 +6,10 @@ import pytest
 from resources import cloud_image, glance_image
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.cloud.types import GlanceImage
-from cloudimage.reconcile import drift
-from cloudimage.reconcile.references import Links
-from cloudimage.transfer.types import Marks
+from cloudimage.cloud.models import GlanceImage
+from cloudimage.images.logic import drift
+from cloudimage.images.logic.references import Links
+from cloudimage.vocabulary.marks import Marks
 
 ID = "11111111-1111-4111-8111-111111111111"
 NOTHING = Links({}, {})

@@ -7,7 +7,8 @@ from resources import cloud_image
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import FINALIZER, FORCE_DELETE_ANNOTATION
-from cloudimage.reconcile import holding, status
+from cloudimage.credentials.logic import guard
+from cloudimage.images.logic import status
 
 DELETED = {"deletion_timestamp": "2026-01-02T03:04:05Z"}
 
@@ -44,7 +45,7 @@ UNMANAGED = {"managementPolicy": "Unmanaged", "source": None}
 def test_an_object_needs_its_secret_while_something_of_it_may_be_in_the_cloud(
     resource: CloudImage, expected: set[str]
 ) -> None:
-    assert holding.needed(resource) == expected
+    assert guard.needed(resource) == expected
 
 
 @pytest.mark.parametrize(
@@ -60,21 +61,21 @@ def test_an_object_needs_its_secret_while_something_of_it_may_be_in_the_cloud(
 def test_only_a_living_object_has_its_secret_held(
     resource: CloudImage, *, held: bool, expected: bool
 ) -> None:
-    assert holding.is_to_be_held(resource, held=held) is expected
+    assert guard.is_to_be_held(resource, held=held) is expected
 
 
 def test_another_secret_in_the_spec_outlives_the_one_before() -> None:
-    assert holding.outlived(image()) == set()
+    assert guard.outlived(image()) == set()
     moved = image(status={"credentialsSecret": "old"})
-    assert holding.outlived(moved) == {"old"}
-    assert holding.is_news(moved)
-    recorded = moved.model_copy(update={"status": holding.recorded(moved)})
-    assert holding.outlived(recorded) == set()
-    assert not holding.is_news(recorded)
+    assert guard.outlived(moved) == {"old"}
+    assert guard.is_news(moved)
+    recorded = moved.model_copy(update={"status": guard.recorded(moved)})
+    assert guard.outlived(recorded) == set()
+    assert not guard.is_news(recorded)
 
 
 def test_a_deleted_object_of_which_nothing_is_left_needs_nothing() -> None:
     resource = image(status={"digest": "d", "imageID": "i"}, **DELETED)
     left = resource.model_copy(update={"status": status.nothing_left(resource)})
-    assert holding.needed(left) == set()
-    assert holding.named(left) == {"openstack"}
+    assert guard.needed(left) == set()
+    assert guard.named(left) == {"openstack"}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cloudimage.reconcile.lease import Lease, Step, Terms, View, held, released, seen, step
+from cloudimage.leader_election.rules import Lease, Step, Terms, View, held, released, seen, step
 
 TERMS = Terms("cloudimage-system", "cloudimage-operator")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -108,7 +108,7 @@ class Server:
 
 @dataclass
 class Candidate:
-    """A process as handlers/leadership.py has it, whose requests take as long as they like."""
+    """A process as leader_election/elector.py has it, whose requests take as long as they like."""
 
     server: Server
     rate: float

@@ -5,10 +5,10 @@ import json
 import pytest
 from resources import cloud_image, glance_image
 
-from cloudimage.cloud.types import GlanceImage
-from cloudimage.reconcile import content, metadata
-from cloudimage.reconcile.metadata import Difference
-from cloudimage.transfer.types import Marks
+from cloudimage.cloud.models import GlanceImage
+from cloudimage.images.logic import metadata, transfer_request
+from cloudimage.images.logic.metadata import Difference
+from cloudimage.vocabulary.marks import Marks
 
 
 def test_nothing_differs_nothing_is_patched() -> None:
@@ -115,14 +115,14 @@ def test_the_image_says_which_properties_were_set_from_here() -> None:
     )
     mark = '["b","ramdisk_id","ä"]'
     path = f"/{Marks.PROPERTIES}"
-    assert content.new_image(resource, "debian-12").properties[Marks.PROPERTIES] == mark
+    assert transfer_request.new_image(resource, "debian-12").properties[Marks.PROPERTIES] == mark
     before = glance_image(resource)
     assert metadata.bookkeeping(resource, before) == ({"op": "add", "path": path, "value": mark},)
     right = glance_image(resource, properties={Marks.PROPERTIES: mark})
     assert metadata.bookkeeping(resource, right) == ()
     assert metadata.bookkeeping(cloud_image(), right) == ({"op": "remove", "path": path},)
     assert metadata.bookkeeping(cloud_image(), before) == ()
-    assert Marks.PROPERTIES not in content.new_image(cloud_image(), "debian-12").properties
+    assert Marks.PROPERTIES not in transfer_request.new_image(cloud_image(), "debian-12").properties
 
 
 def test_an_orphan_loses_every_mark_and_nothing_else() -> None:

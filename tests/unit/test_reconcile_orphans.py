@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from resources import NOW, UID, cloud_image, glance_image
 
-from cloudimage.cloud.types import GlanceImage
-from cloudimage.reconcile.orphans import is_finished, may_be_deleted, orphans
-from cloudimage.transfer.types import SECRET_MARK, Marks
+from cloudimage.cloud.models import GlanceImage
+from cloudimage.images.logic.orphans import is_finished, may_be_deleted, orphans
+from cloudimage.transfer.contract import SECRET_MARK
+from cloudimage.vocabulary.marks import Marks
 
 SECRET = "5ec7e700-0000-4000-8000-000000000000"
 HOUR = timedelta(hours=1)

@@ -3,17 +3,17 @@
 import pytest
 from resources import NOW, UID, cloud_image, glance_image
 
-from cloudimage.reconcile import content, image_status, plan
-from cloudimage.reconcile.conditions import Draft
-from cloudimage.reconcile.reasons import TERMINAL_REASONS, ConditionType, Reason
-from cloudimage.transfer.types import Marks
-from cloudimage.transfer.types import Reason as TransferReason
+from cloudimage.api.reasons import TERMINAL_REASONS, ConditionType, Reason
+from cloudimage.controller.logic.conditions import Draft
+from cloudimage.images.logic import available_status, owned_images, schedule, transfer_request
+from cloudimage.transfer.contract import Reason as TransferReason
+from cloudimage.vocabulary.marks import Marks
 
 
 def test_a_complete_image_of_the_wanted_content_is_current() -> None:
     resource = cloud_image()
     image = glance_image(resource)
-    assert plan.sort(resource, [image]) == plan.Standing(image, (), ())
+    assert owned_images.sort(resource, [image]) == owned_images.Standing(image, (), ())
 
 
 def test_a_snapshot_that_inherited_our_marks_is_not_ours() -> None:
@@ -23,7 +23,7 @@ def test_a_snapshot_that_inherited_our_marks_is_not_ours() -> None:
     snapshot = glance_image(
         resource, id=snapshot.id, properties={Marks.IMAGE_ID: ours.id, "image_type": "snapshot"}
     )
-    assert plan.sort(resource, [ours, snapshot]).all == (ours,)
+    assert owned_images.sort(resource, [ours, snapshot]).all == (ours,)
 
 
 @pytest.mark.parametrize(
@@ -33,19 +33,19 @@ def test_a_snapshot_that_inherited_our_marks_is_not_ours() -> None:
 def test_an_unfinished_image_is_a_leftover(unfinished: dict[str, object]) -> None:
     resource = cloud_image()
     image = glance_image(resource, **unfinished)
-    assert plan.sort(resource, [image]) == plan.Standing(None, (), (image,))
+    assert owned_images.sort(resource, [image]) == owned_images.Standing(None, (), (image,))
 
 
 def test_an_image_of_an_earlier_spec_is_previous() -> None:
     old = glance_image(cloud_image(http={"checksum": {"sha256": "00" * 32}}))
-    assert plan.sort(cloud_image(), [old]) == plan.Standing(None, (old,), ())
+    assert owned_images.sort(cloud_image(), [old]) == owned_images.Standing(None, (old,), ())
 
 
 def test_of_two_equal_images_the_one_that_users_know_stays() -> None:
     known = "99999999-9999-4999-8999-999999999999"
     resource = cloud_image(status={"imageID": known})
     images = [glance_image(resource), glance_image(resource, id=known)]
-    standing = plan.sort(resource, images)
+    standing = owned_images.sort(resource, images)
     assert standing.current == images[1]
     assert standing.previous == (images[0],)
 
@@ -53,7 +53,7 @@ def test_of_two_equal_images_the_one_that_users_know_stays() -> None:
 def test_a_deactivated_image_is_complete() -> None:
     resource = cloud_image()
     image = glance_image(resource, status="deactivated")
-    assert plan.sort(resource, [image]).current == image
+    assert owned_images.sort(resource, [image]).current == image
 
 
 @pytest.mark.parametrize(
@@ -71,30 +71,32 @@ def test_the_digest_changes_with_the_bytes_and_only_with_them(
     change: dict[str, dict[str, object]], *, same: bool
 ) -> None:
     changed = cloud_image(**change)  # type: ignore[arg-type]  # the keywords differ by row
-    assert (content.digest(cloud_image().spec) == content.digest(changed.spec)) is same
+    assert (
+        transfer_request.digest(cloud_image().spec) == transfer_request.digest(changed.spec)
+    ) is same
 
 
 def test_other_stores_are_another_image_and_their_order_is_not() -> None:
     def digest(*stores: str, method: str = "Auto") -> str:
         wanted = {"method": method, **({"stores": stores} if stores else {})}
-        return content.digest(cloud_image(**{"import": wanted}).spec)
+        return transfer_request.digest(cloud_image(**{"import": wanted}).spec)
 
     assert digest("a", "b") == digest("b", "a")
     assert len({digest(), digest("a"), digest("a", "b")}) == 3
     # What was made before stores counted stays, and by which way the bytes went changes none.
-    assert digest() == digest(method="Upload") == content.digest(cloud_image().spec)
+    assert digest() == digest(method="Upload") == transfer_request.digest(cloud_image().spec)
 
 
 def test_without_a_checksum_the_url_is_the_content() -> None:
     def digest(url: str) -> str:
-        return content.digest(cloud_image(http={"url": url, "checksum": None}).spec)
+        return transfer_request.digest(cloud_image(http={"url": url, "checksum": None}).spec)
 
     assert digest("https://example.org/a") != digest("https://example.org/b")
 
 
 def test_the_new_image_carries_marks_that_no_property_of_the_spec_can_take() -> None:
     forged = cloud_image(image={"properties": {Marks.UID: "forged", "a": "b"}})
-    image = content.new_image(forged, "debian-12")
+    image = transfer_request.new_image(forged, "debian-12")
     assert image.properties[Marks.UID] == UID
     assert image.properties["a"] == "b"
     assert image.id_seed.startswith(UID)
@@ -120,29 +122,29 @@ def test_only_a_terminal_reason_of_this_very_spec_is_given_up(
         "lastTransitionTime": "2026-01-01T00:00:00Z",
         "observedGeneration": generation,
     }
-    assert plan.gave_up(cloud_image(status={"conditions": [condition]})) is expected
+    assert schedule.gave_up(cloud_image(status={"conditions": [condition]})) is expected
 
 
 def test_a_checksum_of_the_publishers_is_not_given_up() -> None:
     publishers = cloud_image(http={"checksum": {"from": {"url": "https://example.org/SHA256SUMS"}}})
-    assert not plan.is_terminal(publishers, Reason.CHECKSUM_MISMATCH)
-    assert plan.is_terminal(publishers, Reason.UNSAFE_IMAGE)
-    assert plan.is_terminal(cloud_image(), Reason.CHECKSUM_MISMATCH)
+    assert not schedule.is_terminal(publishers, Reason.CHECKSUM_MISMATCH)
+    assert schedule.is_terminal(publishers, Reason.UNSAFE_IMAGE)
+    assert schedule.is_terminal(cloud_image(), Reason.CHECKSUM_MISMATCH)
 
 
 def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:
     resource = cloud_image()
-    assert plan.next_sync(resource, 600) is None
-    new = image_status.available(resource, glance_image(resource), None, None, NOW)
+    assert schedule.next_sync(resource, 600) is None
+    new = available_status.available(resource, glance_image(resource), None, None, NOW)
     settled = resource.model_copy(update={"status": new})
-    due = plan.next_sync(settled, 600)
+    due = schedule.next_sync(settled, 600)
     assert due is not None
     assert 480 <= (due - NOW).total_seconds() <= 720
-    assert plan.next_sync(settled, 600) == due
+    assert schedule.next_sync(settled, 600) == due
     other = settled.metadata.model_copy(update={"uid": UID[:-1] + "9"})
-    assert plan.next_sync(settled.model_copy(update={"metadata": other}), 600) != due
+    assert schedule.next_sync(settled.model_copy(update={"metadata": other}), 600) != due
     edited = settled.metadata.model_copy(update={"generation": 4})
-    assert plan.next_sync(settled.model_copy(update={"metadata": edited}), 600) is None
+    assert schedule.next_sync(settled.model_copy(update={"metadata": edited}), 600) is None
 
 
 @pytest.mark.parametrize(
@@ -161,8 +163,8 @@ def test_what_waits_for_others_is_looked_at_when_it_is_due_like_the_rest(
 ) -> None:
     resource = cloud_image()
     image = glance_image(resource, status=state)
-    new = image_status.available(resource, image, None, None, NOW, *drafts)
-    due = plan.next_sync(resource.model_copy(update={"status": new}), 600)
+    new = available_status.available(resource, image, None, None, NOW, *drafts)
+    due = schedule.next_sync(resource.model_copy(update={"status": new}), 600)
     assert (due is not None) is settled
 
 

@@ -3,9 +3,10 @@
 import pytest
 from resources import cloud_image
 
-from cloudimage import known_properties, metadefs
-from cloudimage.known_properties import RULES
-from cloudimage.reconcile import properties
+from cloudimage.codegen import known_properties as metadefs
+from cloudimage.images.logic import property_checks
+from cloudimage.vocabulary import properties as known_properties
+from cloudimage.vocabulary.properties import RULES
 
 WORKS: list[dict[str, str]] = [
     {},
@@ -34,7 +35,7 @@ WORKS: list[dict[str, str]] = [
 
 @pytest.mark.parametrize("values", WORKS, ids=str)
 def test_what_works_or_is_not_known_is_fine(values: dict[str, str]) -> None:
-    assert list(properties.complaints(values)) == []
+    assert list(property_checks.complaints(values)) == []
 
 
 BROKEN: list[tuple[dict[str, str], str]] = [
@@ -64,13 +65,13 @@ BROKEN: list[tuple[dict[str, str], str]] = [
 
 @pytest.mark.parametrize(("values", "words"), BROKEN, ids=lambda each: str(each)[:60])
 def test_what_cannot_work_is_said_with_what_does(values: dict[str, str], words: str) -> None:
-    [complaint] = properties.complaints(values)
+    [complaint] = property_checks.complaints(values)
     assert words in complaint
 
 
 def test_the_condition_has_every_complaint() -> None:
     wrong = cloud_image(image={"properties": {"hw_pmu": "perhaps", "os_type": "beos"}})
-    draft = properties.draft(wrong)
+    draft = property_checks.draft(wrong)
     assert (draft.type, draft.status, draft.reason) == (
         "PropertiesValid",
         "False",
@@ -80,7 +81,7 @@ def test_the_condition_has_every_complaint() -> None:
         'hw_pmu is "perhaps": it must be true or false. '
         'os_type is "beos": it must be one of linux, windows.'
     )
-    right = properties.draft(cloud_image())
+    right = property_checks.draft(cloud_image())
     assert (right.status, right.reason) == ("True", "PropertiesKnown")
 
 
@@ -114,7 +115,10 @@ def test_metadata_definitions_are_read_as_nova_understands_them() -> None:
 
 
 def test_every_value_of_a_table_by_hypervisor_is_a_known_one() -> None:
-    for tables, name in ((properties._BUSES, "hw_disk_bus"), (properties._CARDS, "hw_vif_model")):
+    for tables, name in (
+        (property_checks._BUSES, "hw_disk_bus"),
+        (property_checks._CARDS, "hw_vif_model"),
+    ):
         for values in tables.values():
             assert all(RULES[name].allows(value) for value in values)
 

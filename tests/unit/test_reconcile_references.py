@@ -6,9 +6,9 @@ import pytest
 from resources import cloud_image
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.handlers.kube import Key
-from cloudimage.handlers.references import ReferenceIndex
-from cloudimage.reconcile import references
+from cloudimage.controller.reference_index import ReferenceIndex
+from cloudimage.images.logic import references
+from cloudimage.kube import Key
 
 AMI = {"kernelRef": {"name": "kernel"}, "ramdiskRef": {"name": "ramdisk"}}
 

@@ -4,10 +4,11 @@ import pytest
 from resources import NOW, cloud_image
 
 from cloudimage.api.meta import RETRY_ANNOTATION
-from cloudimage.reconcile import plan, retry, status
-from cloudimage.reconcile.reasons import CREDENTIALS_REASONS, Reason
-from cloudimage.transfer.types import Failure, Stage
-from cloudimage.transfer.types import Reason as TransferReason
+from cloudimage.api.reasons import CREDENTIALS_REASONS, Reason
+from cloudimage.controller.logic import retry
+from cloudimage.images.logic import schedule, status
+from cloudimage.transfer.contract import Failure, Stage
+from cloudimage.transfer.contract import Reason as TransferReason
 
 
 @pytest.mark.parametrize(
@@ -64,10 +65,10 @@ def test_a_try_that_was_asked_for_is_no_longer_given_up() -> None:
         reason=TransferReason.CHECKSUM_MISMATCH, message="it differs", stage=Stage.VERIFYING
     )
     failed = resource.model_copy(update={"status": status.failed(resource, failure, NOW, None)})
-    assert plan.gave_up(failed)
+    assert schedule.gave_up(failed)
     new = status.retrying(failed, "1", NOW)
     tried = failed.model_copy(update={"status": new})
-    assert not plan.gave_up(tried)
+    assert not schedule.gave_up(tried)
     assert retry.asked(tried) is None
     assert {each.type for each in new.conditions if each.status == "True"} == {"Reconciling"}
 

@@ -8,13 +8,13 @@ from resources import NOW, cloud_image, glance_image
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.status import CloudImageStatus
-from cloudimage.cloud.types import GlanceImage, Server, Usage
-from cloudimage.reconcile import content, image_status, metadata, revisions, status
-from cloudimage.reconcile.events import of_transitions
-from cloudimage.reconcile.plan import Standing
-from cloudimage.reconcile.revisions import Old
-from cloudimage.transfer.types import Failure, Stage
-from cloudimage.transfer.types import Reason as TransferReason
+from cloudimage.cloud.models import GlanceImage, Server, Usage
+from cloudimage.controller.logic.events import of_transitions
+from cloudimage.images.logic import available_status, metadata, revisions, status, transfer_request
+from cloudimage.images.logic.owned_images import Standing
+from cloudimage.images.logic.revisions import Old
+from cloudimage.transfer.contract import Failure, Stage
+from cloudimage.transfer.contract import Reason as TransferReason
 
 EARLIER = cloud_image(http={"checksum": {"sha256": "00" * 32}})
 DATED = "debian-12 (2026-01-02)"
@@ -171,12 +171,12 @@ def test_unused_images_beyond_the_limit_go(
 def test_revisions_are_listed_the_newest_first_with_who_uses_them() -> None:
     resource = cloud_image()
     current = glance_image(resource, created_at=NOW - timedelta(days=2))
-    known = image_status.available(resource, current, Usage(SERVER, "AllProjects"), None, NOW)
+    known = available_status.available(resource, current, Usage(SERVER, "AllProjects"), None, NOW)
     new = revisions.listed(known, current, [Old(old(3), None), Old(old(1), 0)])
     assert [each.to_json() for each in new.revisions] == [
         {
             "imageID": image.id,
-            "digest": content.digest(spec.spec),
+            "digest": transfer_request.digest(spec.spec),
             "created": f"{image.created_at:%Y-%m-%dT%H:%M:%SZ}",
             "current": image is current,
             **({} if servers is None else {"users": servers}),
@@ -190,7 +190,7 @@ def test_revisions_are_listed_the_newest_first_with_who_uses_them() -> None:
 
 
 def _ready(resource: CloudImage) -> CloudImage:
-    new = image_status.available(resource, glance_image(resource), None, None, NOW)
+    new = available_status.available(resource, glance_image(resource), None, None, NOW)
     return resource.model_copy(update={"status": new})
 
 
@@ -215,7 +215,7 @@ def test_an_image_that_is_returned_to_does_not_show_how_another_was_made() -> No
     def shown(new: CloudImageStatus) -> tuple[object, ...]:
         return (new.method, new.virtual_size, new.source)
 
-    returned = image_status.available(resource, image, None, None, NOW)
+    returned = available_status.available(resource, image, None, None, NOW)
     assert shown(returned) == (None, image.virtual_size, None)
     same = cloud_image(status={"imageID": image.id, **made})
-    assert shown(image_status.available(same, image, None, None, NOW))[:2] == ("Upload", 7)
+    assert shown(available_status.available(same, image, None, None, NOW))[:2] == ("Upload", 7)

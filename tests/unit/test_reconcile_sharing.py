@@ -8,13 +8,16 @@ from resources import NOW, UID, cloud_image, glance_image
 
 from cloudimage.api.cloudimage import CloudCredentialsRef
 from cloudimage.api.imageshare import ImageShare
-from cloudimage.cloud.types import GlanceImage, Member, Project, Server
-from cloudimage.reconcile import deletion, holding, share_status, sharing
-from cloudimage.reconcile.conditions import find
-from cloudimage.reconcile.reasons import Reason
-from cloudimage.reconcile.share_reasons import ShareCondition, ShareReason
-from cloudimage.reconcile.share_status import Outcome, Problem
-from cloudimage.reconcile.sharing import Wanted
+from cloudimage.api.reasons import Reason, ShareCondition, ShareReason
+from cloudimage.cloud.models import GlanceImage, Member, Project, Server
+from cloudimage.controller.logic.conditions import find
+from cloudimage.credentials.logic import guard
+from cloudimage.credentials.logic import guard as holding
+from cloudimage.images.logic import deletion
+from cloudimage.shares.logic import members as sharing
+from cloudimage.shares.logic import status as share_status
+from cloudimage.shares.logic.members import Wanted
+from cloudimage.shares.logic.status import Outcome, Problem
 
 IMAGE_ID = "11111111-1111-4111-8111-111111111111"
 OTHER_UID = "6f2f6c1e-0000-4000-8000-000000000002"
@@ -206,10 +209,10 @@ def test_an_answer_is_looked_for_often_while_the_question_is_new(
 
 
 def test_a_share_of_which_nothing_was_given_needs_no_cloud() -> None:
-    assert sharing.needs_no_cloud(image_share())
-    assert not sharing.needs_no_cloud(image_share({"projects": ["a"]}))
+    assert guard.needs_no_cloud(image_share())
+    assert not guard.needs_no_cloud(image_share({"projects": ["a"]}))
     forced = {"annotations": {"cloudimage.dev/force-delete": "true"}}
-    assert sharing.needs_no_cloud(image_share({"projects": ["a"]}, forced))
+    assert guard.needs_no_cloud(image_share({"projects": ["a"]}, forced))
 
 
 def test_users_are_named_and_the_many_counted() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloudimage.reconcile.source_hosts import complaint
+from cloudimage.credentials.logic.source_hosts import complaint
 
 
 @pytest.mark.parametrize(

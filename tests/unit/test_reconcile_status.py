@@ -6,14 +6,16 @@ import pytest
 from resources import NOW, cloud_image, glance_image
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus, TransferProgress
-from cloudimage.cloud.types import Server, Usage
-from cloudimage.reconcile import away, deletion, image_status, retry, status
-from cloudimage.reconcile.conditions import Draft
-from cloudimage.reconcile.events import of_transitions
-from cloudimage.reconcile.reasons import ConditionType, Reason
-from cloudimage.transfer.types import Failure, Progress, Result, SourceInfo, Stage
-from cloudimage.transfer.types import Reason as TransferReason
+from cloudimage.cloud.models import Server, Usage
+from cloudimage.controller.logic import outage, retry
+from cloudimage.controller.logic.conditions import Draft
+from cloudimage.controller.logic.events import of_transitions
+from cloudimage.credentials.logic import guard
+from cloudimage.images.logic import available_status, deletion, status
+from cloudimage.transfer.contract import Failure, Progress, Result, SourceInfo, Stage
+from cloudimage.transfer.contract import Reason as TransferReason
 
 LATER = NOW + timedelta(minutes=5)
 
@@ -29,7 +31,7 @@ def after(resource: CloudImage, new: CloudImageStatus, generation: int = 3) -> C
 
 def ready(resource: CloudImage) -> CloudImage:
     return after(
-        resource, image_status.available(resource, glance_image(resource), None, None, NOW)
+        resource, available_status.available(resource, glance_image(resource), None, None, NOW)
     )
 
 
@@ -93,7 +95,7 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
         ),
     )
     usage = Usage((Server("s", "web", "p"),), "AllProjects")
-    new = image_status.available(started, glance_image(started), usage, result, LATER)
+    new = available_status.available(started, glance_image(started), usage, result, LATER)
     assert conditions(new) == {
         "Ready": ("True", "Available"),
         "Verified": ("True", "ChecksumMatched"),
@@ -114,14 +116,14 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
 
 def test_without_a_checksum_the_source_is_not_called_verified() -> None:
     resource = cloud_image(http={"checksum": None})
-    new = image_status.available(resource, glance_image(resource), None, None, NOW)
+    new = available_status.available(resource, glance_image(resource), None, None, NOW)
     assert conditions(new)["Verified"] == ("Unknown", "NoChecksum")
 
 
 def test_a_deactivated_image_is_not_ready() -> None:
     resource = cloud_image()
     image = glance_image(resource, status="deactivated")
-    new = image_status.available(resource, image, None, None, NOW)
+    new = available_status.available(resource, image, None, None, NOW)
     assert conditions(new)["Ready"] == ("False", "Deactivated")
 
 
@@ -170,7 +172,7 @@ def test_a_cloud_that_is_away_is_told_once_with_the_time_it_began() -> None:
         after(resource, first), Reason.CLOUD_UNREACHABLE, "m", None, LATER
     )
     assert deleted.cloud_unreachable_since == NOW
-    again = image_status.available(
+    again = available_status.available(
         after(resource, first), glance_image(resource), None, None, LATER
     )
     assert again.cloud_unreachable_since is None
@@ -178,12 +180,12 @@ def test_a_cloud_that_is_away_is_told_once_with_the_time_it_began() -> None:
 
 def test_a_deletion_that_a_cloud_holds_up_says_since_when_each_time_alike() -> None:
     resource = cloud_image(status={"cloudUnreachableSince": "2026-01-01T10:11:12Z"})
-    since = away.since(resource, Reason.CLOUD_UNREACHABLE, NOW)
-    assert away.message("no answer", since) == (
+    since = outage.since(resource, Reason.CLOUD_UNREACHABLE, NOW)
+    assert outage.message("no answer", since) == (
         "no answer. The cloud has been away since 2026-01-01 10:11 UTC."
     )
-    assert away.since(resource, Reason.FORBIDDEN, NOW) is None
-    assert away.message("no answer!", None) == "no answer!"
+    assert outage.since(resource, Reason.FORBIDDEN, NOW) is None
+    assert outage.message("no answer!", None) == "no answer!"
 
 
 def test_each_try_at_a_cloud_that_is_away_is_told_in_the_words_of_the_first() -> None:
@@ -200,7 +202,7 @@ def test_each_try_at_a_cloud_that_is_away_is_told_in_the_words_of_the_first() ->
 
 def test_a_deletion_that_a_cloud_holds_up_says_it_in_the_words_of_the_first_try() -> None:
     def blocked_by(resource: CloudImage, error: str, reason: Reason) -> CloudImage:
-        said = away.holds_up(resource, reason, error, NOW)
+        said = outage.holds_up(resource, reason, error, NOW)
         new = status.deletion_blocked(resource, reason, said, None, NOW)
         return resource.model_copy(update={"status": new})
 
@@ -214,7 +216,7 @@ def test_a_deletion_that_a_cloud_holds_up_says_it_in_the_words_of_the_first_try(
 
 def test_a_transition_time_moves_only_with_the_status() -> None:
     first = ready(cloud_image())
-    second = image_status.available(first, glance_image(first), None, None, LATER)
+    second = available_status.available(first, glance_image(first), None, None, LATER)
     assert {each.last_transition_time for each in second.conditions} == {NOW}
     third = status.starting(first, None, LATER)
     times = {each.type: each.last_transition_time for each in third.conditions}
@@ -223,14 +225,16 @@ def test_a_transition_time_moves_only_with_the_status() -> None:
 
 def test_every_condition_carries_the_generation_it_was_computed_from() -> None:
     resource = after(cloud_image(), CloudImageStatus(), generation=9)
-    new = image_status.available(resource, glance_image(resource), None, None, NOW)
+    new = available_status.available(resource, glance_image(resource), None, None, NOW)
     assert {each.observed_generation for each in new.conditions} == {9}
 
 
 def test_each_change_of_fate_is_one_event_and_repeats_none() -> None:
     resource = cloud_image()
     started = after(resource, status.starting(resource, None, NOW))
-    done = after(started, image_status.available(started, glance_image(started), None, None, LATER))
+    done = after(
+        started, available_status.available(started, glance_image(started), None, None, LATER)
+    )
     begun = list(of_transitions(resource.status.conditions, started.status.conditions))
     ended = list(of_transitions(started.status.conditions, done.status.conditions))
     assert [(each.type, each.reason) for each in begun] == [("Normal", "Progressing")]
@@ -243,11 +247,11 @@ def test_what_nothing_is_stalled_by_but_somebody_should_hear_of_is_a_warning_onc
     wrong = after(cloud_image(image={"properties": {"hw_pmu": "perhaps"}}), right.status)
     drifted = Draft(ConditionType.SYNCED, "False", Reason.DRIFTED, "m")
     image = glance_image(wrong, status="deactivated")
-    new = after(wrong, image_status.available(wrong, image, None, None, LATER, drifted))
+    new = after(wrong, available_status.available(wrong, image, None, None, LATER, drifted))
     events = list(of_transitions(right.status.conditions, new.status.conditions))
     assert [each.type for each in events] == ["Warning"] * 3
     assert {each.reason for each in events} == {"Deactivated", "Drifted", "InvalidProperties"}
-    again = image_status.available(new, image, None, None, LATER, drifted)
+    again = available_status.available(new, image, None, None, LATER, drifted)
     assert not list(of_transitions(new.status.conditions, again.conditions))
 
 
@@ -255,7 +259,7 @@ def test_properties_that_cannot_work_are_a_warning_only() -> None:
     resource = cloud_image(image={"properties": {"hw_pmu": "perhaps"}})
     for new in (
         status.starting(resource, None, NOW),
-        image_status.available(resource, glance_image(resource), None, None, NOW),
+        available_status.available(resource, glance_image(resource), None, None, NOW),
     ):
         assert conditions(new)["PropertiesValid"] == ("False", "InvalidProperties")
     assert conditions(ready(resource).status)["Ready"] == ("True", "Available")
@@ -307,7 +311,7 @@ def test_only_an_untouched_or_forced_object_goes_without_its_cloud(
     annotations: dict[str, str], digest: str | None, *, expected: bool
 ) -> None:
     resource = cloud_image(annotations=annotations, status={"digest": digest})
-    assert deletion.needs_no_cloud(resource) is expected
+    assert guard.needs_no_cloud(resource) is expected
 
 
 @pytest.mark.parametrize(

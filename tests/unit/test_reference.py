@@ -9,9 +9,8 @@ import pytest
 import yaml
 from schemas import walk
 
-from cloudimage import generated
-from cloudimage.api import crd, reference
 from cloudimage.api.kinds import CLOUD_IMAGE, KINDS, Kind
+from cloudimage.codegen import crd, files, reference
 
 REPOSITORY = Path(__file__).parents[2]
 SAMPLES = sorted((REPOSITORY / "manifests" / "samples").glob("*.yaml"))
@@ -35,7 +34,7 @@ class Silent(StrEnum):
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_the_reference_has_every_field_once_and_every_reason(kind: Kind) -> None:
-    page = generated.files()[f"docs/reference/{kind.singular}.md"]
+    page = files.files()[f"docs/reference/{kind.singular}.md"]
     lines = page.splitlines()
     for part in ("spec", "status"):
         for path, node in walk(crd.schema(kind)["properties"][part], part):
@@ -45,7 +44,7 @@ def test_the_reference_has_every_field_once_and_every_reason(kind: Kind) -> None
                 section = page.partition(f"{heading}\n")[2].partition("\n##")[0]
                 for name in node["properties"]:
                     assert section.count(f"| `{name}` |") == 1
-    for vocabulary in generated.VOCABULARIES[kind.name]:
+    for vocabulary in files.VOCABULARIES[kind.name]:
         for member in vocabulary:
             assert f"### {member.value}" in lines
 

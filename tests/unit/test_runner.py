@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from cloudimage.handlers.runner import ChildRunner, sweep
-from cloudimage.transfer.types import (
+from cloudimage.runners.child import ChildRunner, sweep
+from cloudimage.transfer.contract import (
     Cloud,
     Failure,
     HttpSource,

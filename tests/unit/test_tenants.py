@@ -8,9 +8,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudimage.handlers.kube import Key
-from cloudimage.handlers.tenants import TenantIndex
-from cloudimage.handlers.turns import Turns
+from cloudimage.controller.tenants import TenantIndex
+from cloudimage.kube import Key
+from cloudimage.runners.turns import Turns
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),

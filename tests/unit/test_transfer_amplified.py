@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from amplified_images import compressed_qcow2, qcow2, vdi, vhd, vhdx, vmdk
-from cloudimage.transfer import opening
-from cloudimage.transfer.inspect import inspect
-from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import Limits, Reason, TransferError
+from cloudimage.transfer.contract import Limits, Reason, TransferError
+from cloudimage.transfer.image import qemu_checks
+from cloudimage.transfer.image.inspection import inspect
+from cloudimage.transfer.tools.toolbox import Toolbox
 from hostile_images import Build, converted
 from transfer_images import MIB, raw_disk
 
@@ -100,21 +100,21 @@ def test_sound_image(name: str, build: Build, small_disk: Path, tmp_path: Path) 
 
 def test_amount_of_data() -> None:
     lines = [b'{"start": 0, "length": 60, "data": true, "offset": 0}'] * 2
-    assert opening.data_end(lines, 120) == (60, False)
-    with pytest.raises(opening._AmplifiedError):
-        opening.data_end(lines, 119)
+    assert qemu_checks.data_end(lines, 120) == (60, False)
+    with pytest.raises(qemu_checks._AmplifiedError):
+        qemu_checks.data_end(lines, 119)
 
 
 def test_truncated_image_is_not_called_amplified() -> None:
     lines = [b'{"start": 0, "length": 60, "data": true, "offset": 60}'] * 2
-    assert opening.data_end(lines, 100) == (120, False)
+    assert qemu_checks.data_end(lines, 100) == (120, False)
 
 
 def test_more_pieces_than_bytes() -> None:
     lines = [b'{"start": 0, "length": 512, "data": false}'] * 101
-    assert opening.data_end(lines, 101) == (0, False)
-    with pytest.raises(opening._AmplifiedError):
-        opening.data_end(lines, 100)
+    assert qemu_checks.data_end(lines, 101) == (0, False)
+    with pytest.raises(qemu_checks._AmplifiedError):
+        qemu_checks.data_end(lines, 100)
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.client import Client
-from cloudimage.transfer.sidefile import fetch_text
-from cloudimage.transfer.types import HttpSource, Limits, Reason, TransferError
+from cloudimage.transfer.contract import HttpSource, Limits, Reason, TransferError
+from cloudimage.transfer.source.client import Client
+from cloudimage.transfer.verify.side_files import fetch_text
 from fetching import CONTENT, LIMITS, LOOPBACK, transfer
 from hostile import Hostile, Script, redirect
 
@@ -173,7 +173,7 @@ def test_server_that(case: Case, tmp_path: Path) -> None:
 def test_server_of_checksums_that(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cloudimage.transfer.sidefile.MAX_SECONDS", 3.0)
+    monkeypatch.setattr("cloudimage.transfer.verify.side_files.MAX_SECONDS", 3.0)
 
     def fetch() -> None:
         with (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from cloudimage.transfer.types import (
+from cloudimage.transfer.contract import (
     STRICT,
     Checksum,
     HttpAuth,

@@ -18,9 +18,9 @@ import psutil
 import pytest
 from unprivileged import powerless
 
-from cloudimage.transfer import confine
-from cloudimage.transfer.tools import Output, Toolbox, ToolError
-from cloudimage.transfer.types import Reason, TransferError
+from cloudimage.transfer.contract import Reason, TransferError
+from cloudimage.transfer.tools import confinement
+from cloudimage.transfer.tools.toolbox import Output, Toolbox, ToolError
 from transfer_images import MIB, make, raw_disk
 
 GIB = 2**30
@@ -150,12 +150,12 @@ Launch = Callable[..., None]
 @pytest.fixture
 def launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Launch]:
     """Have programs started by a launcher that was changed."""
-    made: list[confine._Launcher] = []
+    made: list[confinement._Launcher] = []
 
     def change(*changes: str) -> None:
         text = LAUNCHER.format(change="\n".join(changes))
-        made.append(confine._Launcher((sys.executable, "-c", text)))
-        monkeypatch.setattr(confine, "_LAUNCHER", made[-1])
+        made.append(confinement._Launcher((sys.executable, "-c", text)))
+        monkeypatch.setattr(confinement, "_LAUNCHER", made[-1])
 
     yield change
     for each in made:
@@ -207,7 +207,7 @@ def test_interrupt_while_a_program_starts(tools: Toolbox, launch: Launch) -> Non
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from cloudimage.transfer.tools import Toolbox
+from cloudimage.transfer.tools.toolbox import Toolbox
 tools = Toolbox(Path(sys.argv[1]), memory=2**30, cpu_seconds=30)
 with tools.stream("sh", "-c", "echo $$; exec sleep 100") as output:
     print(int(output.readline()), flush=True)

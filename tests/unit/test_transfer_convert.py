@@ -5,13 +5,13 @@ from typing import get_args
 
 import pytest
 
-from cloudimage.transfer.convert import Wanted, convert, largest
-from cloudimage.transfer.inspect import Inspected
-from cloudimage.transfer.opening import QEMU_FORMATS
+from cloudimage.transfer.contract import Limits
+from cloudimage.transfer.image.conversion import Wanted, convert, largest
+from cloudimage.transfer.image.inspection import Inspected
+from cloudimage.transfer.image.qemu_checks import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import Limits
-from cloudimage.vocabulary import DiskFormat
+from cloudimage.transfer.tools.toolbox import Toolbox
+from cloudimage.vocabulary.image import DiskFormat
 from transfer_images import MIB, make, raw_disk
 
 SIZE = 64 * MIB

@@ -11,15 +11,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from cloudimage.transfer.client import Client
-from cloudimage.transfer.sidefile import fetch_text
-from cloudimage.transfer.types import (
-    Checksum,
-    HttpSource,
-    Reason,
-    Signature,
-    TransferError,
-)
+from cloudimage.transfer.contract import Checksum, HttpSource, Reason, Signature, TransferError
+from cloudimage.transfer.source.client import Client
+from cloudimage.transfer.verify.side_files import fetch_text
 from fetching import CONTENT, LIMITS, LOOPBACK, RIGHT, transfer
 from hostile import Hostile, Script
 from testbed.kubernetes.certificates import Authority

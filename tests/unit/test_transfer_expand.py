@@ -18,13 +18,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudimage.transfer import expand as module
-from cloudimage.transfer import scratch, signatures
-from cloudimage.transfer.expand import expand
+from cloudimage.transfer import scratch
+from cloudimage.transfer.contract import Limits, Reason, TransferError
+from cloudimage.transfer.image import expansion
+from cloudimage.transfer.image import magic as signatures
+from cloudimage.transfer.image.expansion import expand
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
-from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import Limits, Reason, TransferError
+from cloudimage.transfer.tools.toolbox import Toolbox
 
 CONTENT = random.Random(3).randbytes(700_000) + bytes(3_000_000) + b"end"
 LIMITS = Limits(max_expanded=50_000_000)
@@ -269,8 +270,8 @@ def test_refused(bad: Bad, tmp_path: Path) -> None:
 def test_bomb(
     compress: Callable[[bytes], bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "FREE_EXPANSION", 1_000_000)
-    monkeypatch.setattr(module, "MAX_RATIO", 500)
+    monkeypatch.setattr(expansion, "FREE_EXPANSION", 1_000_000)
+    monkeypatch.setattr(expansion, "MAX_RATIO", 500)
     with pytest.raises(TransferError, match="bomb") as caught:
         expanded(compress(bytes(40_000_000)), tmp_path)
     assert caught.value.reason is Reason.UNSAFE_IMAGE

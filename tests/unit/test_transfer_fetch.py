@@ -12,13 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from cloudimage.transfer import client as client_module
-from cloudimage.transfer import download as module
-from cloudimage.transfer.client import Client
-from cloudimage.transfer.fetch import Fetched, fetch
-from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.scratch import Cache
-from cloudimage.transfer.types import (
+from cloudimage.transfer.contract import (
     Checksum,
     HttpSource,
     Limits,
@@ -28,6 +22,12 @@ from cloudimage.transfer.types import (
     TransferError,
     UrlPolicy,
 )
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.source import client as client_module
+from cloudimage.transfer.source import download
+from cloudimage.transfer.source.client import Client
+from cloudimage.transfer.source.fetch import Fetched, fetch
 from hostile import Hostile, answer, wants_range
 from testbed.process import free_ports
 from testbed.sources import Sources
@@ -215,7 +215,7 @@ def test_gives_up_a_connection_that_always_breaks(
     monkeypatch.setattr(time, "sleep", lambda _: None)
     error = refusal(sources.url(name, fault="reset", at=100), target)
     assert error.reason in {Reason.SOURCE_TRUNCATED, Reason.SOURCE_UNREACHABLE}
-    assert len(sources.requests(name)) == module.MAX_RESUMES + 1
+    assert len(sources.requests(name)) == download.MAX_RESUMES + 1
 
 
 def test_body_shorter_than_promised(sources: Sources, name: str, target: Path) -> None:

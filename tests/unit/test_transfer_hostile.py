@@ -10,13 +10,7 @@ from pathlib import Path
 import pytest
 from test_transfer_pipeline import Bench
 
-from cloudimage.transfer.types import (
-    Checksum,
-    HttpSource,
-    Limits,
-    Reason,
-    TransferError,
-)
+from cloudimage.transfer.contract import Checksum, HttpSource, Limits, Reason, TransferError
 from fetching import CONTENT, LIMITS, LOOPBACK, RIGHT, transfer
 from hostile import Hostile, Script, answer, redirect, wants_range
 

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from cloudimage.transfer import delivery, pipeline, tools
-from cloudimage.transfer.confine import Program
-from cloudimage.transfer.convert import Payload
+from cloudimage.transfer import pipeline
+from cloudimage.transfer.contract import Reason, TransferError, TransferRequest
+from cloudimage.transfer.glance import delivery
+from cloudimage.transfer.image.conversion import Payload
+from cloudimage.transfer.image.qemu_checks import QEMU_FORMATS
 from cloudimage.transfer.interrupts import Interrupts
-from cloudimage.transfer.launcher import Order
-from cloudimage.transfer.opening import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.types import Reason, TransferError, TransferRequest
+from cloudimage.transfer.tools import toolbox
+from cloudimage.transfer.tools.confinement import Program
+from cloudimage.transfer.tools.launcher import Order
 from hostile_image_cases import CASES, LIMITS, ODD_BUT_SOUND, SIZE, Case
 from hostile_images import (
     Build,
@@ -50,7 +52,7 @@ class Bench:
                 self.calls.append(order)
             return Program(order, listener)
 
-        monkeypatch.setattr(tools, "Program", noted)
+        monkeypatch.setattr(toolbox, "Program", noted)
 
     def upload(self, _target: object, payload: Payload) -> Any:
         """Read what would be sent."""

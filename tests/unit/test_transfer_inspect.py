@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.convert import Wanted, convert
-from cloudimage.transfer.inspect import inspect, is_fixed_vhd
-from cloudimage.transfer.opening import data_end
+from cloudimage.transfer.contract import DiskFormat, Limits, Reason, TransferError
+from cloudimage.transfer.image.conversion import Wanted, convert
+from cloudimage.transfer.image.inspection import inspect, is_fixed_vhd
+from cloudimage.transfer.image.qemu_checks import data_end
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import DiskFormat, Limits, Reason, TransferError
+from cloudimage.transfer.tools.toolbox import Toolbox
 from transfer_images import DISK_SIZE, MIB, make, qemu_img
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from cloudimage.transfer.methods import Choice, Offers, choose
-from cloudimage.transfer.types import Reason, TransferError, TransferRequest
+from cloudimage.transfer.contract import Reason, TransferError, TransferRequest
+from cloudimage.transfer.glance.methods import Choice, Offers, choose
 
 ALL = Offers(frozenset({"glance-direct", "web-download", "copy-image"}), ("fast", "slow"))
 NONE = Offers()

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudimage.transfer import nbd
-from cloudimage.transfer.nbd import PIECE, Disk, HungUpError, NbdError
-from cloudimage.transfer.tools import Toolbox, ToolError
+from cloudimage.transfer.tools import nbd
+from cloudimage.transfer.tools.nbd import PIECE, Disk, HungUpError, NbdError
+from cloudimage.transfer.tools.toolbox import Toolbox, ToolError
 from transfer_images import MIB, make, qemu_img, raw_disk
 
 GREETING = b"NBDMAGICIHAVEOPT\x00\x03"

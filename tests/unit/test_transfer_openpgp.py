@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudimage.transfer import armor
-from cloudimage.transfer.openpgp import _judge, check_file, check_text, signed_text
-from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import Reason, TransferError
+from cloudimage.transfer.contract import Reason, TransferError
+from cloudimage.transfer.tools.toolbox import Toolbox
+from cloudimage.transfer.verify import openpgp
+from cloudimage.transfer.verify.openpgp import _judge, check_file, check_text, signed_text
 from transfer_keys import Signer
 
 TEXT = b"0123  disk.img\n- dashed\n# comment\n"
@@ -268,7 +268,7 @@ def test_private_key_is_no_keyring(good: Signer, tools: Toolbox) -> None:
 def test_keyring_of_something_else(good: Signer, tools: Toolbox) -> None:
     """Well armored, but no keys: nothing is in the ring, so nothing is good."""
     data = b"these are no keys"
-    crc = base64.b64encode(armor.crc24(data).to_bytes(3)).decode()
+    crc = base64.b64encode(openpgp.crc24(data).to_bytes(3)).decode()
     kind = "PGP PUBLIC KEY BLOCK-----"
     body = base64.b64encode(data).decode()
     ring = f"-----BEGIN {kind}\n\n{body}\n={crc}\n-----END {kind}\n"
@@ -301,11 +301,11 @@ def test_gpgv_gets_no_home_of_the_user(
 @given(st.binary(min_size=1))
 def test_armor_is_read_back(data: bytes) -> None:
     encoded = base64.encodebytes(data).decode()
-    crc = base64.b64encode(armor.crc24(data).to_bytes(3)).decode()
+    crc = base64.b64encode(openpgp.crc24(data).to_bytes(3)).decode()
     kind = "PGP PUBLIC KEY BLOCK-----"
     block = f"-----BEGIN {kind}\nComment: x\n\n{encoded}={crc}\n-----END {kind}\n"
-    assert armor.public_keys(block) == data
-    assert armor.public_keys(block.replace(f"={crc}\n", "")) == data
+    assert openpgp.public_keys(block) == data
+    assert openpgp.public_keys(block.replace(f"={crc}\n", "")) == data
 
 
 @given(
@@ -325,7 +325,7 @@ def test_armor_is_read_back(data: bytes) -> None:
 )
 def test_any_text_is_a_keyring_or_a_value_error(text: str) -> None:
     try:
-        assert armor.public_keys(text)
+        assert openpgp.public_keys(text)
     except ValueError as error:
         if str(error) not in {
             "it is no ASCII-armored OpenPGP public key",
@@ -337,5 +337,5 @@ def test_any_text_is_a_keyring_or_a_value_error(text: str) -> None:
 
 
 def test_crc24_of_the_standard() -> None:
-    assert armor.crc24(b"") == 0xB704CE
-    assert armor.crc24(b"123456789") == 0x21CF02
+    assert openpgp.crc24(b"") == 0xB704CE
+    assert openpgp.crc24(b"123456789") == 0x21CF02

@@ -16,22 +16,15 @@ from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 
 from cloudimage.access.answers import said
-from cloudimage.transfer.clouderrors import answer_error, exception_error
-from cloudimage.transfer.creation import image_id, new_image
-from cloudimage.transfer.expand import expand
+from cloudimage.transfer.contract import Limits, NewImage, Progress, Reason, Stage, TransferError
+from cloudimage.transfer.glance.errors import answer_error, exception_error
+from cloudimage.transfer.glance.image_lifecycle import image_id, new_image
+from cloudimage.transfer.image.expansion import expand
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
-from cloudimage.transfer.tools import Output, Toolbox, ToolError, complaint
-from cloudimage.transfer.types import (
-    Limits,
-    Marks,
-    NewImage,
-    Progress,
-    Reason,
-    Stage,
-    TransferError,
-)
+from cloudimage.transfer.tools.toolbox import Output, Toolbox, ToolError, complaint
+from cloudimage.vocabulary.marks import Marks
 from transfer_images import MIB, make, raw_disk
 
 GIB = 2**30

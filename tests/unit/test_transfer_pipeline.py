@@ -11,10 +11,10 @@ import pytest
 from test_transfer_upload import FakeGlance
 
 from cloudimage.transfer import pipeline
+from cloudimage.transfer.contract import Reason, Result, TransferError, TransferRequest
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Entry
-from cloudimage.transfer.types import Reason, Result, TransferError, TransferRequest
 from hostile import Hostile, answer
 from testbed.sources import Sources
 from transfer_images import MIB, make, raw_disk

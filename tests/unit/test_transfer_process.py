@@ -8,14 +8,14 @@ from typing import NoReturn
 
 import pytest
 
-from cloudimage.transfer import child
+from cloudimage.transfer import worker
+from cloudimage.transfer.contract import EVENTS, Failure, Reason
 from cloudimage.transfer.interrupts import Interrupts
-from cloudimage.transfer.types import EVENTS, Failure, Reason
 
 RESTRAINED = """
 import resource, sys, threading
-from cloudimage.transfer.process import restrain
-from cloudimage.transfer.types import Limits
+from cloudimage.transfer.resource_limits import restrain
+from cloudimage.transfer.contract import Limits
 restrain(Limits(memory=256 * 2**20, max_download=2**20, max_expanded=2**20, max_scratch=2**20))
 {program}
 """
@@ -67,7 +67,7 @@ def test_it_tells_that_it_lacked_memory(monkeypatch: pytest.MonkeyPatch) -> None
     output = io.StringIO()
     monkeypatch.setattr(sys, "stdout", output)
     monkeypatch.setattr(Interrupts, "install", lambda _: None)
-    assert child.carry_out(read) == 1
+    assert worker.carry_out(read) == 1
     failure = EVENTS.validate_json(output.getvalue())
     assert isinstance(failure, Failure)
     assert failure.reason is Reason.INTERNAL_ERROR

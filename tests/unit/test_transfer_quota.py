@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from cloudimage.transfer.quota import Quota, Usage, check_quota
-from cloudimage.transfer.types import Reason, TransferError
+from cloudimage.transfer.contract import Reason, TransferError
+from cloudimage.transfer.glance.quota import Quota, Usage, check_quota
 from transfer_images import MIB
 
 

@@ -12,12 +12,8 @@ from pathlib import Path
 import pytest
 from scratch_bench import CONTENT, RIGHT, SHA256, Bench, leave_part
 
-from cloudimage.transfer import scratch as module
-from cloudimage.transfer.client import Client
-from cloudimage.transfer.fetch import Fetched, fetch
-from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.scratch import Cache, key_of
-from cloudimage.transfer.types import (
+from cloudimage.transfer import scratch
+from cloudimage.transfer.contract import (
     Checksum,
     HttpAuth,
     HttpSource,
@@ -26,6 +22,10 @@ from cloudimage.transfer.types import (
     TransferError,
     UrlPolicy,
 )
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache, key_of
+from cloudimage.transfer.source.client import Client
+from cloudimage.transfer.source.fetch import Fetched, fetch
 from hostile import Hostile, answer, wants_range
 from testbed.sources import Sources
 
@@ -201,8 +201,8 @@ def test_sweep(bench: Bench, url: str) -> None:
 def test_lock_that_was_removed_while_we_waited(tmp_path: Path) -> None:
     path = tmp_path / "x.lock"
     with ThreadPoolExecutor(1) as threads:
-        with module._lock(path, wait=True):
-            waiting = threads.submit(lambda: module._lock(path, wait=True).__enter__())
+        with scratch._lock(path, wait=True):
+            waiting = threads.submit(lambda: scratch._lock(path, wait=True).__enter__())
             time.sleep(0.2)
             path.unlink()
         waiting.result(5)

@@ -9,13 +9,8 @@ from pathlib import Path
 import pytest
 from scratch_bench import CONTENT, Bench, leave_part
 
+from cloudimage.transfer.contract import HttpSource, Limits, Reason, TransferError
 from cloudimage.transfer.scratch import Cache, key_of
-from cloudimage.transfer.types import (
-    HttpSource,
-    Limits,
-    Reason,
-    TransferError,
-)
 from testbed.sources import Sources
 
 

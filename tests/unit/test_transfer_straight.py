@@ -10,9 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.client import Client
-from cloudimage.transfer.straight import Straight, go_straight
-from cloudimage.transfer.types import (
+from cloudimage.transfer.contract import (
     STRICT,
     Checksum,
     HttpSource,
@@ -23,6 +21,8 @@ from cloudimage.transfer.types import (
     TransferError,
     UrlPolicy,
 )
+from cloudimage.transfer.source.client import Client
+from cloudimage.transfer.source.streaming import Straight, go_straight
 from hostile import Hostile, answer, wants_range
 from testbed.sources import Sources
 from transfer_images import DISK_SIZE, MIB, make

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudimage.transfer import sums
-from cloudimage.transfer.types import Checksum, Reason, TransferError
+from cloudimage.transfer.contract import Checksum, Reason, TransferError
+from cloudimage.transfer.verify import checksum_files
 
 NAME = "disk-1.2.x86_64.qcow2"
 
@@ -22,13 +22,13 @@ OTHER = digest("sha256", "other")
 
 
 def choose(text: str, filename: str = NAME, sums_name: str = "CHECKSUM") -> Checksum:
-    return sums.choose(text.encode(), filename, sums_name)
+    return checksum_files.choose(text.encode(), filename, sums_name)
 
 
 def refusal(text: str | bytes, filename: str = NAME, sums_name: str = "CHECKSUM") -> str:
     content = text.encode() if isinstance(text, str) else text
     with pytest.raises(TransferError) as caught:
-        sums.choose(content, filename, sums_name)
+        checksum_files.choose(content, filename, sums_name)
     assert caught.value.reason is Reason.SUMS_FILE_INVALID
     return caught.value.message
 
@@ -232,10 +232,10 @@ def test_names_of_no_encoding_are_not_the_same() -> None:
     """Replaced by the same character, two names would be one."""
     content = f"{OTHER}  disk".encode() + b"\xfe.img\n"
     with pytest.raises(TransferError):
-        sums.choose(content, "disk\ufffd.img", "SHA256SUMS")
+        checksum_files.choose(content, "disk\ufffd.img", "SHA256SUMS")
     with pytest.raises(TransferError):
-        sums.choose(content, "disk\udcff.img", "SHA256SUMS")
-    assert sums.choose(content, "disk\udcfe.img", "SHA256SUMS").value == OTHER
+        checksum_files.choose(content, "disk\udcff.img", "SHA256SUMS")
+    assert checksum_files.choose(content, "disk\udcfe.img", "SHA256SUMS").value == OTHER
 
 
 def test_name_of_the_list_in_messages_is_printable() -> None:
@@ -281,15 +281,15 @@ def test_escaped_dashes_of_the_signed_block() -> None:
 
 def test_limits() -> None:
     line = f"{SHA256}  {NAME}\n"
-    assert choose(line + "\n" * (sums.MAX_BYTES - len(line))).value == SHA256
-    assert "bytes" in refusal(line + "\n" * (sums.MAX_BYTES - len(line) + 1))
-    assert "line" in refusal(line + "x" * (sums.MAX_LINE + 1))
+    assert choose(line + "\n" * (checksum_files.MAX_BYTES - len(line))).value == SHA256
+    assert "bytes" in refusal(line + "\n" * (checksum_files.MAX_BYTES - len(line) + 1))
+    assert "line" in refusal(line + "x" * (checksum_files.MAX_LINE + 1))
 
 
 def test_many_long_names_are_not_compared_for_ever() -> None:
     name = "abcdefgh" * 20
     text = f"{SHA256}  {name}x\n"
-    assert len(refusal(text * (sums.MAX_BYTES // len(text)), name)) < 600
+    assert len(refusal(text * (checksum_files.MAX_BYTES // len(text)), name)) < 600
 
 
 def test_names_in_messages_are_printable_and_short() -> None:
@@ -301,7 +301,7 @@ def test_names_in_messages_are_printable_and_short() -> None:
 def test_bytes_of_no_encoding() -> None:
     refusal(b"\xff\xfe\x00" * 1000)
     content = f"{OTHER}  ".encode() + b"\xe9.img\n" + f"{SHA256}  {NAME}\n".encode()
-    assert sums.choose(content, NAME, "x").value == SHA256
+    assert checksum_files.choose(content, NAME, "x").value == SHA256
 
 
 @given(st.binary(max_size=2000), st.text(max_size=50), st.text(max_size=20))
@@ -328,12 +328,12 @@ def test_any_mixture_gives_a_checksum_or_the_reason(pieces: list[str]) -> None:
 
 def _choose_or_refuse(content: bytes, filename: str, sums_name: str) -> None:
     try:
-        checksum = sums.choose(content, filename, sums_name)
+        checksum = checksum_files.choose(content, filename, sums_name)
     except TransferError as error:
         if error.reason is not Reason.SUMS_FILE_INVALID or len(error.message) > 1000:
             raise
     else:
-        assert len(checksum.value) == sums.HEX_LENGTHS[checksum.algorithm]
+        assert len(checksum.value) == checksum_files.HEX_LENGTHS[checksum.algorithm]
         assert checksum.value.encode() in content.lower()
 
 
@@ -356,7 +356,7 @@ _NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=
 )
 _FILES = st.dictionaries(
     _NAMES,
-    st.sets(st.sampled_from(sums.STRENGTH), min_size=1),
+    st.sets(st.sampled_from(checksum_files.STRENGTH), min_size=1),
     min_size=1,
     max_size=8,
 )
@@ -375,6 +375,6 @@ def test_what_is_written_is_read(
         for each in algorithms
     ]
     for name, algorithms in files.items():
-        strongest = next(each for each in sums.STRENGTH if each in algorithms)
+        strongest = next(each for each in checksum_files.STRENGTH if each in algorithms)
         found = choose("".join(lines), name)
         assert (found.algorithm, found.value) == (strongest, digest(strongest, name))

@@ -15,8 +15,8 @@ import psutil
 import pytest
 from unprivileged import powerless
 
-from cloudimage.transfer import confine, landlock
-from cloudimage.transfer.tools import Output, Toolbox, ToolError
+from cloudimage.transfer.tools import confinement, landlock
+from cloudimage.transfer.tools.toolbox import Output, Toolbox, ToolError
 
 GIB = 2**30
 LAUNCHER = """
@@ -73,10 +73,10 @@ def launcher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     made.close()
 
 
-def changed(monkeypatch: pytest.MonkeyPatch, *changes: str) -> confine._Launcher:
+def changed(monkeypatch: pytest.MonkeyPatch, *changes: str) -> confinement._Launcher:
     text = LAUNCHER.format(change="\n".join(changes))
-    made = confine._Launcher((*powerless(), sys.executable, "-c", text))
-    monkeypatch.setattr(confine, "_LAUNCHER", made)
+    made = confinement._Launcher((*powerless(), sys.executable, "-c", text))
+    monkeypatch.setattr(confinement, "_LAUNCHER", made)
     return made
 
 
@@ -349,9 +349,9 @@ from cloudimage.transfer.tools import Output, Toolbox
 if sys.argv[4] == "fork":
     from cloudimage.transfer import landlock, launcher, syscalls
     exec(sys.argv[3])
-    confine._LAUNCHER.fork()
+    confinement._LAUNCHER.fork()
 else:
-    confine._LAUNCHER = confine._Launcher((sys.executable, "-c", sys.argv[2]))
+    confinement._LAUNCHER = confinement._Launcher((sys.executable, "-c", sys.argv[2]))
 tools = Toolbox(Path(sys.argv[1]), memory=2**30, cpu_seconds=30)
 with tools.stream(sys.executable, "-c", sys.argv[5], output=Output("pid", 100)) as output:
     output.readline()

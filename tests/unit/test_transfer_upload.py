@@ -7,17 +7,18 @@ from typing import Any, cast
 
 import pytest
 
-from cloudimage.transfer import creation
-from cloudimage.transfer.clouderrors import AwayError
-from cloudimage.transfer.content import HashedBody
-from cloudimage.transfer.convert import Payload
-from cloudimage.transfer.creation import Stored, Target, image_id
-from cloudimage.transfer.glance import Body, Glance
+from cloudimage.transfer.contract import Limits, NewImage, Reason, TransferError
+from cloudimage.transfer.glance import image_lifecycle
+from cloudimage.transfer.glance.client import Body, Glance
+from cloudimage.transfer.glance.errors import AwayError
+from cloudimage.transfer.glance.hashed_body import HashedBody
+from cloudimage.transfer.glance.image_lifecycle import Stored, Target, image_id
+from cloudimage.transfer.glance.quota import Usage
+from cloudimage.transfer.glance.upload import upload
+from cloudimage.transfer.image.conversion import Payload
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.quota import Usage
-from cloudimage.transfer.types import Limits, Marks, NewImage, Reason, TransferError
-from cloudimage.transfer.upload import upload
+from cloudimage.vocabulary.marks import Marks
 
 CHUNKS = [b"a" * 1000, b"b" * 1000]
 CONTENT = b"".join(CHUNKS)
@@ -237,7 +238,7 @@ def test_outage_while_the_store_works(glance: FakeGlance) -> None:
 
 
 def test_image_that_could_not_be_deleted_is_deleted_later(glance: FakeGlance) -> None:
-    glance.fail_at = {"send": [GONE], "delete": [GONE] * len(creation.DELETE_PAUSES)}
+    glance.fail_at = {"send": [GONE], "delete": [GONE] * len(image_lifecycle.DELETE_PAUSES)}
     go(glance)
     assert set(glance.images) == {image_id("seed", 1)}
 
@@ -260,7 +261,7 @@ def test_ids_last_for_years_of_broken_sends(glance: FakeGlance) -> None:
 
 
 def test_ids_come_to_an_end(glance: FakeGlance, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(creation, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(image_lifecycle, "MAX_ATTEMPTS", 2)
     glance.used = {image_id("seed", 0), image_id("seed", 1)}
     assert failure(glance).reason is Reason.CLOUD_ERROR
 

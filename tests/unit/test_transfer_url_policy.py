@@ -5,12 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.types import (
-    HttpSource,
-    Reason,
-    TransferError,
-    UrlPolicy,
-)
+from cloudimage.transfer.contract import HttpSource, Reason, TransferError, UrlPolicy
 from fetching import CONTENT, resolver, transfer
 from hostile import Hostile, answer
 

@@ -8,10 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cloudimage.transfer import sidefile
-from cloudimage.transfer.client import Client
-from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import (
+from cloudimage.transfer.contract import (
     Checksum,
     HttpSource,
     Limits,
@@ -19,7 +16,10 @@ from cloudimage.transfer.types import (
     TransferError,
     UrlPolicy,
 )
-from cloudimage.transfer.verify import Expected, expect, verify
+from cloudimage.transfer.source.client import Client
+from cloudimage.transfer.tools.toolbox import Toolbox
+from cloudimage.transfer.verify import side_files
+from cloudimage.transfer.verify.verification import Expected, expect, verify
 from testbed.process import free_ports
 from testbed.sources import Sources
 from transfer_keys import Signer
@@ -241,7 +241,7 @@ def test_servers_that_fail(site: Site, wish: dict[str, Any], reason: Reason, wor
 
 
 def test_server_that_drips(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sidefile, "MAX_SECONDS", 1.0)
+    monkeypatch.setattr(side_files, "MAX_SECONDS", 1.0)
     message = site.refusal(Reason.SOURCE_UNREACHABLE, **site.sums(GOOD, fault="drip", seconds=0.1))
     assert "in 1 s" in message
 

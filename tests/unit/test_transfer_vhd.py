@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.convert import Wanted, convert, largest
-from cloudimage.transfer.inspect import Inspected, inspect
-from cloudimage.transfer.opening import QEMU_FORMATS
+from cloudimage.transfer.contract import DiskFormat, Limits, Reason, TransferError
+from cloudimage.transfer.image.conversion import Wanted, convert, largest
+from cloudimage.transfer.image.inspection import Inspected, inspect
+from cloudimage.transfer.image.qemu_checks import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import DiskFormat, Limits, Reason, TransferError
+from cloudimage.transfer.tools.toolbox import Toolbox
 from transfer_images import MIB, qemu_img, raw_disk
 from vhd_writers import BLOCK, CREATORS, dynamic, fixed, footer, geometry
 

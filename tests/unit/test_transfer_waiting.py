@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from cloudimage.transfer import waiting
-from cloudimage.transfer.clouderrors import AwayError, FaultError
-from cloudimage.transfer.types import Reason, TransferError
-from cloudimage.transfer.waiting import failure, is_stored, wait_until_stored
+from cloudimage.transfer.contract import Reason, TransferError
+from cloudimage.transfer.glance import wait as waiting
+from cloudimage.transfer.glance.errors import AwayError, FaultError
+from cloudimage.transfer.glance.wait import failure, is_stored, wait_until_stored
 
 if TYPE_CHECKING:
-    from cloudimage.transfer.glance import Glance
+    from cloudimage.transfer.glance.client import Glance
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 """CEL rules for properties whose values are known for good; the others only get a warning.
 
 A list that OpenStack makes longer now and then is not among them: a new value must not need a new
-CRD. Which lists there are: :mod:`cloudimage.known_properties`.
+CRD. Which lists there are: :mod:`cloudimage.vocabulary.properties`.
 """
 
-from cloudimage.known_properties import FALSE, RULES, TRUE
+from cloudimage.vocabulary.properties import FALSE, RULES, TRUE
 
 _FIXED_LISTS = (
     "hw_cdrom_bus",

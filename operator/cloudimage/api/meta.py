@@ -1,10 +1,13 @@
 """What all our resources share: the group, naming, conditions, object metadata."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 from pydantic.alias_generators import to_camel
+
+from cloudimage.plaintext import plain
 
 GROUP = "cloudimage.dev"
 VERSION = "v1alpha1"
@@ -15,7 +18,8 @@ CREDENTIALS_FINALIZER = f"{GROUP}/credentials"
 """On the Secret with clouds.yaml, as long as an object needs it to delete what it made."""
 FORCE_DELETE_ANNOTATION = f"{GROUP}/force-delete"
 """``"true"`` lets a deleted object go at once, without another look at the cloud."""
-
+HOSTS_ANNOTATION = f"{GROUP}/hosts"
+"""On the Secret of ``source.http.auth``: the servers that may be sent its credentials."""
 RETRY_ANNOTATION = f"{GROUP}/retry"
 """A new value, for instance the time, has whatever failed tried again at once."""
 
@@ -124,3 +128,23 @@ class Resource(ApiModel):
     metadata: ObjectMeta
     spec: ApiModel
     status: ResourceStatus
+
+
+EVENT_BYTES: Final = 1024
+"""The API server refuses Events with longer messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Kubernetes Event about the object.
+
+    Attributes:
+        message: Words from outside may be in it: it is made plain here, and cut.
+    """
+
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", plain(self.message, EVENT_BYTES))

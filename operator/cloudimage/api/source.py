@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from cloudimage.api.meta import ApiModel, SecretName, rules
-from cloudimage.vocabulary import DiskFormat
+from cloudimage.vocabulary.image import DiskFormat
 
 
 def _hex(digits: int, what: str, alias: str | None = None) -> str | None:

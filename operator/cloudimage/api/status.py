@@ -4,13 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cloudimage.api.meta import (
-    ApiModel,
-    Condition,
-    ResourceStatus,
-    Timestamp,
-    conditions_field,
-)
+from cloudimage.api.meta import ApiModel, Condition, ResourceStatus, Timestamp, conditions_field
 
 Hashes = Annotated[dict[str, str], Field(max_length=16)]
 """Hexadecimal hashes by algorithm."""

@@ -8,7 +8,7 @@ from openstack.exceptions import raise_from_response
 from cloudimage.cloud.answers import Page, name, pages, typed
 from cloudimage.cloud.catalogue import offers
 from cloudimage.cloud.errors import ForbiddenError, translated
-from cloudimage.cloud.types import Volume
+from cloudimage.cloud.models import Volume
 
 SERVICE_TYPE = "block-storage"
 _GLANCE_METADATA_FILTER = "3.4"

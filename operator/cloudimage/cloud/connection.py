@@ -23,9 +23,9 @@ from cloudimage.cloud.errors import (
 )
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.keystone import Keystone
+from cloudimage.cloud.metered_session import ObservedSession
+from cloudimage.cloud.models import Usage
 from cloudimage.cloud.nova import Nova
-from cloudimage.cloud.observed import ObservedSession
-from cloudimage.cloud.types import Usage
 
 
 @dataclass(frozen=True)

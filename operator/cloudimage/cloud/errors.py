@@ -13,7 +13,7 @@ import requests
 
 from cloudimage.access.answers import plain_text, sentence
 from cloudimage.access.errors import AddressRefusedError, AnswerRefusedError
-from cloudimage.httpdates import retry_after
+from cloudimage.http_dates import retry_after
 
 __all__ = [
     "CloudError",

@@ -10,8 +10,8 @@ from openstack.exceptions import raise_from_response
 
 from cloudimage.cloud.answers import Page, pages, typed
 from cloudimage.cloud.errors import ConflictError, NotFoundError, translated
-from cloudimage.cloud.types import GlanceImage, JsonPatch, Member, MemberStatus
-from cloudimage.vocabulary import BASE_ATTRIBUTES
+from cloudimage.cloud.models import GlanceImage, JsonPatch, Member, MemberStatus
+from cloudimage.vocabulary.image import BASE_ATTRIBUTES
 
 _PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 

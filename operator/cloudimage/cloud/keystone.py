@@ -9,7 +9,7 @@ from openstack.exceptions import raise_from_response
 
 from cloudimage.cloud.answers import name, typed
 from cloudimage.cloud.errors import CloudError, ForbiddenError, NotFoundError, translated
-from cloudimage.cloud.types import Project
+from cloudimage.cloud.models import Project
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from openstack.exceptions import raise_from_response
 from cloudimage.cloud.answers import Page, name, pages, typed
 from cloudimage.cloud.catalogue import offers
 from cloudimage.cloud.errors import ForbiddenError, translated
-from cloudimage.cloud.types import Server, Usage
+from cloudimage.cloud.models import Server, Usage
 
 
 class Nova:

@@ -6,6 +6,6 @@ from cloudimage.transfer.prctl import hide_memory
 
 if __name__ == "__main__":
     hide_memory()
-    from cloudimage.transfer.child import main
+    from cloudimage.transfer.worker import main
 
     sys.exit(main())

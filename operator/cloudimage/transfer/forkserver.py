@@ -105,7 +105,7 @@ def main() -> None:
     adopt_orphans()
     # At a terminal it goes to all, and the operator ends its transfers by itself.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from cloudimage.transfer import child  # noqa: PLC0415  # once the memory is hidden
+    from cloudimage.transfer import worker  # noqa: PLC0415  # once the memory is hidden
 
     with suppress(ImportError, RuntimeError):  # what lacks is told when a program is to be started
         import pyseccomp  # noqa: F401, PLC0415
@@ -115,7 +115,7 @@ def main() -> None:
         forked = serve(connection)
     if forked:
         # Python's own end would visit all that was imported, and so copy its pages: 45 ms.
-        os._exit(child.main())
+        os._exit(worker.main())
 
 
 if __name__ == "__main__":

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cloudimage.halts import Point, reached
-from cloudimage.transfer.client import Client
-from cloudimage.transfer.convert import largest
-from cloudimage.transfer.creation import Target
-from cloudimage.transfer.delivery import (
+from cloudimage.failpoints import Point, reached
+from cloudimage.transfer.contract import HttpSource, Result, Stage, TransferError, TransferRequest
+from cloudimage.transfer.glance.client import Glance
+from cloudimage.transfer.glance.delivery import (
     Located,
     by_web_download,
     choose_method,
@@ -19,18 +18,19 @@ from cloudimage.transfer.delivery import (
     deliver_straight,
     source_info,
 )
-from cloudimage.transfer.expand import expand
-from cloudimage.transfer.fetch import SERVERS, fetch
-from cloudimage.transfer.glance import Glance
-from cloudimage.transfer.inspect import inspect
+from cloudimage.transfer.glance.image_lifecycle import Target
+from cloudimage.transfer.glance.methods import Choice
+from cloudimage.transfer.image.conversion import largest
+from cloudimage.transfer.image.expansion import expand
+from cloudimage.transfer.image.inspection import inspect
 from cloudimage.transfer.interrupts import Interrupts
-from cloudimage.transfer.methods import Choice
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, telling_when_full
-from cloudimage.transfer.straight import go_straight
-from cloudimage.transfer.tools import Toolbox
-from cloudimage.transfer.types import HttpSource, Result, Stage, TransferError, TransferRequest
-from cloudimage.transfer.verify import expect, verify
+from cloudimage.transfer.source.client import Client
+from cloudimage.transfer.source.fetch import SERVERS, fetch
+from cloudimage.transfer.source.streaming import go_straight
+from cloudimage.transfer.tools.toolbox import Toolbox
+from cloudimage.transfer.verify.verification import expect, verify
 
 _log = logging.getLogger(__name__)
 

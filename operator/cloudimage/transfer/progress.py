@@ -4,7 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from cloudimage.transfer.types import Progress, Stage
+from cloudimage.transfer.contract import Progress, Stage
 
 INTERVAL_SECONDS = 0.5
 """At most one line of progress in this time, besides one at the start of each stage."""

@@ -27,7 +27,7 @@ from typing import IO, Final
 
 from pydantic import BaseModel, ValidationError
 
-from cloudimage.transfer.types import HttpSource, Limits, Reason, TransferError
+from cloudimage.transfer.contract import HttpSource, Limits, Reason, TransferError
 
 FOLDER_PREFIX: Final = "transfer-"
 """What the names of the transfers' own folders begin with. They lie beside the cache, or in folders

@@ -1,0 +1,266 @@
+"""An object told as a text: how it is, why, who holds it, and what to do; pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.imageshare import ImageShare
+from cloudimage.api.kinds import kind_of
+from cloudimage.api.meta import FINALIZER, Condition, Resource
+from cloudimage.api.reasons import ConditionType, Reason, ShareReason, member_docs
+from cloudimage.cli.output import aligned
+from cloudimage.cli.state import State, is_seen, state_of, why
+from cloudimage.controller.logic.conditions import is_true
+from cloudimage.images.logic.status import size_text
+from cloudimage.plaintext import plain, plain_model
+from cloudimage.shares.logic.members import image_text
+
+_BAD_WHILE_TRUE = (
+    ConditionType.STALLED,
+    ConditionType.DELETION_BLOCKED,
+    ConditionType.RECONCILING,
+)
+_LAST_EVENTS = 10
+_SIGHT = {
+    "AllProjects": "the credentials see those of all projects",
+    "OwnProject": "the credentials see only those of their own project",
+    "NoCompute": "the cloud has no compute service",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A Kubernetes Event about the object."""
+
+    when: datetime | None
+    type: str
+    reason: str
+    message: str
+
+
+def describe(
+    resource: Resource,
+    shares: Sequence[ImageShare] | None,
+    events: Sequence[Event] | None,
+    now: datetime,
+) -> str:
+    """Return the text about an object.
+
+    Args:
+        resource: A CloudImage or an ImageShare.
+        shares: The ImageShares of a CloudImage; None: the user may not read them.
+        events: About the object; None: the user may not read them.
+        now: The present, for ages.
+    """
+    resource = plain_model(resource)
+    shares = None if shares is None else [plain_model(share) for share in shares]
+    sections = [
+        "\n".join(_head(resource)),
+        _section("Why, and what to do", _conditions(resource)),
+        *_own_sections(resource, shares),
+        _section("Last Events", _events(events, now)),
+    ]
+    return "\n\n".join(each for each in sections if each)
+
+
+def _head(resource: Resource) -> Iterator[str]:
+    metadata = resource.metadata
+    yield f"{kind_of(type(resource)).name} {metadata.namespace}/{metadata.name}"
+    yield f"State:  {state_line(resource)}"
+    if isinstance(resource, CloudImage):
+        ref = resource.spec.cloud_credentials_ref
+        yield f"Cloud:  {ref.cloud_name} of Secret {ref.secret_name}"
+        yield f"Image:  {_image_line(resource)}"
+    elif isinstance(resource, ImageShare):
+        yield f"Image:  {image_text(resource)} ({resource.status.image_id or 'no id yet'})"
+
+
+def state_line(resource: Resource) -> str:
+    """Return how the object is, in one line."""
+    reason, message = why(resource)
+    state = state_of(resource)
+    if resource.status.observed_generation is None:
+        return (
+            "Not looked at yet. If this lasts, look whether the operator runs, and whether it "
+            "looks after this namespace."
+        )
+    if resource.metadata.deletion_timestamp is not None:
+        held = f", and held back: {reason}" if state is State.STALLED else ""
+        return f"Being deleted{held}."
+    if not is_seen(resource):
+        return "The operator has yet to look at the latest change."
+    if state is State.WORKING:
+        return f"Not there yet: {standing(resource) or 'the operator is at it'}."
+    if state is State.STALLED and is_true(resource.status.conditions, ConditionType.READY):
+        return f"Stalled: {reason}. What was Ready before goes on serving."
+    return f"{state}: {message if state is State.READY else reason}".rstrip(".") + "."
+
+
+def standing(resource: Resource) -> str:
+    """Return how far an object is that is not Ready; empty: nobody knows."""
+    words = (telling_reason(resource), progress_text(resource))
+    return ", ".join(each for each in words if each)
+
+
+def telling_reason(resource: Resource) -> str:
+    """Return the reason for the object's state, unless it says no more than the progress does."""
+    reason, _ = why(resource)
+    return "" if reason in {Reason.PROGRESSING, Reason.PENDING} else reason
+
+
+def progress_text(resource: Resource) -> str:
+    """Return how far the bytes or the members are; empty: it is not known."""
+    if isinstance(resource, ImageShare):
+        summary = resource.status.summary
+        return f"{summary.accepted} accepted" if summary and summary.accepted else ""
+    if not isinstance(resource, CloudImage) or resource.status.progress is None:
+        return ""
+    progress = resource.status.progress
+    percent = "" if progress.percent is None else f" {progress.percent}%"
+    rate = progress.bytes_per_second
+    return f"{progress.stage}{percent}" + (f" at {size_text(rate)}B/s" if rate else "")
+
+
+def _image_line(image: CloudImage) -> str:
+    status = image.status
+    if status.image_id is None:
+        return "none yet"
+    size = None if status.size is None else size_text(status.size)
+    words = [each for each in (status.disk_format, size, status.visibility) if each]
+    return status.image_id + (f" ({', '.join(words)})" if words else "")
+
+
+def _conditions(resource: Resource) -> Iterator[str]:
+    """Yield each trouble once, although several conditions may tell of it."""
+    groups: dict[str, list[Condition]] = {}
+    for each in resource.status.conditions:
+        if _is_bad(each):
+            groups.setdefault(each.message, []).append(each)
+    advice = advice_of(resource)
+    for message, conditions in groups.items():
+        reason = conditions[0].reason
+        states = ", ".join(f"{each.type} is {each.status}" for each in conditions)
+        yield f"{reason} ({states})"
+        yield f"  {message}"
+        if reason in advice:
+            yield f"  Advice: {advice[reason]}"
+    if others := _foreign_finalizers(resource):
+        yield f"Its deletion also waits for others than the operator: {', '.join(others)}."
+    yield from _commands(resource)
+
+
+def _is_bad(condition: Condition) -> bool:
+    if condition.type in _BAD_WHILE_TRUE:
+        return condition.status == "True"
+    if condition.type == ConditionType.READY:
+        return condition.status != "True"
+    if condition.type == ConditionType.DELETION_BLOCKED or condition.reason == Reason.PENDING:
+        return False
+    return condition.status == "False"
+
+
+def advice_of(resource: Resource) -> Mapping[str, str]:
+    """Return what each reason of the object's conditions means and what to do about it.
+
+    They are the docstrings that docs/reference is made from.
+    """
+    docs = member_docs(Reason)
+    if isinstance(resource, ImageShare):
+        docs |= member_docs(ShareReason)
+    return {reason: " ".join(text.split()) for reason, text in docs.items()}
+
+
+def _foreign_finalizers(resource: Resource) -> list[str]:
+    if resource.metadata.deletion_timestamp is None:
+        return []
+    return [each for each in resource.metadata.finalizers if each != FINALIZER]
+
+
+def _commands(resource: Resource) -> Iterator[str]:
+    name = f"{kind_of(type(resource)).singular}/{resource.metadata.name}"
+    where = f"-n {resource.metadata.namespace}"
+    if state_of(resource) is not State.STALLED:
+        return
+    if resource.metadata.deletion_timestamp is None:
+        yield f"To have it tried again now: cloudimage retry {name} {where}"
+    else:
+        yield (
+            f"To let it go and leave what is in the cloud: cloudimage force-delete {name} {where}"
+        )
+
+
+def _own_sections(resource: Resource, shares: Sequence[ImageShare] | None) -> Iterator[str]:
+    if isinstance(resource, CloudImage):
+        yield _section("Used by", _users(resource, shares))
+        yield _section("Revisions", _revisions(resource))
+    elif isinstance(resource, ImageShare):
+        yield _section("Members", _members(resource))
+
+
+def _users(image: CloudImage, shares: Sequence[ImageShare] | None) -> Iterator[str]:
+    used = image.status.used_by
+    if used is not None:
+        volumes = "" if used.volumes is None else f" and {count(used.volumes, 'volume')}"
+        yield f"{count(used.servers, 'server')}{volumes}; {_SIGHT[used.scope]}."
+        for each in used.sample:
+            yield f"  {each.name} ({each.id}, project {each.project_id})"
+        if used.servers > len(used.sample) > 0:
+            yield f"  and {used.servers - len(used.sample)} more"
+    if shares is None:
+        yield "You may not read ImageShares here."
+    for share in shares or ():
+        accepted = progress_text(share) or "nobody yet"
+        yield f"ImageShare {share.metadata.namespace}/{share.metadata.name}: {accepted}"
+
+
+def count(number: int, what: str) -> str:
+    """Return a number of things in words, for instance ``1 server`` or ``2 servers``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _revisions(image: CloudImage) -> Iterator[str]:
+    if not image.status.revisions:
+        return
+    rows = [["IMAGE ID", "CREATED", "USERS", ""]]
+    for each in image.status.revisions:
+        made = f"{each.created:%Y-%m-%d %H:%M}" if each.created else ""
+        users = "?" if each.users is None else str(each.users)
+        rows.append([each.image_id, made, users, "current" if each.current else ""])
+    yield from aligned(rows).splitlines()
+
+
+def _members(share: ImageShare) -> Iterator[str]:
+    for each in share.status.members:
+        name = f"{each.project_name} ({each.project_id})" if each.project_name else each.project_id
+        advice = f"; its users run: {each.accept_command}" if each.accept_command else ""
+        yield f"{name}: {each.status}{advice}"
+
+
+def _events(events: Sequence[Event] | None, now: datetime) -> Iterator[str]:
+    if events is None:
+        yield "You may not read Events here."
+        return
+    ordered = sorted(events, key=lambda each: each.when or now)
+    rows = [
+        [age(each.when, now), plain(each.type), plain(each.reason), plain(each.message)]
+        for each in ordered[-_LAST_EVENTS:]
+    ]
+    if rows:
+        yield from aligned(rows).splitlines()
+
+
+def age(when: datetime | None, now: datetime) -> str:
+    """Return how long ago something was, in its largest unit: ``41s``, ``3m``, ``5h``, ``2d``."""
+    if when is None:
+        return "?"
+    seconds = max(0, int((now - when).total_seconds()))
+    for unit, length, most in (("s", 1, 120), ("m", 60, 120), ("h", 3600, 48)):
+        if seconds // length < most:
+            return f"{seconds // length}{unit}"
+    return f"{seconds // 86400}d"
+
+
+def _section(title: str, lines: Iterable[str]) -> str:
+    body = [f"  {line}" for line in lines]
+    return "\n".join((title, *body)) if body else ""

@@ -1,0 +1,266 @@
+"""The user's cluster: our objects read, watched, changed and deleted, as kubectl would do it."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import kubernetes
+from kubernetes.client import ApiException
+from kubernetes.config.incluster_config import SERVICE_TOKEN_FILENAME
+from urllib3.exceptions import HTTPError
+from urllib3.util import Retry
+
+from cloudimage.api.kinds import Kind
+from cloudimage.api.meta import GROUP, VERSION
+from cloudimage.cli.arguments import Target
+from cloudimage.cli.describe import Event
+
+TIMEOUT_SECONDS = 30
+WATCH_SECONDS = 240
+"""A watch is asked to end after so long and begun anew, before a proxy between does it."""
+_AGAIN_SECONDS = 1.0
+_RETRIES = Retry(total=5, connect=0, read=0, allowed_methods=None, raise_on_status=False)
+"""As kubectl does it: only what the server itself asks to repeat, by status 429 and Retry-After."""
+_TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
+"""How kubectl asks for tables: their columns are those of the CRD, rendered by the API server."""
+
+Objects = dict[tuple[str, str], dict[str, Any]]
+"""Objects by namespace and name."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster as the user's kubeconfig reaches it.
+
+    Attributes:
+        namespace: Where to look; None: everywhere.
+        watch_seconds: How long a watch lasts before it is begun anew.
+    """
+
+    client: kubernetes.client.ApiClient
+    namespace: str | None
+    watch_seconds: int = WATCH_SECONDS
+
+    @property
+    def server(self) -> str:
+        """URL of the API server."""
+        return str(self.client.configuration.host)
+
+    def read(self, target: Target) -> dict[str, Any]:
+        """Return one object."""
+        return self._named(self._objects.get_namespaced_custom_object, target)
+
+    def read_all(self, kind: Kind) -> dict[str, Any]:
+        """Return the list of all objects of a kind."""
+        return self._listed(self.client, kind)
+
+    def objects(self, targets: tuple[Target, ...]) -> list[dict[str, Any]]:
+        """Return the objects that are meant, each with its kind."""
+        return [
+            {**each, "kind": target.kind.name, "apiVersion": f"{GROUP}/{VERSION}"}
+            for target in targets
+            for each in (
+                [self.read(target)] if target.name else self.read_all(target.kind)["items"]
+            )
+        ]
+
+    def table(self, target: Target) -> dict[str, Any]:
+        """Return the ``Table`` of the objects that are meant, as the API server renders it."""
+        client = kubernetes.client.ApiClient(self.client.configuration)
+        client.set_default_header("Accept", _TABLE)
+        if target.name is None:
+            return self._listed(client, target.kind)
+        objects = kubernetes.client.CustomObjectsApi(client)
+        return self._named(objects.get_namespaced_custom_object, target)
+
+    def annotate(self, target: Target, annotations: Mapping[str, str]) -> dict[str, Any]:
+        """Set annotations and return the object."""
+        body = {"metadata": {"annotations": dict(annotations)}}
+        return self._named(self._objects.patch_namespaced_custom_object, target, body)
+
+    def delete(self, target: Target, uid: str) -> None:
+        """Ask for the deletion of that very object; one of the same name made since stays."""
+        options = kubernetes.client.V1DeleteOptions(
+            preconditions=kubernetes.client.V1Preconditions(uid=uid)
+        )
+        self._named(self._objects.delete_namespaced_custom_object, target, body=options)
+
+    def events(self, thing: Mapping[str, Any]) -> list[Event] | None:
+        """Return the Events about an object; None: the user may not read them."""
+        core = kubernetes.client.CoreV1Api(self.client)
+        metadata = thing["metadata"]
+        try:
+            listed = core.list_namespaced_event(
+                metadata["namespace"],
+                field_selector=f"involvedObject.uid={metadata['uid']}",
+                _request_timeout=TIMEOUT_SECONDS,
+            )
+        except ApiException as error:
+            if error.status == HTTPStatus.FORBIDDEN:
+                return None
+            raise
+        return [
+            Event(
+                each.last_timestamp or each.event_time or each.metadata.creation_timestamp,
+                each.type or "",
+                each.reason or "",
+                each.message or "",
+            )
+            # In the order in which they were written: their times are whole seconds.
+            for each in sorted(listed.items, key=_version)
+        ]
+
+    def wherever(self, kind: Kind, namespace: str) -> list[dict[str, Any]] | None:
+        """Return a kind's objects of all namespaces, or of one if the user may read no others.
+
+        Returns:
+            None when the user may read none at all.
+        """
+        for each in (None, namespace):
+            try:
+                return list(Cluster(self.client, each).read_all(kind)["items"])
+            except ApiException as error:
+                if error.status != HTTPStatus.FORBIDDEN:
+                    raise
+        return None
+
+    def changes(self, kind: Kind, name: str | None, deadline: float | None) -> Iterator[Objects]:
+        """Yield the objects of a kind as they are, and again after each change.
+
+        The watch is begun anew whenever it ends; what happened meanwhile shows as one change.
+
+        Args:
+            kind: Which.
+            name: Of the only one to look at; None: all.
+            deadline: When to end, by ``time.monotonic``; None: never.
+        """
+        options = {"field_selector": f"metadata.name={name}"} if name else {}
+        seen = False
+        while not seen or _left(deadline) > 0:
+            try:
+                listed = self._listed(self.client, kind, **options)
+            except (HTTPError, ApiException) as error:
+                if not seen or not _passes(error):
+                    raise
+                _pause(deadline)
+                continue
+            seen = True
+            objects = {_key(each): each for each in listed["items"]}
+            yield dict(objects)
+            version = listed["metadata"]["resourceVersion"]
+            try:
+                for event in self._events(kind, version, deadline, options):
+                    _apply(objects, event)
+                    yield dict(objects)
+            except (HTTPError, ApiException) as error:
+                if not _passes(error):
+                    raise
+                _pause(deadline)
+
+    def _events(
+        self, kind: Kind, version: str, deadline: float | None, options: Mapping[str, str]
+    ) -> Iterator[dict[str, Any]]:
+        seconds = max(1, min(self.watch_seconds, round(_left(deadline) + 0.5)))
+        request, address = self._list_request(self.client, kind)
+        yield from kubernetes.watch.Watch().stream(
+            request,
+            *address,
+            resource_version=version,
+            timeout_seconds=seconds,
+            _request_timeout=(TIMEOUT_SECONDS, seconds + TIMEOUT_SECONDS),
+            **options,
+        )
+
+    def _listed(
+        self, client: kubernetes.client.ApiClient, kind: Kind, **options: str
+    ) -> dict[str, Any]:
+        request, address = self._list_request(client, kind)
+        listed: dict[str, Any] = request(*address, _request_timeout=TIMEOUT_SECONDS, **options)
+        return listed
+
+    def _list_request(
+        self, client: kubernetes.client.ApiClient, kind: Kind
+    ) -> tuple[Any, tuple[str, ...]]:
+        objects = kubernetes.client.CustomObjectsApi(client)
+        if self.namespace is None:
+            return objects.list_cluster_custom_object, (GROUP, VERSION, kind.plural)
+        address = (GROUP, VERSION, self.namespace, kind.plural)
+        return objects.list_namespaced_custom_object, address
+
+    def _named(self, request: Any, target: Target, *args: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401  # the client has no types
+        address = (GROUP, VERSION, self.namespace, target.kind.plural, target.name)
+        answer: dict[str, Any] = request(
+            *address, *args, _request_timeout=TIMEOUT_SECONDS, **options
+        )
+        return answer
+
+    @property
+    def _objects(self) -> kubernetes.client.CustomObjectsApi:
+        return kubernetes.client.CustomObjectsApi(self.client)
+
+
+def connect(
+    kubeconfig: str | None, context: str | None, namespace: str | None, *, everywhere: bool
+) -> Cluster:
+    """Return the cluster and the namespace that kubectl would take, with the same options.
+
+    Raises:
+        kubernetes.config.ConfigException: There is no such kubeconfig or context.
+    """
+    configuration = kubernetes.client.Configuration()
+    if not _has_kubeconfig(kubeconfig) and Path(SERVICE_TOKEN_FILENAME).exists():
+        kubernetes.config.load_incluster_config(configuration)
+        standing = Path(SERVICE_TOKEN_FILENAME).with_name("namespace").read_text().strip()
+    else:
+        kubernetes.config.load_kube_config(
+            kubeconfig, context, client_configuration=configuration, persist_config=False
+        )
+        standing = _namespace_of(kubeconfig, context)
+    configuration.retries = _RETRIES
+    client = kubernetes.client.ApiClient(configuration)
+    return Cluster(client, None if everywhere else namespace or standing)
+
+
+def _has_kubeconfig(kubeconfig: str | None) -> bool:
+    default = Path(kubernetes.config.KUBE_CONFIG_DEFAULT_LOCATION).expanduser()
+    return bool(kubeconfig) or default.exists()
+
+
+def _namespace_of(kubeconfig: str | None, context: str | None) -> str:
+    contexts, active = kubernetes.config.list_kube_config_contexts(kubeconfig)
+    chosen = next((each for each in contexts if each["name"] == context), active)
+    return str(chosen["context"].get("namespace") or "default")
+
+
+def _left(deadline: float | None) -> float:
+    return WATCH_SECONDS if deadline is None else deadline - time.monotonic()
+
+
+def _version(thing: kubernetes.client.CoreV1Event) -> int:
+    return int(thing.metadata.resource_version or 0)
+
+
+def _passes(error: Exception) -> bool:
+    """Tell whether a watch is to be begun anew: after a break, or when its version is forgotten."""
+    if isinstance(error, ApiException):
+        status = int(error.status or 0)
+        return status == HTTPStatus.GONE or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return True
+
+
+def _pause(deadline: float | None) -> None:
+    time.sleep(max(0, min(_AGAIN_SECONDS, _left(deadline))))
+
+
+def _key(thing: Mapping[str, Any]) -> tuple[str, str]:
+    return thing["metadata"]["namespace"], thing["metadata"]["name"]
+
+
+def _apply(objects: Objects, event: Mapping[str, Any]) -> None:
+    if event["type"] == "DELETED":
+        objects.pop(_key(event["object"]), None)
+    else:
+        objects[_key(event["object"])] = event["object"]

@@ -1,0 +1,66 @@
+"""How far an object is, and when there is nothing more to watch."""
+
+from collections.abc import Collection
+from enum import StrEnum
+
+from cloudimage.api.meta import Resource
+from cloudimage.api.reasons import ConditionType, Reason
+from cloudimage.controller.logic import retry
+from cloudimage.controller.logic.conditions import find, is_true
+
+
+class State(StrEnum):
+    """What an object's conditions come to."""
+
+    READY = "Ready"
+    """It is as its present spec says."""
+    WORKING = "Working"
+    """The operator is at it, or has not seen its latest spec yet."""
+    STALLED = "Stalled"
+    """It cannot go on as things are; perhaps it is tried again by itself."""
+    GONE = "Gone"
+    """It was deleted."""
+
+
+def state_of(resource: Resource | None) -> State:
+    """Return how far an object is; None is one that was deleted."""
+    if resource is None:
+        return State.GONE
+    conditions = resource.status.conditions
+    if resource.metadata.deletion_timestamp is not None:
+        blocked = is_true(conditions, ConditionType.DELETION_BLOCKED)
+        return State.STALLED if blocked else State.WORKING
+    if not is_seen(resource):
+        return State.WORKING
+    if is_true(conditions, ConditionType.STALLED):
+        return State.STALLED
+    ready = find(conditions, ConditionType.READY)
+    served_by_another = ready is not None and ready.reason == Reason.REPLACEMENT_PENDING
+    if ready is not None and ready.status == "True" and not served_by_another:
+        return State.READY
+    return State.WORKING
+
+
+def is_seen(resource: Resource) -> bool:
+    """Tell whether the operator has looked at the latest spec and the latest wish for a retry."""
+    current = resource.status.observed_generation == resource.metadata.generation
+    return current and retry.asked(resource) is None
+
+
+def why(resource: Resource) -> tuple[str, str]:
+    """Return the reason and the message of what matters most; two empty texts: nothing does."""
+    conditions = resource.status.conditions
+    for kind in (ConditionType.DELETION_BLOCKED, ConditionType.STALLED):
+        condition = find(conditions, kind)
+        if condition is not None and condition.status == "True":
+            return condition.reason, condition.message
+    ready = find(conditions, ConditionType.READY)
+    return (ready.reason, ready.message) if ready else ("", "")
+
+
+def exit_status(states: Collection[State]) -> int | None:
+    """Return 0 when all are Ready, 1 when those that are not cannot become so; None: go on."""
+    unfinished = set(states) - {State.READY}
+    if not unfinished:
+        return 0
+    return 1 if unfinished <= {State.STALLED, State.GONE} else None

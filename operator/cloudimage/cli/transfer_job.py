@@ -1,0 +1,102 @@
+"""``cloudimage transfer-job``: the transfer in a pod, as the operator's Jobs start it.
+
+The request is in two parts, so that no secret stands in the Job: what is none of it, as the
+annotation that the pod sees at ``request/request.json``; and the Secrets and ConfigMaps that the
+CloudImage names, mounted beside it. Progress goes to standard output, from where the operator has
+it by the pod's log; the outcome is also the container's termination message, which stays readable
+as long as the pod.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any, Final
+
+from cloudimage import logs
+from cloudimage.cloud.config import parse_clouds_yaml
+from cloudimage.cloud.errors import CloudError
+from cloudimage.credentials.logic.source import http_auth
+from cloudimage.transfer.contract import Failure, Reason, Result, TransferError, TransferRequest
+from cloudimage.transfer.tools import confinement
+from cloudimage.transfer.worker import carry_out
+
+LAST_WORDS_BYTES: Final = 4096
+"""A container's termination message is cut off after so much (Kubernetes' API reference)."""
+
+_log = logging.getLogger(__name__)
+
+
+def run(mounts: Path, scratch: Path, last_words: Path) -> int:
+    """Move the image that the mounts describe; return the exit status.
+
+    Args:
+        mounts: The folder of the volumes.
+        scratch: The folder for the transfer's files.
+        last_words: The file that becomes the termination message.
+    """
+    # A line each, whatever is in it: both streams become one log, and its lines are events.
+    logs.configure("INFO")
+    with confinement.prepared():
+        return carry_out(
+            lambda _: assembled(mounts, scratch), lambda outcome: _leave(last_words, outcome)
+        )
+
+
+def assembled(mounts: Path, scratch: Path) -> TransferRequest:
+    """Return the request, put together from the mounts.
+
+    Raises:
+        TransferError: ``InvalidCredentials``; what is mounted is not what the request needs.
+        pydantic.ValidationError: The annotation is no request.
+    """
+    try:
+        document = json.loads((mounts / "request" / "request.json").read_text())
+        body = document["request"]
+        clouds, ca_certificate = mounts / "cloud" / "clouds.yaml", mounts / "cloud" / "cacert"
+        config = parse_clouds_yaml(clouds.read_text(), document["cloud"], _optional(ca_certificate))
+        body["cloud"] = {"config": config.options, "ca_certificate": config.ca_certificate}
+        _fill(body["source"], mounts)
+    except CloudError as error:
+        raise TransferError(Reason.INVALID_CREDENTIALS, str(error)) from error
+    except OSError as error:
+        raise TransferError(
+            Reason.INVALID_CREDENTIALS, f"{error.filename} cannot be read: {error.strerror}"
+        ) from error
+    return TransferRequest.model_validate({**body, "scratch": scratch})
+
+
+def _fill(source: dict[str, Any], mounts: Path) -> None:
+    """Put what is mounted where the operator left it out."""
+    auth = mounts / "auth"
+    if auth.is_dir():
+        # Kubernetes' own files in a volume begin with two dots.
+        keys = [path for path in auth.iterdir() if path.is_file() and path.name[:2] != ".."]
+        source["auth"] = http_auth(
+            {path.name: path.read_text(errors="replace") for path in keys}
+        ).model_dump()
+    source["ca_certificate"] = _optional(mounts / "ca" / "text")
+    for holder in (source, source.get("sums") or {}):
+        if "signature" in holder:
+            holder["signature"]["keyring"] = (mounts / "keyring" / "text").read_text()
+
+
+def _optional(path: Path) -> str | None:
+    return path.read_text() if path.exists() else None
+
+
+def _leave(path: Path, outcome: Result | Failure) -> None:
+    try:
+        path.write_text(last_words(outcome))
+    except OSError as error:
+        _log.warning("the outcome is only in the log: %s", error.strerror)
+
+
+def last_words(outcome: Result | Failure) -> str:
+    """Return the outcome as JSON, its sentences cut where it would be too long to be kept."""
+    text = outcome.model_dump_json()
+    if len(text.encode()) <= LAST_WORDS_BYTES:
+        return text
+    if isinstance(outcome, Result):
+        return outcome.model_copy(update={"warnings": (), "method_reason": ""}).model_dump_json()
+    shorter = outcome.message[: len(outcome.message) * 3 // 4]
+    return last_words(outcome.model_copy(update={"message": shorter}))

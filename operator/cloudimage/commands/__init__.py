@@ -1,1 +1,0 @@
-"""What users of CloudImages and ImageShares type: ``cloudimage get`` and its like."""

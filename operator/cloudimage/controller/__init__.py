@@ -1,0 +1,1 @@
+"""What the reconcilers of all kinds share: a work queue, pauses, status and Events."""

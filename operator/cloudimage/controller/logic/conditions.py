@@ -1,0 +1,96 @@
+"""Conditions as Kubernetes' API conventions and kstatus want them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, TypeVar
+
+from cloudimage.api.meta import Condition, ResourceStatus
+from cloudimage.api.reasons import ConditionType, Reason, ShareCondition, ShareReason
+from cloudimage.plaintext import plain
+
+S = TypeVar("S", bound=ResourceStatus)
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+MESSAGE_BYTES: Final = 32768
+"""Kubernetes' API conventions allow so many characters; bytes bound the object as a whole."""
+
+_ONLY_WHILE_TRUE = frozenset({ConditionType.RECONCILING, ConditionType.STALLED})
+_ORDER: tuple[str, ...] = tuple(
+    dict.fromkeys([ShareCondition.READY, ShareCondition.ACCEPTED, *ConditionType])
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A condition as decided now, before it is compared with the one that stands.
+
+    Attributes:
+        message: Words from outside may be in it: it is made plain here, and cut.
+    """
+
+    type: ConditionType | ShareCondition
+    status: ConditionStatus
+    reason: Reason | ShareReason
+    message: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", plain(self.message, MESSAGE_BYTES))
+
+
+def find(conditions: Iterable[Condition], kind: str) -> Condition | None:
+    """Return the condition of that type, if there is one."""
+    return next((each for each in conditions if each.type == kind), None)
+
+
+def is_true(conditions: Iterable[Condition], kind: str) -> bool:
+    """Tell whether the condition of that type stands at True."""
+    condition = find(conditions, kind)
+    return condition is not None and condition.status == "True"
+
+
+def merged(
+    standing: Iterable[Condition], drafts: Iterable[Draft], generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Return the conditions to write, in a fixed order.
+
+    A type without a draft stays as it stands; Reconciling and Stalled stay only when drafted.
+    ``lastTransitionTime`` moves only when the status flips.
+    """
+    before = {each.type: each for each in standing}
+    after: dict[str, Condition] = {
+        kind: each for kind, each in before.items() if kind not in _ONLY_WHILE_TRUE
+    }
+    for draft in drafts:
+        old = before.get(draft.type)
+        after[draft.type] = Condition(
+            type=draft.type,
+            status=draft.status,
+            reason=draft.reason,
+            message=draft.message,
+            last_transition_time=(
+                old.last_transition_time if old and old.status == draft.status else now
+            ),
+            observed_generation=generation,
+        )
+    known = [after.pop(kind) for kind in _ORDER if kind in after]
+    return (*known, *after.values())
+
+
+def renewed(
+    status: S,
+    generation: int,
+    drafts: Iterable[Draft],
+    now: datetime,
+    changes: Mapping[str, object] | None = None,
+) -> S:
+    """Return a status with other conditions and other fields, for a generation of its object."""
+    return status.model_copy(
+        update={
+            "cloud_unreachable_since": None,
+            **(changes or {}),
+            "observed_generation": generation,
+            "conditions": merged(status.conditions, drafts, generation, now),
+        }
+    )

@@ -1,0 +1,51 @@
+"""Which changes of an object's conditions are worth an Event: each said once."""
+
+from collections.abc import Iterable, Iterator
+
+from cloudimage.api.meta import Condition, Event
+from cloudimage.api.reasons import ConditionType, Reason, ShareCondition, ShareReason
+
+_GOOD_NEWS = (
+    ConditionType.RECONCILING,
+    ConditionType.VERIFIED,
+    ConditionType.UPLOADED,
+    ConditionType.READY,
+    ShareCondition.ACCEPTED,
+)
+_SAID_OTHERWISE = frozenset({Reason.REPLACEMENT_PENDING, Reason.REVISION_FAILED, Reason.DELETING})
+_BAD_NEWS = frozenset(
+    {
+        Reason.DEACTIVATED,
+        Reason.DRIFTED,
+        Reason.INVALID_PROPERTIES,
+        ShareReason.REJECTED,
+    }
+)
+"""Reasons for False that somebody has to hear of, since nothing is Stalled by them."""
+
+
+def of_transitions(before: Iterable[Condition], after: Iterable[Condition]) -> Iterator[Event]:
+    """Yield an Event for each condition that became True, or is so for another reason.
+
+    Of those that became False only some are news: the others are said by Stalled.
+
+    They come in the order in which things happened. The conditions are stored with the object,
+    so a restart repeats none of them.
+    """
+    after = tuple(after)
+    old = {each.type: (each.status, each.reason) for each in before}
+    news = {
+        each.type: each
+        for each in after
+        if each.status == "True" and old.get(each.type) != (each.status, each.reason)
+    }
+    for kind in _GOOD_NEWS:
+        if kind in news and news[kind].reason not in _SAID_OTHERWISE:
+            yield Event("Normal", news[kind].reason, news[kind].message)
+    for each in after:
+        if each.reason in _BAD_NEWS and old.get(each.type) != (each.status, each.reason):
+            yield Event("Warning", each.reason, each.message)
+    if stalled := news.get(ConditionType.STALLED):
+        yield Event("Warning", stalled.reason, stalled.message)
+    if blocked := news.get(ConditionType.DELETION_BLOCKED):
+        yield Event("Warning", "DeletionBlocked", blocked.message)

@@ -1,0 +1,103 @@
+"""When what failed is tried again: the pauses of each kind of failure, and the user's word."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from cloudimage.api.meta import RETRY_ANNOTATION, Resource
+from cloudimage.api.reasons import Reason, ShareReason
+from cloudimage.plaintext import plain
+
+_VALUE_LENGTH: Final = 253
+"""The CRD takes no more of it in status.lastHandledRetry; an annotation may be longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """How long to wait, in seconds: ``first``, then twice as long each time, ``last`` at most."""
+
+    first: float
+    last: float
+
+    def after(self, count: int) -> float:
+        """Return the pause after the ``count``-th failure in a row, without jitter."""
+        return min(self.last, self.first * 2.0 ** min(count - 1, 20))
+
+
+AWAY: Final = Pauses(5, 300)
+"""The cloud, or the operator itself, has a fault that others are likely to mend soon."""
+SOURCE: Final = Pauses(5, 600)
+"""A publisher's server: it is a stranger's, so it is asked less often."""
+PEOPLE: Final = Pauses(20, 1800)
+"""Somebody must grant, free or mend something first, and nobody tells us when."""
+SECRET: Final = Pauses(10, 60)
+"""Only the Secret is looked at, which costs its owner nothing."""
+GLANCE: Final = Pauses(5, 60)
+"""An image that somebody is about to make; Glance is asked for that one image."""
+LOGIN: Final = Pauses(30, 300)
+"""Keystone may lock a user out after some wrong passwords."""
+
+_BY_REASON: Final[dict[str, Pauses]] = {
+    Reason.SOURCE_UNREACHABLE: SOURCE,
+    Reason.SOURCE_NOT_FOUND: SOURCE,
+    Reason.SOURCE_TRUNCATED: SOURCE,
+    Reason.CHECKSUM_MISMATCH: SOURCE,
+    Reason.SUMS_FILE_INVALID: SOURCE,
+    Reason.CONVERSION_FAILED: SOURCE,
+    Reason.FORBIDDEN: PEOPLE,
+    Reason.QUOTA_EXCEEDED: PEOPLE,
+    Reason.SOURCE_REFUSED: PEOPLE,
+    Reason.ADOPTION_REFUSED: PEOPLE,
+    Reason.AMBIGUOUS: PEOPLE,
+    Reason.REVISION_FAILED: PEOPLE,
+    ShareReason.VISIBILITY_CONFLICT: PEOPLE,
+    ShareReason.PROJECT_NOT_FOUND: PEOPLE,
+    ShareReason.NOT_OWNER: PEOPLE,
+    ShareReason.MEMBER_QUOTA_EXCEEDED: PEOPLE,
+    Reason.SIGNATURE_INVALID: PEOPLE,
+    Reason.INSUFFICIENT_SCRATCH: PEOPLE,
+    Reason.SECRET_NOT_FOUND: SECRET,
+    Reason.SECRET_NOT_FOR_HOST: SECRET,
+    Reason.CONFIG_MAP_NOT_FOUND: SECRET,
+    Reason.INVALID_CLOUDS_YAML: SECRET,
+    Reason.CLOUD_NOT_FOUND: SECRET,
+    Reason.INVALID_CREDENTIALS: LOGIN,
+    Reason.CLOUD_REFUSED: LOGIN,
+    ShareReason.WRONG_PROJECT: SECRET,
+    Reason.IMAGE_NOT_FOUND: GLANCE,
+}
+
+
+def pauses(reason: str) -> Pauses:
+    """Return the pauses between tries of what fails for that reason, unless it is terminal."""
+    return _BY_REASON.get(reason, AWAY)
+
+
+def outlook(wait: Pauses | None) -> str:
+    """Return the sentence that says what happens next; the same one at each try.
+
+    Args:
+        wait: The pauses between tries; None: there is none by itself.
+    """
+    if wait is None:
+        return (
+            f"Not tried again until the spec changes or the annotation {RETRY_ANNOTATION} gets a "
+            "new value."
+        )
+    return (
+        f"Tried again with pauses of up to {_duration(wait.last)}, and at once when the annotation "
+        f"{RETRY_ANNOTATION} gets a new value."
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} seconds" if seconds <= 60 else f"{seconds / 60:.0f} minutes"  # noqa: PLR2004  # a minute
+
+
+def asked(resource: Resource) -> str | None:
+    """Return the value of the annotation that asks for a try and was not acted on yet.
+
+    It works as Flux' ``reconcile.fluxcd.io/requestedAt`` does: each value counts once.
+    """
+    # Plain, as every text of a status is: the two are compared.
+    value = plain(resource.metadata.annotations.get(RETRY_ANNOTATION, "")[:_VALUE_LENGTH])
+    return value if value and value != resource.status.last_handled_retry else None

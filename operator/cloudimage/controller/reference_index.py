@@ -1,0 +1,45 @@
+"""Who refers to whom, so that whoever waits for another object hears of it at once."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field
+
+from cloudimage.kube import Key
+
+
+@dataclass
+class ReferenceIndex:
+    """What the watch has shown of references of one kind; for the event loop only."""
+
+    _targets: dict[Key, frozenset[Key]] = field(default_factory=dict)
+    _users: defaultdict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
+    _states: dict[Key, Hashable] = field(default_factory=dict)
+
+    def refers(self, key: Key, targets: Iterable[Key]) -> frozenset[Key]:
+        """Take note of what an object refers to; return what it does not refer to any more."""
+        wanted = frozenset(targets)
+        dropped = self._targets.pop(key, frozenset()) - wanted
+        for target in dropped:
+            self._users[target].discard(key)
+            if not self._users[target]:
+                del self._users[target]
+        for target in wanted:
+            self._users[target].add(key)
+        if wanted:
+            self._targets[key] = wanted
+        return dropped
+
+    def stands(self, target: Key, state: Hashable | None) -> frozenset[Key]:
+        """Take note of how an object stands; return those that have to look at it again.
+
+        Args:
+            target: The object.
+            state: What those who refer to it go by; None: it is of no use to them.
+        """
+        if self._states.get(target) == state:
+            return frozenset()
+        if state is None:
+            del self._states[target]
+        else:
+            self._states[target] = state
+        return frozenset(self._users.get(target, ()))

@@ -1,1 +1,0 @@
-"""Kubernetes' events in, plans carried out, status and Events out; the decisions are elsewhere."""

@@ -1,0 +1,162 @@
+"""Taking over an image that is in Glance already: when, which, and by what marks."""
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.reasons import Reason
+from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.glance import Glance
+from cloudimage.cloud.models import GlanceImage, JsonPatch
+from cloudimage.controller.errors import ImageNotFoundError
+from cloudimage.images.logic import revisions, transfer_request
+from cloudimage.images.logic.owned_images import Standing
+from cloudimage.vocabulary.marks import Marks
+
+_WHY_NOT_ACTIVE = {
+    "deactivated": "it is deactivated, which an administrator can undo",
+    "queued": "it has no bytes yet",
+}
+
+
+def is_wanted(resource: CloudImage, standing: Standing) -> bool:
+    """Tell whether the image of spec.adopt is to be looked for.
+
+    With a source beside it, it counts only in the beginning: later changes are made from the
+    source.
+    """
+    if resource.spec.adopt is None or standing.current is not None:
+        return False
+    return resource.spec.source is None or not standing.previous
+
+
+def makes_up_for_it(resource: CloudImage) -> bool:
+    """Tell whether an image that is not there is made from the source instead.
+
+    Not in the beginning: a wrong id must not end in a second image.
+    """
+    return resource.spec.source is not None and resource.status.digest is not None
+
+
+def gone(resource: CloudImage, image_id: str) -> tuple[Reason, str]:
+    """Return why there is no image to take over, as a reason and a sentence."""
+    if resource.status.image_id == image_id:
+        deleted = (
+            f"Image {image_id}, which was taken over, was deleted in Glance, and the spec has no "
+            "source to make it from. Give one, or another id in spec.adopt."
+        )
+        return Reason.IMAGE_DELETED, deleted
+    unknown = f"There is no image {image_id} that these credentials can see. Mend spec.adopt.id."
+    return Reason.IMAGE_NOT_FOUND, unknown
+
+
+def refusal(resource: CloudImage, image: GlanceImage, project_id: str | None) -> str | None:
+    """Return why an image cannot be taken over, as a sentence; None: it can.
+
+    Marks that Nova copied to a snapshot do not count: see
+    docs/decisions/0002-image-ids-and-marks.md.
+    """
+    wanted, marks = resource.spec.image, image.properties
+    uid = marks.get(Marks.UID)
+    why = None
+    if image.status != "active":
+        why = _WHY_NOT_ACTIVE.get(image.status, f"its status is {image.status}, not active")
+    elif image.owner != project_id:
+        why = f"it belongs to project {image.owner}, and the credentials are project {project_id}'s"
+    elif marks.get(Marks.IMAGE_ID) == image.id and uid not in {None, resource.metadata.uid}:
+        why = (
+            f"it belongs to the CloudImage with the UID {uid}. Delete that with "
+            f"deletionPolicy Orphan; if it is gone, remove the image's property {Marks.UID}"
+        )
+    elif wanted.disk_format not in {None, image.disk_format}:
+        why = f"its disk format is {image.disk_format}, and spec.image.diskFormat another"
+    elif wanted.container_format != image.container_format:
+        why = (
+            f"its container format is {image.container_format}, and spec.image.containerFormat "
+            f"{wanted.container_format}"
+        )
+    return why and f"Image {image.id} cannot be taken over: {why}."
+
+
+def marks(resource: CloudImage, image: GlanceImage) -> JsonPatch:
+    """Return the patch that makes the image the resource's, as if it had been made here.
+
+    The mark as verified holds Glance's own hash: with what else it should agree, nobody knows.
+    """
+    algorithm = image.hash_algo if image.hash_value else "md5"
+    values = {
+        Marks.UID: resource.metadata.uid,
+        Marks.DIGEST: transfer_request.digest(resource.spec),
+        Marks.IMAGE_ID: image.id,
+        Marks.VERIFIED: f"{algorithm}:{image.hash_value or image.checksum}",
+    }
+    # RFC 6902: "add" on a member that exists replaces it.
+    return tuple(
+        {"op": "add", "path": f"/{name}", "value": value} for name, value in values.items()
+    )
+
+
+class ImageDeletedError(CloudError):
+    """The image that was taken over is no longer there."""
+
+    reason = Reason.IMAGE_DELETED
+
+
+class AdoptionRefusedError(CloudError):
+    """The image is not one to take over."""
+
+    reason = Reason.ADOPTION_REFUSED
+
+
+class RevisionFailedError(CloudError):
+    """The image cannot take the place of another, which goes on serving."""
+
+    reason = Reason.REVISION_FAILED
+
+
+_ERRORS: tuple[type[CloudError], ...] = (
+    ImageNotFoundError,
+    ImageDeletedError,
+    AdoptionRefusedError,
+)
+
+
+def candidate(resource: CloudImage, glance: Glance, standing: Standing) -> GlanceImage | None:
+    """Return the image to take over; None: it is made from the source instead.
+
+    Raises:
+        ImageNotFoundError: There is no such image.
+        ImageDeletedError: There was.
+        AdoptionRefusedError: It is not one to take over.
+        RevisionFailedError: Any of these, and an image of an earlier spec goes on serving.
+        CloudError: Glance does not answer.
+    """
+    if resource.spec.adopt is None:
+        return None
+    image = glance.get(resource.spec.adopt.id.lower())
+    if image is None:
+        if makes_up_for_it(resource):
+            return None
+        raise _error(resource, standing, *gone(resource, resource.spec.adopt.id.lower()))
+    if why := refusal(resource, image, glance.project_id):
+        raise _error(resource, standing, Reason.ADOPTION_REFUSED, why)
+    return image
+
+
+def take_over(
+    resource: CloudImage, glance: Glance, standing: Standing, image: GlanceImage
+) -> Standing:
+    """Mark the image as the resource's, and return how things stand then.
+
+    Raises:
+        CloudError: Glance does not answer, or refuses.
+    """
+    image = glance.patch(image.id, marks(resource, image))
+    return Standing(
+        current=image,
+        previous=tuple(each for each in standing.previous if each.id != image.id),
+        leftovers=tuple(each for each in standing.leftovers if each.id != image.id),
+    )
+
+
+def _error(resource: CloudImage, standing: Standing, reason: Reason, message: str) -> CloudError:
+    if revisions.serving(resource, standing):
+        return RevisionFailedError(message)
+    return next(each for each in _ERRORS if each.reason == reason)(message)

@@ -1,0 +1,142 @@
+"""Deletes what a CloudImage made, once nothing holds it, and then lets the object go."""
+
+import logging
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from cloudimage.api.cloudimage import CloudImage, DeletionPolicy
+from cloudimage.api.kinds import CLOUD_IMAGE
+from cloudimage.api.meta import FINALIZER, Event
+from cloudimage.api.reasons import Reason
+from cloudimage.cloud.connection import Cloud
+from cloudimage.cloud.errors import CloudError, ConflictError, ForbiddenError, NotFoundError
+from cloudimage.cloud.models import GlanceImage
+from cloudimage.cloud.pool import ConnectionPool
+from cloudimage.controller.backoff import Backoff
+from cloudimage.controller.logic import outage, retry
+from cloudimage.controller.status_writer import StatusWriter
+from cloudimage.credentials import loader
+from cloudimage.credentials.guard import SecretHolder, name_of
+from cloudimage.credentials.logic import guard
+from cloudimage.failpoints import Point, reached
+from cloudimage.images.burned_ids import burn
+from cloudimage.images.logic import burned_ids, deletion, metadata, owned_images, status
+from cloudimage.images.owned_images import images_of
+from cloudimage.kube import Kube
+from cloudimage.metrics import operator
+from cloudimage.runners.base import Runner
+from cloudimage.shares.members import shares_of
+
+logger = logging.getLogger(__name__)
+
+_CANCELLED_SECONDS = 1.0
+_BLOCKED_SECONDS = 12.0
+"""With its jitter well under the 30 s within which an image goes after its last server."""
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """One look at an object that is being deleted."""
+
+    kube: Kube
+    runner: Runner
+    backoff: Backoff
+    clouds: ConnectionPool
+    secrets: SecretHolder
+
+    def __call__(self, resource: CloudImage) -> float | None:
+        """Delete what may go; return the seconds after which to look again, None when done."""
+        if FINALIZER not in resource.metadata.finalizers:
+            return None
+        if self.runner.view(resource.metadata.uid):
+            self.runner.cancel(resource.metadata.uid)
+            return _CANCELLED_SECONDS
+        if guard.needs_no_cloud(resource):
+            self._release(resource, "The object goes; the cloud was not looked at.")
+            return None
+        if shares := shares_of(self.kube, resource):
+            return self._blocked(resource, deletion.shared(shares))
+        return self._with_cloud(resource)
+
+    def _with_cloud(self, resource: CloudImage) -> float | None:
+        try:
+            with self.clouds.borrow(loader.load(self.kube, resource)) as cloud:
+                standing = owned_images.sort(resource, images_of(cloud, resource))
+                if lot := burned_ids.unsettled(resource):
+                    burn(resource, lot, cloud.glance, {image.id for image in standing.all})
+                if resource.spec.deletion_policy is DeletionPolicy.ORPHAN:
+                    self._orphan(resource, cloud, standing)
+                    return None
+                return self._delete(resource, cloud, standing)
+        except CloudError as error:
+            return self._troubled(resource, error)
+
+    def _delete(
+        self, resource: CloudImage, cloud: Cloud, standing: owned_images.Standing
+    ) -> float | None:
+        blockers = [
+            blocker
+            for image in standing.all
+            if (blocker := self._delete_image(resource, cloud, image)) is not None
+        ]
+        if blockers:
+            return self._blocked(resource, deletion.foremost(blockers))
+        reached(Point.DELETED, resource.metadata.name)
+        names = ", ".join(each.id for each in standing.all) or "none"
+        self._release(resource, f"Deleted from Glance: {names}.")
+        return None
+
+    def _delete_image(
+        self, resource: CloudImage, cloud: Cloud, image: GlanceImage
+    ) -> deletion.Blocker | None:
+        usage = cloud.usage(image.id)
+        if blocker := deletion.blocker(resource, image, usage):
+            return blocker
+        try:
+            if image.protected:
+                cloud.glance.patch(
+                    image.id, ({"op": "replace", "path": "/protected", "value": False},)
+                )
+            cloud.glance.delete(image.id)
+        except (ConflictError, ForbiddenError) as error:
+            return deletion.refused(Reason(error.reason), str(error), usage)
+        except NotFoundError:
+            logger.info("somebody else deleted it", extra={"image": image.id})
+        return None
+
+    def _orphan(self, resource: CloudImage, cloud: Cloud, standing: owned_images.Standing) -> None:
+        for image in standing.leftovers:
+            cloud.glance.delete(image.id)
+        kept = [each for each in standing.all if each not in standing.leftovers]
+        for image in kept:
+            cloud.glance.patch(image.id, metadata.without_marks(image))
+        names = ", ".join(each.id for each in kept) or "none"
+        self._release(resource, f"Left in Glance, as deletionPolicy Orphan says: {names}.")
+
+    def _troubled(self, resource: CloudImage, error: CloudError) -> float:
+        """Say since when and how to let go, and come back with growing pauses."""
+        reason, now = Reason(error.reason), datetime.now(UTC)
+        said = outage.holds_up(resource, reason, str(error), now)
+        self._blocked(resource, deletion.Blocker(reason, said))
+        uid, generation = resource.metadata.uid, resource.metadata.generation
+        again = self.backoff.after_failure(uid, generation, retry.pauses(reason), error.retry_after)
+        self.backoff.remember(uid, again)
+        operator.FAILURES.labels(CLOUD_IMAGE.plural, reason).inc()
+        return again.pause
+
+    def _blocked(self, resource: CloudImage, blocker: deletion.Blocker) -> float:
+        new = status.deletion_blocked(
+            resource, blocker.reason, blocker.message, blocker.usage, datetime.now(UTC)
+        )
+        StatusWriter(self.kube).write(resource, new)
+        return _BLOCKED_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
+
+    def _release(self, resource: CloudImage, message: str) -> None:
+        left = StatusWriter(self.kube).write(resource, status.nothing_left(resource))
+        self.secrets.let_go(
+            name_of(resource),
+            guard.named(resource),
+            lambda: self.kube.set_finalizer(left, present=False),
+        )
+        StatusWriter(self.kube).post(resource, Event("Normal", "Deleted", message))

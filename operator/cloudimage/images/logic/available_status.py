@@ -1,0 +1,179 @@
+"""The status of a CloudImage whose image is there; pure, as the other situations in ``status``."""
+
+from datetime import datetime
+
+from cloudimage.api.cloudimage import CloudImage, http_source
+from cloudimage.api.reasons import ConditionType, Reason
+from cloudimage.api.status import CloudImageStatus, SourceStatus, Summary, TransferProgress
+from cloudimage.cloud.models import GlanceImage, Usage
+from cloudimage.controller.logic.conditions import Draft
+from cloudimage.images.logic import property_checks, transfer_request
+from cloudimage.images.logic.status import next_status, size_text, used_by
+from cloudimage.transfer.contract import Result, Stage
+
+
+def observed(
+    resource: CloudImage, image: GlanceImage, usage: Usage | None, now: datetime
+) -> CloudImageStatus:
+    """Return the status of an image that is not ours.
+
+    Args:
+        resource: The CloudImage.
+        image: The image, as Glance shows it.
+        usage: Who uses it; None keeps what was known.
+        now: The present.
+    """
+    drafts = [
+        _availability(image),
+        Draft(
+            ConditionType.SYNCED,
+            "True",
+            Reason.OBSERVED,
+            "The image is not managed here; the status shows it as it is in Glance.",
+        ),
+    ]
+    changes: dict[str, object] = {
+        "image_id": image.id,
+        "disk_format": image.disk_format,
+        "visibility": image.visibility,
+        "size": image.size,
+        "virtual_size": image.virtual_size,
+        "checksums": _checksums(image),
+        "summary": Summary(size=size_text(image.size)) if image.size is not None else None,
+        "last_sync_time": now,
+    }
+    if usage is not None:
+        changes["used_by"] = used_by(usage)
+    return next_status(resource, drafts, now, changes)
+
+
+def available(
+    resource: CloudImage,
+    image: GlanceImage,
+    usage: Usage | None,
+    result: Result | None,
+    now: datetime,
+    *others: Draft,
+) -> CloudImageStatus:
+    """Return the status of an image that is as the spec says.
+
+    Args:
+        resource: The CloudImage.
+        image: The image, after its metadata was brought in line.
+        usage: Who uses it; None keeps what was known.
+        result: The end of the transfer that made it, when that was just now.
+        now: The present.
+        others: Conditions that are otherwise.
+    """
+    drafts = [
+        _availability(image),
+        _verified(resource, image),
+        _uploaded(resource, image),
+        Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, "Glance's metadata equals the spec."),
+        property_checks.draft(resource),
+        *others,
+    ]
+    changes: dict[str, object] = {
+        "digest": transfer_request.digest(resource.spec),
+        "image_id": image.id,
+        "disk_format": image.disk_format,
+        "visibility": image.visibility,
+        "size": image.size,
+        "checksums": _checksums(image),
+        "progress": TransferProgress(stage=Stage.COMPLETE, percent=100),
+        "summary": Summary(
+            progress="100%", size=size_text(image.size) if image.size is not None else None
+        ),
+        "synced_generation": resource.metadata.generation,
+        "last_sync_time": now,
+    }
+    if result is None and image.id != resource.status.image_id:
+        # Not made just now: how it was made is not known any more.
+        changes |= {"virtual_size": image.virtual_size, "source": None}
+        changes |= {"method": None, "method_reason": None}
+    if usage is not None:
+        changes["used_by"] = used_by(usage)
+    if result is not None:
+        changes["method"] = result.method
+        changes["method_reason"] = result.method_reason or None
+        changes["virtual_size"] = result.virtual_size
+        changes["source"] = SourceStatus(
+            format=result.source.format,
+            size=result.source.size,
+            actual_size=result.source.actual_size,
+            virtual_size=result.source.virtual_size,
+            checksums=result.source.checksums,
+        )
+    return next_status(resource, drafts, now, changes)
+
+
+def _availability(image: GlanceImage) -> Draft:
+    if image.status == "active":
+        return Draft(
+            ConditionType.READY, "True", Reason.AVAILABLE, f"Image {image.id} can be used."
+        )
+    if image.status != "deactivated":
+        return Draft(
+            ConditionType.READY,
+            "False",
+            Reason.PENDING,
+            f"Image {image.id} cannot be used yet: its status in Glance is {image.status}.",
+        )
+    return Draft(
+        ConditionType.READY,
+        "False",
+        Reason.DEACTIVATED,
+        f"Image {image.id} was deactivated in Glance; an administrator can reactivate it.",
+    )
+
+
+def _was_adopted(resource: CloudImage, image: GlanceImage) -> bool:
+    adopt = resource.spec.adopt
+    return adopt is not None and adopt.id.lower() == image.id
+
+
+def _uploaded(resource: CloudImage, image: GlanceImage) -> Draft:
+    if _was_adopted(resource, image):
+        message = f"Image {image.id} was in Glance already; it is managed here from now on."
+        return Draft(ConditionType.UPLOADED, "True", Reason.ADOPTED, message)
+    return Draft(
+        ConditionType.UPLOADED,
+        "True",
+        Reason.HASH_MATCHED,
+        f"Glance's {image.hash_algo} and size equal those of the bytes sent.",
+    )
+
+
+def _verified(resource: CloudImage, image: GlanceImage) -> Draft:
+    if resource.spec.source is None or _was_adopted(resource, image):
+        return Draft(
+            ConditionType.VERIFIED,
+            "Unknown",
+            Reason.NO_CHECKSUM,
+            "The image was in Glance already: where its bytes come from is not known here.",
+        )
+    http = http_source(resource.spec)
+    wanted = transfer_request.checksum(http)
+    if http.checksum is None:
+        return Draft(
+            ConditionType.VERIFIED,
+            "Unknown",
+            Reason.NO_CHECKSUM,
+            "The spec gives no checksum of the source: give one, so that nobody can swap the file.",
+        )
+    if http.checksum.signature is not None:
+        reason, message = Reason.SIGNATURE_MATCHED, "The signature is by a key of the keyring."
+    elif wanted is None:
+        reason, message = Reason.CHECKSUM_MATCHED, "The file has the checksum of its publisher."
+    elif wanted.algorithm in {"md5", "sha1"}:
+        reason = Reason.WEAK_CHECKSUM
+        message = f"The file has the {wanted.algorithm} of the spec, which can be forged."
+    else:
+        reason = Reason.CHECKSUM_MATCHED
+        message = f"The file has the {wanted.algorithm} of the spec."
+    return Draft(ConditionType.VERIFIED, "True", reason, message)
+
+
+def _checksums(image: GlanceImage) -> dict[str, str]:
+    pairs = {"md5": image.checksum, image.hash_algo or "": image.hash_value}
+    return {name: value for name, value in pairs.items() if name and value}

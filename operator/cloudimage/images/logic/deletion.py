@@ -1,0 +1,99 @@
+"""Whether a CloudImage's Glance images may go, and who holds them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.imageshare import ImageShare
+from cloudimage.api.reasons import Reason
+from cloudimage.cloud.models import GlanceImage, Server, Usage, Volume
+from cloudimage.controller.logic.outage import HOW_TO_LET_GO
+from cloudimage.images.logic.status import SAMPLE_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """Why one image must stay."""
+
+    reason: Reason
+    message: str
+    usage: Usage | None = None
+
+
+def blocker(resource: CloudImage, image: GlanceImage, usage: Usage) -> Blocker | None:
+    """Return why the image must not be deleted, if anything holds it."""
+    if usage.in_use:
+        return Blocker(Reason.IN_USE, _in_use(image, usage), usage)
+    if image.protected and resource.spec.image.protected is not False:
+        advice = "set spec.image.protected to false to let it go"
+        return Blocker(Reason.PROTECTED, f"Image {image.id} is protected: {advice}.", usage)
+    return None
+
+
+def shared(shares: Sequence[ImageShare]) -> Blocker:
+    """Return the blocker while ImageShares need the object to reach its cloud."""
+    names = ", ".join(
+        f"{each.metadata.namespace}/{each.metadata.name}" for each in shares[:SAMPLE_SIZE]
+    )
+    more = f" and {len(shares) - SAMPLE_SIZE} more" if len(shares) > SAMPLE_SIZE else ""
+    text = f"The image is shared by ImageShare {names}{more}: it is deleted once they are gone."
+    return Blocker(Reason.SHARED, text)
+
+
+def refused(reason: Reason, words: str, usage: Usage) -> Blocker:
+    """Return the blocker when Glance refuses to delete an image.
+
+    A conflict is the store's: see "Delete image" in Glance's API reference. Something was cloned
+    from the image that nobody shows us, such as a snapshot, or another project's volume.
+
+    Args:
+        reason: Conflict or Forbidden.
+        words: Glance's own.
+        usage: Who uses the image, as far as that is known.
+    """
+    said = words.rstrip(". ")
+    if reason is Reason.CONFLICT:
+        advice = (
+            "What was cloned from it may be volumes or snapshots of other projects, which an "
+            "administrator can see; the image is deleted once they are gone."
+        )
+        return Blocker(Reason.IN_USE, f"{said}. {advice} {HOW_TO_LET_GO}", usage)
+    advice = "Ask the cloud's administrator for the right to delete it."
+    return Blocker(reason, f"{said}. {advice} {HOW_TO_LET_GO}", usage)
+
+
+def foremost(blockers: Sequence[Blocker]) -> Blocker:
+    """Return the blocker to tell of: the first, with a word of the others."""
+    first, others = blockers[0], len(blockers) - 1
+    if not others:
+        return first
+    rest = "1 more image of it waits" if others == 1 else f"{others} more images of it wait"
+    return replace(first, message=f"{first.message} {rest}, too.")
+
+
+def _in_use(image: GlanceImage, usage: Usage) -> str:
+    sentences = []
+    if usage.servers:
+        sight = {
+            "AllProjects": "the credentials see the servers of all projects",
+            "OwnProject": "the credentials see only their own project's servers",
+            "NoCompute": "the cloud has no compute service",
+        }[usage.scope]
+        users = "server uses" if len(usage.servers) == 1 else "servers use"
+        sentences.append(
+            f"{len(usage.servers)} {users} image {image.id}: {_named(usage.servers)}; {sight}."
+        )
+    if usage.volumes:
+        made = "volume was" if len(usage.volumes) == 1 else "volumes were"
+        sight = "those of other projects are shown to administrators only"
+        sentences.append(
+            f"{len(usage.volumes)} {made} made from image {image.id}: {_named(usage.volumes)}; "
+            f"{sight}."
+        )
+    return " ".join(sentences)
+
+
+def _named(users: Sequence[Server] | Sequence[Volume]) -> str:
+    names = (f"{each.name} ({each.id}, project {each.project_id})" for each in users[:SAMPLE_SIZE])
+    more = f" and {len(users) - SAMPLE_SIZE} more" if len(users) > SAMPLE_SIZE else ""
+    return ", ".join(names) + more

@@ -1,0 +1,59 @@
+"""What to do next for a CloudImage that is to exist."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.cloud.models import GlanceImage
+from cloudimage.images.logic import transfer_request
+from cloudimage.vocabulary.marks import Marks
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The Glance images that belong to a CloudImage, sorted by what they are good for.
+
+    Attributes:
+        current: Complete, verified, with the bytes that the spec wants.
+        previous: Complete and verified, but with the bytes of an earlier spec.
+        leftovers: Never finished: of a transfer that was cut off.
+    """
+
+    current: GlanceImage | None
+    previous: tuple[GlanceImage, ...]
+    leftovers: tuple[GlanceImage, ...]
+
+    @property
+    def all(self) -> tuple[GlanceImage, ...]:
+        """Every image of the CloudImage."""
+        return (*((self.current,) if self.current else ()), *self.previous, *self.leftovers)
+
+
+def sort(resource: CloudImage, found: Iterable[GlanceImage]) -> Standing:
+    """Sort what Glance listed under the CloudImage's UID.
+
+    A snapshot inherits the marks of the image its server was booted from; it is told apart by the
+    mark that repeats the image's own id.
+    """
+    ours = [each for each in found if each.properties.get(Marks.IMAGE_ID) == each.id]
+    complete = [each for each in ours if _complete(each)]
+    wanted = transfer_request.digest(resource.spec)
+    matching = sorted(
+        (each for each in complete if each.properties.get(Marks.DIGEST) == wanted),
+        # More than one is left by two operators at once: the one that users know stays.
+        key=lambda each: (each.id != resource.status.image_id, each.id),
+    )
+    current = matching[0] if matching else None
+    return Standing(
+        current=current,
+        previous=tuple(each for each in complete if each is not current),
+        leftovers=tuple(each for each in ours if not _complete(each)),
+    )
+
+
+def _complete(image: GlanceImage) -> bool:
+    """Tell whether the transfer came to its end: the mark is set after the last comparison.
+
+    "deactivated" is an administrator's doing with a complete image.
+    """
+    return image.status in {"active", "deactivated"} and Marks.VERIFIED in image.properties

@@ -1,0 +1,257 @@
+"""The status to write for each situation of a CloudImage; pure, so that each can be tested."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.meta import RETRY_ANNOTATION
+from cloudimage.api.reasons import ABSENT_REASONS, ConditionType, Reason
+from cloudimage.api.status import (
+    CloudImageStatus,
+    ServerReference,
+    Summary,
+    TransferProgress,
+    UsedBy,
+)
+from cloudimage.cloud.models import GlanceImage, Usage
+from cloudimage.controller.logic import outage, retry
+from cloudimage.controller.logic.conditions import Draft, is_true, renewed
+from cloudimage.images.logic import property_checks, transfer_request
+from cloudimage.plaintext import plain
+from cloudimage.transfer.contract import Failure, Progress, Stage
+
+SAMPLE_SIZE = 5
+"""How many of the servers that use an image are named."""
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes as Kubernetes writes quantities, for instance 2.0Gi."""
+    value = float(size)
+    for unit in ("", "Ki", "Mi", "Gi", "Ti"):
+        if value < 1024 or unit == "Ti":  # noqa: PLR2004  # binary units go by 1024
+            return f"{value:.1f}{unit}" if unit else f"{size}"
+        value /= 1024
+    raise AssertionError("unreachable: the last unit always returns")
+
+
+def next_status(
+    resource: CloudImage,
+    drafts: Iterable[Draft],
+    now: datetime,
+    changes: Mapping[str, object] | None = None,
+) -> CloudImageStatus:
+    """Return the status with other conditions and other fields, for the present generation."""
+    return renewed(resource.status, resource.metadata.generation, drafts, now, changes)
+
+
+def _not_ready(resource: CloudImage, reason: Reason, message: str) -> list[Draft]:
+    """Return Ready=False, but for an image that stays usable whatever goes on beside it."""
+    if is_true(resource.status.conditions, ConditionType.READY):
+        return []
+    return [Draft(ConditionType.READY, "False", reason, message)]
+
+
+def starting(resource: CloudImage, serving: GlanceImage | None, now: datetime) -> CloudImageStatus:
+    """Return the status written before a transfer starts: it is about to touch the cloud.
+
+    Args:
+        resource: The CloudImage.
+        serving: The image of the previous spec, which serves meanwhile, if there is one.
+        now: The present.
+    """
+    message = "The image is being made; status.progress shows how far it is."
+    ready = (
+        Draft(
+            ConditionType.READY,
+            "True",
+            Reason.REPLACEMENT_PENDING,
+            f"Image {serving.id} of the previous spec serves until the new one is there.",
+        )
+        if serving
+        else Draft(ConditionType.READY, "False", Reason.PROGRESSING, message)
+    )
+    drafts = [
+        ready,
+        Draft(ConditionType.VERIFIED, "Unknown", Reason.PENDING, "Not downloaded yet."),
+        Draft(ConditionType.UPLOADED, "False", Reason.PROGRESSING, message),
+        Draft(ConditionType.SYNCED, "False", Reason.PENDING, "There is no image yet."),
+        property_checks.draft(resource),
+        Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
+    ]
+    changes = {
+        "digest": transfer_request.digest(resource.spec),
+        "transfers_started": (resource.status.transfers_started or 0) + 1,
+        "image_id": serving.id if serving else None,
+        "disk_format": resource.spec.image.disk_format,
+        "progress": TransferProgress(stage=Stage.PENDING),
+        "summary": Summary(progress="0%"),
+        "size": serving.size if serving else None,
+        "virtual_size": None,
+        "checksums": None,
+        "source": None,
+    }
+    return next_status(resource, drafts, now, changes)
+
+
+def transferring(resource: CloudImage, progress: Progress) -> CloudImageStatus:
+    """Return the status while bytes move: only the numbers change."""
+    percent = _percent(progress)
+    return resource.status.model_copy(
+        update={
+            "progress": TransferProgress(
+                stage=progress.stage,
+                percent=percent,
+                transferred_bytes=progress.transferred or None,
+                total_bytes=progress.total,
+                bytes_per_second=int(progress.rate) or None,
+            ),
+            "summary": Summary(
+                progress=None if percent is None else f"{percent}%",
+                size=resource.status.summary.size if resource.status.summary else None,
+            ),
+        }
+    )
+
+
+def _percent(progress: Progress) -> int | None:
+    if not progress.total:
+        return None
+    return min(100, progress.transferred * 100 // progress.total)
+
+
+def failed(
+    resource: CloudImage, failure: Failure, now: datetime, retry_at: datetime | None
+) -> CloudImageStatus:
+    """Return the status after a transfer failed; ``retry_at``: when it is tried again, if ever."""
+    reason = Reason(failure.reason)
+    message = _with_outlook(failure.message, retry_at)
+    drafts = [
+        _ready_after_failure(resource, reason, message),
+        Draft(ConditionType.UPLOADED, "False", reason, message),
+        Draft(ConditionType.STALLED, "True", reason, message),
+    ]
+    if reason is Reason.CHECKSUM_MISMATCH:
+        drafts.append(Draft(ConditionType.VERIFIED, "False", reason, message))
+    changes = {"progress": TransferProgress(stage=failure.stage), "summary": None}
+    return next_status(resource, drafts, now, changes)
+
+
+def _ready_after_failure(resource: CloudImage, reason: Reason, message: str) -> Draft:
+    """Return Ready: True where an image of an earlier spec serves."""
+    if not is_true(resource.status.conditions, ConditionType.READY):
+        return Draft(ConditionType.READY, "False", reason, message)
+    return Draft(
+        ConditionType.READY,
+        "True",
+        Reason.REVISION_FAILED,
+        f"Image {resource.status.image_id} of the previous spec goes on serving. The new one could "
+        f"not be made: {message}",
+    )
+
+
+def _with_outlook(message: str, retry_at: datetime | None) -> str:
+    sentence = outage.message(message, None)
+    if retry_at is None:
+        return f"{sentence} {retry.outlook(None)}"
+    return (
+        f"{sentence} Tried again at {retry_at:%H:%M:%S} UTC, or when the annotation "
+        f"{RETRY_ANNOTATION} gets a new value."
+    )
+
+
+def retrying(resource: CloudImage, value: str, now: datetime) -> CloudImageStatus:
+    """Return the status once the annotation's value is acted on: nothing is given up any more."""
+    message = f"Tried again, as the annotation {RETRY_ANNOTATION} asks."
+    drafts = [Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)]
+    return next_status(resource, drafts, now, {"last_handled_retry": value})
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What stands in the way of looking after an image.
+
+    Attributes:
+        stalled: Somebody has to act; else it is expected to pass.
+        pauses: Between tries; None: it is not tried again by itself.
+    """
+
+    reason: Reason
+    message: str
+    stalled: bool
+    pauses: retry.Pauses | None
+
+
+def troubled(resource: CloudImage, trouble: Trouble, now: datetime) -> CloudImageStatus:
+    """Return the status when the cloud or its credentials stand in the way.
+
+    An image that is Ready stays so, unless there is none: servers boot from it whether or not we
+    can look at it.
+    """
+    since = outage.since(resource, trouble.reason, now)
+    text = f"{outage.message(trouble.message, since)} {retry.outlook(trouble.pauses)}"
+    if since is not None:
+        text = f"{text} {outage.HOW_TO_LET_GO}"
+    text = outage.first_told(resource, ConditionType.RECONCILING, trouble.reason, text)
+    kind = ConditionType.STALLED if trouble.stalled else ConditionType.RECONCILING
+    drafts = [
+        *_ready_in_trouble(resource, trouble.reason, text),
+        Draft(ConditionType.SYNCED, "Unknown", trouble.reason, text),
+        Draft(kind, "True", trouble.reason, text),
+    ]
+    return next_status(resource, drafts, now, {"cloud_unreachable_since": since})
+
+
+def _ready_in_trouble(resource: CloudImage, reason: Reason, message: str) -> list[Draft]:
+    if reason is Reason.REVISION_FAILED:
+        return [_ready_after_failure(resource, reason, message)]
+    if reason in ABSENT_REASONS:
+        return [Draft(ConditionType.READY, "False", reason, message)]
+    return _not_ready(resource, reason, message)
+
+
+def adopting(resource: CloudImage, now: datetime) -> CloudImageStatus:
+    """Return the status written before an image is marked as ours: a deletion must know of it."""
+    message = "The image of spec.adopt is being taken over."
+    drafts = [
+        *_not_ready(resource, Reason.PROGRESSING, message),
+        Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
+    ]
+    return next_status(resource, drafts, now, {"digest": transfer_request.digest(resource.spec)})
+
+
+def used_by(usage: Usage) -> UsedBy:
+    """Return who uses the image, in numbers and a few names."""
+    return UsedBy(
+        servers=len(usage.servers),
+        volumes=None if usage.volumes is None else len(usage.volumes),
+        sample=tuple(
+            ServerReference(
+                id=plain(server.id), name=plain(server.name), project_id=plain(server.project_id)
+            )
+            for server in usage.servers[:SAMPLE_SIZE]
+        ),
+        scope=usage.scope,
+    )
+
+
+def deletion_blocked(
+    resource: CloudImage, reason: Reason, message: str, usage: Usage | None, now: datetime
+) -> CloudImageStatus:
+    """Return the status of an object that is to go and cannot yet."""
+    drafts = [
+        Draft(ConditionType.DELETION_BLOCKED, "True", reason, message),
+        Draft(ConditionType.RECONCILING, "True", Reason.DELETING, message),
+    ]
+    changes: dict[str, object] = {"cloud_unreachable_since": outage.since(resource, reason, now)}
+    if usage:
+        changes["used_by"] = used_by(usage)
+    return next_status(resource, drafts, now, changes)
+
+
+def nothing_left(resource: CloudImage) -> CloudImageStatus:
+    """Return the status of a deleted object of which nothing is in the cloud any more.
+
+    Written before its Secret is let go: a restart between the two must not look for the Secret.
+    """
+    return resource.status.model_copy(update={"digest": None, "image_id": None})

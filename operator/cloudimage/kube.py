@@ -1,0 +1,271 @@
+"""The Kubernetes API as the operator uses it: one adapter over the official client."""
+
+import base64
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, NamedTuple, TypeVar
+
+import kubernetes
+from kubernetes.client import ApiException
+
+from cloudimage.api.kinds import kind_of
+from cloudimage.api.meta import (
+    API_VERSION,
+    CREDENTIALS_FINALIZER,
+    FINALIZER,
+    GROUP,
+    HOSTS_ANNOTATION,
+    VERSION,
+    Event,
+    Resource,
+    ResourceStatus,
+)
+
+R = TypeVar("R", bound=Resource)
+
+REQUEST_TIMEOUT_SECONDS = 60
+
+
+class Key(NamedTuple):
+    """The name of an object of ours."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A Secret; its texts are not for logs, hence no repr of them.
+
+    Attributes:
+        held: It has our finalizer.
+        hosts: Its annotation about the hosts that it is for; None: there is none.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    held: bool
+    texts: Mapping[str, str] = field(repr=False)
+    hosts: str | None = None
+
+    @property
+    def version(self) -> str:
+        """What differs whenever its content may."""
+        return f"{self.uid}/{self.resource_version}"
+
+
+class StaleError(Exception):
+    """The object changed since it was read: read it again and decide anew."""
+
+
+@dataclass(frozen=True)
+class Kube:
+    """The few requests the operator makes, over one client that all its threads share.
+
+    Attributes:
+        namespaces: Those that are looked after; empty: all.
+        component: The name under which Events are written.
+    """
+
+    client: kubernetes.client.ApiClient
+    namespaces: tuple[str, ...] = ()
+    component: str = "cloudimage-operator"
+
+    def read(self, model: type[R], key: Key) -> R | None:
+        """Return the object as it is now; None when it is gone."""
+        body = self.read_raw(model, key)
+        return None if body is None else model.model_validate(body)
+
+    def read_raw(self, model: type[Resource], key: Key) -> dict[str, Any] | None:
+        """Return the object as the API server has it, understood or not; None when it is gone."""
+        try:
+            body: Any = self._objects.get_namespaced_custom_object(
+                *_address(model, key.namespace), key.name, _request_timeout=REQUEST_TIMEOUT_SECONDS
+            )
+        except ApiException as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return dict(body)
+
+    def write_raw_status(self, model: type[Resource], key: Key, body: dict[str, Any]) -> None:
+        """Replace the status of an object by the one of ``body``."""
+        self._objects.replace_namespaced_custom_object_status(
+            *_address(model, key.namespace),
+            key.name,
+            body,
+            _request_timeout=REQUEST_TIMEOUT_SECONDS,
+        )
+
+    def write_status(self, resource: R, status: ResourceStatus) -> R:
+        """Replace the status as a whole and return the object as it is then.
+
+        Raises:
+            StaleError: Somebody else changed the object meanwhile.
+        """
+        body = {
+            "apiVersion": API_VERSION,
+            "kind": kind_of(type(resource)).name,
+            "metadata": {
+                "name": resource.metadata.name,
+                "namespace": resource.metadata.namespace,
+                "uid": resource.metadata.uid,
+                "resourceVersion": resource.metadata.resource_version,
+            },
+            # The API server wants a valid object; it ignores every part but the status.
+            "spec": resource.spec.to_json(),
+            "status": status.to_json(),
+        }
+        return self._changed(self._objects.replace_namespaced_custom_object_status, resource, body)
+
+    def set_finalizer(self, resource: R, *, present: bool) -> R:
+        """Add or take our finalizer, leave those of others, and return the object.
+
+        Raises:
+            StaleError: Somebody else changed the object meanwhile.
+        """
+        others = [each for each in resource.metadata.finalizers if each != FINALIZER]
+        body = {
+            "metadata": {
+                "resourceVersion": resource.metadata.resource_version,
+                "finalizers": [*others, FINALIZER] if present else others,
+            }
+        }
+        return self._changed(self._objects.patch_namespaced_custom_object, resource, body)
+
+    def _changed(self, request: Any, resource: R, body: Mapping[str, Any]) -> R:  # noqa: ANN401  # the client has no types
+        model, key = type(resource), key_of(resource)
+        try:
+            answer = request(
+                *_address(model, key.namespace),
+                key.name,
+                body,
+                _request_timeout=REQUEST_TIMEOUT_SECONDS,
+            )
+        except ApiException as error:
+            if error.status in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
+                raise StaleError(f"{key.namespace}/{key.name}") from error
+            raise
+        return model.model_validate(answer)
+
+    def read_all(self, model: type[R], namespaces: Iterable[str] | None = None) -> list[R]:
+        """Return all objects of a kind as they are now.
+
+        Args:
+            model: The kind.
+            namespaces: Where; None: wherever is looked after.
+        """
+        group, version, _, plural = _address(model, "")
+        options: dict[str, Any] = {"_request_timeout": REQUEST_TIMEOUT_SECONDS}
+        lists: list[Any] = [
+            self._objects.list_namespaced_custom_object(
+                group, version, namespace, plural, **options
+            )
+            for namespace in (self.namespaces if namespaces is None else namespaces)
+        ] or [self._objects.list_cluster_custom_object(group, version, plural, **options)]
+        return [model.model_validate(each) for listed in lists for each in listed["items"]]
+
+    def read_secret(self, namespace: str, name: str) -> Secret | None:
+        """Return a Secret as it is now; None when there is no such Secret."""
+        found = _found(self._core.read_namespaced_secret, namespace, name)
+        return None if found is None else _secret(found)
+
+    def hold_secret(self, secret: Secret, *, held: bool) -> Secret | None:
+        """Add or take our finalizer on a Secret, and return it as it is then.
+
+        Those of others stay: a strategic merge patch names only our own.
+
+        Returns:
+            None when the Secret is gone, is another of that name by now, or may not be held any
+            more because it is being deleted.
+        """
+        key = "finalizers" if held else "$deleteFromPrimitiveList/finalizers"
+        body = {"metadata": {"uid": secret.uid, key: [CREDENTIALS_FINALIZER]}}
+        gone = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+        try:
+            patched = self._core.patch_namespaced_secret(
+                secret.name, secret.namespace, body, _request_timeout=REQUEST_TIMEOUT_SECONDS
+            )
+        except ApiException as error:
+            if error.status in gone:
+                return None
+            raise
+        return _secret(patched)
+
+    def read_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """Return a ConfigMap's keys with their texts; None when there is no such ConfigMap."""
+        found = _found(self._core.read_namespaced_config_map, namespace, name)
+        return None if found is None else found.data or {}
+
+    def post_event(self, resource: Resource, event: Event) -> None:
+        """Write an Event about the object."""
+        now = datetime.now(UTC)
+        body = kubernetes.client.CoreV1Event(
+            metadata=kubernetes.client.V1ObjectMeta(
+                generate_name=f"{resource.metadata.name[:200]}."
+            ),
+            type=event.type,
+            reason=event.reason,
+            message=event.message,
+            source=kubernetes.client.V1EventSource(component=self.component),
+            reporting_component=self.component,
+            first_timestamp=now,
+            last_timestamp=now,
+            count=1,
+            involved_object=kubernetes.client.V1ObjectReference(
+                api_version=API_VERSION,
+                kind=kind_of(type(resource)).name,
+                name=resource.metadata.name,
+                namespace=resource.metadata.namespace,
+                uid=resource.metadata.uid,
+                resource_version=resource.metadata.resource_version,
+            ),
+        )
+        self._core.create_namespaced_event(
+            resource.metadata.namespace, body, _request_timeout=REQUEST_TIMEOUT_SECONDS
+        )
+
+    @property
+    def _core(self) -> kubernetes.client.CoreV1Api:
+        return kubernetes.client.CoreV1Api(self.client)
+
+    @property
+    def _objects(self) -> kubernetes.client.CustomObjectsApi:
+        return kubernetes.client.CustomObjectsApi(self.client)
+
+
+def key_of(resource: Resource) -> Key:
+    """Return the object's name."""
+    return Key(resource.metadata.namespace, resource.metadata.name)
+
+
+def _address(model: type[Resource], namespace: str) -> tuple[str, str, str, str]:
+    return (GROUP, VERSION, namespace, kind_of(model).plural)
+
+
+def _found(read: Callable[..., Any], namespace: str, name: str) -> Any:  # noqa: ANN401  # the client has no types
+    try:
+        return read(name, namespace, _request_timeout=REQUEST_TIMEOUT_SECONDS)
+    except ApiException as error:
+        if error.status == HTTPStatus.NOT_FOUND:
+            return None
+        raise
+
+
+def _secret(body: Any) -> Secret:  # noqa: ANN401  # the client has no types
+    return Secret(
+        namespace=body.metadata.namespace,
+        name=body.metadata.name,
+        uid=body.metadata.uid,
+        resource_version=body.metadata.resource_version,
+        held=CREDENTIALS_FINALIZER in (body.metadata.finalizers or ()),
+        texts={
+            key: base64.b64decode(value).decode("utf-8", "replace")
+            for key, value in (body.data or {}).items()
+        },
+        hosts=(body.metadata.annotations or {}).get(HOSTS_ANNOTATION),
+    )

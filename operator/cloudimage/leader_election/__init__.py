@@ -1,0 +1,1 @@
+"""Of several replicas, the one that holds the Lease acts."""

@@ -1,0 +1,64 @@
+"""The Lease that operators compete for: one adapter over the official client."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+import kubernetes
+from kubernetes.client import ApiException
+from urllib3.exceptions import HTTPError
+
+from cloudimage.leader_election.rules import Lease, Terms
+
+TROUBLES: Final = (ApiException, HTTPError)
+"""What every request here may raise: an answer that is none, or no answer."""
+
+
+@dataclass
+class Leases:
+    """The three requests for one Lease; each may raise :data:`TROUBLES`."""
+
+    terms: Terms
+    _api: kubernetes.client.CoordinationV1Api = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        configuration = kubernetes.client.Configuration.get_default_copy()
+        # Urllib3 would try three times more, each for as long as it may take.
+        configuration.retries = False
+        client = kubernetes.client.ApiClient(configuration)
+        self._api = kubernetes.client.CoordinationV1Api(client)
+
+    def read(self) -> Lease | None:
+        """Return the Lease as it is now; None when there is none."""
+        try:
+            answer: Any = self._api.read_namespaced_lease(
+                self.terms.name,
+                self.terms.namespace,
+                # As it is: the client's own times lose the decimals that the API server demands.
+                _preload_content=False,
+                _request_timeout=self.terms.answer_within,
+            )
+        except ApiException as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return Lease.parsed(json.loads(answer.data))
+
+    def create(self, body: Mapping[str, Any]) -> None:
+        """Create it; refused when there is one."""
+        self._api.create_namespaced_lease(
+            self.terms.namespace,
+            body,  # type: ignore[arg-type]  # to the client it is a V1Lease
+            _request_timeout=self.terms.answer_within,
+        )
+
+    def replace(self, body: Mapping[str, Any]) -> None:
+        """Write it; refused when it has changed since it was read."""
+        self._api.replace_namespaced_lease(
+            self.terms.name,
+            self.terms.namespace,
+            body,  # type: ignore[arg-type]  # to the client it is a V1Lease
+            _request_timeout=self.terms.answer_within,
+        )

@@ -1,0 +1,1 @@
+"""Prometheus metrics: of what the operator does, and of its objects."""

@@ -1,0 +1,282 @@
+"""kopf's part: it watches the objects and tells the work queue; all else follows from there.
+
+Why only ``on.event``: see docs/decisions/0003-kopf-watches-a-queue-reconciles.md.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import kopf
+import kubernetes
+from pydantic import ValidationError
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.imageshare import ImageShare
+from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
+from cloudimage.api.meta import GROUP, VERSION
+from cloudimage.controller.faults import FaultTeller, surviving
+from cloudimage.controller.reference_index import ReferenceIndex
+from cloudimage.controller.tenants import TenantIndex
+from cloudimage.controller.watch import Watch, key_in
+from cloudimage.controller.workqueue import WorkQueue
+from cloudimage.images.logic import references
+from cloudimage.images.orphans import OrphanSweeper, Place
+from cloudimage.images.reconciler import CloudImageReconciler
+from cloudimage.kube import Key, Kube, R
+from cloudimage.metrics import operator as metrics
+from cloudimage.runners.base import Runner
+from cloudimage.runners.child import ChildRunner, sweep
+from cloudimage.runners.job import JobRunner
+from cloudimage.runners.job_client import Jobs
+from cloudimage.settings import Settings
+from cloudimage.shares.logic import members
+from cloudimage.shares.reconciler import ImageShareReconciler
+
+INTERVAL_SECONDS = 1.0
+
+
+async def watch_loop_lag(interval: float = INTERVAL_SECONDS) -> None:
+    """Measure for ever how much later than asked for a sleep of ``interval`` seconds ends."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + interval
+        await asyncio.sleep(interval)
+        metrics.LOOP_LAG_SECONDS.observe(max(0.0, loop.time() - due))
+
+
+logger = logging.getLogger(__name__)
+
+_HOUSEKEEPING_SECONDS = 60.0
+_SWEEPS_AT_ONCE = 4
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+
+
+@dataclass
+class Operator:
+    """The whole operator in one process: for each kind a watch, a queue and a reconciler."""
+
+    settings: Settings
+    _references: ReferenceIndex = field(default_factory=ReferenceIndex)
+    _shares: ReferenceIndex = field(default_factory=ReferenceIndex)
+    _tenants: TenantIndex = field(default_factory=TenantIndex)
+    _places: set[Place] = field(default_factory=set)
+    _housekeeping: asyncio.Task[None] = field(init=False, repr=False)
+    _lag: asyncio.Task[None] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        workers = self.settings.workers
+        client = kubernetes.client.ApiClient(_client_configuration(2 * workers))
+        kube = Kube(client, self.settings.namespaces)
+        self.runner = _runner(self.settings, kube)
+        self.images = CloudImageReconciler(kube, self.runner, self.settings, notify=self._notify)
+        self.shares = ImageShareReconciler(
+            kube,
+            self.images.clouds,
+            self.images.secrets,
+            self.settings,
+            image_changed=self._look_again,
+        )
+        self.queue: WorkQueue[Key] = WorkQueue(
+            self.images,
+            workers,
+            tenants=self._tenants.of_image,
+            tell=FaultTeller(kube, CloudImage),
+            deadline=self.settings.reconcile_seconds,
+        )
+        # Of their own: what moves bytes or waits for a cloud must not hold up a share.
+        self.share_queue: WorkQueue[Key] = WorkQueue(
+            self.shares,
+            workers,
+            IMAGE_SHARE.plural,
+            tenants=self._tenants.of_share,
+            tell=FaultTeller(kube, ImageShare),
+            deadline=self.settings.reconcile_seconds,
+        )
+        # Of its own: it must not hold up anything.
+        self.sweeper = OrphanSweeper(kube, self.images.clouds, self.settings, self._places.discard)
+        self.orphan_queue: WorkQueue[Place] = WorkQueue(
+            self.sweeper,
+            _SWEEPS_AT_ONCE,
+            "orphans",
+            tenants=lambda place: place.tenants,
+            deadline=self.settings.reconcile_seconds,
+        )
+        self._images_watch = Watch(self.queue, self.images.gone)
+        self._shares_watch = Watch(self.share_queue, self.shares.gone)
+        self._tell_metrics()
+
+    def run(self) -> None:
+        """Run until the process is told to stop."""
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(_login)
+        kopf.on.startup(registry=registry)(self._started)
+        kopf.on.cleanup(registry=registry)(self._stopped)
+        kopf.on.event(GROUP, VERSION, CLOUD_IMAGE.plural, registry=registry)(
+            surviving(self._image_event)
+        )
+        kopf.on.event(GROUP, VERSION, IMAGE_SHARE.plural, registry=registry)(
+            surviving(self._share_event)
+        )
+        asyncio.run(
+            kopf.operator(
+                registry=registry,
+                settings=_kopf_settings(),
+                standalone=True,
+                clusterwide=not self.settings.namespaces,
+                namespaces=self.settings.namespaces,
+                liveness_endpoint=_liveness(self.settings.probe_address),
+            )
+        )
+
+    def abandon(self) -> None:
+        """End transfers at once, without their clean-up: another operator may act by now."""
+        self.runner.abandon()
+
+    def _tell_metrics(self) -> None:
+        metrics.live(metrics.TRANSFERS_RUNNING, self.runner.by_stage)
+        metrics.live(metrics.ORPHANS, self.sweeper.numbers)
+        metrics.live(metrics.CONNECTIONS, self.images.clouds.numbers)
+        for queue in (self.queue, self.share_queue):
+            metrics.OBJECTS.expect(queue.kind)
+
+    def _notify(self, key: Key) -> None:
+        self.queue.add(key)
+
+    async def _started(self, **_: object) -> None:
+        metrics.LEADER.set(1)
+        sweep(self.settings.scratch)
+        self.queue.start()
+        self.share_queue.start()
+        self.orphan_queue.start()
+        self._housekeeping = asyncio.create_task(self._close_idle())
+        self._lag = asyncio.create_task(watch_loop_lag())
+        # Before any object is looked at: what runs already must not be started again.
+        await asyncio.to_thread(self.runner.recover, self._notify)
+
+    async def _stopped(self, **_: object) -> None:
+        self._housekeeping.cancel()
+        self._lag.cancel()
+        await asyncio.gather(self.queue.stop(), self.share_queue.stop(), self.orphan_queue.stop())
+        await asyncio.to_thread(self.runner.stop)
+        await asyncio.to_thread(self.images.clouds.close)
+
+    async def _close_idle(self) -> None:
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_SECONDS)
+            await self._house_kept()
+
+    @surviving
+    async def _house_kept(self) -> None:
+        await asyncio.to_thread(self.images.clouds.close_idle)
+
+    async def _image_event(self, event: kopf.RawEvent, **_: object) -> None:
+        self._tenants.saw_image(key_in(event), event)
+        key = self._images_watch.take(event)
+        image = _parsed(CloudImage, event)
+        if image is not None:
+            self._sweep(Place.of(image))
+        names = references.of(image.spec.image).values() if image else ()
+        self._references.refers(key, (Key(key.namespace, name) for name in names))
+        self._wake(self._references.stands(key, references.image_id(image) if image else None))
+        for share in self._shares.stands(key, members.state(image) if image else None):
+            self.shares.look_again(share)
+            self.share_queue.add(share, urgent=True)
+
+    def _sweep(self, place: Place) -> None:
+        """Have a cloud looked at for orphans now and then, from when a CloudImage names it."""
+        if place not in self._places:
+            self._places.add(place)
+            self.orphan_queue.add(place, self.settings.resync_seconds)
+
+    async def _share_event(self, event: kopf.RawEvent, **_: object) -> None:
+        self._tenants.saw_share(key_in(event), event)
+        key = self._shares_watch.take(event)
+        share = _parsed(ImageShare, event)
+        if share is not None and (target := members.target(share)):
+            self._shares.refers(key, (Key(*target),))
+        elif event["type"] == "DELETED":
+            # A CloudImage may have waited for that.
+            self._wake(self._shares.refers(key, ()))
+
+    def _wake(self, keys: Iterable[Key]) -> None:
+        """Queue CloudImages that wait for another object, which is another one now."""
+        for key in keys:
+            self._look_again(key)
+
+    def _look_again(self, key: Key) -> None:
+        self.images.look_again(key)
+        self.queue.add(key, urgent=True)
+
+
+def _parsed(model: type[R], event: kopf.RawEvent) -> R | None:
+    """Return the object of an event; None when it is gone, or not understood."""
+    if event["type"] == "DELETED":
+        return None
+    try:
+        return model.model_validate(event["object"])
+    except (ValidationError, RecursionError):
+        # Admitted by another CRD than ours; the reconciler, which reads it too, says so.
+        logger.debug("an object is not understood", extra={"kind": model.__name__})
+        return None
+
+
+def _runner(settings: Settings, kube: Kube) -> Runner:
+    if settings.job is None:
+        return ChildRunner(settings.max_concurrent_transfers)
+    return JobRunner(
+        Jobs(kube.client),
+        kube,
+        settings.job,
+        settings.max_concurrent_transfers,
+        settings.namespaces,
+    )
+
+
+def load_kubernetes_config() -> None:
+    """Take the pod's ServiceAccount where there is one, else KUBECONFIG or ~/.kube/config.
+
+    Raises:
+        kubernetes.config.ConfigException: There is neither.
+    """
+    if _SERVICE_ACCOUNT.exists():
+        kubernetes.config.load_incluster_config()
+    else:
+        kubernetes.config.load_kube_config()
+
+
+def _client_configuration(threads: int) -> kubernetes.client.Configuration:
+    configuration = kubernetes.client.Configuration.get_default_copy()
+    # A thread that finds no connection in the pool makes one for a single request.
+    configuration.connection_pool_maxsize = threads
+    return configuration
+
+
+def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401  # kopf's own kwargs, passed on
+    if not _SERVICE_ACCOUNT.exists():
+        return kopf.login_with_kubeconfig(**kwargs)
+    login = kopf.login_with_service_account(**kwargs)
+    # The address that every pod is given: kopf's own choice, a name, needs the cluster's DNS.
+    server = kubernetes.client.Configuration.get_default_copy().host
+    return replace(login, server=server) if login is not None else None
+
+
+def _liveness(address: str | None) -> str | None:
+    return f"http://{address}/healthz" if address else None
+
+
+def _kopf_settings() -> kopf.OperatorSettings:
+    settings = kopf.OperatorSettings()
+    # Events are ours to post, from transitions of conditions; kopf would post its log.
+    settings.posting.enabled = False
+    # The CRD is there before the operator; scanning would need rights on the whole cluster.
+    settings.scanning.disabled = True
+    settings.networking.request_timeout = 60
+    settings.watching.connect_timeout = 30
+    # Connections that die silently are noticed, and the watch is begun anew (kopf issue 585).
+    settings.watching.server_timeout = 600
+    settings.watching.client_timeout = 660
+    return settings

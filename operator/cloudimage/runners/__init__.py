@@ -1,0 +1,1 @@
+"""Where transfers run: as children of the operator, or as Jobs."""

@@ -1,0 +1,219 @@
+"""Transfers as child processes: started, watched, ended; at most so many at a time."""
+
+import logging
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.controller.faults import name_of, without_text
+from cloudimage.controller.tenants import tenants_of
+from cloudimage.kube import Key
+from cloudimage.runners.base import NOTIFY_SECONDS, Transfer, numbers_of
+from cloudimage.runners.fork_client import ForkServer, Process
+from cloudimage.runners.turns import Turns
+from cloudimage.transfer.contract import (
+    EVENTS,
+    Failure,
+    Progress,
+    Reason,
+    Result,
+    Stage,
+    TransferRequest,
+)
+
+logger = logging.getLogger(__name__)
+
+
+FOLDER_PREFIX = "run-"
+
+_END_SECONDS = 15.0
+
+
+def sweep(scratch: Path) -> None:
+    """Remove the folders of transfers that an operator left behind when it was killed.
+
+    Called before any transfer starts; those of the killed operator end by themselves.
+    """
+    for folder in scratch.glob(f"{FOLDER_PREFIX}*"):
+        logger.warning("removing what a killed operator left", extra={"folder": folder.name})
+        shutil.rmtree(folder, ignore_errors=True)  # one that stays is no reason not to start
+
+
+@dataclass
+class ChildRunner:
+    """Runs each transfer as a process of its own, keyed by the UID of its object.
+
+    Attributes:
+        max_concurrent: How many run at once, a quarter of them for one tenant; further ones wait.
+        spawn: Starts a process that reads a request and writes events.
+    """
+
+    max_concurrent: int
+    spawn: Callable[[], Process] = field(default_factory=lambda: ForkServer().spawn)
+    _transfers: dict[str, Transfer] = field(default_factory=dict)
+    _turns: Turns = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._turns = Turns(self.max_concurrent, "transfer")
+
+    def recover(self, notify: Callable[[Key], None]) -> None:
+        """Do nothing: a child ends with its operator."""
+
+    def view(self, uid: str) -> Transfer | None:
+        """Return the object's transfer, running or ended; None when there is none."""
+        return self._transfers.get(uid)
+
+    def start(
+        self,
+        uid: str,
+        digest: str,
+        request: TransferRequest,
+        notify: Callable[[], None],
+        owner: CloudImage | None = None,
+    ) -> None:
+        """Start a transfer, or have it wait for its turn.
+
+        Args:
+            uid: The object's; it has no transfer yet.
+            digest: Of the content that the transfer makes.
+            request: What to transfer.
+            notify: Called from another thread when there is something new to see.
+            owner: The object, on whose account it runs.
+        """
+        transfer = self._transfers[uid] = Transfer(digest, notify)
+        tenants = tenants_of(owner) if owner is not None else ()
+        self._turns.add(uid, tenants, partial(self._work, uid, transfer, request))
+
+    def by_stage(self) -> dict[str, float]:
+        """Return how many transfers that have not ended are in each stage; from any thread."""
+        return numbers_of(self._transfers)
+
+    def forget(self, uid: str) -> None:
+        """Drop a transfer that has ended; its outcome was taken note of."""
+        self._transfers.pop(uid, None)
+
+    def cancel(self, uid: str) -> None:
+        """Have the transfer end; :meth:`view` shows it until it has.
+
+        One that waits for its turn is gone at once.
+        """
+        transfer = self._transfers.get(uid)
+        if transfer is None:
+            return
+        if self._turns.cancel(uid) or transfer.outcome is not None:
+            self.forget(uid)
+            return
+        with transfer.lock:
+            transfer.cancelled = True
+            if transfer.process is not None:
+                transfer.process.terminate()
+
+    def stop(self) -> None:
+        """End every transfer and wait until all are gone."""
+        for uid in list(self._transfers):
+            self.cancel(uid)
+        self._turns.stop(wait=True)
+
+    def abandon(self) -> None:
+        """Kill every transfer; what it leaves behind is found as after the loss of a node."""
+        self._turns.stop(wait=False)
+        for transfer in list(self._transfers.values()):
+            if transfer.process is not None:
+                transfer.process.kill()
+
+    def _work(self, uid: str, transfer: Transfer, request: TransferRequest) -> None:
+        try:
+            outcome = self._run(transfer, request)
+        except BaseException as error:  # noqa: BLE001  # it must have an outcome, whatever it is
+            outcome = fault(uid, error, transfer.progress.stage)
+        with transfer.lock:
+            transfer.end(outcome)
+        if transfer.cancelled:
+            self.forget(uid)
+        transfer.notify()
+
+    def _run(self, transfer: Transfer, request: TransferRequest) -> Result | Failure:
+        # Temporary, so that a transfer that was killed leaves no file either.
+        with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=request.scratch) as folder:
+            return self._run_in(transfer, request.model_copy(update={"scratch": Path(folder)}))
+
+    def _run_in(self, transfer: Transfer, request: TransferRequest) -> Result | Failure:
+        with transfer.lock:
+            if transfer.cancelled:
+                return _failure(Reason.INTERRUPTED, "cancelled", Stage.PENDING)
+            process = transfer.process = self.spawn()
+        with process:
+            try:
+                outcome = self._follow(process, transfer, request)
+            finally:
+                # The end of its input tells the transfer to end, should it still be there.
+                if process.stdin:
+                    process.stdin.close()
+                _wait(process)
+        return outcome or _failure(
+            Reason.INTERNAL_ERROR,
+            f"the transfer ended with status {process.returncode} and said nothing",
+            transfer.progress.stage,
+        )
+
+    def _follow(
+        self, process: Process, transfer: Transfer, request: TransferRequest
+    ) -> Result | Failure | None:
+        """Hand the request over, then read events until the transfer says how it ended."""
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("unreachable: both are pipes")
+        try:
+            process.stdin.write(request.model_dump_json().encode() + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            return None
+        told = time.monotonic()
+        for line in process.stdout:
+            event = _parse(line)
+            if isinstance(event, Progress):
+                news = event.stage != transfer.progress.stage
+                transfer.advance(event)
+                if news or time.monotonic() - told >= NOTIFY_SECONDS:
+                    told = time.monotonic()
+                    transfer.notify()
+            elif event is not None:
+                return event
+        return None
+
+
+def fault(uid: str, error: BaseException, stage: Stage) -> Failure:
+    """Log what nobody expected while a transfer ran, and return it as the transfer's outcome."""
+    logger.error("a transfer could not be run", extra={"uid": uid, **without_text(error)})
+    return _failure(
+        Reason.INTERNAL_ERROR,
+        f"the transfer could not be run ({name_of(error)}); the operator's log says where",
+        stage,
+    )
+
+
+def _parse(line: bytes) -> Progress | Result | Failure | None:
+    try:
+        return EVENTS.validate_json(line)
+    except ValidationError:
+        text = line[:200].decode(errors="replace")  # the cut may be within a character
+        logger.warning("a transfer wrote what is no event", extra={"line": text})
+        return None
+
+
+def _wait(process: Process) -> None:
+    try:
+        process.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+
+
+def _failure(reason: Reason, message: str, stage: Stage) -> Failure:
+    return Failure(reason=reason, message=message, stage=stage)

@@ -1,0 +1,262 @@
+"""Transfers as Kubernetes Jobs: made, watched, ended; found again after the operator's restart.
+
+A transfer's state is looked at anew every few seconds instead of followed as a stream, so that no
+outage of the API server, the kubelet or the operator loses anything.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from kubernetes.client import ApiException
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.controller.faults import passes
+from cloudimage.controller.tenants import tenants_of
+from cloudimage.kube import Key, Kube
+from cloudimage.runners.base import NOTIFY_SECONDS, Transfer, numbers_of
+from cloudimage.runners.child import fault
+from cloudimage.runners.job_client import TROUBLES, Found, Jobs
+from cloudimage.runners.logic import job_outcome
+from cloudimage.runners.logic.job_manifest import TERMINATION_GRACE_SECONDS, JobTemplate, manifest
+from cloudimage.runners.metrics import StageMeter
+from cloudimage.runners.turns import Turns
+from cloudimage.transfer.contract import Failure, Reason, Result, Stage, TransferRequest
+
+logger = logging.getLogger(__name__)
+
+_END_SECONDS = 2.0 * TERMINATION_GRACE_SECONDS
+"""A pod that takes longer to end is on a node that does not answer: it holds up nobody."""
+
+
+@dataclass
+class JobTransfer(Transfer):
+    """A transfer in a Job.
+
+    Attributes:
+        job: The Job's name.
+        manifest: The Job to make; None once it is made.
+        found: It was there when the operator started.
+        wake: Set to have it looked at now.
+    """
+
+    job: Key = field(kw_only=True)
+    manifest: Mapping[str, Any] | None = None
+    found: bool = False
+    wake: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass
+class JobRunner:
+    """Runs each transfer as a Job in the namespace of its object, keyed by the object's UID.
+
+    Attributes:
+        max_concurrent: How many Jobs there are at once, a quarter of them for one tenant; further
+            transfers wait.
+        namespaces: Where Jobs of ours can be; empty: everywhere.
+    """
+
+    jobs: Jobs
+    kube: Kube
+    template: JobTemplate
+    max_concurrent: int
+    namespaces: tuple[str, ...] = ()
+    _transfers: dict[str, JobTransfer] = field(default_factory=dict)
+    _turns: Turns = field(init=False)
+    _stopping: bool = False
+
+    def __post_init__(self) -> None:
+        self._turns = Turns(self.max_concurrent, "job")
+
+    def recover(self, notify: Callable[[Key], None]) -> None:
+        """Go on with the Jobs that an earlier operator made; may be called again.
+
+        Raises:
+            ApiException: They cannot be listed.
+        """
+        for each in self.jobs.find(self.namespaces):
+            known, owner = self._transfers.get(each.uid), self.kube.read(CloudImage, each.owner)
+            if owner is None or owner.metadata.uid != each.uid:
+                # Its labels may be anybody's; Kubernetes deletes it with its owner, if it had one.
+                logger.warning("a Job of no CloudImage here", extra={"job": each.key.name})
+            elif known is None:
+                self._follow(each, notify, owner)
+            elif known.job != each.key:
+                logger.warning("a second Job of one object goes", extra={"job": each.key.name})
+                self._delete(each.key)
+
+    def _follow(self, found: Found, notify: Callable[[Key], None], owner: CloudImage) -> None:
+        logger.info("going on with a Job", extra={"job": found.key.name})
+        transfer = JobTransfer(
+            found.digest,
+            partial(notify, found.owner),
+            job=found.key,
+            found=True,
+            meter=StageMeter(midway=True),
+        )
+        self._submit(found.uid, transfer, owner)
+
+    def view(self, uid: str) -> JobTransfer | None:
+        """Return the object's transfer, running or ended; None when there is none."""
+        return self._transfers.get(uid)
+
+    def start(
+        self,
+        uid: str,
+        digest: str,
+        request: TransferRequest,
+        notify: Callable[[], None],
+        owner: CloudImage,
+    ) -> None:
+        """Start a transfer, or have it wait for its turn.
+
+        Args:
+            uid: The object's; it has no transfer yet.
+            digest: Of the content that the transfer makes.
+            request: What to transfer.
+            notify: Called from another thread when there is something new to see.
+            owner: The object, which names the Secrets.
+        """
+        body = manifest(owner, digest, request, self.template)
+        key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+        self._submit(uid, JobTransfer(digest, notify, job=key, manifest=body), owner)
+
+    def by_stage(self) -> dict[str, float]:
+        """Return how many transfers that have not ended are in each stage; from any thread."""
+        return numbers_of(self._transfers)
+
+    def forget(self, uid: str) -> None:
+        """Drop a transfer that has ended, and its Job; its outcome was taken note of."""
+        transfer = self._transfers.pop(uid, None)
+        if transfer is not None:
+            self._delete(transfer.job)
+
+    def cancel(self, uid: str) -> None:
+        """Have the transfer end; :meth:`view` shows it until its pod is gone.
+
+        One that waits for its turn is gone at once.
+        """
+        transfer = self._transfers.get(uid)
+        if transfer is None:
+            return
+        if not transfer.found and self._turns.cancel(uid):
+            self._transfers.pop(uid, None)
+        elif transfer.outcome is not None:
+            self.forget(uid)
+        else:
+            transfer.cancelled = True
+            transfer.wake.set()
+
+    def stop(self) -> None:
+        """Look at no transfer any more; the Jobs go on, for the next operator to find."""
+        self._stopping = True
+        for transfer in list(self._transfers.values()):
+            transfer.wake.set()
+        self._turns.stop(wait=True)
+
+    def abandon(self) -> None:
+        """Do nothing: the Jobs go on, for the next operator to find."""
+
+    def _submit(self, uid: str, transfer: JobTransfer, owner: CloudImage) -> None:
+        self._transfers[uid] = transfer
+        self._turns.add(uid, tenants_of(owner), partial(self._work, uid, transfer))
+
+    def _work(self, uid: str, transfer: JobTransfer) -> None:
+        try:
+            outcome = self._watch(transfer)
+        except BaseException as error:  # noqa: BLE001  # it must have an outcome, whatever it is
+            outcome = fault(uid, error, transfer.progress.stage)
+        if outcome is None:
+            return
+        transfer.end(outcome)
+        if transfer.cancelled:
+            self.forget(uid)
+        transfer.notify()
+
+    def _watch(self, transfer: JobTransfer) -> Result | Failure | None:
+        """Look again and again until the transfer ends; None: the operator does."""
+        while not self._stopping:
+            if transfer.cancelled:
+                self._end(transfer)
+                return Failure(
+                    reason=Reason.INTERRUPTED, message="cancelled", stage=transfer.progress.stage
+                )
+            try:
+                if (outcome := self._look(transfer)) is not None:
+                    return outcome
+            except TROUBLES as error:
+                if lasting := _lasting(error, transfer.progress.stage):
+                    return lasting
+                logger.warning("a Job cannot be seen now", extra={"job": transfer.job.name})
+            transfer.wake.wait(NOTIFY_SECONDS)
+        return None
+
+    def _look(self, transfer: JobTransfer) -> Result | Failure | None:
+        if transfer.manifest is not None and not self._make(transfer):
+            return None
+        job = self.jobs.look(transfer.job)
+        outcome = job_outcome.outcome(job, transfer.progress.stage)
+        if outcome is None and job and job.pod and job.pod.phase == "Running":
+            self._progress(transfer, job.pod.name)
+        return outcome
+
+    def _make(self, transfer: JobTransfer) -> bool:
+        """Make the Job; return whether it is there and this transfer's to follow.
+
+        One of that name is another operator's, to be followed, or is over, and has to go first.
+        """
+        if transfer.manifest is None or self.jobs.create(transfer.manifest):
+            transfer.manifest = None
+            return True
+        old = self.jobs.look(transfer.job)
+        if old is None or old.deleting:
+            return False
+        if old.finished:
+            self.jobs.delete(transfer.job, wait_for_pods=False)
+            return False
+        transfer.manifest = None
+        return True
+
+    def _progress(self, transfer: JobTransfer, pod: str) -> None:
+        progress = self.jobs.progress(transfer.job.namespace, pod)
+        if progress is not None and progress != transfer.progress:
+            transfer.advance(progress)
+            transfer.notify()
+
+    def _end(self, transfer: JobTransfer) -> None:
+        """Delete the Job and wait until its pod has ended, which may yet write to Glance."""
+        deadline = time.monotonic() + _END_SECONDS
+        while not self._stopping and time.monotonic() < deadline:
+            try:
+                self.jobs.delete(transfer.job, wait_for_pods=True)
+                if self.jobs.look(transfer.job) is None:
+                    return
+            except TROUBLES as error:
+                logger.warning("a Job stays yet", extra={"job": transfer.job.name, "error": error})
+            time.sleep(NOTIFY_SECONDS / 2)
+
+    def _delete(self, key: Key) -> None:
+        try:
+            self.jobs.delete(key, wait_for_pods=False)
+        except TROUBLES as error:
+            # Kubernetes deletes it after its time, or with its CloudImage.
+            logger.warning("a Job stays", extra={"job": key.name, "error": str(error)})
+
+
+def _lasting(error: Exception, stage: Stage) -> Failure | None:
+    """Return the failure of a request that the API server refuses; None: it may well pass."""
+    if not isinstance(error, ApiException) or passes(error):
+        return None
+    return job_outcome.not_started(_message(error), stage)
+
+
+def _message(error: ApiException) -> str:
+    try:
+        return str(json.loads(error.body or "")["message"])
+    except (TypeError, ValueError, KeyError):
+        return str(error.reason)

@@ -1,0 +1,246 @@
+"""A transfer as a Kubernetes Job: what stands in it, and what is only mounted into its pod.
+
+No secret is in the Job: its pod mounts the Secrets that the CloudImage names, and
+:mod:`cloudimage.cli.transfer_job` puts them together with the rest of the request, which is an
+annotation of the pod. Why so: docs/decisions/0014-transfers-as-jobs.md.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from cloudimage.api.cloudimage import CloudImage, http_source
+from cloudimage.api.meta import API_VERSION, GROUP
+from cloudimage.api.source import TextReference
+from cloudimage.transfer.contract import TransferRequest
+
+UID_LABEL: Final = f"{GROUP}/uid"
+DIGEST_LABEL: Final = f"{GROUP}/digest"
+REQUEST_ANNOTATION: Final = f"{GROUP}/request"
+SELECTOR: Final = f"{UID_LABEL},app.kubernetes.io/component=transfer"
+"""Finds every Job of ours, and its pods."""
+
+CONTAINER: Final = "transfer"
+MOUNTS: Final = "/run/cloudimage"
+"""Folder of the pod; each member of it is a volume, see :mod:`cloudimage.cli.transfer_job`."""
+TERMINATION_GRACE_SECONDS: Final = 60
+"""A transfer that is stopped takes its half-made image away."""
+
+_SCRATCH = "/scratch"
+_LAST_WORDS = "/dev/termination-log"
+_KEPT_SECONDS = 3600
+_NONROOT = 65532
+_READ_BY_GROUP = 0o440
+_POD_FIELDS = frozenset(
+    {"nodeSelector", "tolerations", "affinity", "imagePullSecrets", "priorityClassName"}
+)
+_SECRETS: Final[Mapping[str, Any]] = {
+    "cloud": True,
+    "source": {
+        "auth": True,
+        "ca_certificate": True,
+        "signature": {"keyring"},
+        "sums": {"signature": {"keyring"}},
+    },
+}
+"""What of a request comes from the mounts; keyrings and certificates may be in Secrets, too."""
+
+
+@dataclass(frozen=True)
+class JobTemplate:
+    """What the operator's settings say of every Job.
+
+    Attributes:
+        image: The container image; it holds this very package.
+        scratch_size: Quantity: room for the files of one transfer.
+        storage_class: Of a volume made for each pod; empty: an emptyDir of the node.
+        deadline_seconds: A Job that takes longer is ended, and tried again.
+        resources: The container's requests and limits.
+        pod: Further fields of the pod's spec: where it may run, and what pulls its image.
+        environment: Variables of the container, by which it finds a proxy.
+    """
+
+    image: str
+    pull_policy: str = "IfNotPresent"
+    scratch_size: str = "50Gi"
+    storage_class: str = ""
+    deadline_seconds: int = 86400
+    resources: Mapping[str, Any] = field(default_factory=dict)
+    pod: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if unknown := ", ".join(sorted(self.pod.keys() - _POD_FIELDS)):
+            allowed = ", ".join(sorted(_POD_FIELDS))
+            raise ValueError(f"{unknown}: not to be set; of the pod's spec only {allowed} are")
+
+
+def job_name(resource: CloudImage, digest: str) -> str:
+    """Return the Job's name: one for each CloudImage and its bytes, so that none runs twice.
+
+    At most 63 characters, which is what the pods' label ``job-name`` may have.
+    """
+    whose = hashlib.sha256(f"{resource.metadata.uid}/{digest}".encode()).hexdigest()[:10]
+    readable = re.sub(r"[^a-z0-9-]", "-", resource.metadata.name)[:50].strip("-")
+    return f"{readable}-{whose}"
+
+
+def without_secrets(cloud_name: str, request: TransferRequest) -> str:
+    """Return what is no secret of a request, as JSON, with the name of its cloud."""
+    body = request.model_dump(
+        mode="json", exclude={**_SECRETS, "scratch": True, "cache": True}, exclude_none=True
+    )
+    return json.dumps({"cloud": cloud_name, "request": body}, separators=(",", ":"))
+
+
+def manifest(
+    resource: CloudImage, digest: str, request: TransferRequest, template: JobTemplate
+) -> dict[str, Any]:
+    """Return the Job of a transfer.
+
+    The pod passes Kubernetes' restricted Pod Security Standard and has no rights on the API. The
+    operator does the retrying, since only it can take leftovers out of Glance first.
+
+    Args:
+        resource: The CloudImage that owns it.
+        digest: Of the content that it makes.
+        request: What to transfer; its secrets are left out.
+        template: What the settings say.
+    """
+    labels = {
+        "app.kubernetes.io/component": "transfer",
+        "app.kubernetes.io/managed-by": "cloudimage-operator",
+        UID_LABEL: resource.metadata.uid,
+        DIGEST_LABEL: digest,
+    }
+    cloud_name = resource.spec.cloud_credentials_ref.cloud_name
+    annotations = {REQUEST_ANNOTATION: without_secrets(cloud_name, request)}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job_name(resource, digest),
+            "namespace": resource.metadata.namespace,
+            "labels": labels,
+            "ownerReferences": [_owner(resource)],
+        },
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": template.deadline_seconds,
+            "ttlSecondsAfterFinished": _KEPT_SECONDS,
+            "template": {
+                "metadata": {"labels": labels, "annotations": annotations},
+                "spec": _pod(resource, request, template),
+            },
+        },
+    }
+
+
+def _owner(resource: CloudImage) -> dict[str, Any]:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "CloudImage",
+        "name": resource.metadata.name,
+        "uid": resource.metadata.uid,
+        "controller": True,
+    }
+
+
+def _pod(resource: CloudImage, request: TransferRequest, template: JobTemplate) -> dict[str, Any]:
+    volumes = _sources(resource, request)
+    mounts = [
+        {"name": each["name"], "mountPath": f"{MOUNTS}/{each['name']}", "readOnly": True}
+        for each in volumes
+    ]
+    return {
+        **template.pod,
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": TERMINATION_GRACE_SECONDS,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _NONROOT,
+            "runAsGroup": _NONROOT,
+            "fsGroup": _NONROOT,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": CONTAINER,
+                "image": template.image,
+                "imagePullPolicy": template.pull_policy,
+                "command": ["cloudimage", "transfer-job"],
+                "args": ["--mounts", MOUNTS, "--last-words", _LAST_WORDS],
+                "env": [
+                    {"name": "CLOUDIMAGE_SCRATCH_DIR", "value": _SCRATCH},
+                    # The root file system is read-only.
+                    {"name": "TMPDIR", "value": _SCRATCH},
+                    *({"name": name, "value": text} for name, text in template.environment.items()),
+                ],
+                "terminationMessagePath": _LAST_WORDS,
+                "resources": dict(template.resources),
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "volumeMounts": [*mounts, {"name": "scratch", "mountPath": _SCRATCH}],
+            }
+        ],
+        "volumes": [*volumes, {"name": "scratch", **_scratch(template)}],
+    }
+
+
+def _sources(resource: CloudImage, request: TransferRequest) -> list[dict[str, Any]]:
+    """Return the volumes with what the CloudImage refers to, and the request itself."""
+    http = http_source(resource.spec)
+    keys = ["clouds.yaml", *(["cacert"] if request.cloud.ca_certificate else [])]
+    annotation = {"fieldPath": f"metadata.annotations['{REQUEST_ANNOTATION}']"}
+    found = [
+        {
+            "name": "request",
+            "downwardAPI": {"items": [{"path": "request.json", "fieldRef": annotation}]},
+        },
+        {
+            "name": "cloud",
+            "secret": {
+                "secretName": resource.spec.cloud_credentials_ref.secret_name,
+                "items": [{"key": key, "path": key} for key in keys],
+                "defaultMode": _READ_BY_GROUP,
+            },
+        },
+    ]
+    if http.auth:
+        secret = {"secretName": http.auth.secret_name, "defaultMode": _READ_BY_GROUP}
+        found.append({"name": "auth", "secret": secret})
+    if http.ca_certificate:
+        found.append({"name": "ca", **_text(http.ca_certificate)})
+    if http.checksum and http.checksum.signature:
+        found.append({"name": "keyring", **_text(http.checksum.signature.keyring)})
+    return found
+
+
+def _text(reference: TextReference) -> dict[str, Any]:
+    if reference.secret is not None:
+        kind, name_field, ref = "secret", "secretName", reference.secret
+    elif reference.config_map is not None:
+        kind, name_field, ref = "configMap", "name", reference.config_map
+    else:
+        raise ValueError("unreachable: the CRD demands one of them")
+    items = [{"key": ref.key, "path": "text"}]
+    return {kind: {name_field: ref.name, "items": items, "defaultMode": _READ_BY_GROUP}}
+
+
+def _scratch(template: JobTemplate) -> dict[str, Any]:
+    if not template.storage_class:
+        return {"emptyDir": {"sizeLimit": template.scratch_size}}
+    claim = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": template.storage_class,
+        "resources": {"requests": {"storage": template.scratch_size}},
+    }
+    return {"ephemeral": {"volumeClaimTemplate": {"spec": claim}}}

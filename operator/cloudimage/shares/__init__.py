@@ -1,0 +1,1 @@
+"""ImageShare: its reconciler, and the members of images."""

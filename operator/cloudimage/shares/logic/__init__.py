@@ -1,0 +1,1 @@
+"""Who is to be a member of an image, and what the status of an ImageShare says. No I/O."""

@@ -1,0 +1,365 @@
+"""What goes into a transfer and what comes out: the contract with whoever runs it.
+
+A transfer reads one :class:`TransferRequest` as a line of JSON from its standard input and writes
+:class:`Event` lines to its standard output: any number of :class:`Progress`, then one
+:class:`Result` or one :class:`Failure`. It ends by itself when its standard input is closed, so
+that it never outlives the operator that started it.
+"""
+
+from enum import StrEnum
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+
+from cloudimage.access.policy import OPEN, CloudPolicy
+from cloudimage.vocabulary.image import DiskFormat
+
+SECRET_MARK: Final = "cloudimage_dev_secret"  # noqa: S105  # a property, not a password
+"""UID of the Secret whose credentials made the image; it tells clusters apart that share a project.
+
+No image needs it to be found by its CloudImage, so it is none of the marks above.
+"""
+
+
+class Stage(StrEnum):
+    """Where a transfer is, in the order of its work."""
+
+    PENDING = "Pending"
+    FETCHING = "Fetching"
+    VERIFYING = "Verifying"
+    EXPANDING = "Expanding"
+    INSPECTING = "Inspecting"
+    CONVERTING = "Converting"
+    UPLOADING = "Uploading"
+    COMPLETE = "Complete"
+
+
+class Reason(StrEnum):
+    """Why a transfer failed; the reasons become reasons of conditions, so they are for users."""
+
+    INVALID_REQUEST = "InvalidRequest"
+    SOURCE_UNREACHABLE = "SourceUnreachable"
+    SOURCE_NOT_FOUND = "SourceNotFound"
+    SOURCE_REFUSED = "SourceRefused"
+    SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
+    SOURCE_TRUNCATED = "SourceTruncated"
+    SUMS_FILE_INVALID = "SumsFileInvalid"
+    CHECKSUM_MISMATCH = "ChecksumMismatch"
+    SIGNATURE_INVALID = "SignatureInvalid"
+    METHOD_UNAVAILABLE = "MethodUnavailable"
+    UNSAFE_IMAGE = "UnsafeImage"
+    UNSUPPORTED_FORMAT = "UnsupportedFormat"
+    IMAGE_TOO_LARGE = "ImageTooLarge"
+    INSUFFICIENT_SCRATCH = "InsufficientScratch"
+    CONVERSION_FAILED = "ConversionFailed"
+    INVALID_CREDENTIALS = "InvalidCredentials"
+    CLOUD_UNREACHABLE = "CloudUnreachable"
+    CLOUD_REFUSED = "CloudRefused"
+    CLOUD_ERROR = "CloudError"
+    FORBIDDEN = "Forbidden"
+    INVALID_IMAGE = "InvalidImage"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    UPLOAD_FAILED = "UploadFailed"
+    UPLOAD_MISMATCH = "UploadMismatch"
+    INTERRUPTED = "Interrupted"
+    JOB_NOT_STARTED = "JobNotStarted"
+    INTERNAL_ERROR = "InternalError"
+
+
+class TransferError(Exception):
+    """A failure of a transfer that its user can understand.
+
+    Attributes:
+        reason: What went wrong.
+        message: A sentence that says what was found and what to do.
+        retry_after: Seconds that a server asked us to wait, if it did.
+    """
+
+    def __init__(self, reason: Reason, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+ChecksumAlgorithm = Literal["md5", "sha1", "sha256", "sha512", "blake2b"]
+
+
+class Checksum(_Model):
+    """What the fetched bytes must hash to; ``value`` is lower-case hexadecimal."""
+
+    algorithm: ChecksumAlgorithm
+    value: str
+
+
+class Signature(_Model):
+    """An OpenPGP signature and whom to believe.
+
+    Attributes:
+        url: Of a detached signature; None: what it covers is clearsigned.
+        keyring: The public keys that count, ASCII-armored.
+    """
+
+    url: str | None = None
+    keyring: str
+
+
+class SumsFile(_Model):
+    """A file of checksums that the publisher keeps beside the image.
+
+    Attributes:
+        filename: The image's name in it; None: the last part of the source's URL.
+        signature: Over the file of checksums.
+    """
+
+    url: str
+    filename: str | None = None
+    signature: Signature | None = None
+
+
+class HttpAuth(_Model):
+    """What a server wants to see; sent to the origin of the source's URLs only, hence no repr."""
+
+    username: str | None = Field(default=None, repr=False)
+    password: str | None = Field(default=None, repr=False)
+    bearer: str | None = Field(default=None, repr=False)
+    headers: dict[str, str] = Field(default_factory=dict, repr=False)
+
+
+class HttpSource(_Model):
+    """A file behind HTTP or HTTPS URLs.
+
+    Attributes:
+        url: Where it is.
+        mirrors: Where the same file is too, in the order to try them.
+        checksum: What the fetched file must hash to.
+        sums: Where that is written instead.
+        signature: Over the fetched file itself.
+        format: The disk format the user declares; None: decided from the content alone. A raw
+            image that shows neither a partition table nor a file system must be declared.
+        auth: What the servers of the URLs want to see.
+        ca_certificate: PEM text that their TLS is verified with.
+    """
+
+    url: str
+    mirrors: tuple[str, ...] = ()
+    checksum: Checksum | None = None
+    sums: SumsFile | None = None
+    signature: Signature | None = None
+    format: DiskFormat | None = None
+    auth: HttpAuth | None = Field(default=None, repr=False)
+    ca_certificate: str | None = None
+
+
+class UrlPolicy(_Model):
+    """Which URLs are fetched at all; checked on every redirect, too.
+
+    Attributes:
+        schemes: Allowed schemes.
+        allow_networks: CIDRs of addresses that are allowed although they are private, loopback,
+            link-local or otherwise not of the public internet. Checked on the address that is
+            really connected to.
+        deny_networks: CIDRs that are refused whatever else allows them, for instance the cluster's.
+    """
+
+    schemes: tuple[str, ...] = ("http", "https")
+    allow_networks: tuple[str, ...] = ("0.0.0.0/0", "::/0")
+    deny_networks: tuple[str, ...] = ()
+
+    @field_validator("allow_networks", "deny_networks")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for each in networks:
+            ip_network(each)
+        return networks
+
+
+UNRESTRICTED = UrlPolicy()
+"""Any address: for a transfer by hand, on the user's own machine."""
+
+STRICT = UrlPolicy(allow_networks=())
+"""The public internet only: no private, loopback, link-local, shared or reserved address."""
+
+
+Method = Literal["Auto", "Upload", "GlanceDirect", "WebDownload"]
+"""How the bytes go into Glance: through us (PUT), staged by us and converted by Glance's import,
+or fetched by Glance itself; Auto is the cheapest that keeps every promise of the request."""
+
+
+class Import(_Model):
+    """How the bytes go into Glance.
+
+    Attributes:
+        stores: Where they are to be; empty: Glance's default store.
+    """
+
+    method: Method = "Auto"
+    stores: tuple[str, ...] = ()
+
+
+class NewImage(_Model):
+    """The Glance image to make, as the body of ``POST /v2/images`` without id and visibility.
+
+    It is made private and hidden; showing it is for the caller, after the transfer.
+
+    Attributes:
+        id_seed: The image's id is the UUID of this text and an attempt's number, so Glance itself
+            refuses a second image for the same attempt.
+        lot: Which of several orders of ids is tried; None: any.
+        disk_format: The wanted format, converted to if need be; None keeps the source's.
+        min_disk: GiB. An image whose virtual size is larger is refused.
+        min_ram: MiB.
+        compress: Compress the clusters of a qcow2 that is converted to.
+        properties: Free-form properties, with the marks of the owner.
+    """
+
+    id_seed: str
+    lot: int | None = None
+    name: str
+    disk_format: DiskFormat | None = None
+    container_format: str = "bare"
+    min_disk: int | None = None
+    min_ram: int | None = None
+    compress: bool = False
+    tags: tuple[str, ...] = ()
+    properties: dict[str, str] = Field(default_factory=dict)
+
+
+class Cloud(_Model):
+    """How to reach the cloud; it holds secrets, hence no repr.
+
+    Attributes:
+        config: An entry of clouds.yaml, as :mod:`cloudimage.access.entry` allows it.
+        ca_certificate: PEM text that the cloud's TLS is verified with.
+    """
+
+    config: dict[str, Any] = Field(repr=False)
+    ca_certificate: str | None = Field(default=None, repr=False)
+
+
+class Limits(_Model):
+    """What a transfer may use.
+
+    Attributes:
+        max_virtual_size: Bytes; a larger image is refused.
+        max_download: Bytes; a longer body is cut off and refused.
+        max_expanded: Bytes that a compressed source or an archive may expand to.
+        max_scratch: Bytes that all that is kept in the scratch may take.
+        stall_seconds: Seconds without a byte from the source after which a connection is given up.
+        min_rate: Bytes per second; a connection that gives less over ``stall_seconds`` is given up.
+        min_average_rate: Bytes per second; a download that has given less, on average since its
+            beginning, is given up once ten times ``stall_seconds`` were waited for it. So one of
+            ``size`` bytes takes that time, or ``size / min_average_rate`` seconds, at the most.
+        silence_seconds: Seconds without a sign of life from Glance, while it stores or imports,
+            after which the image is given up. Glance itself calls an import dead after an hour.
+        memory: Bytes of memory of the transfer itself (RLIMIT_DATA: heap and stacks of threads).
+        tool_memory: Bytes of address space of an external tool such as qemu-img.
+        tool_cpu_seconds: CPU seconds of an external tool.
+        inspect_seconds: Seconds that external tools may take to inspect an image: they read its
+            tables, and of its data no more than the beginning.
+    """
+
+    max_virtual_size: int = 1 * 2**40
+    max_download: int = 1 * 2**40
+    max_expanded: int = 1 * 2**40
+    max_scratch: int = 1 * 2**40
+    stall_seconds: float = 60.0
+    min_rate: int = 1024
+    min_average_rate: int = 256 * 2**10
+    silence_seconds: float = 3600.0
+    memory: int = 512 * 2**20
+    tool_memory: int = 2 * 2**30
+    tool_cpu_seconds: int = 4 * 3600
+    inspect_seconds: float = 900.0
+
+
+class TransferRequest(_Model):
+    """One image to move.
+
+    Attributes:
+        scratch: A folder for what must touch the disk. The transfer makes a folder of its own in
+            it and removes that whatever happens.
+        cache: A folder on the same file system for sources: shared by all transfers, it outlives
+            them. A source that is there is not fetched again, and one that was fetched in part is
+            resumed. None: the source goes with the transfer.
+        policy: Where the source may be.
+        cloud_policy: Where the cloud may be.
+    """
+
+    source: HttpSource
+    image: NewImage
+    cloud: Cloud
+    scratch: Path
+    cache: Path | None = None
+    method: Import = Import()
+    policy: UrlPolicy = UrlPolicy()
+    cloud_policy: CloudPolicy = OPEN
+    limits: Limits = Limits()
+
+
+class Progress(_Model):
+    """How far a transfer is; sizes in bytes, rate in bytes per second."""
+
+    type: Literal["progress"] = "progress"
+    stage: Stage
+    transferred: int = 0
+    total: int | None = None
+    rate: float = 0.0
+
+
+class SourceInfo(_Model):
+    """What the source turned out to be; sizes in bytes, hashes of the fetched file.
+
+    Attributes:
+        size: Of the fetched file; None: Glance fetched and converted it, and says nothing of it.
+        actual_size: Of the image file, expanded; None as above.
+        virtual_size: Of the disk it describes.
+    """
+
+    format: DiskFormat
+    size: int | None
+    actual_size: int | None
+    virtual_size: int
+    checksums: dict[str, str]
+
+
+class Result(_Model):
+    """The image is in Glance, and Glance's hash of it equals ours; sizes in bytes.
+
+    Attributes:
+        warnings: Sentences for the user: what succeeded, but not as well as it could.
+    """
+
+    type: Literal["result"] = "result"
+    image_id: str
+    disk_format: DiskFormat
+    size: int
+    virtual_size: int
+    hash_algo: str
+    hash_value: str
+    source: SourceInfo
+    method: Literal["Upload", "GlanceDirect", "WebDownload"] = "Upload"
+    method_reason: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+class Failure(_Model):
+    """The transfer failed, and nothing of it is left in Glance or in the scratch."""
+
+    type: Literal["failure"] = "failure"
+    reason: Reason
+    message: str
+    stage: Stage
+    retry_after: float | None = None
+
+
+Event = Annotated[Progress | Result | Failure, Field(discriminator="type")]
+
+EVENTS: TypeAdapter[Progress | Result | Failure] = TypeAdapter(Event)
+"""Parses a line of a transfer's output."""

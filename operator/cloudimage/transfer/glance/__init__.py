@@ -1,0 +1,1 @@
+"""The last stage of a transfer: bytes and attributes into Glance."""

@@ -1,0 +1,178 @@
+"""Carries out the method that was chosen, or the one that is left when that fails."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from cloudimage.transfer.contract import (
+    UNRESTRICTED,
+    Import,
+    Reason,
+    Result,
+    SourceInfo,
+    TransferError,
+    TransferRequest,
+)
+from cloudimage.transfer.glance.image_lifecycle import Stored, Target
+from cloudimage.transfer.glance.import_methods import glance_direct, web_download
+from cloudimage.transfer.glance.methods import Choice, Offers, choose
+from cloudimage.transfer.glance.upload import upload
+from cloudimage.transfer.image.conversion import Payload, Wanted, as_file, convert
+from cloudimage.transfer.image.inspection import Inspected
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.source.connections import check_host
+from cloudimage.transfer.source.fetch import Fetched
+from cloudimage.transfer.source.http_rules import checked_url
+from cloudimage.transfer.source.streaming import Straight
+from cloudimage.transfer.tools.toolbox import Toolbox
+from cloudimage.transfer.verify.verification import weakness
+
+FALL_BACK: Final = frozenset(
+    {Reason.METHOD_UNAVAILABLE, Reason.UPLOAD_FAILED, Reason.FORBIDDEN, Reason.QUOTA_EXCEEDED}
+)
+"""Failures of a method chosen by us after which a plain upload may still succeed."""
+
+
+@dataclass(frozen=True)
+class Located:
+    """An inspected file in the scratch."""
+
+    path: Path
+    found: Inspected
+    tools: Toolbox
+
+    def as_wanted(self, wanted: Wanted, meter: Meter) -> Payload:
+        """Return the file as what is wanted."""
+        return convert(self.path, self.found, wanted, self.tools, meter)
+
+
+def choose_method(request: TransferRequest, target: Target) -> Choice:
+    """Choose the method by what the cloud offers; a plain upload needs no offer.
+
+    Raises:
+        TransferError: As for :func:`cloudimage.transfer.glance.methods.choose`, and the cloud's.
+    """
+    plain = request.method == Import(method="Upload")
+    return choose(request, Offers() if plain else target.glance.offers(), _refused(request))
+
+
+def _refused(request: TransferRequest) -> str | None:
+    """Return why the policy does not let Glance be sent to the source's host, if so.
+
+    That is all the policy can do there: Glance resolves the name again, and follows redirects.
+    """
+    if request.method.method != "WebDownload" or request.policy == UNRESTRICTED:
+        return None
+    try:
+        url = checked_url(request.source.url, request.policy.schemes)
+        host = urlsplit(url).hostname or ""
+        if "%" in host:  # Glance would decode it, and go elsewhere
+            return "the URL's host is not plain"
+        check_host(host, request.policy)
+    except TransferError as error:
+        return error.message
+    except (OSError, UnicodeError):  # a name that nobody knows, or that cannot be one
+        return "the URL's host cannot be resolved here, as the operator's URL policy demands"
+    return None
+
+
+def by_web_download(
+    target: Target, request: TransferRequest, choice: Choice, folder: Path
+) -> Result | Choice:
+    """Have Glance fetch the source; what is known of that is what Glance says of the image.
+
+    Returns:
+        The outcome, or another choice if nobody asked for this method and it failed.
+
+    Raises:
+        TransferError: Those of :func:`web_download`.
+    """
+    try:
+        stored, virtual_size = web_download(target, request.source, folder)
+    except TransferError as error:
+        if choice.asked or error.reason not in FALL_BACK:
+            raise
+        return choice.instead(error)
+    shape = request.source.format or stored.disk_format
+    kept = shape == stored.disk_format
+    info = SourceInfo(
+        format=shape,
+        size=stored.size if kept else None,
+        actual_size=stored.size if kept else None,
+        virtual_size=virtual_size,
+        checksums={stored.hash_algo: stored.hash_value} if kept else {},
+    )
+    result = _result(stored, choice, info)
+    return result.model_copy(update={"warnings": weakness(request.source.checksum)})
+
+
+def deliver(target: Target, choice: Choice, located: Located, source: SourceInfo) -> Result:
+    """Give the fetched file to Glance.
+
+    Raises:
+        TransferError: Those of the conversion and of the methods.
+    """
+    if choice.method == "GlanceDirect" and choice.asked:
+        return _result(_convert_by_store(target, located), choice, source)
+    wanted = Wanted(target.image.disk_format, target.image.compress)
+    payload = located.as_wanted(wanted, target.meter)
+    if choice.method == "GlanceDirect":
+        try:
+            return _result(glance_direct(target, payload, payload), choice, source)
+        except TransferError as error:
+            if error.reason not in FALL_BACK:
+                raise
+            choice = choice.instead(error)
+    return _result(upload(target, payload), choice, source)
+
+
+def deliver_straight(target: Target, choice: Choice, straight: Straight) -> Result:
+    """Give Glance a raw source as it comes from its server.
+
+    Raises:
+        TransferError: Those of the source and of :func:`upload`.
+    """
+    stored = upload(target, straight.payload)
+    return _result(stored, choice, source_info(straight.found, straight.fetched))
+
+
+def source_info(found: Inspected, fetched: Fetched) -> SourceInfo:
+    """Return what a fetched source turned out to be."""
+    return SourceInfo(
+        format=found.format,
+        size=fetched.size,
+        actual_size=found.size,
+        virtual_size=found.virtual_size,
+        checksums=fetched.checksums,
+    )
+
+
+def _convert_by_store(target: Target, located: Located) -> Stored:
+    """Stage the file as it is; what Glance makes of it must be what we would make of it."""
+    wanted, found = target.image.disk_format, located.found
+    if wanted in {None, found.format}:
+        payload = located.as_wanted(Wanted(), target.meter)
+        return glance_direct(target, payload, payload)
+    if wanted != "raw":
+        raise TransferError(
+            Reason.METHOD_UNAVAILABLE,
+            f"Glance's conversion from {found.format} to {wanted} cannot be compared with our own: "
+            "GlanceDirect converts to raw only",
+        )
+    proof = located.as_wanted(Wanted("raw"), target.meter)
+    return glance_direct(target, as_file(located.path, found.format), proof)
+
+
+def _result(stored: Stored, choice: Choice, source: SourceInfo) -> Result:
+    return Result(
+        image_id=stored.image_id,
+        disk_format=stored.disk_format,
+        size=stored.size,
+        virtual_size=source.virtual_size,
+        hash_algo=stored.hash_algo,
+        hash_value=stored.hash_value,
+        source=source,
+        method=choice.method,
+        method_reason=choice.reason,
+    )

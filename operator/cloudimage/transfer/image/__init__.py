@@ -1,0 +1,1 @@
+"""Disk formats: told by their bytes, inspected, unpacked, converted."""

@@ -1,0 +1,204 @@
+"""Archives with a single file in them: tar, also with holes (GNU's ``--sparse``), and zip.
+
+The libraries parse them; what they do not bound, the headers, is bounded here.
+"""
+
+import stat
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final, Protocol, cast
+
+from cloudimage.transfer.contract import Reason, TransferError
+
+MAX_HEADERS: Final = 2**20
+"""Bytes that the headers of an archive may have: the libraries keep them in memory."""
+
+ERRORS: Final = (
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    LookupError,
+    OverflowError,
+    RuntimeError,
+    ValueError,
+)
+"""All that the libraries raise for archives that are damaged on purpose."""
+
+_CHUNK: Final = 256 * 2**10
+_ZIP_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+
+
+class Sink(Protocol):
+    """Takes the file."""
+
+    def expect(self, size: int) -> None:
+        """Take note that so many bytes will come; raise ``TransferError`` against it."""
+
+    def copy(self, content: "IO[bytes] | Bounded") -> None:
+        """Take all that can be read."""
+
+
+def untar(file: "IO[bytes] | Bounded", sink: Sink) -> None:
+    """Write the one file of a tar archive.
+
+    Raises:
+        TransferError: ``SourceNotAnImage``, ``UnsafeImage`` and those of the sink.
+        Exception: One of ``ERRORS``; the archive is damaged.
+    """
+    bounded = file if isinstance(file, Bounded) else Bounded(file)
+    names: list[str] = []
+    with bounded.headers(), tarfile.open(fileobj=bounded.file(), mode="r|") as archive:
+        while (member := archive.next()) is not None:
+            _check_name(member.name)
+            if member.isdir():
+                continue
+            if not member.isreg():
+                raise unsafe(f"its member {_shown(member.name)} is not a file")
+            names.append(member.name)
+            if len(names) > 1:
+                raise _several(names)
+            sink.expect(member.size)
+            content = archive.extractfile(member)
+            if content is None:
+                raise unsafe(f"its member {_shown(member.name)} is not a file")
+            with bounded.contents():
+                sink.copy(content)
+    if not names:
+        raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the archive has no file")
+    with bounded.headers():  # what is behind the archive's end is padding, or a bomb
+        while bounded.read(_CHUNK):
+            pass
+
+
+def unzip(path: Path, sink: Sink) -> None:
+    """Write the one file of a zip archive.
+
+    Raises:
+        TransferError: ``SourceNotAnImage``, ``UnsafeImage`` and those of the sink.
+        Exception: One of ``ERRORS``; the archive is damaged.
+    """
+    with path.open("rb") as file:
+        bounded = Bounded(file)
+        with bounded.headers():
+            archive = zipfile.ZipFile(bounded.file())
+        with archive:
+            member = _only_file(archive.infolist())
+            sink.expect(member.file_size)
+            with archive.open(member) as content:
+                sink.copy(content)
+
+
+def _only_file(members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
+    for each in members:
+        # The name as it is written: the library's own is cut at a NUL.
+        _check_name(each.orig_filename)
+        kind = stat.S_IFMT(each.external_attr >> 16)
+        if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
+            raise unsafe(f"its member {_shown(each.filename)} is not a file")
+    files = [each for each in members if not each.is_dir()]
+    if not files:
+        raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the archive has no file")
+    if len(files) > 1:
+        raise _several([each.filename for each in files])
+    if files[0].flag_bits & 1:
+        raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the archive is encrypted")
+    if files[0].compress_type not in _ZIP_METHODS:
+        raise TransferError(
+            Reason.SOURCE_NOT_AN_IMAGE, "the zip archive is compressed otherwise than by deflate"
+        )
+    return files[0]
+
+
+def _check_name(name: str) -> None:
+    """Refuse names that lead out of a folder, though none is ever used as a path here."""
+    if not name:
+        raise unsafe("a member of it has no name")
+    parts = name.replace("\\", "/").split("/")
+    if name.startswith(("/", "\\")) or ".." in parts or "\0" in name or ":" in parts[0]:
+        raise unsafe(f"its member {_shown(name)} would be outside of it")
+
+
+class Bounded:
+    """A file that gives only so much while a library reads headers."""
+
+    def __init__(self, file: IO[bytes], head: bytes = b"") -> None:
+        self._file = file
+        self._head = head
+        self._left: int | None = None
+
+    def read(self, size: int = -1) -> bytes:
+        """Read, within the bounds."""
+        if self._left is None:
+            return self._take(size)
+        piece = self._take(size if 0 <= size <= self._left else self._left + 1)
+        if len(piece) > self._left:
+            raise ValueError("its headers are too long")
+        self._left -= len(piece)
+        return piece
+
+    def _take(self, size: int) -> bytes:
+        if self._head:
+            piece, self._head = self._head[:size], self._head[size:]
+            return piece
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go elsewhere in a file that can."""
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:
+            raise ValueError("it points outside of itself") from error
+
+    def tell(self) -> int:
+        """Return the place in a file that has one."""
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        """Tell whether one can go elsewhere."""
+        return self._file.seekable()
+
+    def file(self) -> IO[bytes]:
+        """Return itself, as what the libraries take it for."""
+        return cast("IO[bytes]", self)
+
+    @contextmanager
+    def headers(self) -> Iterator[None]:
+        """Bound what is read in the block."""
+        previous, self._left = self._left, MAX_HEADERS
+        try:
+            yield
+        finally:
+            self._left = previous
+
+    @contextmanager
+    def contents(self) -> Iterator[None]:
+        """Lift the bound in the block, which has its own."""
+        self._left = None
+        try:
+            yield
+        finally:
+            self._left = MAX_HEADERS
+
+
+def _shown(name: str) -> str:
+    return repr(name[:80])
+
+
+def unsafe(why: str) -> TransferError:
+    """Return the failure for a source that was made to do harm."""
+    return TransferError(Reason.UNSAFE_IMAGE, f"the source is not safe to expand: {why}")
+
+
+def _several(names: list[str]) -> TransferError:
+    shown = ", ".join(_shown(name) for name in names[:3])
+    return TransferError(
+        Reason.SOURCE_NOT_AN_IMAGE,
+        f"the archive has several files ({shown}); it must have the image alone",
+    )

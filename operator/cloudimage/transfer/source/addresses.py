@@ -1,0 +1,15 @@
+"""Which addresses a source may be at; pure."""
+
+from cloudimage.addresses import any_in, is_public, judged
+from cloudimage.transfer.contract import UrlPolicy
+
+
+def is_allowed(text: str, policy: UrlPolicy) -> bool:
+    """Tell whether a policy lets an address be connected to.
+
+    An IPv6 address that stands for an IPv4 one (mapped, or behind NAT64) is as public as that.
+    """
+    forms = judged(text)
+    if any_in(forms, policy.deny_networks):
+        return False
+    return is_public(forms[-1]) or any_in(forms, policy.allow_networks)

@@ -1,0 +1,263 @@
+"""Requests to the servers of a source: redirects, credentials, TLS, proxies, and the URL policy."""
+
+import re
+import ssl
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+from urllib.parse import unquote, urlsplit
+
+import requests
+import urllib3
+
+from cloudimage.transfer.contract import (
+    HttpAuth,
+    HttpSource,
+    Limits,
+    Reason,
+    TransferError,
+    UrlPolicy,
+)
+from cloudimage.transfer.source import http_rules
+from cloudimage.transfer.source.connections import Adapter, Gate
+
+MAX_REDIRECTS: Final = 10
+CONNECTION_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
+
+_CONNECT_SECONDS: Final = 30.0
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_OUR_HEADERS: Final = frozenset(
+    {
+        "accept-encoding",
+        "connection",
+        "content-length",
+        "host",
+        "if-modified-since",
+        "if-none-match",
+        "if-range",
+        "range",
+        "transfer-encoding",
+    }
+)
+
+
+class UnansweredError(Exception):
+    """No answer came, but another attempt may get one.
+
+    Attributes:
+        error: What to tell the user if that is given up.
+    """
+
+    def __init__(self, error: TransferError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class _Session(requests.Session):
+    """Leaves redirects alone.
+
+    requests looks where they lead even if it is not to follow them, and for that it reads their
+    bodies, whole and decompressed.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - as inherited
+        """Say that no answer is a redirect."""
+        return None
+
+
+class Client:
+    """Asks the servers of one source; to be closed after use.
+
+    The source's credentials go to the origins of its URLs and nowhere else, not even where these
+    redirect to, nor to a server that has only the checksums. ``~/.netrc`` is the operator's and
+    never used.
+
+    Attributes:
+        limits: Of the request.
+    """
+
+    def __init__(self, source: HttpSource, policy: UrlPolicy, limits: Limits, folder: Path) -> None:
+        """Prepare; the CA certificate, if any, is put into ``folder``.
+
+        Raises:
+            TransferError: ``InvalidRequest`` for credentials or a certificate that cannot be used.
+        """
+        self._policy = policy
+        self._auth = _checked(source.auth)
+        self._urls = (source.url, *source.mirrors)
+        self.limits = limits
+        self._ca_file = _ca_file(source.ca_certificate, folder)
+        self._gate = Gate(policy)
+        self._session = _Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, Adapter(self._gate))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._session.close()
+        self._gate.close()
+
+    def get(
+        self, url: str, headers: dict[str, str] | None = None, *, verified: bool
+    ) -> requests.Response:
+        """Ask for a URL and follow its redirects; the body is left to be read by :meth:`read`.
+
+        Of a redirect, and of what the caller closes, the body is not read: the connection ends.
+
+        Args:
+            url: Where to begin.
+            headers: Besides what each request has.
+            verified: Whether something else than TLS proves what comes, so that HTTPS may redirect
+                to HTTP.
+
+        Raises:
+            UnansweredError: With ``SourceUnreachable``.
+            TransferError: ``InvalidRequest`` or ``SourceRefused``.
+        """
+        target = http_rules.checked_url(url, self._policy.schemes)
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._send(target, headers or {}, self._credentials(target, url), url)
+            location = response.headers.get("Location")
+            if response.status_code not in http_rules.REDIRECTS or location is None:
+                return response
+            response.close()
+            target = http_rules.redirect_target(
+                target, location, self._policy.schemes, verified=verified
+            )
+        raise TransferError(
+            Reason.SOURCE_REFUSED,
+            f"{http_rules.redacted(url)} redirects more than {MAX_REDIRECTS} times",
+        )
+
+    def read(self, response: requests.Response, most: int) -> bytes:
+        """Return the next bytes of a body, not decompressed, as they come; none at its end.
+
+        Args:
+            response: What :meth:`get` returned.
+            most: Bytes.
+
+        Raises:
+            UnansweredError: With ``SourceUnreachable``: none came in ``stall_seconds``, whatever
+                else did, such as the extensions of chunks, or trailers.
+            requests.RequestException, urllib3.exceptions.HTTPError, OSError: The connection broke.
+        """
+        late = UnansweredError(
+            http_rules.connection_error(TimeoutError(), response.url, self.limits.stall_seconds)
+        )
+        try:
+            with self.within(self.limits.stall_seconds):
+                # read1: with what has come, and not when all has.
+                chunk: bytes = response.raw.read1(most, decode_content=False)
+        except CONNECTION_ERRORS as error:
+            if self._gate.late:
+                raise late from error
+            raise
+        if self._gate.late:  # a connection that was cut looks like a body's end
+            raise late
+        return chunk
+
+    def within(self, seconds: float) -> AbstractContextManager[None]:
+        """Cut the connection if the block takes longer; :meth:`get` or :meth:`read` tells of it."""
+        return self._gate.within(seconds)
+
+    def _credentials(self, target: str, url: str) -> "_Auth":
+        """Return what to show at ``target``, to which the URL that was asked for has led."""
+        if not http_rules.same_origin(target, url):
+            return _Auth()
+        at_source = any(http_rules.same_origin(target, each) for each in self._urls)
+        return _Auth(url, self._auth if at_source else None)
+
+    def _send(
+        self, url: str, headers: dict[str, str], auth: "_Auth", asked: str
+    ) -> requests.Response:
+        """Send a request to where the URL that was asked for has led."""
+        stall = self.limits.stall_seconds
+        timeout = (min(_CONNECT_SECONDS, stall), stall)
+        try:
+            with self._gate.within(sum(timeout)):
+                response = self._session.get(
+                    http_rules.without_userinfo(url),
+                    headers={"Accept": "*/*", "Accept-Encoding": "identity", **headers},
+                    auth=auth,
+                    timeout=timeout,
+                    # With each request: the environment would win over the session's.
+                    verify=self._ca_file,
+                    allow_redirects=False,
+                    stream=True,
+                )
+        except (requests.exceptions.InvalidURL, UnicodeError) as error:
+            if url != asked:
+                raise http_rules.bad_redirect(asked) from error
+            raise TransferError(Reason.INVALID_REQUEST, "the source's URL is not valid") from error
+        except CONNECTION_ERRORS as error:
+            cause = TimeoutError() if self._gate.late else error
+            raise UnansweredError(http_rules.connection_error(cause, url, stall)) from error
+        if self._gate.late:  # headers that were cut short look whole to the library
+            response.close()
+            raise UnansweredError(http_rules.connection_error(TimeoutError(), url, stall))
+        return response
+
+
+class _Auth(requests.auth.AuthBase):
+    """The credentials of a URL itself, else those of the source; none means none."""
+
+    def __init__(self, url: str = "", auth: HttpAuth | None = None) -> None:
+        self._parts = urlsplit(url)
+        self._auth = auth or HttpAuth()
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(self._auth.headers)
+        if self._parts.username is not None:
+            user, password = unquote(self._parts.username), unquote(self._parts.password or "")
+            _basic(request, user, password)
+        elif self._auth.bearer is not None:
+            request.headers["Authorization"] = f"Bearer {self._auth.bearer}"
+        elif self._auth.username is not None:
+            _basic(request, self._auth.username, self._auth.password or "")
+        return request
+
+
+def _basic(request: requests.PreparedRequest, user: str, password: str) -> None:
+    # As bytes: requests encodes text as Latin-1, which not every name has.
+    requests.auth.HTTPBasicAuth(user.encode(), password.encode())(request)
+
+
+def _checked(auth: HttpAuth | None) -> HttpAuth | None:
+    """Refuse what would break, or take over, a request; the messages hold no secret."""
+    if auth is None:
+        return None
+    for name, value in {**auth.headers, "Authorization": auth.bearer or ""}.items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OUR_HEADERS:
+            raise TransferError(
+                Reason.INVALID_REQUEST, f"{name[:80]!r} cannot be an extra header of the source"
+            )
+        if not _HEADER_VALUE.fullmatch(value):
+            raise TransferError(
+                Reason.INVALID_REQUEST,
+                f"the source's header {name} has a character that no header may have",
+            )
+    return auth
+
+
+def _ca_file(certificate: str | None, folder: Path) -> str | None:
+    """Return what TLS is verified with; None: what the environment says, or the system."""
+    if certificate is None:
+        return None
+    try:
+        ssl.create_default_context(cadata=certificate)
+    except (ssl.SSLError, ValueError) as error:
+        raise TransferError(
+            Reason.INVALID_REQUEST, "the source's CA certificate is not valid PEM"
+        ) from error
+    path = folder / "source-ca.pem"
+    path.write_text(certificate)
+    return str(path)

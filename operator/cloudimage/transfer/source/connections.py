@@ -1,0 +1,264 @@
+"""Connections to allowed addresses only, beneath requests.
+
+A name is resolved once, and it is the resolved address that is judged and connected to: a name
+that has another address a moment later gains nothing. TLS and the Host header keep the name.
+
+Behind a proxy (``HTTP_PROXY``, ``HTTPS_PROXY`` and ``NO_PROXY`` are honoured) it is the proxy that
+resolves and connects, and it may come to other addresses than we do. A name is still resolved here
+and refused if any of its addresses is; a name that cannot be resolved here is left to the proxy,
+whose own rules are then the ones that count.
+"""
+
+import math
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.connection import create_connection
+from urllib3.util.ssl_ import create_urllib3_context
+
+from cloudimage.transfer.contract import Reason, TransferError, UrlPolicy
+from cloudimage.transfer.source import addresses, framing
+
+_MAX_ADDRESSES: Final = 8
+"""How many addresses of a name are tried: each may cost the time of a connection."""
+
+
+class Gate:
+    """Opens sockets as a policy allows, and can cut the one that is in use.
+
+    Attributes:
+        late: Whether a connection was cut since it took too long.
+    """
+
+    def __init__(self, policy: UrlPolicy) -> None:
+        self._policy = policy
+        self._last: socket.socket | None = None
+        self._deadline = math.inf
+        self._alarm = _Alarm(self._cut)
+        self.late = False
+
+    def connect(self, connection: HTTPConnection, *, checked: bool) -> socket.socket:
+        """Connect to the host of a connection, trying its addresses in order.
+
+        Raises:
+            TransferError: ``SourceRefused``.
+            OSError: No address could be connected to.
+        """
+        host, port = connection.host.strip("[]"), connection.port or connection.default_port
+        found = _resolve(host)
+        allowed = [each for each in found if addresses.is_allowed(each, self._policy)]
+        candidates = allowed if checked else found
+        if not candidates:
+            raise refusal(host, found[0])
+        problem: OSError | None = None
+        for address in candidates[:_MAX_ADDRESSES]:
+            if self.late:
+                break
+            try:
+                opened = create_connection(
+                    (address, port),
+                    connection.timeout,
+                    source_address=connection.source_address,
+                    socket_options=connection.socket_options,
+                )
+            except OSError as error:
+                problem = error
+            else:
+                self.use(opened)
+                return opened
+        raise problem or OSError("no address")
+
+    def check_behind_proxy(self, host: str) -> None:
+        """Refuse a name that a proxy shall resolve, as far as we can resolve it.
+
+        Raises:
+            TransferError: ``SourceRefused``.
+        """
+        with suppress(OSError):
+            check_host(host, self._policy)
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Cut the connection if the block takes longer; one inside of another has no more than it.
+
+        A socket's own timeout begins again with each byte, which a hostile server knows.
+        """
+        outer = self._deadline
+        if outer == math.inf:
+            self.late = False
+        self._deadline = min(outer, time.monotonic() + seconds)
+        self._alarm.set(self._deadline)
+        try:
+            yield
+        finally:
+            self._deadline = outer
+            self._alarm.set(outer)
+
+    def use(self, connected: socket.socket) -> None:
+        """Have a connection, perhaps one kept from an earlier request, be the one to cut."""
+        self._forget()
+        # By number: TLS takes the descriptor out of the object it wraps, and has no dup().
+        self._last = socket.socket(fileno=os.dup(connected.fileno()))
+
+    def close(self) -> None:
+        """Forget the connection, and watch it no longer."""
+        self._alarm.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        if self._last is not None:
+            self._last.close()
+            self._last = None
+
+    def _cut(self) -> None:
+        self.late = True
+        if self._last is not None:
+            with suppress(OSError):
+                self._last.shutdown(socket.SHUT_RDWR)
+
+
+class _Alarm:
+    """Calls a function when a moment has come; one thread is enough for a moment at each read."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._moment = math.inf
+        self._wakes = math.inf
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def set(self, moment: float) -> None:
+        """Ring at a moment of ``time.monotonic()`` and not at the one before; infinity: never."""
+        with self._changed:
+            self._moment = moment
+            if self._thread is None and moment < math.inf:
+                self._thread = threading.Thread(target=self._watch, name="deadline", daemon=True)
+                self._thread.start()
+            elif moment < self._wakes:
+                self._changed.notify()
+
+    def close(self) -> None:
+        """End."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._closed:
+                if time.monotonic() >= self._moment:
+                    self._moment = math.inf
+                    self._ring()
+                self._wakes = self._moment
+                never = self._moment == math.inf
+                self._changed.wait(None if never else max(0.0, self._moment - time.monotonic()))
+
+
+class Adapter(HTTPAdapter):
+    """requests' transport over a gate."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as inherited
+        """Have direct connections checked."""
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = _pools(self._gate, checked=True)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> urllib3.ProxyManager:  # noqa: ANN401 - as inherited
+        """Leave the proxy's own address alone: whoever runs this process chose it."""
+        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **options)
+        manager.pool_classes_by_scheme = _pools(self._gate, checked=False)
+        return manager
+
+    def get_connection_with_tls_context(
+        self,
+        request: requests.PreparedRequest,
+        verify: Any,  # noqa: ANN401 - as inherited
+        proxies: Any = None,  # noqa: ANN401 - as inherited
+        cert: Any = None,  # noqa: ANN401 - as inherited
+    ) -> urllib3.connectionpool.ConnectionPool:
+        """Choose the connection: to a proxy only if the policy does not speak against the host."""
+        url = request.url or ""
+        if select_proxy(url, proxies):
+            self._gate.check_behind_proxy((urllib3.util.parse_url(url).host or "").strip("[]"))
+        return super().get_connection_with_tls_context(request, verify, proxies, cert)
+
+
+def check_host(host: str, policy: UrlPolicy) -> None:
+    """Refuse a name that someone else shall resolve and connect to.
+
+    Raises:
+        TransferError: ``SourceRefused`` if the policy refuses any of its addresses.
+        OSError: It cannot be resolved here.
+    """
+    for each in _resolve(host):
+        if not addresses.is_allowed(each, policy):
+            raise refusal(host, each)
+
+
+def refusal(host: str, address: str) -> TransferError:
+    """Return the failure for a host whose address the policy refuses."""
+    return TransferError(
+        Reason.SOURCE_REFUSED,
+        f"{host} is at {address}, which the operator's URL policy does not allow",
+    )
+
+
+def _resolve(host: str) -> list[str]:
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def _pools(gate: Gate, *, checked: bool) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+    class Plain(HTTPConnection):
+        response_class = framing.Response
+
+        def _new_conn(self) -> socket.socket:
+            return gate.connect(self, checked=checked)
+
+        def putrequest(self, *words: Any, **options: Any) -> None:  # noqa: ANN401 - as inherited
+            if self.sock is not None:
+                gate.use(self.sock)
+            super().putrequest(*words, **options)
+
+    class Secure(HTTPSConnection):
+        response_class = framing.Response
+
+        def _new_conn(self) -> socket.socket:
+            return gate.connect(self, checked=checked)
+
+        def connect(self) -> None:
+            # Else OpenSSL 3 takes a connection that was cut for one that has ended, where Python
+            # was built so (Debian's), and the ssl module does in any case.
+            if self.ssl_context is None:
+                self.ssl_context = create_urllib3_context()
+            self.ssl_context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+            super().connect()
+            setattr(self.sock, "suppress_ragged_eofs", False)  # noqa: B010 - unknown to its type
+
+        def putrequest(self, *words: Any, **options: Any) -> None:  # noqa: ANN401 - as inherited
+            if self.sock is not None:
+                gate.use(self.sock)
+            super().putrequest(*words, **options)
+
+    class PlainPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(urllib3.HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}

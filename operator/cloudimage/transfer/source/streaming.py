@@ -1,0 +1,166 @@
+"""Raw sources that go from their server into Glance with no disk between.
+
+A few bytes of the source's beginning and end tell whether it is raw, and that the server gives
+parts of it, so that a broken connection can be taken up again. Whatever speaks against it, a
+failure too, leaves the source to the way through the scratch, which says what is wrong. What then
+comes must begin and end with the bytes that were looked at, and its last piece is held back until
+the checksum is known to be right: Glance never gets a wrong file whole.
+"""
+
+from contextlib import closing
+from http import HTTPStatus
+from pathlib import Path
+from typing import Final
+
+from cloudimage.transfer.contract import HttpSource, NewImage, Reason, TransferError
+from cloudimage.transfer.image import magic
+from cloudimage.transfer.image.conversion import Chunks, Payload
+from cloudimage.transfer.image.inspection import Inspected, check_size, fixed_vhd_size, shape_of
+from cloudimage.transfer.source import http_rules
+from cloudimage.transfer.source.client import CONNECTION_ERRORS, Client, UnansweredError
+from cloudimage.transfer.source.download import Beginning, Download
+from cloudimage.transfer.source.fetch import Fetched, Hashes
+
+HEAD_LENGTH: Final = 2**20
+"""All that inspection looks at: the inspectors know a raw image after a quarter of it."""
+
+TAIL_LENGTH: Final = 512
+"""The footer of a fixed VHD, which else looks raw."""
+
+
+class Straight:
+    """A raw source on its way.
+
+    Attributes:
+        found: What it is.
+        payload: Its bytes, read from the server as they are asked for.
+        fetched: What arrived, once it has.
+    """
+
+    def __init__(self, source: HttpSource, client: Client, probe: "_Probe") -> None:
+        self._source = source
+        self._client = client
+        self._probe = probe
+        self.found = Inspected("raw", probe.total, probe.total)
+        self.payload = Payload("raw", probe.total, self._chunks)
+        self.fetched = Fetched(0, {})
+
+    def _chunks(self) -> Chunks:
+        probe, hashes, held = self._probe, Hashes(self._source), b""
+        verified = self._source.checksum is not None
+        download = Download(self._client, probe.url, verified=verified)
+        for piece in download.pieces():
+            if isinstance(piece, Beginning):
+                if hashes.size or download.total != probe.total:
+                    raise probe.changed()
+                continue
+            probe.check(piece.offset, piece.content)
+            hashes.update(piece.content)
+            if held:
+                yield held
+            held = piece.content
+        hashes.check()
+        self.fetched = hashes.fetched()
+        yield held
+
+
+def go_straight(
+    source: HttpSource, image: NewImage, client: Client, folder: Path
+) -> Straight | None:
+    """Return the source if it can go straight into Glance.
+
+    Args:
+        source: The source, with its checksum if one is known.
+        image: What Glance shall hold.
+        client: To ask the servers; it must stay open until the payload was read.
+        folder: For the bytes that are looked at.
+
+    Raises:
+        TransferError: ``ImageTooLarge``.
+    """
+    raw = {None, "raw"}
+    if source.signature or source.format not in raw or image.disk_format not in raw:
+        return None
+    for url in (source.url, *source.mirrors):
+        try:
+            probe = _Probe(client, url, verified=source.checksum is not None)
+            straight = probe.is_raw(source, folder)
+        except (TransferError, UnansweredError, *CONNECTION_ERRORS):
+            continue
+        if not straight:
+            return None
+        check_size(probe.total, image.min_disk, client.limits)
+        return Straight(source, client, probe)
+    return None
+
+
+class _Probe:
+    """The beginning of a file and its size, and its end if the beginning is raw.
+
+    Raises:
+        TransferError: The server does not give parts of it, or it is not worth it.
+    """
+
+    def __init__(self, client: Client, url: str, *, verified: bool) -> None:
+        self.url = url
+        self._client = client
+        self._verified = verified
+        self.total, self._validator = 0, ""
+        self.head = self._part(0, HEAD_LENGTH)
+        self.tail = b""
+
+    def is_raw(self, source: HttpSource, folder: Path) -> bool:
+        """Tell whether the file is raw and nothing else."""
+        if self.total > self._client.limits.max_download or magic.wrapping(self.head):
+            return False
+        path = folder / "head"
+        path.write_bytes(self.head)
+        try:
+            if shape_of(path, self.total, source.format) != "raw":
+                return False
+        finally:
+            path.unlink()
+        self.tail = self._part(self.total - TAIL_LENGTH, TAIL_LENGTH)
+        return fixed_vhd_size(self.tail) is None
+
+    def check(self, offset: int, chunk: bytes) -> None:
+        """See that a piece of the file is what was looked at.
+
+        Raises:
+            TransferError: ``SourceUnreachable``.
+        """
+        for place, known in ((0, self.head), (self.total - TAIL_LENGTH, self.tail)):
+            start, stop = max(offset, place), min(offset + len(chunk), place + len(known))
+            if start < stop and (
+                chunk[start - offset : stop - offset] != known[start - place : stop - place]
+            ):
+                raise self.changed()
+
+    def changed(self) -> TransferError:
+        """Return the failure for a file that is another one by now."""
+        return TransferError(
+            Reason.SOURCE_UNREACHABLE,
+            f"{http_rules.redacted(self.url)} changed while it was read",
+        )
+
+    def _part(self, offset: int, length: int) -> bytes:
+        headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
+        if self._validator:
+            headers["If-Range"] = self._validator
+        with (
+            self._client.within(2 * self._client.limits.stall_seconds),
+            closing(self._client.get(self.url, headers, verified=self._verified)) as response,
+        ):
+            place = http_rules.resumes_at(response.headers)
+            validator = http_rules.validator(response.headers)
+            told = http_rules.content_length(response.headers) == length
+            partial = response.status_code == HTTPStatus.PARTIAL_CONTENT
+            if not (partial and told and place and validator):
+                raise self.changed()
+            self.total, self._validator = place[1], validator
+            content = b""
+            while len(content) <= length and (piece := self._client.read(response, length + 1)):
+                content += piece
+        if place[0] != offset or len(content) != length or self.total < HEAD_LENGTH:
+            raise self.changed()
+        return content

@@ -1,0 +1,1 @@
+"""Programs that parse strangers' bytes, started with nothing that they could take."""

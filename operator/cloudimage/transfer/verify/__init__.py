@@ -1,0 +1,1 @@
+"""What proves the bytes: checksums, checksum files, signatures."""

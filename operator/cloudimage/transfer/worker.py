@@ -1,0 +1,113 @@
+"""The transfer as a process; :mod:`.types` has its contract.
+
+Exit status 0 after a result, 1 after a failure. Standard output is for events only; standard error
+has the log.
+"""
+
+import logging
+import sys
+from collections.abc import Callable
+from traceback import format_tb
+from typing import TextIO
+
+from pydantic import ValidationError
+
+from cloudimage.plaintext import PlainFormatter
+from cloudimage.transfer.contract import (
+    Failure,
+    Progress,
+    Reason,
+    Result,
+    TransferError,
+    TransferRequest,
+)
+from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.pipeline import transfer
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.resource_limits import restrain
+from cloudimage.transfer.tools import confinement
+
+_log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Move the image of the request on standard input; return the exit status."""
+    with confinement.prepared():
+        return carry_out(_from_stdin)
+
+
+def carry_out(
+    read: Callable[[Interrupts], TransferRequest],
+    ended: Callable[[Result | Failure], None] = lambda _: None,
+) -> int:
+    """Move the image of a request; return the exit status.
+
+    Args:
+        read: Returns the request, once this process can be told to stop.
+        ended: Called with the outcome when nothing more is left to do.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PlainFormatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # They log URLs, which may hold secrets; their exceptions are reported without them.
+    for name in ("urllib3", "requests", "keystoneauth", "openstack"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    interrupts = Interrupts()
+    interrupts.install()
+    meter = Meter(lambda progress: emit(sys.stdout, progress))
+    outcome = _outcome(read, meter, interrupts)
+    interrupts.finish()
+    ended(outcome)
+    emit(sys.stdout, outcome)
+    return 0 if isinstance(outcome, Result) else 1
+
+
+def emit(out: TextIO, event: Progress | Result | Failure) -> None:
+    """Write an event as a line; a reader who is gone is the watcher's matter."""
+    try:
+        out.write(event.model_dump_json() + "\n")
+        out.flush()
+    except BrokenPipeError:
+        _log.warning("nobody reads the events")
+
+
+def _from_stdin(interrupts: Interrupts) -> TransferRequest:
+    request = TransferRequest.model_validate_json(sys.stdin.buffer.readline())
+    interrupts.watch(sys.stdin.fileno())
+    return request
+
+
+def _outcome(
+    read: Callable[[Interrupts], TransferRequest], meter: Meter, interrupts: Interrupts
+) -> Result | Failure:
+    try:
+        request = read(interrupts)
+        restrain(request.limits)
+        return transfer(request, meter, interrupts)
+    except ValidationError as error:
+        # Without the values: they may be secrets.
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        text = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in problems)
+        failure = TransferError(Reason.INVALID_REQUEST, f"the request is not valid: {text}")
+    except TransferError as error:
+        failure = error
+    except KeyboardInterrupt:
+        failure = TransferError(Reason.INTERRUPTED, "the transfer was told to stop")
+    except MemoryError:
+        failure = TransferError(
+            Reason.INTERNAL_ERROR,
+            "the transfer needs more memory than a transfer may have; the operator's setting "
+            "CLOUDIMAGE_TRANSFER_MEMORY_MIB, or the chart's transfer.memoryMiB, says how much",
+        )
+    except BaseException as error:  # noqa: BLE001 - the contract: every end has its event
+        # Where, but not the exception's text: it is not known to be free of secrets.
+        _log.error("%s\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
+        failure = TransferError(
+            Reason.INTERNAL_ERROR, f"a fault of the transfer itself: {type(error).__name__}"
+        )
+    return Failure(
+        reason=failure.reason,
+        message=failure.message,
+        stage=meter.stage,
+        retry_after=failure.retry_after,
+    )

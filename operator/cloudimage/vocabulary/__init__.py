@@ -1,0 +1,1 @@
+"""Glance's terms: formats, visibilities, known properties, our marks on images."""

@@ -1,0 +1,24 @@
+"""The marks by which our images are told from others."""
+
+from enum import StrEnum
+
+
+class Marks(StrEnum):
+    """Glance properties by which an image made by us is found again.
+
+    Nova and Cinder copy an image's properties to the snapshots of the servers and volumes made
+    from it, so a mark alone proves nothing: an image is ours only when ``IMAGE_ID`` equals its
+    own id.
+    """
+
+    UID = "cloudimage_dev_uid"
+    """UID of the CloudImage that owns the image."""
+    DIGEST = "cloudimage_dev_digest"
+    """Digest of all that the bytes depend on: the source and the conversion."""
+    IMAGE_ID = "cloudimage_dev_image_id"
+    """The id of the very image the mark was made for."""
+    VERIFIED = "cloudimage_dev_verified"
+    """``<algorithm>:<hash>`` of the stored bytes, set last: after Glance's hash was compared."""
+    PROPERTIES = "cloudimage_dev_properties"
+    """JSON list of the properties that were set from here, to take away those that the spec no
+    longer has."""
