@@ -93,7 +93,7 @@ docs: $(STAMP)  ## Build the site of docs/ into site/, every warning an error
 
 .PHONY: bench
 bench: setup  ## Measure transfers against what a user would do otherwise
-	PYTHONPATH=tests:tests/cluster $(BIN)/python -m bench
+	$(BIN)/python -m bench
 
 .PHONY: lock
 lock: $(STAMP)  ## Resolve the dependencies anew into requirements/

@@ -27,11 +27,11 @@ from cloudimage.api.meta import API_VERSION, FINALIZER, GROUP, VERSION
 from cloudimage.images.logic import schedule, transfer_request
 from cloudimage.transfer.glance.image_lifecycle import image_id, new_image
 from cloudimage.vocabulary.marks import Marks
+from support.fault_proxy import Fault, FaultProxy
 from testbed.kubernetes import Cluster, Kubernetes
 from testbed.openstack import OpenStack
 from testbed.operator import Operator, install_crds
 from testbed.process import free_ports
-from transfer_proxy import Fault, FaultProxy
 
 PROJECT: Final = "images"
 _SECRET: Final = "openstack"  # noqa: S105 - its name

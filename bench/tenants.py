@@ -8,13 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from support import Namespace, condition_of
-
 from bench.fleet import kubernetes_bed
 from bench.results import Bar, Limit
 from bench.rig import Rig
 from bench.scale import Scale
-from hostile_cloud import GLANCE, LOGIN, SLOW, HostileCloud
+from support.hostile_cloud import GLANCE, LOGIN, SLOW, HostileCloud
+from support.namespaces import Namespace, condition_of
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.operator import Operator, install_crds

@@ -11,13 +11,13 @@ from typing import Protocol
 import pytest
 from hypothesis import settings
 
+from support.transfer_images import DISK_SIZE, raw_disk
+from support.transfer_keys import Signer
 from testbed.kubernetes import Cluster, Kubernetes
 from testbed.kubernetes.kind import Kind
 from testbed.openstack import OpenStack
 from testbed.paths import forget_state
 from testbed.sources import Sources
-from transfer_images import DISK_SIZE, raw_disk
-from transfer_keys import Signer
 
 # How long an example takes is the machine's affair.
 settings.register_profile("untimed", deadline=None)

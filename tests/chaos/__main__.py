@@ -1,4 +1,4 @@
-"""A long campaign: ``PYTHONPATH=tests:tests/cluster python -m chaos --kills 200``."""
+"""A long campaign: ``PYTHONPATH=tests python -m chaos --kills 200``."""
 
 import argparse
 import sys

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from openstack.connection import Connection
-from shares import ACCEPT_WITH, CONSUMER
-from support import condition_of, wait_until
 
 from chaos.world import FROZEN, SERVICES, World, kill
+from support.namespaces import condition_of, wait_until
+from support.shares import ACCEPT_WITH, CONSUMER
 from testbed.images import disk, sha256_of
 
 VARIANTS = 4

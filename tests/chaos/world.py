@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-from shares import Shares
-from support import Namespace
 
+from support.namespaces import Namespace
+from support.shares import Shares
 from testbed.kubernetes import KubectlError, Kubernetes
 from testbed.kubernetes.node import Node
 from testbed.openstack import OpenStack

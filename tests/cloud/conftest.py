@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from support.transfer_images import make
+from support.transfer_runs import SERVER, Bench, bench_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
-from transfer_images import make
-from transfer_runs import SERVER, Bench, bench_of
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,11 +4,11 @@ from contextlib import ExitStack
 from uuid import uuid4
 
 import pytest
-from volumes import volume
 
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.errors import CloudUnreachableError
+from support.volumes import volume
 from testbed.openstack import OpenStack
 
 pytestmark = pytest.mark.cloud

@@ -18,9 +18,9 @@ from cloudimage.cloud.errors import (
     InvalidCredentialsError,
     InvalidImageError,
 )
+from support.fault_proxy import Fault, FaultProxy
 from testbed.openstack import OpenStack
 from testbed.process import free_ports
-from transfer_proxy import Fault, FaultProxy
 
 pytestmark = pytest.mark.cloud
 

@@ -10,9 +10,9 @@ import pytest
 from cloudimage.cloud.config import CloudConfig, Origin
 from cloudimage.cloud.errors import CloudUnreachableError, InvalidCredentialsError
 from cloudimage.cloud.pool import ConnectionPool
+from support.fault_proxy import Fault, FaultProxy
 from testbed.kubernetes.certificates import Authority
 from testbed.openstack import OpenStack
-from transfer_proxy import Fault, FaultProxy
 
 pytestmark = pytest.mark.cloud
 

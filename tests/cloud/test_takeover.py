@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from resources import cloud_image
 
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud, open_cloud
@@ -12,6 +11,7 @@ from cloudimage.cloud.models import GlanceImage
 from cloudimage.images import rollout
 from cloudimage.images.logic import metadata
 from cloudimage.images.logic.owned_images import Standing
+from support.resources import cloud_image
 from testbed.openstack import OpenStack
 
 pytestmark = pytest.mark.cloud

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from openstack.connection import Connection
-from openstack_actions import MIB, boot, imported, make_image, wait_until
 
+from support.openstack_actions import MIB, boot, imported, make_image, wait_until
 from testbed.openstack import OpenStack
 
 # One worker, since they tell their images from those of other tests by name alone.

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 from keystoneauth1.exceptions import ConnectFailure
-from openstack_actions import MIB, boot, imported, make_image, put, wait_until
 
+from support.openstack_actions import MIB, boot, imported, make_image, put, wait_until
 from testbed.openstack import OpenStack
 from testbed.paths import REPOSITORY
 

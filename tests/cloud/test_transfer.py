@@ -11,9 +11,9 @@ import pytest
 
 from cloudimage.transfer.contract import STRICT, Failure, Reason, Result, Stage
 from cloudimage.vocabulary.marks import Marks
-from transfer_images import DISK_SIZE, MIB, make, qemu_img, raw_disk
-from transfer_keys import Signer
-from transfer_runs import Bench, Transfer, fail, succeed
+from support.transfer_images import DISK_SIZE, MIB, make, qemu_img, raw_disk
+from support.transfer_keys import Signer
+from support.transfer_runs import Bench, Transfer, fail, succeed
 
 pytestmark = pytest.mark.cloud
 

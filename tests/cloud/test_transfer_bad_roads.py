@@ -8,9 +8,9 @@ import requests
 
 from cloudimage.transfer.contract import Reason
 from cloudimage.transfer.glance.image_lifecycle import image_id
-from transfer_images import DISK_SIZE
-from transfer_proxy import Fault
-from transfer_runs import Bench, by_method, checksum, fail, succeed, through
+from support.fault_proxy import Fault
+from support.transfer_images import DISK_SIZE
+from support.transfer_runs import Bench, by_method, checksum, fail, succeed, through
 
 pytestmark = pytest.mark.cloud
 

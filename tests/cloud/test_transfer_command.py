@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from transfer_keys import Signer
-from transfer_runs import Bench, checksum
+from support.transfer_keys import Signer
+from support.transfer_runs import Bench, checksum
 
 pytestmark = pytest.mark.cloud
 

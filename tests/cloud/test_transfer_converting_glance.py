@@ -8,11 +8,20 @@ from pathlib import Path
 import pytest
 
 from cloudimage.transfer.contract import Reason, Result, Stage
+from support.fault_proxy import Fault
+from support.transfer_images import DISK_SIZE, MIB, make, qemu_img
+from support.transfer_runs import (
+    Bench,
+    Transfer,
+    bench_of,
+    by_method,
+    checksum,
+    fail,
+    succeed,
+    through,
+)
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
-from transfer_images import DISK_SIZE, MIB, make, qemu_img
-from transfer_proxy import Fault
-from transfer_runs import Bench, Transfer, bench_of, by_method, checksum, fail, succeed, through
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("converting glance")]
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from cloudimage.transfer.contract import Reason, Stage
+from support.transfer_images import DISK_SIZE, make, qemu_img
+from support.transfer_keys import Signer
+from support.transfer_runs import Bench, fail, succeed
 from testbed.process import free_ports
-from transfer_images import DISK_SIZE, make, qemu_img
-from transfer_keys import Signer
-from transfer_runs import Bench, fail, succeed
 
 pytestmark = pytest.mark.cloud
 

@@ -7,9 +7,9 @@ import pytest
 
 from cloudimage.transfer.contract import Reason
 from cloudimage.vocabulary.marks import Marks
-from transfer_images import DISK_SIZE
-from transfer_proxy import Fault
-from transfer_runs import Bench, by_method, checksum, fail, succeed, through, unliked
+from support.fault_proxy import Fault
+from support.transfer_images import DISK_SIZE
+from support.transfer_runs import Bench, by_method, checksum, fail, succeed, through, unliked
 
 pytestmark = pytest.mark.cloud
 

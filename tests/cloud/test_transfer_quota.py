@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from cloudimage.transfer.contract import Reason
-from transfer_images import MIB, raw_disk
-from transfer_proxy import Fault
-from transfer_runs import Bench, by_method, fail, succeed, through
+from support.fault_proxy import Fault
+from support.transfer_images import MIB, raw_disk
+from support.transfer_runs import Bench, by_method, fail, succeed, through
 
 pytestmark = pytest.mark.cloud
 

@@ -10,8 +10,8 @@ import psutil
 import pytest
 
 from cloudimage.transfer.contract import Failure, Reason, Stage
-from transfer_images import MIB, qemu_img
-from transfer_runs import Bench, Transfer, by_hand, fail
+from support.transfer_images import MIB, qemu_img
+from support.transfer_runs import Bench, Transfer, by_hand, fail
 
 pytestmark = pytest.mark.cloud
 

@@ -6,8 +6,8 @@ import pytest
 
 from cloudimage.transfer.contract import Reason, Result
 from cloudimage.vocabulary.marks import Marks
-from transfer_images import DISK_SIZE, qemu_img
-from transfer_runs import Bench, Transfer, by_method, checksum, fail, succeed, unliked
+from support.transfer_images import DISK_SIZE, qemu_img
+from support.transfer_runs import Bench, Transfer, by_method, checksum, fail, succeed, unliked
 
 pytestmark = pytest.mark.cloud
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shares import Make, Shares
-from support import Namespace
 
+from support.namespaces import Namespace
+from support.shares import Make, Shares
 from testbed.images import disk
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack

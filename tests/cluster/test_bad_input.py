@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Namespace, condition_of, images_of, wait_until
 
-from hostile_images import mbr
+from support.hostile_images import mbr
+from support.namespaces import Namespace, condition_of, images_of, wait_until
 from testbed.images import disk, sha256_of
 from testbed.openstack import OpenStack
 from testbed.process import free_ports

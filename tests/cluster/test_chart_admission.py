@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
-from support import wait_until
 
+from support.namespaces import wait_until
 from testbed.kubernetes import Cluster, KubectlError
 from testbed.operator import RELEASE, Operator
 from testbed.paths import REPOSITORY

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
-from support import (
+
+from cloudimage.vocabulary.marks import Marks
+from support.namespaces import (
     Namespace,
     condition_of,
     content_of,
@@ -12,8 +14,6 @@ from support import (
     server,
     wait_until,
 )
-
-from cloudimage.vocabulary.marks import Marks
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from crd_cases import ACCEPTED, REJECTED, SHA256, UNMANAGED, UUID, Body, cloud_image
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import CLOUD_IMAGE
+from support.crd_cases import ACCEPTED, REJECTED, SHA256, UNMANAGED, UUID, Body, cloud_image
 from testbed.kubernetes import Cluster, KubectlError
 from testbed.paths import REPOSITORY
 

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Namespace, condition_of, images_of, wait_until
 
 from cloudimage.api.meta import CREDENTIALS_FINALIZER
+from support.fault_proxy import Fault, FaultProxy
+from support.namespaces import Namespace, condition_of, images_of, wait_until
 from testbed.images import disk, sha256_of
 from testbed.kubernetes.certificates import Authority
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
-from transfer_proxy import Fault, FaultProxy
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 

@@ -5,14 +5,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support import Namespace, condition_of, images_of, wait_until
-from volumes import volume
 
 from cloudimage.api.cloudimage import CloudImage
+from support.fault_proxy import Fault, FaultProxy
+from support.namespaces import Namespace, condition_of, images_of, wait_until
+from support.volumes import volume
 from testbed.images import disk, sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
-from transfer_proxy import Fault, FaultProxy
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 

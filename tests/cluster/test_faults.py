@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shares import Shares
-from support import Namespace, said
 
+from support.namespaces import Namespace, said
+from support.shares import Shares
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack

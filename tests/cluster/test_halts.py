@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import Namespace, content_of, images_of, wait_until
 
 from cloudimage.failpoints import Point
+from support.namespaces import Namespace, content_of, images_of, wait_until
 from testbed.images import disk, sha256_of
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from support import SECRET as SECRET_NAME
-from support import Namespace, said, wait_until
 
-from hostile_cloud import SECRET, HostileCloud
+from support.hostile_cloud import SECRET, HostileCloud
+from support.namespaces import SECRET as SECRET_NAME
+from support.namespaces import Namespace, said, wait_until
 from testbed.images import disk, sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources

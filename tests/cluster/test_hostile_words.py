@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from strange_clouds import WORDS, StrangeCloud
-from support import Namespace, wait_until
 from typer.testing import CliRunner
 
 from cloudimage.cli.app import app
+from support.namespaces import Namespace, wait_until
+from support.strange_clouds import WORDS, StrangeCloud
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources

@@ -5,9 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from shares import ACCEPT_WITH, CONSUMER, Make, Shares, listed, members, say
-from support import image_of, server
 
+from support.namespaces import image_of, server
+from support.shares import ACCEPT_WITH, CONSUMER, Make, Shares, listed, members, say
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shares import Shares, members
-from support import Namespace
 
+from support.namespaces import Namespace
+from support.shares import Shares, members
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack
 from testbed.operator import Operator

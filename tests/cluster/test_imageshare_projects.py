@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from shares import ACCEPT_WITH, CONSUMER, Make, Shares, domain, members
-from support import Namespace
 
+from support.namespaces import Namespace
+from support.shares import ACCEPT_WITH, CONSUMER, Make, Shares, domain, members
 from testbed.openstack import OpenStack
 from testbed.openstack.config import MEMBER_QUOTA
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from releases import CHART, RELEASE, Helm, later_chart
-from rights import assert_rights
 
+from support.releases import CHART, RELEASE, Helm, later_chart
+from support.rights import assert_rights
 from testbed.kubernetes import Cluster, KubectlError, Kubernetes
 from testbed.operator import wait_until_served
 from testbed.paths import REPOSITORY

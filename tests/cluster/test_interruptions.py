@@ -5,14 +5,14 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import (
+
+from support.namespaces import (
     Namespace,
     condition_of,
     content_of,
     images_of,
     wait_until,
 )
-
 from testbed.images import disk, sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources

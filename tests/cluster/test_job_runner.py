@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support import SECRET, Namespace, condition_of, content_of, images_of, wait_until
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.images.logic import transfer_request
 from cloudimage.runners.logic.job_manifest import JobTemplate, manifest
 from cloudimage.transfer.contract import Cloud, TransferRequest
+from support.namespaces import SECRET, Namespace, condition_of, content_of, images_of, wait_until
+from support.transfer_keys import Signer
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.kubernetes.node import Node
 from testbed.openstack import OpenStack
 from testbed.operator import Operator
 from testbed.sources import Sources
-from transfer_keys import Signer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 

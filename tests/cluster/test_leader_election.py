@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support import Namespace, content_of, images_of, wait_until
 
 from cloudimage.api.cloudimage import CloudImage
+from support.namespaces import Namespace, content_of, images_of, wait_until
 from testbed.images import sha256_of
 from testbed.kubernetes import Kubernetes
 from testbed.openstack import OpenStack

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Namespace, change_image, condition_of, image_of, images_of
 
 from cloudimage.vocabulary.marks import Marks
+from support.namespaces import Namespace, change_image, condition_of, image_of, images_of
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources

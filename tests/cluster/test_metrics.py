@@ -9,9 +9,9 @@ import pytest
 import requests
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
-from support import Namespace, wait_until
 
 from cloudimage.codegen import metrics_page
+from support.namespaces import Namespace, wait_until
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack

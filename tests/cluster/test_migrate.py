@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import yaml
 from openstack.connection import Connection
-from support import Namespace, change_image, content_of, image_of
 from typer.testing import CliRunner, Result
 
 from cloudimage.cli.app import app
+from support.namespaces import Namespace, change_image, content_of, image_of
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 

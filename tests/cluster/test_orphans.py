@@ -7,17 +7,17 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from support import Namespace, images_of, wait_until
 
 from cloudimage.transfer.contract import SECRET_MARK
 from cloudimage.vocabulary.marks import Marks
+from support.fault_proxy import Fault, FaultProxy
+from support.namespaces import Namespace, images_of, wait_until
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack
 from testbed.operator import Operator
 from testbed.process import free_ports
 from testbed.sources import Sources
-from transfer_proxy import Fault, FaultProxy
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 

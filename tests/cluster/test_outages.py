@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support import Namespace, condition_of, content_of, images_of, wait_until
 
 from cloudimage.api.cloudimage import CloudImage
+from support.namespaces import Namespace, condition_of, content_of, images_of, wait_until
 from testbed.images import disk, sha256_of
 from testbed.kubernetes import Kubernetes
 from testbed.openstack import OpenStack

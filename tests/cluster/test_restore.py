@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 from openstack.connection import Connection
-from shares import ACCEPT_WITH, CONSUMER, Shares, members
-from support import Namespace, change_image, images_of, said
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.vocabulary.marks import Marks
+from support.namespaces import Namespace, change_image, images_of, said
+from support.shares import ACCEPT_WITH, CONSUMER, Shares, members
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.paths import REPOSITORY

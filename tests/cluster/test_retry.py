@@ -9,7 +9,6 @@ from typing import Any
 
 import kubernetes
 import pytest
-from support import Namespace, condition_of, wait_until
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.status import CloudImageStatus
@@ -19,12 +18,13 @@ from cloudimage.runners.base import Transfer
 from cloudimage.runners.child import ChildRunner
 from cloudimage.settings import Settings
 from cloudimage.transfer.contract import Failure, Reason, Stage
+from support.fault_proxy import Fault, FaultProxy
+from support.namespaces import Namespace, condition_of, wait_until
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack
 from testbed.operator import Operator
 from testbed.sources import Sources
-from transfer_proxy import Fault, FaultProxy
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from openstack.connection import Connection
-from support import Namespace, condition_of, images_of, server, wait_until
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import CLOUD_IMAGE
 from cloudimage.api.meta import GROUP, VERSION
 from cloudimage.vocabulary.marks import Marks
+from support.namespaces import Namespace, condition_of, images_of, server, wait_until
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources

@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 import yaml
-from rights import Right, assert_rights, granted
-from shares import ACCEPT_WITH, CONSUMER, Shares
-from support import SECRET, Namespace
 
+from support.namespaces import SECRET, Namespace
+from support.rights import Right, assert_rights, granted
+from support.shares import ACCEPT_WITH, CONSUMER, Shares
+from support.transfer_keys import Signer
 from testbed.kubernetes import Kubernetes
 from testbed.kubernetes.node import Node
 from testbed.openstack import OpenStack
 from testbed.operator import RELEASE, Operator, install_crds
 from testbed.sources import Sources
-from transfer_keys import Signer
 
 pytestmark = pytest.mark.cluster
 

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from support import Namespace
 
+from support.namespaces import Namespace
+from support.transfer_keys import Signer
 from testbed.images import disk
 from testbed.openstack import OpenStack
 from testbed.paths import REPOSITORY
 from testbed.sources import Sources
-from transfer_keys import Signer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 

@@ -7,12 +7,12 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from support import Namespace, condition_of, content_of, images_of, wait_until
 
+from support.namespaces import Namespace, condition_of, content_of, images_of, wait_until
+from support.transfer_keys import Signer
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
-from transfer_keys import Signer
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 

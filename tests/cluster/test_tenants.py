@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from strange_clouds import StrangeCloud
-from support import Namespace, condition_of, wait_until
 
+from support.namespaces import Namespace, condition_of, wait_until
+from support.strange_clouds import StrangeCloud
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack

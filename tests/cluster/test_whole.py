@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 import yaml
-from releases import CHART, PREVIOUS_CHART, RELEASE, Helm, later_chart
-from shares import ACCEPT_WITH, CONSUMER, Shares
-from support import Namespace, content_of, images_of, wait_until
 
 from cloudimage import __version__
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import KINDS
+from support.namespaces import Namespace, content_of, images_of, wait_until
+from support.releases import CHART, PREVIOUS_CHART, RELEASE, Helm, later_chart
+from support.shares import ACCEPT_WITH, CONSUMER, Shares
 from testbed.container_image import REPOSITORY_NAME
 from testbed.images import sha256_of
 from testbed.kubernetes import KubectlError, docker, network, traces

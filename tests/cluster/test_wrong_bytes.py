@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import Namespace, condition_of, content_of, images_of
 
-from amplified_images import qcow2
-from hostile import Hostile, Script
+from support.amplified_images import qcow2
+from support.hostile_server import Hostile, Script
+from support.namespaces import Namespace, condition_of, content_of, images_of
+from support.transfer_images import MIB, raw_disk
+from support.transfer_keys import Signer
+from support.vhd_writers import CREATORS, dynamic
 from testbed.images import sha256_of
 from testbed.kubernetes.certificates import Authority
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
-from transfer_images import MIB, raw_disk
-from transfer_keys import Signer
-from vhd_writers import CREATORS, dynamic
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 

@@ -14,8 +14,8 @@ import atheris
 HERE = Path(__file__).parent
 
 with atheris.instrument_imports(include=["cloudimage", "tarfile", "zipfile", "email"]):
-    sys.path[:0] = [str(HERE)]
-    from targets import TARGETS
+    sys.path[:0] = [str(HERE.parent)]
+    from fuzz.targets import TARGETS
 
 
 def main() -> None:

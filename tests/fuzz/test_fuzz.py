@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from targets import TARGETS
+
+from fuzz.targets import TARGETS
 
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"

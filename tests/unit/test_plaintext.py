@@ -11,8 +11,6 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from resources import NOW, cloud_image
-from watched import condition
 
 from cloudimage import logs
 from cloudimage.api.imageshare import ImageShare
@@ -29,6 +27,8 @@ from cloudimage.cloud.models import Server, Usage
 from cloudimage.controller.logic.conditions import Draft, merged
 from cloudimage.images.logic import status
 from cloudimage.plaintext import PlainFormatter, plain, plain_lines, plain_model, plain_tree
+from support.resources import NOW, cloud_image
+from support.watched import condition
 
 HOSTILE = (
     "\x1b[2J\x1b[31mRED\x1b]0;title\x07\r\nReady: True\x00\x08\x7f\x9b2J\x85\u202egnp.\u2066x\u2069"

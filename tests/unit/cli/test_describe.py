@@ -1,0 +1,193 @@
+"""What is told about an object: how it is, why, who holds it, and what to do."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.imageshare import ImageShare
+from cloudimage.cli.describe import Event, age, describe, state_line
+from cloudimage.cli.force_delete import stays
+from support.resources import NOW, cloud_image
+from support.watched import AVAILABLE, BLOCKED, MISMATCH, UPLOADING, condition, image
+
+IMAGE_ID = "5109c637-4792-5aee-bd5a-2d73a01c0b03"
+USED = {
+    "servers": 2,
+    "volumes": 1,
+    "scope": "OwnProject",
+    "sample": [{"id": "s-1", "name": "web", "projectID": "p-1"}],
+}
+
+
+def share(*conditions: tuple[str, str, str], **status: Any) -> ImageShare:
+    """Return an ImageShare of debian-12 with conditions."""
+    return ImageShare.model_validate(
+        {
+            "metadata": {
+                "name": "to-web",
+                "namespace": "images",
+                "uid": "u",
+                "generation": 1,
+                "resourceVersion": "1",
+            },
+            "spec": {"imageRef": {"name": "debian-12"}, "projects": [{"id": "p-1"}]},
+            "status": {
+                "observedGeneration": 1,
+                "conditions": [condition(*each) for each in conditions],
+                **status,
+            },
+        }
+    )
+
+
+def told(resource: CloudImage | ImageShare, *shares: ImageShare) -> str:
+    return describe(resource, shares, [], NOW)
+
+
+@pytest.mark.parametrize(
+    ("resource", "line"),
+    [
+        (cloud_image(), "Not looked at yet."),
+        (AVAILABLE, "Ready: Available is why."),
+        (UPLOADING, "Not there yet: Uploading 63% at 32.0MiB/s."),
+        (image(), "Not there yet: the operator is at it."),
+        (
+            share(("Ready", "False", "ImageNotReady"), summary={"accepted": "0/1"}),
+            "Not there yet: ImageNotReady, 0/1 accepted.",
+        ),
+        (MISMATCH, "Stalled: ChecksumMismatch."),
+        (
+            image(("Ready", "True", "ReplacementPending"), ("Stalled", "True", "RevisionFailed")),
+            "Stalled: RevisionFailed. What was Ready before goes on serving.",
+        ),
+        (image(("Ready", "True", "Available"), generation=4), "has yet to look at the latest"),
+        (image(deletion_timestamp=NOW), "Being deleted."),
+        (BLOCKED, "Being deleted, and held back: InUse."),
+    ],
+)
+def test_state(resource: CloudImage | ImageShare, line: str) -> None:
+    assert line in state_line(resource)
+    assert f"State:  {state_line(resource)}\n" in told(resource)
+
+
+def test_what_is_wrong_is_told_once_with_the_reference_s_advice() -> None:
+    text = told(MISMATCH)
+    assert "ChecksumMismatch (Ready is False, Stalled is True)" in text
+    assert text.count("ChecksumMismatch is why.") == 1
+    assert "Advice: The file does not have the checksum of the spec. Nothing was uploaded." in text
+    assert "cloudimage retry cloudimage/debian-12 -n images" in text
+
+
+def test_conditions_that_say_the_same_are_one() -> None:
+    same = [
+        condition("DeletionBlocked", "True", "InUse"),
+        condition("Reconciling", "True", "InUse"),
+    ]
+    same[1]["reason"] = "Deleting"
+    held = image(deletion_timestamp=NOW, status={"conditions": same})
+    assert "InUse (DeletionBlocked is True, Reconciling is True)" in told(held)
+
+
+def test_what_is_well_or_only_to_come_is_not_told() -> None:
+    assert "Why, and what to do" not in told(AVAILABLE)
+    assert "Pending" not in told(image(("Ready", "True", "X"), ("Synced", "False", "Pending")))
+
+
+def test_who_holds_a_deletion_back() -> None:
+    held = BLOCKED.model_copy(
+        update={
+            "metadata": BLOCKED.metadata.model_copy(
+                update={"finalizers": ("cloudimage.dev/finalizer", "example.org/audit")}
+            )
+        }
+    )
+    text = told(held)
+    assert "InUse (DeletionBlocked is True)" in text
+    assert "Advice: Servers or volumes were made from the image" in text
+    assert "waits for others than the operator: example.org/audit." in text
+    assert "cloudimage force-delete cloudimage/debian-12 -n images" in text
+
+
+def test_who_uses_it_and_its_revisions() -> None:
+    used = image(
+        ("Ready", "True", "Available"),
+        status={
+            "imageID": IMAGE_ID,
+            "diskFormat": "raw",
+            "size": 2**31,
+            "usedBy": USED,
+            "revisions": [
+                {"imageID": IMAGE_ID, "digest": "d", "created": NOW, "current": True, "users": 3},
+                {"imageID": "old", "digest": "e", "current": False},
+            ],
+        },
+    )
+    text = told(used, share(summary={"image": "debian-12", "accepted": "1/2"}))
+    assert f"Image:  {IMAGE_ID} (raw, 2.0Gi)" in text
+    assert "2 servers and 1 volume; the credentials see only those of their own project." in text
+    assert "web (s-1, project p-1)\n    and 1 more" in text
+    assert "ImageShare images/to-web: 1/2 accepted" in text
+    assert f"{IMAGE_ID}   2026-01-02 03:04   3       current" in text
+
+
+def test_a_share_has_members_and_a_vocabulary_of_its_own() -> None:
+    waiting = share(
+        ("Ready", "True", "Shared"),
+        ("Accepted", "False", "AwaitingAcceptance"),
+        members=[
+            {
+                "projectID": "p-1",
+                "projectName": "web",
+                "status": "pending",
+                "acceptCommand": "openstack image set --accept x",
+            }
+        ],
+    )
+    text = told(waiting)
+    assert "AwaitingAcceptance (Accepted is False)" in text
+    assert "Advice: Some projects have not accepted yet" in text
+    assert "web (p-1): pending; its users run: openstack image set --accept x" in text
+    assert "Advice: Glance has no image of that id or name." in told(
+        share(("Ready", "False", "ImageNotFound"))
+    )
+    assert "Advice: Keystone refuses the credentials." in told(
+        share(("Stalled", "True", "InvalidCredentials"))
+    )
+
+
+def test_the_last_events_oldest_first() -> None:
+    events = [
+        Event(NOW - timedelta(seconds=number), "Normal", f"R{number}", "words")
+        for number in range(12)
+    ]
+    text = describe(AVAILABLE, [], events, NOW)
+    assert text.index("R9 ") < text.index("R0 ")
+    assert "R10" not in text
+
+
+def test_what_the_user_may_not_read() -> None:
+    text = describe(AVAILABLE, None, None, NOW)
+    assert "You may not read Events here." in text
+    assert "You may not read ImageShares here." in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0s"), (41, "41s"), (125, "2m"), (7200, "2h"), (2 * 86400, "2d")],
+)
+def test_age(seconds: int, text: str) -> None:
+    assert age(NOW - timedelta(seconds=seconds), NOW) == text
+
+
+def test_what_stays_after_a_deletion_by_force() -> None:
+    made = image(status={"imageID": IMAGE_ID, "digest": "d", "usedBy": USED})
+    images, unfinished, users = stays(made)
+    assert images == f"image {IMAGE_ID} in cloud prod of Secret openstack"
+    assert f"cloudimage_dev_uid={made.metadata.uid}" in unfinished
+    assert users == "its users: 2 servers, 1 volume"
+    assert stays(cloud_image()) == []
+    assert stays(share(projects=["p-1"], imageID=IMAGE_ID)) == [
+        f"project p-1 as a member of image {IMAGE_ID}"
+    ]

@@ -1,0 +1,189 @@
+"""Which images are ours, what they are good for, and when a transfer starts."""
+
+import pytest
+
+from cloudimage.api.reasons import TERMINAL_REASONS, ConditionType, Reason
+from cloudimage.controller.logic.conditions import Draft
+from cloudimage.images.logic import available_status, owned_images, schedule, transfer_request
+from cloudimage.transfer.contract import Reason as TransferReason
+from cloudimage.vocabulary.marks import Marks
+from support.resources import NOW, UID, cloud_image, glance_image
+
+
+def test_a_complete_image_of_the_wanted_content_is_current() -> None:
+    resource = cloud_image()
+    image = glance_image(resource)
+    assert owned_images.sort(resource, [image]) == owned_images.Standing(image, (), ())
+
+
+def test_a_snapshot_that_inherited_our_marks_is_not_ours() -> None:
+    resource = cloud_image()
+    ours = glance_image(resource)
+    snapshot = glance_image(resource, id="22222222-2222-4222-8222-222222222222")
+    snapshot = glance_image(
+        resource, id=snapshot.id, properties={Marks.IMAGE_ID: ours.id, "image_type": "snapshot"}
+    )
+    assert owned_images.sort(resource, [ours, snapshot]).all == (ours,)
+
+
+@pytest.mark.parametrize(
+    "unfinished",
+    [{"status": "queued"}, {"status": "saving"}, {"properties": {Marks.VERIFIED: None}}],
+)
+def test_an_unfinished_image_is_a_leftover(unfinished: dict[str, object]) -> None:
+    resource = cloud_image()
+    image = glance_image(resource, **unfinished)
+    assert owned_images.sort(resource, [image]) == owned_images.Standing(None, (), (image,))
+
+
+def test_an_image_of_an_earlier_spec_is_previous() -> None:
+    old = glance_image(cloud_image(http={"checksum": {"sha256": "00" * 32}}))
+    assert owned_images.sort(cloud_image(), [old]) == owned_images.Standing(None, (old,), ())
+
+
+def test_of_two_equal_images_the_one_that_users_know_stays() -> None:
+    known = "99999999-9999-4999-8999-999999999999"
+    resource = cloud_image(status={"imageID": known})
+    images = [glance_image(resource), glance_image(resource, id=known)]
+    standing = owned_images.sort(resource, images)
+    assert standing.current == images[1]
+    assert standing.previous == (images[0],)
+
+
+def test_a_deactivated_image_is_complete() -> None:
+    resource = cloud_image()
+    image = glance_image(resource, status="deactivated")
+    assert owned_images.sort(resource, [image]).current == image
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"http": {"url": "https://mirror.example.net/debian-12.qcow2"}}, True),
+        ({"http": {"checksum": {"sha256": "00" * 32}}}, False),
+        ({"http": {"checksum": {"sha256": "AB" * 32}}}, True),
+        ({"image": {"diskFormat": "qcow2"}}, False),
+        ({"image": {"containerFormat": "ovf"}}, False),
+        ({"image": {"name": "other", "tags": ["a"], "minDiskGiB": 7}}, True),
+    ],
+)
+def test_the_digest_changes_with_the_bytes_and_only_with_them(
+    change: dict[str, dict[str, object]], *, same: bool
+) -> None:
+    changed = cloud_image(**change)  # type: ignore[arg-type]  # the keywords differ by row
+    assert (
+        transfer_request.digest(cloud_image().spec) == transfer_request.digest(changed.spec)
+    ) is same
+
+
+def test_other_stores_are_another_image_and_their_order_is_not() -> None:
+    def digest(*stores: str, method: str = "Auto") -> str:
+        wanted = {"method": method, **({"stores": stores} if stores else {})}
+        return transfer_request.digest(cloud_image(**{"import": wanted}).spec)
+
+    assert digest("a", "b") == digest("b", "a")
+    assert len({digest(), digest("a"), digest("a", "b")}) == 3
+    # What was made before stores counted stays, and by which way the bytes went changes none.
+    assert digest() == digest(method="Upload") == transfer_request.digest(cloud_image().spec)
+
+
+def test_without_a_checksum_the_url_is_the_content() -> None:
+    def digest(url: str) -> str:
+        return transfer_request.digest(cloud_image(http={"url": url, "checksum": None}).spec)
+
+    assert digest("https://example.org/a") != digest("https://example.org/b")
+
+
+def test_the_new_image_carries_marks_that_no_property_of_the_spec_can_take() -> None:
+    forged = cloud_image(image={"properties": {Marks.UID: "forged", "a": "b"}})
+    image = transfer_request.new_image(forged, "debian-12")
+    assert image.properties[Marks.UID] == UID
+    assert image.properties["a"] == "b"
+    assert image.id_seed.startswith(UID)
+
+
+@pytest.mark.parametrize(
+    ("reason", "generation", "expected"),
+    [
+        (Reason.CHECKSUM_MISMATCH, 3, True),
+        (Reason.CHECKSUM_MISMATCH, 2, False),
+        (Reason.SOURCE_UNREACHABLE, 3, False),
+        (Reason.SECRET_NOT_FOUND, 3, False),
+    ],
+)
+def test_only_a_terminal_reason_of_this_very_spec_is_given_up(
+    reason: Reason, generation: int, *, expected: bool
+) -> None:
+    condition = {
+        "type": "Stalled",
+        "status": "True",
+        "reason": reason,
+        "message": "m",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+        "observedGeneration": generation,
+    }
+    assert schedule.gave_up(cloud_image(status={"conditions": [condition]})) is expected
+
+
+def test_a_checksum_of_the_publishers_is_not_given_up() -> None:
+    publishers = cloud_image(http={"checksum": {"from": {"url": "https://example.org/SHA256SUMS"}}})
+    assert not schedule.is_terminal(publishers, Reason.CHECKSUM_MISMATCH)
+    assert schedule.is_terminal(publishers, Reason.UNSAFE_IMAGE)
+    assert schedule.is_terminal(cloud_image(), Reason.CHECKSUM_MISMATCH)
+
+
+def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:
+    resource = cloud_image()
+    assert schedule.next_sync(resource, 600) is None
+    new = available_status.available(resource, glance_image(resource), None, None, NOW)
+    settled = resource.model_copy(update={"status": new})
+    due = schedule.next_sync(settled, 600)
+    assert due is not None
+    assert 480 <= (due - NOW).total_seconds() <= 720
+    assert schedule.next_sync(settled, 600) == due
+    other = settled.metadata.model_copy(update={"uid": UID[:-1] + "9"})
+    assert schedule.next_sync(settled.model_copy(update={"metadata": other}), 600) != due
+    edited = settled.metadata.model_copy(update={"generation": 4})
+    assert schedule.next_sync(settled.model_copy(update={"metadata": edited}), 600) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "drafts", "settled"),
+    [
+        ("active", (), True),
+        ("deactivated", (), True),
+        ("active", (Draft(ConditionType.SYNCED, "False", Reason.DRIFTED, "m"),), True),
+        ("active", (Draft(ConditionType.SYNCED, "False", Reason.REFERENCE_NOT_READY, "m"),), True),
+        ("active", (Draft(ConditionType.SYNCED, "Unknown", Reason.CLOUD_ERROR, "m"),), False),
+        ("active", (Draft(ConditionType.READY, "False", Reason.PROGRESSING, "m"),), False),
+    ],
+)
+def test_what_waits_for_others_is_looked_at_when_it_is_due_like_the_rest(
+    state: str, drafts: tuple[Draft, ...], *, settled: bool
+) -> None:
+    resource = cloud_image()
+    image = glance_image(resource, status=state)
+    new = available_status.available(resource, image, None, None, NOW, *drafts)
+    due = schedule.next_sync(resource.model_copy(update={"status": new}), 600)
+    assert (due is not None) is settled
+
+
+def test_every_reason_of_a_transfer_is_a_documented_reason_of_conditions() -> None:
+    assert {each.value for each in TransferReason} <= {each.value for each in Reason}
+
+
+def test_what_passes_by_itself_is_not_terminal() -> None:
+    passing = {
+        Reason.SOURCE_UNREACHABLE,
+        Reason.SOURCE_TRUNCATED,
+        Reason.CLOUD_UNREACHABLE,
+        Reason.INSUFFICIENT_SCRATCH,
+        Reason.INTERRUPTED,
+        Reason.SECRET_NOT_FOUND,
+        # Mended by others than the spec: in a Secret, a ConfigMap, or the cloud.
+        Reason.SOURCE_REFUSED,
+        Reason.SIGNATURE_INVALID,
+        Reason.SUMS_FILE_INVALID,
+        Reason.QUOTA_EXCEEDED,
+    }
+    assert not passing & TERMINAL_REASONS

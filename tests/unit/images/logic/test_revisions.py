@@ -1,0 +1,221 @@
+"""Which earlier image is replaced, how it is put aside, and which of them stay."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.status import CloudImageStatus
+from cloudimage.cloud.models import GlanceImage, Server, Usage
+from cloudimage.controller.logic.events import of_transitions
+from cloudimage.images.logic import available_status, metadata, revisions, status, transfer_request
+from cloudimage.images.logic.owned_images import Standing
+from cloudimage.images.logic.revisions import Old
+from cloudimage.transfer.contract import Failure, Stage
+from cloudimage.transfer.contract import Reason as TransferReason
+from support.resources import NOW, cloud_image, glance_image
+
+EARLIER = cloud_image(http={"checksum": {"sha256": "00" * 32}})
+DATED = "debian-12 (2026-01-02)"
+
+
+def old(number: int = 1, **changes: Any) -> GlanceImage:
+    """Return an image of an earlier spec, made that many days ago."""
+    image_id = f"{number:08}-0000-4000-8000-000000000000"
+    return glance_image(
+        EARLIER, id=image_id, **{"created_at": NOW - timedelta(days=number), **changes}
+    )
+
+
+def aside(number: int, **changes: Any) -> GlanceImage:
+    return old(number, **{"name": f"debian-12 ({NOW:%Y-%m-%d})", "hidden": True, **changes})
+
+
+def standing(*previous: GlanceImage) -> Standing:
+    return Standing(None, previous, ())
+
+
+@pytest.mark.parametrize(
+    ("status_id", "previous", "expected"),
+    [
+        (None, (), None),
+        (old(2).id, (aside(1), aside(2)), 2),
+        (old(2).id, (old(1), aside(2)), 2),
+        ("another", (aside(1), aside(2)), None),
+        (None, (aside(1), old(3), old(2)), 2),
+    ],
+    ids=["none", "by status", "status first", "all put aside", "a status that was lost"],
+)
+def test_the_image_that_is_replaced_is_the_one_that_the_status_names_or_that_is_seen(
+    status_id: str | None, previous: tuple[GlanceImage, ...], expected: int | None
+) -> None:
+    resource = cloud_image(status={"imageID": status_id})
+    found = revisions.replaced(resource, standing(*previous))
+    assert (found and found.id) == (expected and old(expected).id)
+
+
+def test_a_deactivated_image_serves_nobody() -> None:
+    assert revisions.serving(cloud_image(), standing(old())) == old()
+    assert revisions.serving(cloud_image(), standing(old(status="deactivated"))) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "expected"),
+    [
+        ("debian-12", None, DATED),
+        ("debian-12" + revisions.PROVISIONAL, None, DATED),
+        ("old name", "new name", "old name (2026-01-02)"),
+        (DATED, None, DATED),
+        (DATED, DATED, f"{DATED} (2026-01-02)"),
+        ("n" * 255, None, "n" * 242 + " (2026-01-02)"),
+    ],
+)
+def test_an_earlier_image_gets_the_day_it_was_made_to_its_name_and_is_hidden(
+    name: str, shown: str | None, expected: str
+) -> None:
+    resource = cloud_image(image={"name": shown})
+    image = glance_image(EARLIER, name=name)
+    patch = {each["path"]: each["value"] for each in revisions.archiving(resource, image)}
+    assert patch.get("/name", name) == expected
+    assert patch["/os_hidden"] is True
+    assert revisions.archiving(resource, glance_image(EARLIER, name=expected, hidden=True)) == ()
+
+
+@pytest.mark.parametrize(
+    ("previous", "name", "expected"),
+    [
+        ((), None, "debian-12"),
+        ((), "Debian 12", "Debian 12"),
+        ((old(),), None, "debian-12 (in the making)"),
+        ((old(),), "n" * 255, "n" * 239 + " (in the making)"),
+    ],
+)
+def test_only_a_replacement_begins_with_another_name(
+    previous: tuple[GlanceImage, ...], name: str | None, expected: str
+) -> None:
+    resource = cloud_image(image={"name": name})
+    assert revisions.name_to_begin_with(resource, standing(*previous)) == expected
+
+
+def test_what_glance_may_refuse_is_changed_before_anybody_sees_it() -> None:
+    resource = cloud_image(image={"visibility": "public", "properties": {"a": "b"}})
+    new = glance_image(resource, name="debian-12 (in the making)", hidden=True)
+    differences = tuple(each.operation for each in metadata.differences(resource, new))
+    before, after = revisions.steps(resource, old(), new, differences)
+    assert sorted(each["path"] for each in before) == ["/a", "/visibility"]
+    assert sorted(each["path"] for each in after) == ["/name", "/os_hidden"]
+
+
+@pytest.mark.parametrize(("wanted", "carried"), [(None, ["community"]), ("private", [])])
+def test_a_visibility_that_the_spec_leaves_out_is_carried_over(
+    wanted: str | None, carried: list[str]
+) -> None:
+    resource = cloud_image(image={"visibility": wanted})
+    new = glance_image(resource)
+    before, _ = revisions.steps(resource, old(visibility="community"), new, ())
+    assert [each["value"] for each in before] == carried
+
+
+SERVER = (Server("s", "web", "p"),)
+
+
+@pytest.mark.parametrize(
+    ("usage", "offered", "expected"),
+    [
+        (None, False, None),
+        (Usage((), "AllProjects"), True, 0),
+        (Usage((), "NoCompute"), True, 0),
+        (Usage((), "OwnProject"), False, 0),
+        (Usage((), "OwnProject"), True, None),
+        (Usage(SERVER, "OwnProject"), True, 1),
+    ],
+)
+def test_no_servers_are_none_only_where_all_would_be_seen(
+    usage: Usage | None, *, offered: bool, expected: int | None
+) -> None:
+    assert revisions.users_seen(usage, offered=offered) == expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "image", "olds", "expected"),
+    [
+        (1, {}, [Old(old(1), 0)], []),
+        (1, {}, [Old(old(3), 0), Old(old(1), 0), Old(old(2), 0)], [2, 3]),
+        (0, {}, [Old(old(1), 0)], [1]),
+        (0, {}, [Old(old(1), 2), Old(old(2), None)], []),
+        (1, {}, [Old(old(1), 1), Old(old(2), 0), Old(old(3), 0)], [3]),
+        (0, {}, [Old(old(1, protected=True), 0)], []),
+        (0, {"protected": True}, [Old(old(1, protected=True), 0)], []),
+        (0, {"protected": False}, [Old(old(1, protected=True), 0)], [1]),
+    ],
+    ids=[
+        "the newest stays",
+        "older ones go",
+        "none is to stay",
+        "used, or perhaps used",
+        "the used do not count",
+        "protected by somebody",
+        "protected by the spec",
+        "the spec lets go",
+    ],
+)
+def test_unused_images_beyond_the_limit_go(
+    limit: int, image: dict[str, Any], olds: list[Old], expected: list[int]
+) -> None:
+    resource = cloud_image(image=image, revisionHistoryLimit=limit)
+    gone = [each.id for each in revisions.surplus(resource, olds)]
+    assert gone == [old(number).id for number in expected]
+
+
+def test_revisions_are_listed_the_newest_first_with_who_uses_them() -> None:
+    resource = cloud_image()
+    current = glance_image(resource, created_at=NOW - timedelta(days=2))
+    known = available_status.available(resource, current, Usage(SERVER, "AllProjects"), None, NOW)
+    new = revisions.listed(known, current, [Old(old(3), None), Old(old(1), 0)])
+    assert [each.to_json() for each in new.revisions] == [
+        {
+            "imageID": image.id,
+            "digest": transfer_request.digest(spec.spec),
+            "created": f"{image.created_at:%Y-%m-%dT%H:%M:%SZ}",
+            "current": image is current,
+            **({} if servers is None else {"users": servers}),
+        }
+        for image, spec, servers in (
+            (old(1), EARLIER, 0),
+            (current, resource, 1),
+            (old(3), EARLIER, None),
+        )
+    ]
+
+
+def _ready(resource: CloudImage) -> CloudImage:
+    new = available_status.available(resource, glance_image(resource), None, None, NOW)
+    return resource.model_copy(update={"status": new})
+
+
+def test_a_failed_revision_says_which_image_serves_and_why_without_an_event_of_its_own() -> None:
+    resource = _ready(cloud_image())
+    failure = Failure(reason=TransferReason.SOURCE_NOT_FOUND, message="404", stage=Stage.FETCHING)
+    new = status.failed(resource, failure, NOW, None)
+    [ready] = [each for each in new.conditions if each.type == "Ready"]
+    assert (ready.status, ready.reason) == ("True", "RevisionFailed")
+    assert resource.status.image_id is not None
+    assert resource.status.image_id in ready.message
+    assert "404" in ready.message
+    events = of_transitions(resource.status.conditions, new.conditions)
+    assert [(each.type, each.reason) for each in events] == [("Warning", "SourceNotFound")]
+
+
+def test_an_image_that_is_returned_to_does_not_show_how_another_was_made() -> None:
+    made = {"method": "Upload", "virtualSize": 7, "source": {"format": "qcow2", "virtualSize": 7}}
+    resource = cloud_image(status={"imageID": "another", **made})
+    image = glance_image(resource)
+
+    def shown(new: CloudImageStatus) -> tuple[object, ...]:
+        return (new.method, new.virtual_size, new.source)
+
+    returned = available_status.available(resource, image, None, None, NOW)
+    assert shown(returned) == (None, image.virtual_size, None)
+    same = cloud_image(status={"imageID": image.id, **made})
+    assert shown(available_status.available(same, image, None, None, NOW))[:2] == ("Upload", 7)
