@@ -284,10 +284,10 @@ QUIET = {"", "WARNING nobody reads the events\n"}
 
 KILLED = """
     from pathlib import Path
-    from cloudimage.transfer import confine
+    from cloudimage.transfer.tools import confinement
     from cloudimage.transfer.tools.toolbox import Toolbox
-    with confine.prepared(), Toolbox(Path("/"), 2**30, 30).stream("sleep", "1000"):
-        print(confine._LAUNCHER._pid, flush=True)
+    with confinement.prepared(), Toolbox(Path("/"), 2**30, 30).stream("sleep", "1000"):
+        print(confinement._LAUNCHER._pid, flush=True)
         os.kill(os.getpid(), 9)
 """
 

@@ -5,16 +5,13 @@ import hashlib
 import re
 import socket
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
-from test_transfer_upload import FakeGlance
 
-from cloudimage.transfer import pipeline
-from cloudimage.transfer.contract import Reason, Result, TransferError, TransferRequest
-from cloudimage.transfer.interrupts import Interrupts
-from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.scratch import Entry
+from support.fake_glance import TransferBench
 from support.hostile_server import Hostile, answer
 from support.transfer_images import MIB, make, raw_disk
 from testbed.sources import Sources
@@ -22,34 +19,11 @@ from testbed.sources import Sources
 SIZE = 8 * MIB
 
 
-class Bench:
-    """A scratch and a Glance."""
-
-    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.scratch = folder
-        self.glance = FakeGlance()
-        monkeypatch.setattr(pipeline, "Glance", lambda *_: self.glance)
-
-    def run(self, source: dict[str, Any], image: str | None = None, **others: Any) -> Result:
-        """Move an image."""
-        request = {
-            "source": source,
-            "image": {"id_seed": "seed", "name": "name", "disk_format": image},
-            "cloud": {"config": {}},
-            "scratch": self.scratch,
-            "cache": self.scratch / "cache",
-            "method": {"method": "Upload"},
-            **others,
-        }
-        wanted = TransferRequest.model_validate(request)
-        return pipeline.transfer(wanted, Meter(lambda _: None), Interrupts())
-
-
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TransferBench:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    return Bench(scratch, monkeypatch)
+    return TransferBench(scratch, monkeypatch)
 
 
 @pytest.fixture
@@ -63,7 +37,9 @@ def sha256(path: Path) -> dict[str, str]:
     return {"algorithm": "sha256", "value": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def test_conversion_without_place(bench: Bench, sources: Sources, unique: str, disk: Path) -> None:
+def test_conversion_without_place(
+    bench: TransferBench, sources: Sources, unique: str, disk: Path
+) -> None:
     qcow2 = disk.with_suffix(".qcow2")
     make(disk, qcow2, "qcow2")
     source = {"url": sources.put(unique, qcow2)}
@@ -79,7 +55,7 @@ def test_conversion_without_place(bench: Bench, sources: Sources, unique: str, d
 )
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_disk_full_wherever(
-    bench: Bench,
+    bench: TransferBench,
     sources: Sources,
     unique: str,
     disk: Path,
@@ -101,7 +77,7 @@ def test_disk_full_wherever(
 
 
 def test_raw_source_of_which_the_first_server_has_a_bad_copy(
-    bench: Bench, sources: Sources, unique: str, disk: Path
+    bench: TransferBench, sources: Sources, unique: str, disk: Path
 ) -> None:
     good = sources.put(f"{unique}-good", disk)
     content = bytearray(disk.read_bytes())
@@ -119,7 +95,7 @@ def test_raw_source_of_which_the_first_server_has_a_bad_copy(
 
 
 def test_raw_source_that_is_only_looked_at(
-    bench: Bench, sources: Sources, unique: str, disk: Path
+    bench: TransferBench, sources: Sources, unique: str, disk: Path
 ) -> None:
     content = disk.read_bytes()
 

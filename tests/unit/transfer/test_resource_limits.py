@@ -28,7 +28,7 @@ print(len(bytes(64 * 2**20)))
 """
 TOOL = """
 from pathlib import Path
-from cloudimage.transfer.tools import Toolbox
+from cloudimage.transfer.tools.toolbox import Toolbox
 tools = Toolbox(Path(sys.argv[1]), memory=2**30, cpu_seconds=30)
 print(tools.run(sys.executable, "-c", "print(len(bytes(400 * 2**20)))").decode())
 """

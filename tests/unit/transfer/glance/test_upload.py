@@ -3,13 +3,12 @@
 import hashlib
 import time
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from cloudimage.transfer.contract import Limits, NewImage, Reason, TransferError
 from cloudimage.transfer.glance import image_lifecycle
-from cloudimage.transfer.glance.client import Body, Glance
 from cloudimage.transfer.glance.errors import AwayError
 from cloudimage.transfer.glance.hashed_body import HashedBody
 from cloudimage.transfer.glance.image_lifecycle import Stored, Target, image_id
@@ -19,70 +18,14 @@ from cloudimage.transfer.image.conversion import Payload
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.vocabulary.marks import Marks
+from support.fake_glance import FakeGlance
+
+if TYPE_CHECKING:
+    from cloudimage.transfer.glance.client import Glance
 
 CHUNKS = [b"a" * 1000, b"b" * 1000]
 CONTENT = b"".join(CHUNKS)
 IMAGE = NewImage(id_seed="seed", name="name")
-
-
-class FakeGlance:
-    """Stores what it is given, and fails as it is told."""
-
-    def __init__(self) -> None:
-        self.images: dict[str, dict[str, Any]] = {}
-        self.used: set[str] = set()
-        self.posts = 0
-        self.algorithm = "sha512"
-        self.truth: dict[str, Any] = {}
-        self.fail_at: dict[str, list[BaseException]] = {}
-        self.silence = 60.0
-        self.quota: dict[str, Usage] = {}
-
-    def usage(self) -> dict[str, Usage]:
-        """Return what is used of the quota."""
-        return self.quota
-
-    def _maybe_fail(self, step: str) -> None:
-        if self.fail_at.get(step):
-            raise self.fail_at[step].pop(0)
-
-    def create(self, body: dict[str, Any]) -> bool:
-        """Create an image, unless its id was used."""
-        self.posts += 1
-        if body["id"] in self.used:
-            return False
-        self.used.add(body["id"])
-        self.images[body["id"]] = dict(body)
-        self._maybe_fail("create")
-        return True
-
-    def send(self, identifier: str, body: Body, _stores: tuple[str, ...]) -> None:
-        """Take the bytes."""
-        self._maybe_fail("send")
-        content = b"".join(body)
-        self.images[identifier] |= {
-            "status": "active",
-            "size": len(content),
-            "os_hash_algo": self.algorithm,
-            "os_hash_value": hashlib.new(self.algorithm, content).hexdigest(),
-            **self.truth,
-        }
-        self._maybe_fail("after sending")
-
-    def show(self, identifier: str) -> dict[str, Any]:
-        """Return the image."""
-        self._maybe_fail("show")
-        return self.images[identifier]
-
-    def set_property(self, identifier: str, name: str, value: str) -> None:
-        """Set a property."""
-        self._maybe_fail("set_property")
-        self.images[identifier][name] = value
-
-    def delete(self, identifier: str) -> None:
-        """Delete the image."""
-        self._maybe_fail("delete")
-        self.images.pop(identifier, None)
 
 
 @pytest.fixture

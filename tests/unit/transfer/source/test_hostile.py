@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from test_transfer_pipeline import Bench
 
 from cloudimage.transfer.contract import Checksum, HttpSource, Limits, Reason, TransferError
+from support.fake_glance import TransferBench
 from support.fetching import CONTENT, LIMITS, LOOPBACK, RIGHT, transfer
 from support.hostile_server import Hostile, Script, answer, redirect, wants_range
 
@@ -251,7 +251,7 @@ REMAINDER = {".json", ".lock", ".part"}
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_server_that(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench(tmp_path, monkeypatch)
+    bench = TransferBench(tmp_path, monkeypatch)
     with Hostile(case.script) as server:
         source = HttpSource(url=server.url("/disk.img?key=s3cret"), checksum=case.checksum)
         began = time.monotonic()

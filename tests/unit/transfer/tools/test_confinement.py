@@ -127,16 +127,16 @@ def test_qemu_nbd_serves(tools: Toolbox, image: Path) -> None:
 
 
 LAUNCHER = """
-from cloudimage.transfer import landlock, launcher, syscalls
+from cloudimage.transfer.tools import landlock, launcher, seccomp
 {change}
 launcher.main()
 """
 NO_LANDLOCK = "landlock.restrict = lambda _: False"
-NO_FILTER = "syscalls.Filters.load = lambda *_, **__: None"
+NO_FILTER = "seccomp.Filters.load = lambda *_, **__: None"
 REFUSED = """
 def load(*_, **__):
     raise OSError(22, "Invalid argument")
-syscalls.Filters.load = load
+seccomp.Filters.load = load
 """
 NO_LIBSECCOMP = """
 import ctypes.util

@@ -20,12 +20,12 @@ from support.unprivileged import powerless
 
 GIB = 2**30
 LAUNCHER = """
-from cloudimage.transfer import landlock, launcher, syscalls
+from cloudimage.transfer.tools import landlock, launcher, seccomp
 {change}
 launcher.main()
 """
 NO_LANDLOCK = "landlock.restrict = lambda _: False"
-NO_FILTER = "syscalls.Filters.load = lambda *_, **__: None"
+NO_FILTER = "seccomp.Filters.load = lambda *_, **__: None"
 
 with_landlock = pytest.mark.skipif(not landlock.version(), reason="the kernel has no Landlock")
 on_x86_64 = pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers of x86_64")
@@ -344,10 +344,10 @@ def test_daemon_ends_with_its_program(
 TRANSFER = """
 import os, signal, sys
 from pathlib import Path
-from cloudimage.transfer import confine
-from cloudimage.transfer.tools import Output, Toolbox
+from cloudimage.transfer.tools import confinement
+from cloudimage.transfer.tools.toolbox import Output, Toolbox
 if sys.argv[4] == "fork":
-    from cloudimage.transfer import landlock, launcher, syscalls
+    from cloudimage.transfer.tools import landlock, launcher, seccomp
     exec(sys.argv[3])
     confinement._LAUNCHER.fork()
 else:
