@@ -56,7 +56,10 @@ def tenants(rig: Rig, scale: Scale) -> Bar:
         hostile.put_secret(rig.openstack)
         count = _harm(hostile, url, cloud)
         time.sleep(_HARM_SECONDS)
+        asked = len(cloud.log)
         beside = [_seconds(good, url, digest) for _ in repeats]
+        if len(cloud.log) == asked or not hostile.operator.transfers():
+            raise RuntimeError("the hostile namespace did no harm meanwhile")
     bar.seconds = {"alone, mean": sum(alone) / len(alone), "alone, slowest": max(alone)}
     bar.seconds |= {
         f"beside {count} hostile objects, mean": sum(beside) / len(beside),
