@@ -1,4 +1,4 @@
-"""cloudimage-operator: OpenStack Glance images, kept as Kubernetes resources say."""
+"""cloudimage-operator: manages OpenStack Glance images declaratively from Kubernetes."""
 
 from importlib.resources import files
 

@@ -1,4 +1,4 @@
-"""kopf's part: it watches the objects and tells the work queue; all else follows from there.
+"""Wires everything once, and feeds kopf's events to the work queues.
 
 Why only ``on.event``: see docs/decisions/0003-kopf-watches-a-queue-reconciles.md.
 """

@@ -1,4 +1,4 @@
-"""What Keystone's catalogue says of the cloud's services."""
+"""What Keystone's catalogue says about the cloud's services."""
 
 from keystoneauth1.exceptions import EndpointNotFound
 from openstack.connection import Connection

@@ -1,4 +1,4 @@
-"""The ways in which a cloud says no, each as one exception with a reason for conditions."""
+"""What a cloud refuses or fails at: one exception each, with a reason for conditions."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""Keystone: which projects there are, as far as the credentials may see them."""
+"""Keystone: the projects that the credentials may see."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""Connections that are kept between uses, so that a look at the cloud is not a login each time.
+"""Keeps connections between uses, so that a reconcile need not log in each time.
 
 openstacksdk's connections are not safe to share between threads, so one is lent to one borrower at
 a time; as many are open as were needed at once.

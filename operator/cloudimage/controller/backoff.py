@@ -1,4 +1,4 @@
-"""When something that failed is tried again: after growing pauses, sooner for a new spec."""
+"""When to retry what failed: after growing pauses, sooner for a new spec."""
 
 import random
 import threading

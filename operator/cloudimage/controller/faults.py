@@ -1,4 +1,4 @@
-"""What nobody expected, told without secrets: the exception's class, and where it was raised.
+"""Reports unexpected exceptions without secrets: the class, and where it was raised.
 
 The text of such an exception may hold anything, also a password.
 """

@@ -1,4 +1,4 @@
-"""Who refers to whom, so that whoever waits for another object hears of it at once."""
+"""Which objects refer to which, so that an object hears at once of a change it waits for."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable

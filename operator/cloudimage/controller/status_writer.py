@@ -1,4 +1,4 @@
-"""Status out: written when it changed, with an Event for each change of fate."""
+"""Writes a status when it changed, with an Event for each transition."""
 
 import logging
 from dataclasses import dataclass

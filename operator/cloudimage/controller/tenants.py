@@ -1,4 +1,4 @@
-"""On whose account an object is worked on: its namespace, and the Secret of its cloud."""
+"""The tenants of an object: its namespace, and the Secret of its cloud."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the watch of one kind has shown: objects with news are queued, our own echoes are not."""
+"""Filters the events of one kind: news is queued, echoes of our own writes are not."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field

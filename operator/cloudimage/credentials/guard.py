@@ -1,4 +1,4 @@
-"""Lets go of the Secrets that were held for objects which need them no more.
+"""Releases credential Secrets once no object needs them.
 
 Why it is done in this order: see docs/decisions/0012-credentials.md.
 """

@@ -1,4 +1,4 @@
-"""From a CloudImage to the cloud it names, by way of a Secret of its own namespace."""
+"""Loads the cloud that a CloudImage names, from a Secret of its own namespace."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

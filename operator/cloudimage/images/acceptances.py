@@ -1,4 +1,4 @@
-"""What consumers said of an image, carried over to the one that takes its place."""
+"""Carries what consumers said of an image over to the image that takes its place."""
 
 import logging
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Taking over an image that is in Glance already: when, which, and by what marks."""
+"""Takes over an image that is in Glance already: whether to, which one, and its marks."""
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import Reason

@@ -1,4 +1,4 @@
-"""Uses up the id of an image whose creation may be under way: see :mod:`..reconcile.burning`."""
+"""Uses up the id of an image whose creation may be under way: see :mod:`.logic.burned_ids`."""
 
 import logging
 from collections.abc import Collection

@@ -1,4 +1,4 @@
-"""Deletes what a CloudImage made, once nothing holds it, and then lets the object go."""
+"""Deletes what a CloudImage made once nothing uses it, then releases the object."""
 
 import logging
 import random

@@ -1,4 +1,4 @@
-"""Which image an Unmanaged CloudImage means."""
+"""Finds the image that an Unmanaged CloudImage names."""
 
 from collections.abc import Sequence
 

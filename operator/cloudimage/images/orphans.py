@@ -1,4 +1,4 @@
-"""Looks for images that no CloudImage has: reports them, and deletes unfinished ones if told to."""
+"""Finds images without a CloudImage, reports them, and deletes unfinished ones if configured to."""
 
 import logging
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The Glance images of a CloudImage, and what their metadata needs."""
+"""The Glance images of a CloudImage, and the changes that their metadata needs."""
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.connection import Cloud

@@ -1,4 +1,4 @@
-"""Reconciles one CloudImage: observe, decide, act once, write status, say when to come back."""
+"""Reconciles one CloudImage: observe, decide, act once, write the status, say when to come back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

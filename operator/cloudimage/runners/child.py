@@ -1,4 +1,4 @@
-"""Transfers as child processes: started, watched, ended; at most so many at a time."""
+"""Runs transfers as child processes, so many at a time."""
 
 import logging
 import shutil

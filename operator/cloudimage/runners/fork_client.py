@@ -1,4 +1,4 @@
-"""Transfers as processes: forked from a server that has imported already what they need."""
+"""Starts transfers through a fork server that has already imported what they need."""
 
 import os
 import select

@@ -1,4 +1,4 @@
-"""The other side of a share: the projects that get the image, by credentials of their own."""
+"""The other side of a share: the projects that get the image, with credentials of their own."""
 
 import logging
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""Takes back what an ImageShare gave, once nobody uses it, and then lets the object go."""
+"""Revokes what an ImageShare gave once nobody uses it, then releases the object."""
 
 import random
 import threading

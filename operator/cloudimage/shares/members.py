@@ -1,4 +1,4 @@
-"""What an ImageShare is about: the image, the cloud it is in, and the projects of its spec."""
+"""Resolves an ImageShare: its image, the cloud of that image, and the projects of its spec."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Reconciles one ImageShare: who is to be a member, who accepts, who is one no more."""
+"""Reconciles one ImageShare: adds, accepts and revokes image members."""
 
 import threading
 from collections import defaultdict

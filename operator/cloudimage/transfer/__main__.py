@@ -1,4 +1,4 @@
-"""``python -m cloudimage.transfer``: a transfer as a process, see :mod:`.child`."""
+"""``python -m cloudimage.transfer``: a transfer as a process, see :mod:`.worker`."""
 
 import sys
 

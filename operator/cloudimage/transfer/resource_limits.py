@@ -1,4 +1,4 @@
-"""What a process that moves images puts itself under, be it the operator's child or run by hand."""
+"""Limits that a process puts itself under before it moves an image."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""The transfer as a process; :mod:`.types` has its contract.
+"""The transfer as a process; :mod:`.contract` has its contract.
 
 Exit status 0 after a result, 1 after a failure. Standard output is for events only; standard error
 has the log.

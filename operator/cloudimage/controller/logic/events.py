@@ -1,4 +1,4 @@
-"""Which changes of an object's conditions are worth an Event: each said once."""
+"""Which changes of conditions are worth an Event; each is posted once."""
 
 from collections.abc import Iterable, Iterator
 

@@ -1,4 +1,4 @@
-"""A cloud that does not answer: since when, in words that stay the same at each try."""
+"""Messages for an unreachable cloud, worded the same on each retry so that one write suffices."""
 
 from datetime import datetime
 

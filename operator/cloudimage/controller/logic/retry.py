@@ -1,4 +1,4 @@
-"""When what failed is tried again: the pauses of each kind of failure, and the user's word."""
+"""How long to pause after each kind of failure, and the annotation that asks for a retry."""
 
 from dataclasses import dataclass
 from typing import Final

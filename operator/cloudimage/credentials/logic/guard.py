@@ -1,4 +1,4 @@
-"""Which Secrets must stay, because an object could not be deleted without them."""
+"""Which Secrets must stay because an object could not be deleted without them."""
 
 from cloudimage.api.cloudimage import CloudCredentialsRef, CloudImage, ManagementPolicy
 from cloudimage.api.imageshare import ImageShare

@@ -1,4 +1,4 @@
-"""The status of a CloudImage whose image is there; pure, as the other situations in ``status``."""
+"""The status of a CloudImage whose image is there; pure, like the others in ``status``."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""Whether a CloudImage's Glance images may go, and who holds them."""
+"""Whether a CloudImage's images may be deleted, and what blocks it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What to do about metadata that is not as the spec says: apply it, put it back, or report it."""
+"""What to do about metadata that differs from the spec: apply it, restore it, or report it."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Metadata of an image: what differs from the spec, and the smallest JSON patch that mends it."""
+"""How metadata differs from the spec, and the smallest JSON patch that mends it."""
 
 import json
 from collections.abc import Iterator, Mapping

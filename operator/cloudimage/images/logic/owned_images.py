@@ -1,4 +1,4 @@
-"""What to do next for a CloudImage that is to exist."""
+"""Sorts the images of a CloudImage: the current one, earlier ones, leftovers."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

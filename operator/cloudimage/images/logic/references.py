@@ -1,4 +1,4 @@
-"""An image that needs others to boot: kernelRef and ramdiskRef become ids in its properties."""
+"""Resolves kernelRef and ramdiskRef to ids in the properties of an image that boots from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Images of earlier specs: how the present one takes their place, and which of them stay."""
+"""Images of earlier specs: how the current one takes their place, and which of them stay."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""When to look at a CloudImage again, and what is not tried again."""
+"""When to compare a CloudImage with Glance again, and which failures are final."""
 
 import uuid
 from datetime import datetime, timedelta

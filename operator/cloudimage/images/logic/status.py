@@ -1,4 +1,4 @@
-"""The status to write for each situation of a CloudImage; pure, so that each can be tested."""
+"""The status of a CloudImage in each situation; pure, so that each can be tested."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What an image's bytes depend on, and the transfer that would make them."""
+"""What an image's bytes depend on, and the request for the transfer that makes them."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What the state of a Job and its pod means for the transfer in it."""
+"""What the state of a Job and its pod says about the transfer in it."""
 
 from dataclasses import dataclass
 from typing import Final

@@ -1,4 +1,4 @@
-"""Whom an image is shared with: what may be shared, who becomes a member, who is one no more."""
+"""Who becomes a member of an image, who no longer is one, and what may be shared at all."""
 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass

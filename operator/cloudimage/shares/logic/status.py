@@ -1,4 +1,4 @@
-"""The status to write for each situation of an ImageShare; pure, so that each can be tested."""
+"""The status of an ImageShare in each situation; pure, so that each can be tested."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

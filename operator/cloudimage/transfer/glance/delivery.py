@@ -1,4 +1,4 @@
-"""Carries out the method that was chosen, or the one that is left when that fails."""
+"""Carries out the chosen method, and the fallback where that fails."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an answer of Glance or an exception of the SDK means to a user; no I/O."""
+"""What an answer of Glance or an exception of the SDK means to a user; pure."""
 
 from collections.abc import Iterator
 from http import HTTPStatus

@@ -1,4 +1,4 @@
-"""The bytes on their way to Glance: sent, counted, hashed, and compared with what Glance has."""
+"""The body of an upload: sent, counted, hashed, and compared with Glance's hash."""
 
 import hashlib
 from collections.abc import Iterator

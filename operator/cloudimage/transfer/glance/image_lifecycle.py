@@ -1,4 +1,4 @@
-"""An image in Glance from its creation to its mark as verified; or nothing of it at all."""
+"""An image in Glance from its creation to its mark as verified, or nothing of it."""
 
 import contextlib
 import logging

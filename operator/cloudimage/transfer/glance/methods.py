@@ -1,4 +1,4 @@
-"""Decides how the bytes go into Glance; pure.
+"""Chooses how the bytes get into Glance; pure.
 
 The cheapest method that keeps every promise of the request is chosen: that the bytes are those of
 the checksum or the signature, that they are safe to open, that they come in the wanted format and

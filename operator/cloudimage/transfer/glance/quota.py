@@ -1,4 +1,4 @@
-"""Decides whether Glance's quota leaves enough for an image, before its bytes are sent; pure.
+"""Checks that Glance's quota leaves room for an image before its bytes are sent; pure.
 
 Glance calls its limits on sizes soft (its administrators' guide, "Per-Tenant Quotas"): as streams
 of unknown size are allowed, an older Glance lets a project go over its limit once and refuses only

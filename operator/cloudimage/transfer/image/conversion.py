@@ -1,4 +1,4 @@
-"""Turns the inspected file into the bytes that Glance shall hold."""
+"""Turns the inspected file into the bytes that Glance is to store."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Takes the image out of a compression or an archive, decided by content.
+"""Takes the image out of a compression or an archive, told by their content.
 
 Allowed are one compression, one archive with a single file, or a tar archive in a compression.
 Decompressors are programs under limits, as all that parses what strangers wrote; they write into a

@@ -1,4 +1,4 @@
-"""What a file begins with: file systems and other contents of a bare raw image; pure.
+"""What a file begins with: file systems and other contents of a raw image; pure.
 
 Offsets and magic bytes are those of libblkid and file(1).
 """

@@ -1,4 +1,4 @@
-"""Which addresses a source may be at; pure."""
+"""Which addresses a source may have; pure."""
 
 from cloudimage.addresses import any_in, is_public, judged
 from cloudimage.transfer.contract import UrlPolicy

@@ -1,4 +1,4 @@
-"""The bytes of one URL, in their order, taken up again where connections break."""
+"""The bytes of one URL, in order, resumed where connections break."""
 
 import time
 from collections.abc import Iterator

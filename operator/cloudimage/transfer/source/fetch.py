@@ -1,4 +1,4 @@
-"""Fetches the source over HTTP into a file, hashing the bytes as they arrive."""
+"""Fetches the source over HTTP into a file and hashes the bytes as they arrive."""
 
 import hashlib
 from collections.abc import Callable

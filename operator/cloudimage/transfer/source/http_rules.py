@@ -1,4 +1,4 @@
-"""The rules of HTTP (RFC 9110) that decide what an answer of the source means; no I/O."""
+"""The rules of HTTP (RFC 9110) that decide what an answer of the source means; pure."""
 
 import re
 import socket

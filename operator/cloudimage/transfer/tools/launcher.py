@@ -3,7 +3,7 @@
 It is a process of its own since what a program is to lose it must lose after the last fork: the
 right to start another one. A thread of the transfer could not take that from it in time, and code
 between fork and exec is safe only where there is one thread. So this process forks, takes from the
-fork what :mod:`.syscalls` and :mod:`.landlock` take, and that becomes the program.
+fork what :mod:`.seccomp` and :mod:`.landlock` take, and that becomes the program.
 
 Its standard input is one end of a socket pair without a name, whose other end the transfer holds.
 A request is an :class:`Order` as JSON with descriptors: the program's standard output and error,

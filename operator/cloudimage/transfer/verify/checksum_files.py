@@ -1,4 +1,4 @@
-"""Reads the files of checksums that publishers keep beside their images; pure.
+"""Parses the checksum files that publishers keep beside their images; pure.
 
 The forms are those of coreutils' ``sha256sum`` and ``sha256sum --tag`` (which is BSD's), a hash
 alone, and the DIGESTS of Gentoo and Flatcar, whose comments say the algorithm of what follows.

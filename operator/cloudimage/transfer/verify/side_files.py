@@ -1,4 +1,4 @@
-"""Fetches the small files beside an image: checksums and signatures."""
+"""Fetches the small files beside an image: checksum files and signatures."""
 
 import time
 from contextlib import closing

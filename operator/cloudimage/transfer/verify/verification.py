@@ -1,4 +1,4 @@
-"""Decides what the source must be, before it is fetched, and checks its signature afterwards.
+"""Decides what the source must match before it is fetched, and checks its signature afterwards.
 
 Files of checksums and signatures come first: a wrong one costs no download of gigabytes, and only
 the hash that is needed is computed while the bytes arrive.
