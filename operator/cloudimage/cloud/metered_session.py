@@ -14,7 +14,7 @@ import requests
 from keystoneauth1.exceptions import ConnectFailure, HttpError
 
 from cloudimage.access.session import BoundedSession
-from cloudimage.metrics import operator
+from cloudimage.metrics import operator as metrics
 
 NO_ANSWER: Final = "none"
 
@@ -39,7 +39,7 @@ class ObservedSession(BoundedSession):
         except ConnectFailure as error:
             if self._is_first(error):
                 seconds = time.monotonic() - began
-                operator.REQUEST_SECONDS.labels(service, method, NO_ANSWER).observe(seconds)
+                metrics.REQUEST_SECONDS.labels(service, method, NO_ANSWER).observe(seconds)
             raise
         _observe(service, method, response)
         return response
@@ -66,4 +66,4 @@ def _observe(service: str, method: str, response: requests.Response) -> None:
     # Until the headers came: without the body, and without a login before it.
     seconds = response.elapsed.total_seconds()
     status = f"{response.status_code // 100}xx"
-    operator.REQUEST_SECONDS.labels(service, method, status).observe(seconds)
+    metrics.REQUEST_SECONDS.labels(service, method, status).observe(seconds)

@@ -9,7 +9,7 @@ import kopf
 from cloudimage.api.meta import FINALIZER, GROUP
 from cloudimage.controller.workqueue import WorkQueue
 from cloudimage.kube import Key
-from cloudimage.metrics import operator
+from cloudimage.metrics import operator as metrics
 
 
 class _Seen(NamedTuple):
@@ -60,11 +60,11 @@ class Watch:
         if event["type"] == "DELETED":
             self._seen.pop(uid, None)
             self.gone(uid)
-            operator.OBJECTS.gone(self.queue.kind, key)
+            metrics.OBJECTS.gone(self.queue.kind, key)
             self.queue.add(key)
             return key
         conditions = event["object"].get("status", {}).get("conditions", [])
-        operator.OBJECTS.saw(self.queue.kind, key, conditions)
+        metrics.OBJECTS.saw(self.queue.kind, key, conditions)
         before, now = self._seen.get(uid), _Seen.of(metadata)
         if before != now:
             self._seen[uid] = now

@@ -24,7 +24,7 @@ from cloudimage.api.kinds import CLOUD_IMAGE
 from cloudimage.controller.faults import passes, without_text
 from cloudimage.controller.logic.fairness import FairLine, Tenants, share_of
 from cloudimage.deadline import DeadlineExceededError, within
-from cloudimage.metrics import operator
+from cloudimage.metrics import operator as metrics
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +96,8 @@ class WorkQueue(Generic[K]):
     def start(self) -> None:
         """Begin; called in the event loop that the queue then belongs to."""
         self._loop = asyncio.get_running_loop()
-        operator.RECONCILE_LONGEST.labels(self.kind).set_function(self._longest)
-        operator.RECONCILE_OVERDUE.labels(self.kind).set_function(lambda: len(self._overdue))
+        metrics.RECONCILE_LONGEST.labels(self.kind).set_function(self._longest)
+        metrics.RECONCILE_OVERDUE.labels(self.kind).set_function(lambda: len(self._overdue))
 
     def add(self, key: K, delay: float = 0.0, *, urgent: bool = False) -> None:
         """Have the key worked on in ``delay`` seconds; callable from any thread.
@@ -155,7 +155,7 @@ class WorkQueue(Generic[K]):
         while found := self._line.take():
             key, urgent = found
             self._running[key] = self._loop.create_task(self._run(key, urgent=urgent))
-        operator.QUEUE_DEPTH.labels(self.kind).set(self._line.waiting + len(self._running))
+        metrics.QUEUE_DEPTH.labels(self.kind).set(self._line.waiting + len(self._running))
 
     async def _run(self, key: K, *, urgent: bool) -> None:
         hangs = self._loop.call_later(self.deadline + _GRACE_SECONDS, self._give_up_on, key)
@@ -202,7 +202,7 @@ class WorkQueue(Generic[K]):
         return future
 
     def _timed(self, key: K) -> _Done:
-        with operator.RECONCILE_SECONDS.labels(self.kind).time():
+        with metrics.RECONCILE_SECONDS.labels(self.kind).time():
             self._began[key] = self._loop.time()
             try:
                 with within(self.deadline):
@@ -226,7 +226,7 @@ class WorkQueue(Generic[K]):
         last = _LAST_RETRY_SECONDS if passing else _LAST_FAULT_SECONDS
         pause = min(last, _FIRST_RETRY_SECONDS * 2.0 ** min(errors - 1, 20))
         pause *= random.uniform(0.8, 1.2)  # noqa: S311  # jitter, not cryptography
-        operator.RECONCILE_ERRORS.labels(self.kind).inc()
+        metrics.RECONCILE_ERRORS.labels(self.kind).inc()
         details = {"key": key, "retry_seconds": pause, **without_text(error)}
         logger.log(
             logging.WARNING if passing else logging.ERROR, "reconciling failed", extra=details

@@ -24,7 +24,7 @@ from cloudimage.images.burned_ids import burn
 from cloudimage.images.logic import burned_ids, deletion, metadata, owned_images, status
 from cloudimage.images.owned_images import images_of
 from cloudimage.kube import Kube
-from cloudimage.metrics import operator
+from cloudimage.metrics import operator as metrics
 from cloudimage.runners.base import Runner
 from cloudimage.shares.members import shares_of
 
@@ -122,7 +122,7 @@ class Deletion:
         uid, generation = resource.metadata.uid, resource.metadata.generation
         again = self.backoff.after_failure(uid, generation, retry.pauses(reason), error.retry_after)
         self.backoff.remember(uid, again)
-        operator.FAILURES.labels(CLOUD_IMAGE.plural, reason).inc()
+        metrics.FAILURES.labels(CLOUD_IMAGE.plural, reason).inc()
         return again.pause
 
     def _blocked(self, resource: CloudImage, blocker: deletion.Blocker) -> float:

@@ -38,7 +38,7 @@ from cloudimage.images.logic import (
 )
 from cloudimage.images.owned_images import images_of, upkeep_of
 from cloudimage.kube import Key, Kube, StaleError, key_of
-from cloudimage.metrics import operator
+from cloudimage.metrics import operator as metrics
 from cloudimage.runners.base import Runner
 from cloudimage.settings import Settings
 from cloudimage.shares.consumers import Consumers
@@ -85,7 +85,7 @@ class CloudImageReconciler:
             resource = self.kube.read(CloudImage, key)
             if resource is None:
                 self.secrets.gone((CloudImage, key))
-                operator.OBJECTS.gone(CLOUD_IMAGE.plural, key)
+                metrics.OBJECTS.gone(CLOUD_IMAGE.plural, key)
                 self._awakened.discard(key)
                 return None
             self.secrets.seen(resource)
@@ -294,7 +294,7 @@ class CloudImageReconciler:
             again = self._after_failure(resource, reason, failure.retry_after)
         retry_at = _now() + timedelta(seconds=again.pause) if again else None
         self._write(resource, status.failed(resource, failure, _now(), retry_at))
-        operator.FAILURES.labels(CLOUD_IMAGE.plural, reason).inc()
+        metrics.FAILURES.labels(CLOUD_IMAGE.plural, reason).inc()
         return self._remember(resource, again)
 
     def _troubled(self, resource: CloudImage, error: CloudError) -> float | None:
@@ -310,7 +310,7 @@ class CloudImageReconciler:
             pauses=again.pauses if again else None,
         )
         self._write(resource, status.troubled(resource, trouble, _now()))
-        operator.FAILURES.labels(CLOUD_IMAGE.plural, reason).inc()
+        metrics.FAILURES.labels(CLOUD_IMAGE.plural, reason).inc()
         return self._remember(resource, again)
 
     def _after_failure(self, resource: CloudImage, reason: Reason, asked: float | None) -> Failures:

@@ -28,7 +28,7 @@ class WrongProjectError(CloudError):
 
 @dataclass(frozen=True)
 class Consumers:
-    """Acts as the projects that an image is shared with, where a share gives their loader."""
+    """Acts as the projects that an image is shared with, where a share gives their credentials."""
 
     kube: Kube
     clouds: ConnectionPool

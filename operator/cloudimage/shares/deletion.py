@@ -19,7 +19,7 @@ from cloudimage.controller.status_writer import StatusWriter
 from cloudimage.credentials.guard import SecretHolder, name_of
 from cloudimage.credentials.logic import guard
 from cloudimage.kube import Kube
-from cloudimage.metrics import operator
+from cloudimage.metrics import operator as metrics
 from cloudimage.shares.consumers import Consumers, reason_of
 from cloudimage.shares.logic import members as sharing
 from cloudimage.shares.logic import status
@@ -82,7 +82,7 @@ class ShareDeletion:
         uid, generation = share.metadata.uid, share.metadata.generation
         again = self.backoff.after_failure(uid, generation, retry.pauses(reason), error.retry_after)
         self.backoff.remember(uid, again)
-        operator.FAILURES.labels(IMAGE_SHARE.plural, reason).inc()
+        metrics.FAILURES.labels(IMAGE_SHARE.plural, reason).inc()
         return again.pause
 
     def _blocked(self, share: ImageShare, problem: Problem) -> float:

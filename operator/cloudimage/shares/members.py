@@ -89,7 +89,7 @@ def _owner(kube: Kube, key: Key) -> CloudImage | None:
 
 
 def shares_of(kube: Kube, image: CloudImage) -> list[ImageShare]:
-    """Return the ImageShares that reach the cloud by this CloudImage's loader."""
+    """Return the ImageShares that reach the cloud by this CloudImage's credentials."""
     return [each for each in kube.read_all(ImageShare) if sharing.refers_to(each, image)]
 
 

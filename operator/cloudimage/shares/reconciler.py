@@ -19,7 +19,7 @@ from cloudimage.controller.logic import retry
 from cloudimage.controller.status_writer import StatusWriter
 from cloudimage.credentials.guard import SecretHolder
 from cloudimage.kube import Key, Kube, StaleError, key_of
-from cloudimage.metrics import operator
+from cloudimage.metrics import operator as metrics
 from cloudimage.settings import Settings
 from cloudimage.shares.consumers import Consumers, reason_of
 from cloudimage.shares.deletion import ShareDeletion
@@ -77,7 +77,7 @@ class ImageShareReconciler:
             share = self.kube.read(ImageShare, key)
             if share is None:
                 self.secrets.gone((ImageShare, key))
-                operator.OBJECTS.gone(IMAGE_SHARE.plural, key)
+                metrics.OBJECTS.gone(IMAGE_SHARE.plural, key)
                 self._awakened.discard(key)
                 return None
             self.secrets.seen(share)
@@ -249,7 +249,7 @@ class ImageShareReconciler:
         uid, generation = share.metadata.uid, share.metadata.generation
         again = self.backoff.after_failure(uid, generation, retry.pauses(reason), asked)
         self.backoff.remember(uid, again)
-        operator.FAILURES.labels(IMAGE_SHARE.plural, reason).inc()
+        metrics.FAILURES.labels(IMAGE_SHARE.plural, reason).inc()
         return again.pause
 
     def _write(self, share: ImageShare, new: ImageShareStatus) -> ImageShare:
