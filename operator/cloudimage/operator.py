@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
 from cloudimage.api.meta import GROUP, VERSION
+from cloudimage.cloud.connection import open_cloud
+from cloudimage.cloud.pool import ConnectionPool
+from cloudimage.controller.attempts import Attempts
 from cloudimage.controller.faults import FaultTeller, surviving
 from cloudimage.controller.reference_index import ReferenceIndex
 from cloudimage.controller.tenants import TenantIndex
 from cloudimage.controller.watch import Watch, key_in
 from cloudimage.controller.workqueue import WorkQueue
+from cloudimage.credentials.guard import SecretGuard
 from cloudimage.images.logic import references
 from cloudimage.images.orphans import OrphanSweeper, Place
 from cloudimage.images.reconciler import CloudImageReconciler
@@ -33,26 +38,17 @@ from cloudimage.runners.child import ChildRunner, sweep
 from cloudimage.runners.job import JobRunner
 from cloudimage.runners.job_client import Jobs
 from cloudimage.settings import Settings
+from cloudimage.shares.consumers import Consumers
 from cloudimage.shares.logic import members
 from cloudimage.shares.reconciler import ImageShareReconciler
-
-INTERVAL_SECONDS = 1.0
-
-
-async def watch_loop_lag(interval: float = INTERVAL_SECONDS) -> None:
-    """Measure for ever how much later than asked for a sleep of ``interval`` seconds ends."""
-    loop = asyncio.get_running_loop()
-    while True:
-        due = loop.time() + interval
-        await asyncio.sleep(interval)
-        metrics.LOOP_LAG_SECONDS.observe(max(0.0, loop.time() - due))
-
 
 logger = logging.getLogger(__name__)
 
 _HOUSEKEEPING_SECONDS = 60.0
 _SWEEPS_AT_ONCE = 4
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+INTERVAL_SECONDS = 1.0
+"""Between measurements of the event loop's lag."""
 
 
 @dataclass
@@ -72,13 +68,15 @@ class Operator:
         client = kubernetes.client.ApiClient(_client_configuration(2 * workers))
         kube = Kube(client, self.settings.namespaces)
         self.runner = _runner(self.settings, kube)
-        self.images = CloudImageReconciler(kube, self.runner, self.settings, notify=self._notify)
+        policy = self.settings.cloud_policy
+        self.clouds = ConnectionPool(connect=partial(open_cloud, policy=policy))
+        attempts = Attempts(kube, SecretGuard(kube))
+        consumers = Consumers(kube, self.clouds)
+        self.images = CloudImageReconciler(
+            kube, attempts, self.runner, self.settings, self.clouds, consumers, self._notify
+        )
         self.shares = ImageShareReconciler(
-            kube,
-            self.images.clouds,
-            self.images.secrets,
-            self.settings,
-            image_changed=self._look_again,
+            kube, attempts, self.settings, self.clouds, consumers, self._look_again
         )
         self.queue: WorkQueue[Key] = WorkQueue(
             self.images,
@@ -97,7 +95,7 @@ class Operator:
             deadline=self.settings.reconcile_seconds,
         )
         # Of its own: it must not hold up anything.
-        self.sweeper = OrphanSweeper(kube, self.images.clouds, self.settings, self._places.discard)
+        self.sweeper = OrphanSweeper(kube, self.clouds, self.settings, self._places.discard)
         self.orphan_queue: WorkQueue[Place] = WorkQueue(
             self.sweeper,
             _SWEEPS_AT_ONCE,
@@ -139,7 +137,7 @@ class Operator:
     def _tell_metrics(self) -> None:
         metrics.live(metrics.TRANSFERS_RUNNING, self.runner.by_stage)
         metrics.live(metrics.ORPHANS, self.sweeper.numbers)
-        metrics.live(metrics.CONNECTIONS, self.images.clouds.numbers)
+        metrics.live(metrics.CONNECTIONS, self.clouds.numbers)
         for queue in (self.queue, self.share_queue):
             metrics.OBJECTS.expect(queue.kind)
 
@@ -162,7 +160,7 @@ class Operator:
         self._lag.cancel()
         await asyncio.gather(self.queue.stop(), self.share_queue.stop(), self.orphan_queue.stop())
         await asyncio.to_thread(self.runner.stop)
-        await asyncio.to_thread(self.images.clouds.close)
+        await asyncio.to_thread(self.clouds.close)
 
     async def _close_idle(self) -> None:
         while True:
@@ -171,7 +169,7 @@ class Operator:
 
     @surviving
     async def _house_kept(self) -> None:
-        await asyncio.to_thread(self.images.clouds.close_idle)
+        await asyncio.to_thread(self.clouds.close_idle)
 
     async def _image_event(self, event: kopf.RawEvent, **_: object) -> None:
         self._tenants.saw_image(key_in(event), event)
@@ -210,6 +208,15 @@ class Operator:
     def _look_again(self, key: Key) -> None:
         self.images.look_again(key)
         self.queue.add(key, urgent=True)
+
+
+async def watch_loop_lag(interval: float = INTERVAL_SECONDS) -> None:
+    """Measure for ever how much later than asked for a sleep of ``interval`` seconds ends."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + interval
+        await asyncio.sleep(interval)
+        metrics.LOOP_LAG_SECONDS.observe(max(0.0, loop.time() - due))
 
 
 def _parsed(model: type[R], event: kopf.RawEvent) -> R | None:

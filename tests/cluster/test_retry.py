@@ -12,11 +12,15 @@ import pytest
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.status import CloudImageStatus
+from cloudimage.cloud.pool import ConnectionPool
+from cloudimage.controller.attempts import Attempts
+from cloudimage.credentials.guard import SecretGuard
 from cloudimage.images.reconciler import CloudImageReconciler
 from cloudimage.kube import Key, Kube
 from cloudimage.runners.base import Transfer
 from cloudimage.runners.child import ChildRunner
 from cloudimage.settings import Settings
+from cloudimage.shares.consumers import Consumers
 from cloudimage.transfer.contract import Failure, Reason, Stage
 from support.fault_proxy import Fault, FaultProxy
 from support.namespaces import Namespace, condition_of, wait_until
@@ -145,9 +149,12 @@ def bench(cluster: Cluster, crds: Cluster, openstack: OpenStack, tmp_path: Path)
         1, spawn=lambda: subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     )
     settings = Settings(scratch=tmp_path)
-    yield Bench(
-        namespace, CloudImageReconciler(kube, runner, settings, lambda _: None), kube, runner
+    clouds, attempts = ConnectionPool(), Attempts(kube, SecretGuard(kube))
+    consumers = Consumers(kube, clouds)
+    reconciler = CloudImageReconciler(
+        kube, attempts, runner, settings, clouds, consumers, lambda _: None
     )
+    yield Bench(namespace, reconciler, kube, runner)
     runner.stop()
 
 

@@ -26,22 +26,22 @@ Name = tuple[type[Resource], Key]
 
 
 @dataclass
-class SecretHolder:
+class SecretGuard:
     """Knows which objects need which Secrets, as far as this process has seen.
 
-    What it remembers only spares requests: before a Secret is let go, the API server is asked.
+    What it remembers only spares requests: before a Secret is released, the API server is asked.
     """
 
     kube: Kube
     _needs: dict[Name, frozenset[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def seen(self, resource: Resource) -> None:
-        """Take note of what the object needs now."""
+    def observe(self, resource: Resource) -> None:
+        """Record what the object needs now."""
         self._needs[name_of(resource)] = guard.needed(resource)
 
     def record(self, resource: R) -> R:
-        """Write down which Secret is held for the object, and let go of the one before it.
+        """Write down which Secret is held for the object, and release the one before it.
 
         Raises:
             StaleError: The object changed since it was read.
@@ -49,21 +49,25 @@ class SecretHolder:
         if not guard.needed(resource) or not guard.is_news(resource):
             return resource
         new = guard.recorded(resource)
-        written = self.let_go(
+        written = self._release_all(
             name_of(resource),
             guard.outlived(resource),
             lambda: StatusWriter(self.kube).write(resource, new),
         )
-        self.seen(written)
+        self.observe(written)
         return written
 
-    def gone(self, name: Name) -> None:
-        """Let go of what an object needed whose finalizer somebody else took."""
-        if secrets := self._needs.pop(name, None):
-            self.let_go(name, secrets, lambda: None)
+    def forget(self, model: type[Resource], key: Key) -> None:
+        """Release what an object needed that is gone, whoever took its finalizer."""
+        if secrets := self._needs.pop((model, key), None):
+            self._release_all((model, key), secrets, lambda: None)
 
-    def let_go(self, name: Name, secrets: Iterable[str], then: Callable[[], T]) -> T:
-        """Let go of Secrets for an object, unless others need them.
+    def release(self, resource: Resource, then: Callable[[], object]) -> None:
+        """Release all that the object ever needed, then do what makes that true."""
+        self._release_all(name_of(resource), guard.named(resource), then)
+
+    def _release_all(self, name: Name, secrets: Iterable[str], then: Callable[[], T]) -> T:
+        """Release Secrets for an object, unless others need them.
 
         One object at a time, so that of two that leave together one sees that it is the last.
 

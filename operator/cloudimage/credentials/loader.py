@@ -45,7 +45,7 @@ def load(kube: Kube, resource: Resource) -> CloudConfig:
     """Return how to reach the cloud that the resource names.
 
     The Secret of an object that needs it is held from then on: it stays until
-    :class:`cloudimage.credentials.guard.SecretHolder` lets it go.
+    :class:`cloudimage.credentials.guard.SecretGuard` releases it.
 
     Raises:
         SecretNotFoundError: There is no such Secret, key, or right to read or to hold it.

@@ -1,38 +1,32 @@
 """Deletes what a CloudImage made once nothing uses it, then releases the object."""
 
 import logging
-import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cloudimage.api.cloudimage import CloudImage, DeletionPolicy
-from cloudimage.api.kinds import CLOUD_IMAGE
-from cloudimage.api.meta import FINALIZER, Event
+from cloudimage.api.meta import Event
 from cloudimage.api.reasons import Reason
+from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError, ConflictError, ForbiddenError, NotFoundError
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.cloud.pool import ConnectionPool
-from cloudimage.controller.backoff import Backoff
-from cloudimage.controller.logic import outage, retry
-from cloudimage.controller.status_writer import StatusWriter
+from cloudimage.controller.attempts import Attempts
+from cloudimage.controller.logic import outage
 from cloudimage.credentials import loader
-from cloudimage.credentials.guard import SecretHolder, name_of
 from cloudimage.credentials.logic import guard
 from cloudimage.failpoints import Point, reached
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.logic import burned_ids, deletion, metadata, owned_images, status
 from cloudimage.images.owned_images import images_of
 from cloudimage.kube import Kube
-from cloudimage.metrics import operator as metrics
 from cloudimage.runners.base import Runner
 from cloudimage.shares.members import shares_of
 
 logger = logging.getLogger(__name__)
 
 _CANCELLED_SECONDS = 1.0
-_BLOCKED_SECONDS = 12.0
-"""With its jitter well under the 30 s within which an image goes after its last server."""
 
 
 @dataclass(frozen=True)
@@ -41,14 +35,11 @@ class Deletion:
 
     kube: Kube
     runner: Runner
-    backoff: Backoff
+    attempts: Attempts
     clouds: ConnectionPool
-    secrets: SecretHolder
 
     def __call__(self, resource: CloudImage) -> float | None:
         """Delete what may go; return the seconds after which to look again, None when done."""
-        if FINALIZER not in resource.metadata.finalizers:
-            return None
         if self.runner.view(resource.metadata.uid):
             self.runner.cancel(resource.metadata.uid)
             return _CANCELLED_SECONDS
@@ -56,7 +47,7 @@ class Deletion:
             self._release(resource, "The object goes; the cloud was not looked at.")
             return None
         if shares := shares_of(self.kube, resource):
-            return self._blocked(resource, deletion.shared(shares))
+            return self.attempts.blocked(resource, _blocked(resource, deletion.shared(shares)))
         return self._with_cloud(resource)
 
     def _with_cloud(self, resource: CloudImage) -> float | None:
@@ -70,7 +61,7 @@ class Deletion:
                     return None
                 return self._delete(resource, cloud, standing)
         except CloudError as error:
-            return self._troubled(resource, error)
+            return self._blocked_by_cloud(resource, error)
 
     def _delete(
         self, resource: CloudImage, cloud: Cloud, standing: owned_images.Standing
@@ -81,7 +72,7 @@ class Deletion:
             if (blocker := self._delete_image(resource, cloud, image)) is not None
         ]
         if blockers:
-            return self._blocked(resource, deletion.foremost(blockers))
+            return self.attempts.blocked(resource, _blocked(resource, deletion.foremost(blockers)))
         reached(Point.DELETED, resource.metadata.name)
         names = ", ".join(each.id for each in standing.all) or "none"
         self._release(resource, f"Deleted from Glance: {names}.")
@@ -114,29 +105,19 @@ class Deletion:
         names = ", ".join(each.id for each in kept) or "none"
         self._release(resource, f"Left in Glance, as deletionPolicy Orphan says: {names}.")
 
-    def _troubled(self, resource: CloudImage, error: CloudError) -> float:
+    def _blocked_by_cloud(self, resource: CloudImage, error: CloudError) -> float:
         """Say since when and how to let go, and come back with growing pauses."""
-        reason, now = Reason(error.reason), datetime.now(UTC)
-        said = outage.holds_up(resource, reason, str(error), now)
-        self._blocked(resource, deletion.Blocker(reason, said))
-        uid, generation = resource.metadata.uid, resource.metadata.generation
-        again = self.backoff.after_failure(uid, generation, retry.pauses(reason), error.retry_after)
-        self.backoff.remember(uid, again)
-        metrics.FAILURES.labels(CLOUD_IMAGE.plural, reason).inc()
-        return again.pause
-
-    def _blocked(self, resource: CloudImage, blocker: deletion.Blocker) -> float:
-        new = status.deletion_blocked(
-            resource, blocker.reason, blocker.message, blocker.usage, datetime.now(UTC)
-        )
-        StatusWriter(self.kube).write(resource, new)
-        return _BLOCKED_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
+        reason = Reason(error.reason)
+        said = outage.holds_up(resource, reason, str(error), datetime.now(UTC))
+        new = _blocked(resource, deletion.Blocker(reason, said))
+        return self.attempts.failed(resource, new, reason, error.retry_after)
 
     def _release(self, resource: CloudImage, message: str) -> None:
-        left = StatusWriter(self.kube).write(resource, status.nothing_left(resource))
-        self.secrets.let_go(
-            name_of(resource),
-            guard.named(resource),
-            lambda: self.kube.set_finalizer(left, present=False),
-        )
-        StatusWriter(self.kube).post(resource, Event("Normal", "Deleted", message))
+        event = Event("Normal", "Deleted", message)
+        self.attempts.release(resource, status.nothing_left(resource), event)
+
+
+def _blocked(resource: CloudImage, blocker: deletion.Blocker) -> CloudImageStatus:
+    return status.deletion_blocked(
+        resource, blocker.reason, blocker.message, blocker.usage, datetime.now(UTC)
+    )

@@ -4,22 +4,16 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 
 from cloudimage.api.imageshare import ImageShare, ImageShareStatus
-from cloudimage.api.kinds import IMAGE_SHARE
-from cloudimage.api.meta import FINALIZER
 from cloudimage.api.reasons import ShareReason
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError, ForbiddenError, QuotaExceededError
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.cloud.pool import ConnectionPool
-from cloudimage.controller.backoff import Backoff
-from cloudimage.controller.logic import retry
-from cloudimage.controller.status_writer import StatusWriter
-from cloudimage.credentials.guard import SecretHolder
-from cloudimage.kube import Key, Kube, StaleError, key_of
-from cloudimage.metrics import operator as metrics
+from cloudimage.controller.reconciler import Reconciler, now
+from cloudimage.kube import Key, key_of
 from cloudimage.settings import Settings
 from cloudimage.shares.consumers import Consumers, reason_of
 from cloudimage.shares.deletion import ShareDeletion
@@ -37,7 +31,6 @@ from cloudimage.shares.members import (
     take_back,
 )
 
-_STALE_SECONDS = 0.5
 _STAYING_SECONDS = 60.0
 """Between looks at whether somebody still uses an image that was taken out of a spec."""
 
@@ -49,90 +42,55 @@ class VisibilityConflictError(CloudError):
 
 
 @dataclass
-class ImageShareReconciler:
+class ImageShareReconciler(Reconciler[ImageShare]):
     """Brings the members of one image nearer to an ImageShare's spec each time it is called.
 
     Attributes:
         image_changed: Has a CloudImage looked at again, from any thread.
     """
 
-    kube: Kube
-    clouds: ConnectionPool
-    secrets: SecretHolder
+    model: type[ImageShare] = field(default=ImageShare, init=False)
     settings: Settings
+    clouds: ConnectionPool
+    consumers: Consumers
     image_changed: Callable[[Key], None]
-    backoff: Backoff = field(default_factory=Backoff)
-    _awakened: set[Key] = field(default_factory=set)
     _locks: defaultdict[str, threading.Lock] = field(
-        default_factory=lambda: defaultdict(threading.Lock)
+        default_factory=lambda: defaultdict(threading.Lock), init=False
     )
 
-    def look_again(self, key: Key) -> None:
-        """Have the next call compare the object with Glance before that is due; from any thread."""
-        self._awakened.add(key)
-
-    def __call__(self, key: Key) -> float | None:
-        """Reconcile, and return the seconds after which to be called again; None: when told."""
-        try:
-            share = self.kube.read(ImageShare, key)
-            if share is None:
-                self.secrets.gone((ImageShare, key))
-                metrics.OBJECTS.gone(IMAGE_SHARE.plural, key)
-                self._awakened.discard(key)
-                return None
-            self.secrets.seen(share)
-            if share.metadata.deletion_timestamp:
-                return self._deletion(share)
-            if FINALIZER not in share.metadata.finalizers:
-                share = self.kube.set_finalizer(share, present=True)
-            return self._settle(share)
-        except StaleError:
-            self.look_again(key)
-            return _STALE_SECONDS
-
-    def gone(self, uid: str) -> None:
-        """Forget an object that was removed."""
-        self.backoff.clear(uid)
-
-    @property
-    def _deletion(self) -> ShareDeletion:
-        return ShareDeletion(
-            self.kube, self._consumers, self.backoff, self.clouds, self.secrets, self._locks
+    def delete(self, resource: ImageShare) -> float | None:
+        """Revoke what may be revoked; return the seconds until the next look, None when done."""
+        return ShareDeletion(self.kube, self.consumers, self.attempts, self.clouds, self._locks)(
+            resource
         )
 
-    @property
-    def _consumers(self) -> Consumers:
-        return Consumers(self.kube, self.clouds)
+    def reconcile(self, resource: ImageShare) -> float:
+        """Do the next step towards the spec; return the seconds until the next look."""
+        return self._settle(self.retried(self.held(resource)))
+
+    def retrying(self, resource: ImageShare, value: str, now: datetime) -> ImageShareStatus:
+        """Return the status once the value of the annotation for a retry is acted on."""
+        return status.retrying(resource, value, now)
 
     def _settle(self, share: ImageShare) -> float:
-        value = retry.asked(share)
-        if value is not None:
-            self.backoff.clear(share.metadata.uid)
-            share = self._write(share, status.retrying(share, value, _now()))
         if wait := self._not_before(share):
             return wait
         try:
             target = find_target(self.kube, share)
             if target.owner is None:
-                share = self.secrets.record(share)
+                share = self.guard.record(share)
             with self.clouds.borrow(target.config) as cloud:
                 image = self._prepared(share, cloud, target)
                 resolved = self._resolved(cloud, share, target)
                 with self._locks[image.id]:
                     return self._share(share, cloud, target, image, resolved)
         except CloudError as error:
-            return self._troubled(share, error)
+            return self._blocked_by_cloud(share, error)
 
     def _not_before(self, share: ImageShare) -> float:
-        """Return the seconds until it is worth looking at the cloud again; 0: it is now."""
-        awakened = key_of(share) in self._awakened
-        self._awakened.discard(key_of(share))
-        due = sharing.due(share, self.settings.resync_seconds, _now())
-        if due is not None and not awakened:
-            return max(0.0, (due - _now()).total_seconds())
-        if awakened:
-            return 0.0
-        return self.backoff.remaining(share.metadata.uid, share.metadata.generation)
+        """Return the seconds until it is worth looking at the cloud again; 0 for now."""
+        due = sharing.due(share, self.settings.resync_seconds, now())
+        return 0.0 if self.is_awakened(share) else self.wait(share, due)
 
     def _prepared(self, share: ImageShare, cloud: Cloud, target: Target) -> GlanceImage:
         """Return the image, with a visibility that has members."""
@@ -151,7 +109,7 @@ class ImageShareReconciler:
     def _resolved(self, cloud: Cloud, share: ImageShare, target: Target) -> Resolved:
         """Return the projects that get the image: none where it may not be shared any more."""
         if target.is_permitted:
-            return resolve(cloud, share, self._consumers)
+            return resolve(cloud, share, self.consumers)
         return Resolved({}, ())
 
     def _share(
@@ -170,7 +128,7 @@ class ImageShareReconciler:
         if changes.add or changes.take:
             members = members_of(cloud.glance, image.id)
         asked = sharing.to_accept_for(resolved.wanted, members)
-        refused = self._consumers.accept(share, image.id, asked)
+        refused = self.consumers.accept(share, image.id, asked)
         if asked:
             members = members_of(cloud.glance, image.id)
         if not target.is_permitted:
@@ -193,7 +151,7 @@ class ImageShareReconciler:
         projects = sharing.recorded(share, resolved.wanted)
         if projects == share.status.projects and image.id == share.status.image_id:
             return share
-        return self._write(share, status.about_to(share, image.id, projects, _now()))
+        return self.write(share, status.about_to(share, image.id, projects, now()))
 
     def _add(self, cloud: Cloud, image: GlanceImage, projects: tuple[str, ...]) -> Problem | None:
         """Make projects members; return why not all of them."""
@@ -225,35 +183,24 @@ class ImageShareReconciler:
         images = sharing.images_of(image.id, target.owner)
         others = self.kube.read_all(ImageShare)
         leaving = set(projects) - sharing.counted(share, others, images)
-        return take_back(cloud, share, self._consumers, images, leaving)
+        return take_back(cloud, share, self.consumers, images, leaving)
 
     def _settled(self, share: ImageShare, outcome: Outcome) -> float:
-        now, period = _now(), self.settings.resync_seconds
-        new = status.looked(share, outcome, now)
+        moment, period = now(), self.settings.resync_seconds
+        new = status.looked(share, outcome, moment)
         if not status.is_news(share.status, new, period):
             new = share.status
-        share = self._write(share, new)
-        uid = share.metadata.uid
+        share = self.write(share, new)
         problem = outcome.problem or outcome.acceptance
         if problem is None:
-            self.backoff.clear(uid)
-            return _STAYING_SECONDS if outcome.staying else sharing.next_look(share, period, now)
-        return self._after_failure(share, problem.reason, None)
+            self.attempts.backoff.clear(share.metadata.uid)
+            return _STAYING_SECONDS if outcome.staying else sharing.next_look(share, period, moment)
+        return self.attempts.failed_in_part(share, problem.reason)
 
-    def _troubled(self, share: ImageShare, error: CloudError) -> float:
+    def _blocked_by_cloud(self, share: ImageShare, error: CloudError) -> float:
         problem = Problem(reason_of(error), str(error))
-        self._write(share, status.troubled(share, problem, _now()))
-        return self._after_failure(share, problem.reason, error.retry_after)
-
-    def _after_failure(self, share: ImageShare, reason: str, asked: float | None) -> float:
-        uid, generation = share.metadata.uid, share.metadata.generation
-        again = self.backoff.after_failure(uid, generation, retry.pauses(reason), asked)
-        self.backoff.remember(uid, again)
-        metrics.FAILURES.labels(IMAGE_SHARE.plural, reason).inc()
-        return again.pause
-
-    def _write(self, share: ImageShare, new: ImageShareStatus) -> ImageShare:
-        return StatusWriter(self.kube).write(share, new)
+        new = status.blocked_by_cloud(share, problem, now())
+        return self.attempts.failed(share, new, problem.reason, error.retry_after)
 
 
 def _not_shareable(share: ImageShare) -> Problem:
@@ -262,7 +209,3 @@ def _not_shareable(share: ImageShare) -> Problem:
         f"name {share.metadata.namespace} any more"
     )
     return Problem(NotShareableError.reason, text)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

@@ -180,8 +180,8 @@ def test_without_an_image_nothing_stays_ready(reason: Reason, ready: tuple[str, 
     resource = cloud_image()
     known = available_status.available(resource, glance_image(resource), None, None, NOW)
     resource = resource.model_copy(update={"status": known})
-    trouble = status.Trouble(reason, "why", stalled=True, pauses=retry.AWAY)
-    assert conditions(status.troubled(resource, trouble, NOW))["Ready"] == ready
+    obstacle = status.Obstacle(reason, "why", stalled=True, pauses=retry.AWAY)
+    assert conditions(status.blocked_by_cloud(resource, obstacle, NOW))["Ready"] == ready
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ def retrying(resource: CloudImage, value: str, now: datetime) -> CloudImageStatu
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Obstacle:
     """What stands in the way of looking after an image.
 
     Attributes:
@@ -182,22 +182,22 @@ class Trouble:
     pauses: retry.Pauses | None
 
 
-def troubled(resource: CloudImage, trouble: Trouble, now: datetime) -> CloudImageStatus:
+def blocked_by_cloud(resource: CloudImage, obstacle: Obstacle, now: datetime) -> CloudImageStatus:
     """Return the status when the cloud or its credentials stand in the way.
 
     An image that is Ready stays so, unless there is none: servers boot from it whether or not we
     can look at it.
     """
-    since = outage.since(resource, trouble.reason, now)
-    text = f"{outage.message(trouble.message, since)} {retry.outlook(trouble.pauses)}"
+    since = outage.since(resource, obstacle.reason, now)
+    text = f"{outage.message(obstacle.message, since)} {retry.outlook(obstacle.pauses)}"
     if since is not None:
         text = f"{text} {outage.HOW_TO_LET_GO}"
-    text = outage.first_told(resource, ConditionType.RECONCILING, trouble.reason, text)
-    kind = ConditionType.STALLED if trouble.stalled else ConditionType.RECONCILING
+    text = outage.first_told(resource, ConditionType.RECONCILING, obstacle.reason, text)
+    kind = ConditionType.STALLED if obstacle.stalled else ConditionType.RECONCILING
     drafts = [
-        *_ready_in_trouble(resource, trouble.reason, text),
-        Draft(ConditionType.SYNCED, "Unknown", trouble.reason, text),
-        Draft(kind, "True", trouble.reason, text),
+        *_ready_in_trouble(resource, obstacle.reason, text),
+        Draft(ConditionType.SYNCED, "Unknown", obstacle.reason, text),
+        Draft(kind, "True", obstacle.reason, text),
     ]
     return next_status(resource, drafts, now, {"cloud_unreachable_since": since})
 

@@ -196,7 +196,7 @@ def _kstatus(reason: Reason | ShareReason, message: str) -> Draft:
     return Draft(kind, "True", reason, message)
 
 
-def troubled(share: ImageShare, problem: Problem, now: datetime) -> ImageShareStatus:
+def blocked_by_cloud(share: ImageShare, problem: Problem, now: datetime) -> ImageShareStatus:
     """Return the status when the image, the cloud or its credentials stand in the way."""
     since = outage.since(share, problem.reason, now)
     outlook = retry.outlook(retry.pauses(problem.reason))

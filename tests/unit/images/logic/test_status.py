@@ -151,12 +151,12 @@ def test_a_failed_replacement_leaves_the_old_one_ready() -> None:
     assert conditions(new)["Stalled"] == ("True", "SourceNotFound")
 
 
-AWAY = status.Trouble(Reason.CLOUD_UNREACHABLE, "no answer", stalled=False, pauses=retry.AWAY)
+AWAY = status.Obstacle(Reason.CLOUD_UNREACHABLE, "no answer", stalled=False, pauses=retry.AWAY)
 
 
 def test_a_cloud_that_is_away_takes_no_readiness() -> None:
     resource = ready(cloud_image())
-    new = status.troubled(resource, AWAY, LATER)
+    new = status.blocked_by_cloud(resource, AWAY, LATER)
     assert conditions(new)["Ready"] == ("True", "Available")
     assert conditions(new)["Synced"] == ("Unknown", "CloudUnreachable")
     assert conditions(new)["Reconciling"] == ("True", "CloudUnreachable")
@@ -164,10 +164,10 @@ def test_a_cloud_that_is_away_takes_no_readiness() -> None:
 
 def test_a_cloud_that_is_away_is_told_once_with_the_time_it_began() -> None:
     resource = cloud_image()
-    first = status.troubled(resource, AWAY, NOW)
+    first = status.blocked_by_cloud(resource, AWAY, NOW)
     for word in ("since 2026-01-02 03:04 UTC", "up to 5 minutes", 'force-delete="true"'):
         assert word in first.conditions[0].message
-    assert status.troubled(after(resource, first), AWAY, LATER) == first
+    assert status.blocked_by_cloud(after(resource, first), AWAY, LATER) == first
     deleted = status.deletion_blocked(
         after(resource, first), Reason.CLOUD_UNREACHABLE, "m", None, LATER
     )
@@ -190,8 +190,10 @@ def test_a_deletion_that_a_cloud_holds_up_says_since_when_each_time_alike() -> N
 
 def test_each_try_at_a_cloud_that_is_away_is_told_in_the_words_of_the_first() -> None:
     def away_at(resource: CloudImage, message: str, reason: Reason) -> CloudImage:
-        trouble = status.Trouble(reason, message, stalled=False, pauses=retry.AWAY)
-        return resource.model_copy(update={"status": status.troubled(resource, trouble, NOW)})
+        obstacle = status.Obstacle(reason, message, stalled=False, pauses=retry.AWAY)
+        return resource.model_copy(
+            update={"status": status.blocked_by_cloud(resource, obstacle, NOW)}
+        )
 
     first = away_at(cloud_image(), "listing images: no answer", Reason.CLOUD_UNREACHABLE)
     second = away_at(first, "logging in: no answer", Reason.CLOUD_UNREACHABLE)

@@ -317,7 +317,7 @@ def test_those_who_keep_it_while_they_use_it_are_told() -> None:
 )
 def test_trouble(reason: Any, kind: ShareCondition, ready: str) -> None:
     standing = image_share().model_copy(update={"status": looked(image_share())})
-    status = share_status.troubled(standing, Problem(reason, "trouble"), NOW)
+    status = share_status.blocked_by_cloud(standing, Problem(reason, "trouble"), NOW)
     assert said(status, kind)[:2] == ("True", reason)
     assert said(status, kind)[2].startswith("trouble.")
     assert said(status, ShareCondition.READY)[0] == ready
