@@ -90,7 +90,6 @@ REACHING = f"""
 """
 OPERATOR = """
 import sys
-from cloudimage.runners import fork_client
 from cloudimage.runners.fork_client import ForkServer
 process = ForkServer().spawn()
 print(process.pid, flush=True)
@@ -288,6 +287,7 @@ KILLED = """
     from cloudimage.transfer.tools.toolbox import Toolbox
     with confinement.prepared(), Toolbox(Path("/"), 2**30, 30).stream("sleep", "1000"):
         print(confinement._LAUNCHER._pid, flush=True)
+        sys.stdin.readline()
         os.kill(os.getpid(), 9)
 """
 
@@ -297,10 +297,11 @@ def test_a_transfer_that_is_killed_leaves_nothing_behind(serve: Serve) -> None:
     with serve(KILLED).spawn() as process:
         launcher = psutil.Process(said(process))
         programs = launcher.children()
+        process.stdin.close()
         assert process.wait(10) == -signal.SIGKILL
     assert len(programs) == 1
     until = time.monotonic() + 10
-    while any(psutil.pid_exists(each.pid) for each in (launcher, *programs)):
+    while any(each.is_running() for each in (launcher, *programs)):  # zombies run, to psutil
         assert time.monotonic() < until
         time.sleep(0.02)
 
