@@ -113,10 +113,8 @@ class Campaign:
         variant = self._variants[wish.variant]
         # The others could not keep what the spec promises: reason MethodUnavailable.
         methods = ["Upload", "Upload", "Auto"]
-        if wish.format in {"raw", variant.format}:
-            methods.append("GlanceDirect")
         if wish.format == variant.format:
-            methods.append("WebDownload")
+            methods += ["GlanceDirect", "WebDownload"]
         url = self._chance.choice(variant.urls)
         return {
             "source": {"http": {"url": url, "checksum": {"sha512": variant.sha512}}},
