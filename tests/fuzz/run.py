@@ -5,6 +5,7 @@ stays there with the mend. ``--keep`` has new inputs that reach new code kept in
 """
 
 import argparse
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -38,7 +39,11 @@ def main() -> None:
         ]
         folders = [str(seeds)] if options.keep else [fresh, str(seeds)]
         atheris.Setup([sys.argv[0], *flags, *folders], TARGETS[options.target])
-        atheris.Fuzz()
+        # In a child: libFuzzer ends its process at once, and would leave the folder behind.
+        if not (child := os.fork()):
+            atheris.Fuzz()
+        _, status = os.waitpid(child, 0)
+    sys.exit(os.waitstatus_to_exitcode(status))
 
 
 if __name__ == "__main__":
