@@ -60,7 +60,7 @@ def nova() -> dict[str, dict[str, object]]:
 
 def test_the_bundled_file_is_made_from_glances_definitions() -> None:
     venv.install()
-    path = REPOSITORY / "operator" / "cloudimage" / known_properties.DATA
+    path = REPOSITORY / "operator" / "cloudimage" / "vocabulary" / known_properties.DATA
     assert path.read_text() == metadefs.render(venv.location() / "etc" / "glance" / "metadefs")
 
 

@@ -51,7 +51,8 @@ class Namespace:
     def put_secret(self, openstack: OpenStack, name: str = SECRET, **clouds: Any) -> None:
         """Create or replace a Secret with clouds.yaml: every cloud of the bed, and changed ones."""
         known = yaml.safe_load(openstack.clouds_yaml.read_text())["clouds"]
-        text = yaml.safe_dump({"clouds": known | clouds})
+        # JSON is YAML, and has no anchors where one entry is there twice.
+        text = json.dumps({"clouds": known | clouds})
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",

@@ -23,7 +23,7 @@ class Need:
 
     Attributes:
         package: Its name.
-        part: Who needs it: a part of the test bed, ``images`` or ``python``.
+        part: Who needs it: a part of the test bed, ``images``, ``bench`` or ``python``.
         programs: What must be on PATH, whichever package it came from.
         pattern: A file below ``/`` that must exist, for what is not on PATH.
         module: A module that the Python which runs this must have.
@@ -64,6 +64,7 @@ NEEDS = (
     Need("busybox-static", "images", ("busybox",), "usr/share/doc/busybox-static"),
     Need("cpio", "images", ("cpio",)),
     Need("qemu-system-x86", "images", ("qemu-system-x86_64",)),
+    Need("curl", "bench", ("curl",)),  # what a user would do otherwise
     # The container image, and the cluster that runs it.
     Need("mmdebstrap", "whole", ("mmdebstrap",)),
     Need("buildah", "whole", ("buildah",)),

@@ -57,6 +57,13 @@ class _Done(NamedTuple):
     error: BaseException | None = None
 
 
+class _Errors(NamedTuple):
+    """How many errors of one kind there were in a row."""
+
+    passing: bool
+    in_a_row: int
+
+
 @dataclass
 class WorkQueue(Generic[K]):
     """Runs a synchronous reconciler in threads.
@@ -87,7 +94,7 @@ class WorkQueue(Generic[K]):
     _overdue: dict[K, Tenants] = field(default_factory=dict)
     _began: dict[K, float] = field(default_factory=dict)
     _again: dict[K, _Wish] = field(default_factory=dict)
-    _errors: dict[K, int] = field(default_factory=dict)
+    _errors: dict[K, _Errors] = field(default_factory=dict)
     _stopped: bool = False
 
     def __post_init__(self) -> None:
@@ -222,9 +229,12 @@ class WorkQueue(Generic[K]):
     def _failed(self, key: K, error: BaseException) -> float:
         """Log what was raised, and return the pause after it."""
         passing = passes(error)
-        errors = self._errors[key] = self._errors.get(key, 0) + 1
+        before = self._errors.get(key)
+        # An outage does not lengthen the pauses of the fault that may follow it.
+        count = before.in_a_row + 1 if before and before.passing == passing else 1
+        self._errors[key] = _Errors(passing, count)
         last = _LAST_RETRY_SECONDS if passing else _LAST_FAULT_SECONDS
-        pause = min(last, _FIRST_RETRY_SECONDS * 2.0 ** min(errors - 1, 20))
+        pause = min(last, _FIRST_RETRY_SECONDS * 2.0 ** min(count - 1, 20))
         pause *= random.uniform(0.8, 1.2)  # noqa: S311  # jitter, not cryptography
         metrics.RECONCILE_ERRORS.labels(self.kind).inc()
         details = {"key": key, "retry_seconds": pause, **without_text(error)}

@@ -4,7 +4,7 @@ import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import BinaryIO
 
 from testbed.sources.wish import Fault, Wish
 
@@ -17,12 +17,12 @@ class ResetError(Exception):
     """The connection is to be reset now."""
 
 
-def body(path: Path, span: range, wish: Wish) -> Iterator[bytes]:
+def body(file: BinaryIO, span: range, wish: Wish) -> Iterator[bytes]:
     """Return the bytes of the file within the span, as the wish deforms them."""
     if Fault.ENDLESS in wish.fault:
-        chunks = _endless(path, _chunk_bytes(wish))
+        chunks = _endless(file, _chunk_bytes(wish))
     else:
-        chunks = _read(path, _promised(span, wish), _chunk_bytes(wish))
+        chunks = _read(file, _promised(span, wish), _chunk_bytes(wish))
     if Fault.RESET in wish.fault:
         chunks = _after(chunks, wish.at, _reset)
     if Fault.STALL in wish.fault:
@@ -45,19 +45,16 @@ def _chunk_bytes(wish: Wish) -> int:
     return max(1, min(CHUNK_BYTES, wish.rate // PIECES_PER_SECOND))
 
 
-def _read(path: Path, span: range, chunk_bytes: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        file.seek(span.start)
-        left = len(span)
-        while left and (chunk := file.read(min(chunk_bytes, left))):
-            left -= len(chunk)
-            yield chunk
+def _read(file: BinaryIO, span: range, chunk_bytes: int) -> Iterator[bytes]:
+    file.seek(span.start)
+    left = len(span)
+    while left and (chunk := file.read(min(chunk_bytes, left))):
+        left -= len(chunk)
+        yield chunk
 
 
-def _endless(path: Path, chunk_bytes: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        chunk = file.read(chunk_bytes) or b"\0"
-    return itertools.repeat(chunk)
+def _endless(file: BinaryIO, chunk_bytes: int) -> Iterator[bytes]:
+    return itertools.repeat(file.read(chunk_bytes) or b"\0")
 
 
 def _reset() -> None:

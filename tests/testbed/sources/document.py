@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from testbed.sources import ranges
 from testbed.sources.wish import Fault, Wish
@@ -16,24 +17,25 @@ class Document:
     """The state of a file when a request for it came.
 
     Attributes:
-        path: The file.
+        file: The file, open: what takes its place on disk is not served.
         size: Bytes.
         etag: A strong validator: other bytes, another tag.
         last_modified: The weaker one, in HTTP's format.
     """
 
-    path: Path
+    file: BinaryIO
     size: int
     etag: str
     last_modified: str
 
     @classmethod
     def open(cls, path: Path, wish: Wish) -> "Document":
-        """Look at the file now."""
-        stat = path.stat()
+        """Open the file as it is now."""
+        file = path.open("rb")
+        stat = os.fstat(file.fileno())
         tag = _random() if Fault.ETAG in wish.fault else _tag(stat)
         modified = email.utils.formatdate(stat.st_mtime, usegmt=True)
-        return cls(path, stat.st_size, tag, modified)
+        return cls(file, stat.st_size, tag, modified)
 
     def unchanged(self, headers: Mapping[str, str]) -> bool:
         """Tell whether the client has these bytes already (If-None-Match)."""

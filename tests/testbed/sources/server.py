@@ -111,7 +111,9 @@ class Handler(BaseHTTPRequestHandler):
         elif file is None:
             self._say(HTTPStatus.NOT_FOUND, "no such file")
         else:
-            self._answer_file(Document.open(file, wish), wish)
+            document = Document.open(file, wish)
+            with document.file:
+                self._answer_file(document, wish)
 
     def _is_authorized(self, credentials: str) -> bool:
         expected = base64.b64encode(credentials.encode()).decode()
@@ -144,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
             headers["Content-Range"] = f"bytes {part.start}-{last}/{document.size}"
         self._start(HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT, headers)
         if self.command == "GET":
-            self._send_body(body(document.path, span, wish), chunked=chunked)
+            self._send_body(body(document.file, span, wish), chunked=chunked)
             # What was cut short must not be ended as if it were whole.
             if Fault.TRUNCATE in wish.fault:
                 self.close_connection = True

@@ -306,6 +306,15 @@ def test_whatever_is_raised_ends_neither_queue_nor_key(
     assert "hunter2" not in str(log)
 
 
+def test_the_first_fault_after_an_outage_is_tried_again_soon() -> None:
+    """An API server that starts answers 403 until it has read its roles."""
+    queue: WorkQueue[str] = WorkQueue(lambda _: None, 1)
+    for _ in range(9):
+        queue._failed("key", ApiException(status=0))
+    assert queue._failed("key", ApiException(status=403)) <= 1.2
+    assert queue._failed("key", ApiException(status=403)) >= 1.6
+
+
 def test_pauses_after_faults_grow_beyond_those_of_an_api_server_that_is_away() -> None:
     def pauses(error: BaseException) -> list[float]:
         queue = WorkQueue(lambda _: None, workers=1)
