@@ -127,6 +127,11 @@ def test_the_other_one_takes_over_from_one_that_is_killed(
     # It was renewed up to 0.8 s before.
     assert time.monotonic() - killed > SECONDS - 1.5
     assert_one_right_image(namespace, openstack, unique, raw_disk)
+    # Back again it stands by, without what its transfer has left.
+    (first.scratch / "run-left").mkdir()
+    begin(first)
+    assert wait_until(lambda: first.leftovers() == [], 10)
+    assert first.log().count('"leading"') == 1
 
 
 @pytest.mark.slow

@@ -235,9 +235,11 @@ def run(  # noqa: PLR0913  # one parameter an option: that is typer's way
     from cloudimage.leader_election.elector import lead
     from cloudimage.metrics import operator as metrics
     from cloudimage.operator import Operator, load_kubernetes_config
+    from cloudimage.runners.child import sweep
 
     logs.configure(log_level.upper())
     scratch.mkdir(parents=True, exist_ok=True)
+    sweep(scratch)  # one that only stands by would keep it for ever
     load_kubernetes_config()
     if metrics_address:
         metrics.serve(metrics_address)
