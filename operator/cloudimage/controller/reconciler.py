@@ -96,7 +96,7 @@ class Reconciler(ABC, Generic[R]):
         return self.write(resource, self.retrying(resource, value, now()))
 
     def is_awakened(self, resource: R) -> bool:
-        """Return whether to look again, and forget it: what comes after this asks anew."""
+        """Return whether to look again, and forget it: what comes after this asks again."""
         key = key_of(resource)
         awakened = key in self._awakened
         self._awakened.discard(key)
