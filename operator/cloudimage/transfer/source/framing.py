@@ -82,7 +82,8 @@ class Response(http.client.HTTPResponse):
         """
         line = b""
         while len(line) <= MAX_LINE:
-            ahead = self.fp.peek(1)  # one look at the network at the most
+            # One look at the network at the most; from Python 3.14 on a buffer has 128 KiB.
+            ahead = self.fp.peek(1)[: MAX_LINE + 1 - len(line)]
             length = ahead.find(b"\n") + 1
             line += self.fp.read(length or len(ahead))
             if length or not ahead:
