@@ -1,6 +1,7 @@
 """What a tenant with Secrets, clouds and servers of their own does to another one's image."""
 
 import json
+import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.fleet import kubernetes_bed
+from bench.pod import pod_resources
 from bench.results import Bar, Limit
 from bench.rig import Rig
 from bench.scale import Scale
@@ -17,6 +19,7 @@ from support.namespaces import Namespace, condition_of
 from testbed.images import sha256_of
 from testbed.kubernetes import Cluster
 from testbed.operator import Operator, install_crds
+from testbed.sources import Sources
 
 _PATIENCE_SECONDS: Final = 600.0
 _HARM_SECONDS: Final = 15.0
@@ -48,13 +51,14 @@ def tenants(rig: Rig, scale: Scale) -> Bar:
         _namespaces(cluster, rig.folder / "tenants") as (hostile, good),
         rig.served(source) as url,
         HostileCloud() as cloud,
+        _elsewhere(rig, source) as hostile_url,
     ):
         good.put_secret(rig.openstack)
         digest = sha256_of(source)
         _seconds(good, url, digest)  # what is made once is no part of it
         alone = [_seconds(good, url, digest) for _ in repeats]
         hostile.put_secret(rig.openstack)
-        count = _harm(hostile, url, cloud)
+        count = _harm(hostile, hostile_url, cloud)
         time.sleep(_HARM_SECONDS)
         beside = [_seconds(good, url, digest) for _ in repeats]
         if not cloud.log or not hostile.operator.transfers():
@@ -69,6 +73,22 @@ def tenants(rig: Rig, scale: Scale) -> Bar:
 
 
 @contextmanager
+def _elsewhere(rig: Rig, source: Path) -> Iterator[str]:
+    """Serve the file from the attacker's server, whose work is not this machine's.
+
+    It gets what the processor has to spare.
+    """
+    sources = Sources(rig.folder / "hostile-sources")
+    sources.up()
+    try:
+        for _, pid, _ in sources.status():
+            os.sched_setscheduler(pid or 0, os.SCHED_IDLE, os.sched_param(0))
+        yield sources.put(source.name, source)
+    finally:
+        sources.down()
+
+
+@contextmanager
 def _namespaces(cluster: Cluster, folder: Path) -> Iterator[tuple[Namespace, Namespace]]:
     """Yield two namespaces of one operator that runs with the chart's own settings."""
     install_crds(cluster)
@@ -76,11 +96,15 @@ def _namespaces(cluster: Cluster, folder: Path) -> Iterator[tuple[Namespace, Nam
     operator = Operator(cluster, hostile, folder, {"watchNamespaces": [hostile, good]})
     operator.install()
     operator.start(CLOUDIMAGE_NAMESPACES=f"{hostile},{good}")
+    process = operator.service.process()
+    if process is None:
+        raise RuntimeError("unreachable: it was just started")
     namespace = Namespace.of(operator)
-    try:
-        yield namespace, namespace.beside(good)
-    finally:
-        operator.stop()
+    with pod_resources(process.pid):
+        try:
+            yield namespace, namespace.beside(good)
+        finally:
+            operator.stop()
 
 
 def _seconds(namespace: Namespace, url: str, digest: str) -> float:

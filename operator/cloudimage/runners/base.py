@@ -1,7 +1,7 @@
 """What a transfer is to the reconciler, wherever it runs."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,6 +24,7 @@ class Transfer:
         outcome: How it ended; None while it runs or waits for its turn.
         cancelled: It was told to end, and its outcome no longer matters.
         meter: Tells the metrics of it.
+        tenant: On whose account it runs.
     """
 
     digest: str
@@ -34,6 +35,7 @@ class Transfer:
     process: Process | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
     meter: StageMeter = field(default_factory=StageMeter)
+    tenant: Hashable = None
 
     def advance(self, progress: Progress) -> None:
         """Take note of progress."""

@@ -18,6 +18,7 @@ from cloudimage.controller.tenants import tenants_of
 from cloudimage.kube import Key
 from cloudimage.runners.base import NOTIFY_SECONDS, Transfer, numbers_of
 from cloudimage.runners.fork_client import ForkServer, Process
+from cloudimage.runners.priorities import Priorities
 from cloudimage.runners.turns import Turns
 from cloudimage.transfer.contract import (
     EVENTS,
@@ -60,6 +61,7 @@ class ChildRunner:
     spawn: Callable[[], Process] = field(default_factory=lambda: ForkServer().spawn)
     _transfers: dict[str, Transfer] = field(default_factory=dict)
     _turns: Turns = field(init=False)
+    _priorities: Priorities = field(default_factory=Priorities)
 
     def __post_init__(self) -> None:
         self._turns = Turns(self.max_concurrent, "transfer")
@@ -88,8 +90,8 @@ class ChildRunner:
             notify: Called from another thread when there is something new to see.
             owner: The object, on whose account it runs.
         """
-        transfer = self._transfers[uid] = Transfer(digest, notify)
         tenants = tenants_of(owner) if owner is not None else ()
+        transfer = self._transfers[uid] = Transfer(digest, notify, tenant=tenants[:1])
         self._turns.add(uid, tenants, partial(self._work, uid, transfer, request))
 
     def by_stage(self) -> dict[str, float]:
@@ -150,7 +152,7 @@ class ChildRunner:
             if transfer.cancelled:
                 return _failure(Reason.INTERRUPTED, "cancelled", Stage.PENDING)
             process = transfer.process = self.spawn()
-        with process:
+        with process, self._priorities.running(process.pid, transfer.tenant):
             try:
                 outcome = self._follow(process, transfer, request)
             finally:

@@ -61,6 +61,7 @@ def serve(connection: socket.socket) -> bool:
                 _take(connection, stdin, stdout)
                 _close(*ends, *running, *(each.status for each in running.values()))
                 return True
+            os.setpgid(pid, pid)  # so that it can be told from the others, with all it starts
             _close(stdin, stdout)
             handle = os.pidfd_open(pid)
             running[handle] = _Running(pid, status)
