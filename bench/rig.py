@@ -14,7 +14,8 @@ from typing import Any, Final
 import psutil
 
 from cloudimage.runners.fork_client import ForkServer
-from cloudimage.transfer.contract import EVENTS, Failure, Progress, Result, TransferRequest
+from cloudimage.transfer.contract import EVENTS, Failure, Progress, Result
+from cloudimage.transfer.request import TransferRequest
 from testbed.images import disk, sha256_of
 from testbed.images.disks import Format
 from testbed.openstack import OpenStack

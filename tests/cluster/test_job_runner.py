@@ -10,7 +10,9 @@ import yaml
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.images.logic import transfer_request
 from cloudimage.runners.logic.job_manifest import JobTemplate, manifest
-from cloudimage.transfer.contract import Cloud, TransferRequest
+from cloudimage.sources.registry import source_of
+from cloudimage.transfer.contract import Cloud
+from cloudimage.transfer.request import TransferRequest
 from support.namespaces import SECRET, Namespace, condition_of, content_of, images_of, wait_until
 from support.transfer_keys import Signer
 from testbed.images import sha256_of
@@ -202,7 +204,7 @@ def test_a_job_that_only_claims_to_be_an_images_holds_up_nothing(
 
 def _request(resource: CloudImage) -> TransferRequest:
     return TransferRequest(
-        source=transfer_request.source(resource.spec, transfer_request.SourceTexts()),
+        source=source_of(resource.spec).request(),
         image=transfer_request.new_image(resource, "debian-12"),
         cloud=Cloud(config={}),
         scratch=Path("/scratch"),

@@ -19,17 +19,18 @@ from cloudimage import http_dates
 from cloudimage.access import region
 from cloudimage.cloud.config import parse_clouds_yaml
 from cloudimage.cloud.errors import CloudNotFoundError, InvalidCloudsYamlError
-from cloudimage.transfer.contract import HttpSource, Limits, Reason, TransferError, UrlPolicy
+from cloudimage.transfer.contract import Limits, Reason, TransferError, UrlPolicy
 from cloudimage.transfer.image import qemu_checks, vhdx
 from cloudimage.transfer.image.archives import ERRORS, Bounded, untar, unzip
 from cloudimage.transfer.image.disk_end import needed
 from cloudimage.transfer.image.inspection import fixed_vhd_size, look, shape_of
-from cloudimage.transfer.source import connections, download
-from cloudimage.transfer.source.client import Client
+from cloudimage.transfer.source.http import connections, download
+from cloudimage.transfer.source.http.client import Client
+from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.http.side_files import fetch_text
 from cloudimage.transfer.tools import nbd
 from cloudimage.transfer.verify import checksum_files, openpgp
 from cloudimage.transfer.verify import openpgp as armor
-from cloudimage.transfer.verify.side_files import fetch_text
 
 NAME = "disk.img"
 LIMITS = Limits(max_download=2**20, stall_seconds=0.2)

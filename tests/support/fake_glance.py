@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 
 from cloudimage.transfer import pipeline
-from cloudimage.transfer.contract import (
-    Result,
-    TransferRequest,
-)
+from cloudimage.transfer.contract import Result
 from cloudimage.transfer.glance.client import Body
 from cloudimage.transfer.glance.quota import Usage
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.request import TransferRequest
 
 
 class FakeGlance:

@@ -7,11 +7,12 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from cloudimage.transfer.contract import STRICT, Checksum, HttpSource, Limits, UrlPolicy
+from cloudimage.transfer.contract import STRICT, Checksum, Limits, UrlPolicy
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
-from cloudimage.transfer.source.client import Client
-from cloudimage.transfer.source.fetch import Fetched, fetch
+from cloudimage.transfer.source.http.client import Client
+from cloudimage.transfer.source.http.fetch import Fetched, fetch
+from cloudimage.transfer.source.http.model import HttpSource
 
 CONTENT = random.Random(2).randbytes(300_000)
 RIGHT = Checksum(algorithm="sha256", value=hashlib.sha256(CONTENT).hexdigest())

@@ -4,11 +4,12 @@ import hashlib
 import random
 from pathlib import Path
 
-from cloudimage.transfer.contract import Checksum, HttpSource, Limits, UrlPolicy
+from cloudimage.transfer.contract import Checksum, Limits, UrlPolicy
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.scratch import Cache, key_of
-from cloudimage.transfer.source.client import Client
-from cloudimage.transfer.source.fetch import Fetched, fetch
+from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.source.http.client import Client
+from cloudimage.transfer.source.http.fetch import Fetched, cache_key, fetch
+from cloudimage.transfer.source.http.model import HttpSource
 
 CONTENT = random.Random(5).randbytes(2_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -46,6 +47,6 @@ def leave_part(bench: Bench, source: HttpSource, content: bytes) -> Path:
     """Leave what a killed download of the source would, and return its note."""
     bench.fetch(source)
     cache = bench.folder / "cache"
-    (cache / f"{key_of(source)}.data").unlink()
-    (cache / f"{key_of(source)}.part").write_bytes(content)
-    return cache / f"{key_of(source)}.json"
+    (cache / f"{cache_key(source)}.data").unlink()
+    (cache / f"{cache_key(source)}.part").write_bytes(content)
+    return cache / f"{cache_key(source)}.json"

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from cloudimage.api import admission
 from cloudimage.api.meta import ApiModel, Resource, SecretName, rules
-from cloudimage.api.source import HttpSource, Source
+from cloudimage.api.source import Source
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES, ContainerFormat, DiskFormat, Visibility
 
@@ -348,15 +348,3 @@ class CloudImage(Resource):
     status: CloudImageStatus = Field(
         default=CloudImageStatus(), description="What the operator saw and did."
     )
-
-
-def http_source(spec: CloudImageSpec) -> HttpSource:
-    """Return the only kind of source there is so far.
-
-    Raises:
-        ValueError: There is none: the object only takes over an image, or it was admitted by a CRD
-            that is not this operator's.
-    """
-    if spec.source is None or spec.source.http is None:
-        raise ValueError("spec.source has no member that this operator knows; update the operator")
-    return spec.source.http

@@ -116,10 +116,11 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
     CLOUDIMAGE_SOURCE_PASSWORD, or CLOUDIMAGE_SOURCE_TOKEN.
     """
     from cloudimage.cli import transfer as transfer_command
+    from cloudimage.transfer.source.http.model import HttpSource
 
     try:
         wanted = transfer_command.Wanted(
-            source=contract.HttpSource.model_validate(
+            source=HttpSource.model_validate(
                 {
                     "url": url,
                     "mirrors": mirror or (),

@@ -30,7 +30,9 @@ from cloudimage.transfer import contract
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.pipeline import transfer
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.resource_limits import restrain
+from cloudimage.transfer.source.http.model import HttpAuth, HttpSource
 from cloudimage.transfer.verify.checksum_files import HEX_LENGTHS
 from cloudimage.vocabulary.image import Visibility
 
@@ -46,7 +48,7 @@ class Wanted:
         max_scratch: Bytes that they may take, those kept for the next time among them.
     """
 
-    source: contract.HttpSource
+    source: HttpSource
     image: contract.NewImage
     method: contract.Import
     cloud: str
@@ -57,9 +59,9 @@ class Wanted:
 
 def _request(
     wanted: Wanted, cloud: contract.Cloud, folder: Path, cache: Path, limits: contract.Limits
-) -> contract.TransferRequest:
+) -> TransferRequest:
     """Return the request of a transfer by hand: any URL is fine, it is the user's own machine."""
-    return contract.TransferRequest(
+    return TransferRequest(
         source=wanted.source,
         image=wanted.image,
         cloud=cloud,
@@ -173,7 +175,7 @@ def proof(checksums_url: str, signature_url: str, keyring: Path | None) -> dict[
     return {"signature": signature}
 
 
-def auth() -> contract.HttpAuth | None:
+def auth() -> HttpAuth | None:
     """Return what the source wants to see, from the environment: arguments are seen by all.
 
     Raises:
@@ -187,9 +189,7 @@ def auth() -> contract.HttpAuth | None:
         raise ValueError("CLOUDIMAGE_SOURCE_TOKEN goes without a user's name and password")
     if password and not user:
         raise ValueError("CLOUDIMAGE_SOURCE_PASSWORD needs CLOUDIMAGE_SOURCE_USERNAME")
-    return (
-        contract.HttpAuth(username=user, password=password, bearer=token) if user or token else None
-    )
+    return HttpAuth(username=user, password=password, bearer=token) if user or token else None
 
 
 def checksum(text: str) -> dict[str, str] | None:

@@ -10,18 +10,20 @@ as long as the pod.
 import json
 import logging
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from cloudimage import logs
 from cloudimage.cloud.config import parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
-from cloudimage.credentials.logic.source import http_auth
-from cloudimage.transfer.contract import Failure, Reason, Result, TransferError, TransferRequest
+from cloudimage.transfer.contract import Failure, Reason, Result, Texts, TransferError
+from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.tools import confinement
 from cloudimage.transfer.worker import carry_out
 
 LAST_WORDS_BYTES: Final = 4096
 """A container's termination message is cut off after so much (Kubernetes' API reference)."""
+
+_OTHER_VOLUMES: Final = frozenset({"request", "cloud"})
 
 _log = logging.getLogger(__name__)
 
@@ -55,29 +57,29 @@ def assembled(mounts: Path, scratch: Path) -> TransferRequest:
         clouds, ca_certificate = mounts / "cloud" / "clouds.yaml", mounts / "cloud" / "cacert"
         config = parse_clouds_yaml(clouds.read_text(), document["cloud"], _optional(ca_certificate))
         body["cloud"] = {"config": config.options, "ca_certificate": config.ca_certificate}
-        _fill(body["source"], mounts)
+        texts = _texts(mounts)
     except CloudError as error:
         raise TransferError(Reason.INVALID_CREDENTIALS, str(error)) from error
     except OSError as error:
         raise TransferError(
             Reason.INVALID_CREDENTIALS, f"{error.filename} cannot be read: {error.strerror}"
         ) from error
-    return TransferRequest.model_validate({**body, "scratch": scratch})
+    request = TransferRequest.model_validate({**body, "scratch": scratch})
+    return request.model_copy(update={"source": request.source.with_texts(texts)})
 
 
-def _fill(source: dict[str, Any], mounts: Path) -> None:
-    """Put what is mounted where the operator left it out."""
-    auth = mounts / "auth"
-    if auth.is_dir():
-        # Kubernetes' own files in a volume begin with two dots.
-        keys = [path for path in auth.iterdir() if path.is_file() and path.name[:2] != ".."]
-        source["auth"] = http_auth(
-            {path.name: path.read_text(errors="replace") for path in keys}
-        ).model_dump()
-    source["ca_certificate"] = _optional(mounts / "ca" / "text")
-    for holder in (source, source.get("sums") or {}):
-        if "signature" in holder:
-            holder["signature"]["keyring"] = (mounts / "keyring" / "text").read_text()
+def _texts(mounts: Path) -> Texts:
+    """Return what is mounted besides the request and the cloud, by volume and file."""
+    return {
+        volume.name: {path.name: path.read_text(errors="replace") for path in _files(volume)}
+        for volume in mounts.iterdir()
+        if volume.is_dir() and volume.name not in _OTHER_VOLUMES
+    }
+
+
+def _files(volume: Path) -> list[Path]:
+    # Kubernetes' own files in a volume begin with two dots.
+    return [path for path in volume.iterdir() if path.is_file() and path.name[:2] != ".."]
 
 
 def _optional(path: Path) -> str | None:

@@ -1,21 +1,20 @@
 """Loads the cloud that a CloudImage names, from a Secret of its own namespace."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TypeVar
 
 from kubernetes.client import ApiException
 
-from cloudimage.api.cloudimage import CloudCredentialsRef, CloudImage, http_source
+from cloudimage.api.cloudimage import CloudCredentialsRef
 from cloudimage.api.meta import Resource
-from cloudimage.api.source import HttpSource, TextReference
 from cloudimage.cloud.config import CloudConfig, Origin, parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
 from cloudimage.credentials.logic import guard, source_hosts
-from cloudimage.credentials.logic.source import SourceTexts, http_auth
 from cloudimage.kube import Kube, Secret
-from cloudimage.transfer.contract import HttpAuth
+from cloudimage.sources.base import Reference
+from cloudimage.transfer.contract import TEXT, Texts
 
 CLOUDS_YAML = "clouds.yaml"
 CA_CERTIFICATE = "cacert"
@@ -99,51 +98,46 @@ def _held(kube: Kube, secret: Secret) -> Secret:
     return held
 
 
-def load_source(kube: Kube, resource: CloudImage, *, hosts_demanded: bool) -> SourceTexts:
-    """Return what the references of the resource's source lead to.
+def load_texts(
+    kube: Kube, namespace: str, references: Iterable[Reference], *, hosts_demanded: bool
+) -> Texts:
+    """Return what the references of a source lead to.
 
     Args:
         kube: To read them.
-        resource: The resource.
+        namespace: Where they are.
+        references: The source's.
         hosts_demanded: Whether a Secret must say for which hosts it is.
 
     Raises:
         SecretNotFoundError: A Secret or its key is not there.
-        SecretNotForHostError: The Secret of ``auth`` is not for a host of the source.
+        SecretNotForHostError: A Secret is not for a host that it would be sent to.
         ConfigMapNotFoundError: A ConfigMap or its key is not there.
     """
-    namespace, http = resource.metadata.namespace, http_source(resource.spec)
-    signature = http.checksum.signature if http.checksum else None
-    return SourceTexts(
-        auth=_auth(kube, namespace, http, demanded=hosts_demanded),
-        ca_certificate=_text(kube, namespace, http.ca_certificate) if http.ca_certificate else None,
-        keyring=_text(kube, namespace, signature.keyring) if signature else None,
-    )
+    return {
+        each.name: _texts(kube, namespace, each, demanded=hosts_demanded) for each in references
+    }
 
 
-def _auth(kube: Kube, namespace: str, http: HttpSource, *, demanded: bool) -> HttpAuth | None:
-    if http.auth is None:
-        return None
-    secret = _secret(kube, namespace, http.auth.secret_name)
-    # All of them: each mirror gets the credentials.
-    urls = (http.url, *(http.mirrors or ()))
-    if said := source_hosts.complaint(secret.name, secret.hosts, urls, demanded=demanded):
-        raise SecretNotForHostError(said)
-    return http_auth(secret.texts)
-
-
-def _text(kube: Kube, namespace: str, reference: TextReference) -> str:
-    if reference.secret is not None:
-        ref, texts = reference.secret, _secret(kube, namespace, reference.secret.name).texts
-        missing: type[CloudError] = SecretNotFoundError
-    elif reference.config_map is not None:
-        ref, texts = reference.config_map, _config_map(kube, namespace, reference.config_map.name)
-        missing = ConfigMapNotFoundError
+def _texts(
+    kube: Kube, namespace: str, reference: Reference, *, demanded: bool
+) -> Mapping[str, str]:
+    missing: type[CloudError]
+    if reference.kind == "Secret":
+        secret, missing = _secret(kube, namespace, reference.target), SecretNotFoundError
+        texts = secret.texts
+        said = reference.urls and source_hosts.complaint(
+            secret.name, secret.hosts, reference.urls, demanded=demanded
+        )
+        if said:
+            raise SecretNotForHostError(said)
     else:
-        raise ValueError("unreachable: the CRD demands one of them")
-    if ref.key not in texts:
-        raise missing(f"{ref.name} in namespace {namespace} has no key {ref.key}")
-    return texts[ref.key]
+        texts, missing = _config_map(kube, namespace, reference.target), ConfigMapNotFoundError
+    if reference.key is None:
+        return texts
+    if reference.key not in texts:
+        raise missing(f"{reference.target} in namespace {namespace} has no key {reference.key}")
+    return {TEXT: texts[reference.key]}
 
 
 def _secret(kube: Kube, namespace: str, name: str) -> Secret:

@@ -37,7 +37,9 @@ from cloudimage.kube import Key, key_of
 from cloudimage.runners.base import Runner
 from cloudimage.settings import Settings
 from cloudimage.shares.consumers import Consumers
+from cloudimage.sources.registry import source_of
 from cloudimage.transfer import contract
+from cloudimage.transfer.request import TransferRequest
 
 _CANCELLED_SECONDS = 1.0
 _OTHERS_REASONS = frozenset({Reason.FORBIDDEN, Reason.QUOTA_EXCEEDED, Reason.REVISION_FAILED})
@@ -208,15 +210,17 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             cloud.glance.delete(leftover.id)
         self.runner.forget(resource.metadata.uid)
         demanded = self.settings.auth_needs_hosts
-        texts = loader.load_source(self.kube, resource, hosts_demanded=demanded)
+        source, namespace = source_of(resource.spec), resource.metadata.namespace
+        references = source.references()
+        texts = loader.load_texts(self.kube, namespace, references, hosts_demanded=demanded)
         serving = revisions.serving(resource, standing)
         deleted = drift.deletion(resource, standing.all)
         resource = self.write(resource, status.starting(resource, serving, now()))
         if deleted:
             self.attempts.status.post(resource, deleted)
         reached(Point.STARTING, resource.metadata.name)
-        request = contract.TransferRequest(
-            source=transfer_request.source(resource.spec, texts),
+        request = TransferRequest(
+            source=source.request().with_texts(texts),
             image=transfer_request.new_image(
                 resource,
                 revisions.name_to_begin_with(resource, standing),

@@ -9,7 +9,8 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.kube import Key
 from cloudimage.runners.fork_client import Process
 from cloudimage.runners.metrics import StageMeter, by_stage
-from cloudimage.transfer.contract import Failure, Progress, Result, Stage, TransferRequest
+from cloudimage.transfer.contract import Failure, Progress, Result, Stage
+from cloudimage.transfer.request import TransferRequest
 
 NOTIFY_SECONDS = 2.0
 """Progress is told at most so often: each time costs a version of the object in etcd."""

@@ -20,15 +20,8 @@ from cloudimage.runners.base import NOTIFY_SECONDS, Transfer, numbers_of
 from cloudimage.runners.fork_client import ForkServer, Process
 from cloudimage.runners.priorities import Priorities
 from cloudimage.runners.turns import Turns
-from cloudimage.transfer.contract import (
-    EVENTS,
-    Failure,
-    Progress,
-    Reason,
-    Result,
-    Stage,
-    TransferRequest,
-)
+from cloudimage.transfer.contract import EVENTS, Failure, Progress, Reason, Result, Stage
+from cloudimage.transfer.request import TransferRequest
 
 logger = logging.getLogger(__name__)
 

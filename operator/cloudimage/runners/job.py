@@ -26,7 +26,8 @@ from cloudimage.runners.logic import job_outcome
 from cloudimage.runners.logic.job_manifest import TERMINATION_GRACE_SECONDS, JobTemplate, manifest
 from cloudimage.runners.metrics import StageMeter
 from cloudimage.runners.turns import Turns
-from cloudimage.transfer.contract import Failure, Reason, Result, Stage, TransferRequest
+from cloudimage.transfer.contract import Failure, Reason, Result, Stage
+from cloudimage.transfer.request import TransferRequest
 
 logger = logging.getLogger(__name__)
 

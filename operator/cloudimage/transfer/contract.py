@@ -6,14 +6,13 @@ A transfer reads one :class:`TransferRequest` as a line of JSON from its standar
 that it never outlives the operator that started it.
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from ipaddress import ip_network
-from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
 
-from cloudimage.access.policy import OPEN, CloudPolicy
 from cloudimage.vocabulary.image import DiskFormat
 
 SECRET_MARK: Final = "cloudimage_dev_secret"  # noqa: S105  # a property, not a password
@@ -84,80 +83,65 @@ class TransferError(Exception):
         self.retry_after = retry_after
 
 
-class _Model(BaseModel):
+class Model(BaseModel):
+    """A part of the contract: it cannot be changed, and has no other members."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 ChecksumAlgorithm = Literal["md5", "sha1", "sha256", "sha512", "blake2b"]
 
 
-class Checksum(_Model):
+class Checksum(Model):
     """What the fetched bytes must hash to; ``value`` is lower-case hexadecimal."""
 
     algorithm: ChecksumAlgorithm
     value: str
 
 
-class Signature(_Model):
-    """An OpenPGP signature and whom to believe.
+TEXT: Final = "text"
+"""The key of what is one text, whatever key it has in its Secret or ConfigMap."""
 
-    Attributes:
-        url: Of a detached signature; None: what it covers is clearsigned.
-        keyring: The public keys that count, ASCII-armored.
+Texts = Mapping[str, Mapping[str, str]]
+"""What Secrets and ConfigMaps say, by the name of the reference and by their keys."""
+
+
+def text_of(texts: Texts, name: str) -> str:
+    """Return what a reference to one text leads to.
+
+    Raises:
+        TransferError: ``InvalidCredentials``: it is not there.
     """
-
-    url: str | None = None
-    keyring: str
-
-
-class SumsFile(_Model):
-    """A file of checksums that the publisher keeps beside the image.
-
-    Attributes:
-        filename: The image's name in it; None: the last part of the source's URL.
-        signature: Over the file of checksums.
-    """
-
-    url: str
-    filename: str | None = None
-    signature: Signature | None = None
+    try:
+        return texts[name][TEXT]
+    except KeyError as error:
+        raise TransferError(
+            Reason.INVALID_CREDENTIALS, f"{name}/{TEXT} cannot be read: No such file"
+        ) from error
 
 
-class HttpAuth(_Model):
-    """What a server wants to see; sent to the origin of the source's URLs only, hence no repr."""
-
-    username: str | None = Field(default=None, repr=False)
-    password: str | None = Field(default=None, repr=False)
-    bearer: str | None = Field(default=None, repr=False)
-    headers: dict[str, str] = Field(default_factory=dict, repr=False)
-
-
-class HttpSource(_Model):
-    """A file behind HTTP or HTTPS URLs.
+class Source(Model):
+    """Where the bytes of an image are; each kind of source adds what it takes to get at them.
 
     Attributes:
-        url: Where it is.
-        mirrors: Where the same file is too, in the order to try them.
-        checksum: What the fetched file must hash to.
-        sums: Where that is written instead.
-        signature: Over the fetched file itself.
         format: The disk format the user declares; None: decided from the content alone. A raw
             image that shows neither a partition table nor a file system must be declared.
-        auth: What the servers of the URLs want to see.
-        ca_certificate: PEM text that their TLS is verified with.
+        checksum: What the fetched file must hash to.
     """
 
-    url: str
-    mirrors: tuple[str, ...] = ()
-    checksum: Checksum | None = None
-    sums: SumsFile | None = None
-    signature: Signature | None = None
     format: DiskFormat | None = None
-    auth: HttpAuth | None = Field(default=None, repr=False)
-    ca_certificate: str | None = None
+    checksum: Checksum | None = None
+
+    def with_texts(self, texts: Texts) -> Self:  # noqa: ARG002 - for those that need some
+        """Return the source with what Secrets and ConfigMaps say; it may hold secrets then."""
+        return self
+
+    def without_texts(self) -> Self:
+        """Return the source without them."""
+        return self
 
 
-class UrlPolicy(_Model):
+class UrlPolicy(Model):
     """Which URLs are fetched at all; checked on every redirect, too.
 
     Attributes:
@@ -192,7 +176,7 @@ Method = Literal["Auto", "Upload", "GlanceDirect", "WebDownload"]
 or fetched by Glance itself; Auto is the cheapest that keeps every promise of the request."""
 
 
-class Import(_Model):
+class Import(Model):
     """How the bytes go into Glance.
 
     Attributes:
@@ -203,7 +187,7 @@ class Import(_Model):
     stores: tuple[str, ...] = ()
 
 
-class NewImage(_Model):
+class NewImage(Model):
     """The Glance image to make, as the body of ``POST /v2/images`` without id and visibility.
 
     It is made private and hidden; showing it is for the caller, after the transfer.
@@ -231,7 +215,7 @@ class NewImage(_Model):
     properties: dict[str, str] = Field(default_factory=dict)
 
 
-class Cloud(_Model):
+class Cloud(Model):
     """How to reach the cloud; it holds secrets, hence no repr.
 
     Attributes:
@@ -243,7 +227,7 @@ class Cloud(_Model):
     ca_certificate: str | None = Field(default=None, repr=False)
 
 
-class Limits(_Model):
+class Limits(Model):
     """What a transfer may use.
 
     Attributes:
@@ -279,31 +263,7 @@ class Limits(_Model):
     inspect_seconds: float = 900.0
 
 
-class TransferRequest(_Model):
-    """One image to move.
-
-    Attributes:
-        scratch: A folder for what must touch the disk. The transfer makes a folder of its own in
-            it and removes that whatever happens.
-        cache: A folder on the same file system for sources: shared by all transfers, it outlives
-            them. A source that is there is not fetched again, and one that was fetched in part is
-            resumed. None: the source goes with the transfer.
-        policy: Where the source may be.
-        cloud_policy: Where the cloud may be.
-    """
-
-    source: HttpSource
-    image: NewImage
-    cloud: Cloud
-    scratch: Path
-    cache: Path | None = None
-    method: Import = Import()
-    policy: UrlPolicy = UrlPolicy()
-    cloud_policy: CloudPolicy = OPEN
-    limits: Limits = Limits()
-
-
-class Progress(_Model):
+class Progress(Model):
     """How far a transfer is; sizes in bytes, rate in bytes per second."""
 
     type: Literal["progress"] = "progress"
@@ -313,7 +273,7 @@ class Progress(_Model):
     rate: float = 0.0
 
 
-class SourceInfo(_Model):
+class SourceInfo(Model):
     """What the source turned out to be; sizes in bytes, hashes of the fetched file.
 
     Attributes:
@@ -329,7 +289,7 @@ class SourceInfo(_Model):
     checksums: dict[str, str]
 
 
-class Result(_Model):
+class Result(Model):
     """The image is in Glance, and Glance's hash of it equals ours; sizes in bytes.
 
     Attributes:
@@ -349,7 +309,7 @@ class Result(_Model):
     warnings: tuple[str, ...] = ()
 
 
-class Failure(_Model):
+class Failure(Model):
     """The transfer failed, and nothing of it is left in Glance or in the scratch."""
 
     type: Literal["failure"] = "failure"

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloudimage.failpoints import Point, reached
-from cloudimage.transfer.contract import HttpSource, Result, Stage, TransferError, TransferRequest
+from cloudimage.transfer.contract import Result, Stage, TransferError
 from cloudimage.transfer.glance.client import Glance
 from cloudimage.transfer.glance.delivery import (
     Located,
     by_web_download,
     choose_method,
     deliver,
-    deliver_straight,
+    deliver_stream,
     source_info,
 )
 from cloudimage.transfer.glance.image_lifecycle import Target
@@ -25,12 +25,12 @@ from cloudimage.transfer.image.expansion import expand
 from cloudimage.transfer.image.inspection import inspect
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, telling_when_full
-from cloudimage.transfer.source.client import Client
-from cloudimage.transfer.source.fetch import SERVERS, fetch
-from cloudimage.transfer.source.streaming import go_straight
+from cloudimage.transfer.source.base import Context, Reader
+from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
-from cloudimage.transfer.verify.verification import expect, verify
+from cloudimage.transfer.verify.verification import verify
 
 _log = logging.getLogger(__name__)
 
@@ -57,29 +57,29 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
 
 def _through_us(request: TransferRequest, target: Target, choice: Choice, folder: Path) -> Result:
     """Move the bytes by way of the scratch."""
-    source, limits, meter = request.source, request.limits, target.meter
+    limits, meter = request.limits, target.meter
     tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
     cache = Cache(request.cache or folder, limits, shared=request.cache is not None)
-    with Client(source, request.policy, limits, folder) as client:
+    context = Context(folder, cache, limits, request.policy, meter, tools)
+    with open_source(request.source, context) as source:
         meter.start(Stage.FETCHING)
-        expected = expect(source, client, tools)
-        source = source.model_copy(update={"checksum": expected.checksum})
-        with cache.discarding(source):
+        expected = source.expect()
+        with source.discarding():
             # What is in the scratch already need not be fetched again.
-            pure = choice.method == "Upload" and not cache.holds(source)
-            if pure and (result := _straight(source, target, choice, client, folder)):
+            pure = choice.method == "Upload" and not source.is_kept()
+            if pure and (result := _streamed(source, target, choice)):
                 return result.model_copy(update={"warnings": expected.warnings})
             path = folder / "source"
-            fetched = fetch(source, path, meter, client, cache)
+            fetched = source.fetch(path)
             reached(Point.FETCHED, request.image.name)
             meter.start(Stage.VERIFYING)
             verify(expected, path, tools)
             reached(Point.VERIFIED, request.image.name)
             path = expand(path, limits, tools, meter, cache)
             meter.start(Stage.INSPECTING)
-            min_disk = request.image.min_disk
+            declared, min_disk = request.source.format, request.image.min_disk
             found = inspect(
-                path, source.format, min_disk, limits, tools, verified=expected.proves_the_file
+                path, declared, min_disk, limits, tools, verified=expected.proves_the_file
             )
             reached(Point.INSPECTED, request.image.name)
             info = source_info(found, fetched)
@@ -89,20 +89,17 @@ def _through_us(request: TransferRequest, target: Target, choice: Choice, folder
     return result.model_copy(update={"warnings": expected.warnings})
 
 
-def _straight(
-    source: HttpSource, target: Target, choice: Choice, client: Client, folder: Path
-) -> Result | None:
+def _streamed(source: Reader, target: Target, choice: Choice) -> Result | None:
     """Move a raw source with no disk between; None: it has to go through the scratch."""
-    straight = go_straight(source, target.image, client, folder)
-    if straight is None:
+    stream = source.stream(target.image)
+    if stream is None:
         return None
     try:
-        return deliver_straight(target, choice, straight)
+        return deliver_stream(target, choice, stream)
     except TransferError as error:
-        # This server cannot do it; through the scratch, another one may.
-        if not source.mirrors or error.reason not in SERVERS:
+        if not source.can_fetch_after(error):
             raise
-        _log.warning("not straight, but through the scratch: %s", error.message)
+        _log.warning("not as a stream, but through the scratch: %s", error.message)
         return None
 
 

@@ -27,7 +27,7 @@ from typing import IO, Final
 
 from pydantic import BaseModel, ValidationError
 
-from cloudimage.transfer.contract import HttpSource, Limits, Reason, TransferError
+from cloudimage.transfer.contract import Limits, Reason, TransferError
 
 FOLDER_PREFIX: Final = "transfer-"
 """What the names of the transfers' own folders begin with. They lie beside the cache, or in folders
@@ -75,13 +75,7 @@ class Note(BaseModel):
     boot: str = ""
 
 
-def key_of(source: HttpSource) -> str:
-    """Return what identifies a source: who has the same key may have the same bytes."""
-    identity = {"url", "mirrors", "auth", "ca_certificate", "checksum"}
-    return digest(source.model_dump_json(include=identity))
-
-
-def digest(text: str) -> str:
+def redacted_name(text: str) -> str:
     """Return a name for a text that does not show it."""
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -100,9 +94,8 @@ class Cache:
         self.shared = shared
 
     @contextmanager
-    def entry(self, source: HttpSource) -> Iterator["Entry"]:
-        """Hold a source's entry; wait while another process holds it."""
-        key = key_of(source)
+    def entry(self, key: str) -> Iterator["Entry"]:
+        """Hold the entry of a source by its key; wait while another process holds it."""
         lock = self._folder / f"{key}.lock"
         with _lock(lock, wait=True), self.room(self._folder / f"{key}.part") as room:
             entry = Entry(self, self._folder, key, room)
@@ -121,18 +114,18 @@ class Cache:
             _promise(path).unlink(missing_ok=True)
 
     @contextmanager
-    def discarding(self, source: HttpSource) -> Iterator[None]:
+    def discarding(self, key: str) -> Iterator[None]:
         """Remove a source if the block fails because of its bytes, unless another is at it."""
         try:
             yield
         except TransferError as error:
             if error.reason in _SPOILED:
-                self._remove(key_of(source))
+                self._remove(key)
             raise
 
-    def holds(self, source: HttpSource) -> bool:
+    def holds(self, key: str) -> bool:
         """Tell whether the whole file of a source is there."""
-        return (self._folder / f"{key_of(source)}.data").exists()
+        return (self._folder / f"{key}.data").exists()
 
     def sweep(self) -> None:
         """Remove what dead processes left and nobody can use."""

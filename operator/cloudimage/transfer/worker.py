@@ -13,17 +13,11 @@ from typing import TextIO
 from pydantic import ValidationError
 
 from cloudimage.plaintext import PlainFormatter
-from cloudimage.transfer.contract import (
-    Failure,
-    Progress,
-    Reason,
-    Result,
-    TransferError,
-    TransferRequest,
-)
+from cloudimage.transfer.contract import Failure, Progress, Reason, Result, TransferError
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.pipeline import transfer
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.resource_limits import restrain
 from cloudimage.transfer.tools import confinement
 

@@ -12,15 +12,9 @@ import psutil
 import pytest
 
 from cloudimage.runners.child import ChildRunner, sweep
-from cloudimage.transfer.contract import (
-    Cloud,
-    Failure,
-    HttpSource,
-    NewImage,
-    Reason,
-    Stage,
-    TransferRequest,
-)
+from cloudimage.transfer.contract import Cloud, Failure, NewImage, Reason, Stage
+from cloudimage.transfer.request import TransferRequest
+from cloudimage.transfer.source.http.model import HttpSource
 
 PROGRESS = '{"type": "progress", "stage": "Fetching", "transferred": 1, "total": 4, "rate": 0.5}'
 FAILURE = (

@@ -16,7 +16,14 @@ from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 
 from cloudimage.access.answers import said
-from cloudimage.transfer.contract import Limits, NewImage, Progress, Reason, Stage, TransferError
+from cloudimage.transfer.contract import (
+    Limits,
+    NewImage,
+    Progress,
+    Reason,
+    Stage,
+    TransferError,
+)
 from cloudimage.transfer.glance.errors import answer_error, exception_error
 from cloudimage.transfer.glance.image_lifecycle import image_id, new_image
 from cloudimage.transfer.image.expansion import expand

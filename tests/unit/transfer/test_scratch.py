@@ -12,19 +12,12 @@ from pathlib import Path
 import pytest
 
 from cloudimage.transfer import scratch
-from cloudimage.transfer.contract import (
-    Checksum,
-    HttpAuth,
-    HttpSource,
-    Limits,
-    Reason,
-    TransferError,
-    UrlPolicy,
-)
+from cloudimage.transfer.contract import Checksum, Limits, Reason, TransferError, UrlPolicy
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.scratch import Cache, key_of
-from cloudimage.transfer.source.client import Client
-from cloudimage.transfer.source.fetch import Fetched, fetch
+from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.source.http.client import Client
+from cloudimage.transfer.source.http.fetch import Fetched, cache_key, fetch
+from cloudimage.transfer.source.http.model import HttpAuth, HttpSource
 from support.hostile_server import Hostile, answer, wants_range
 from support.scratch_bench import CONTENT, RIGHT, SHA256, Bench, leave_part
 from testbed.sources import Sources
@@ -101,7 +94,7 @@ def test_download_of_a_killed_process_is_resumed(bench: Bench, sources: Sources,
     source = HttpSource(url=f"{url}?rate=1000000")
     victim = multiprocessing.get_context("fork").Process(target=bench.fetch, args=(source,))
     victim.start()
-    part = bench.folder / "cache" / f"{key_of(source)}.part"
+    part = bench.folder / "cache" / f"{cache_key(source)}.part"
     while not part.exists() or part.stat().st_size < 500_000:
         time.sleep(0.05)
     victim.kill()
@@ -173,7 +166,7 @@ def test_note_that_is_damaged(bench: Bench, url: str) -> None:
 def test_kept_file_that_is_damaged_is_fetched_anew(bench: Bench, url: str) -> None:
     source = HttpSource(url=url, checksum=RIGHT)
     bench.fetch(source)
-    (bench.folder / "cache" / f"{key_of(source)}.data").write_bytes(CONTENT[::-1])
+    (bench.folder / "cache" / f"{cache_key(source)}.data").write_bytes(CONTENT[::-1])
     assert bench.fetch(source)[1].read_bytes() == CONTENT
 
 
@@ -247,11 +240,11 @@ PUBLIC = HttpSource(url="https://a.example/x", checksum=RIGHT)
     ],
 )
 def test_who_shares(change: dict[str, object], same: bool) -> None:
-    assert (key_of(PUBLIC.model_copy(update=change)) == key_of(PUBLIC)) is same
+    assert (cache_key(PUBLIC.model_copy(update=change)) == cache_key(PUBLIC)) is same
 
 
 def test_others_with_a_secret_share_no_file() -> None:
     private = PUBLIC.model_copy(update={"auth": HttpAuth(bearer="one")})
     other = PUBLIC.model_copy(update={"auth": HttpAuth(bearer="two")})
-    assert key_of(private) != key_of(other)
-    assert key_of(private) == key_of(private.model_copy())
+    assert cache_key(private) != cache_key(other)
+    assert cache_key(private) == cache_key(private.model_copy())

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.contract import HttpSource, Limits, Reason, TransferError
-from cloudimage.transfer.scratch import Cache, key_of
+from cloudimage.transfer.contract import Limits, Reason, TransferError
+from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.source.http.fetch import cache_key
+from cloudimage.transfer.source.http.model import HttpSource
 from support.scratch_bench import CONTENT, Bench, leave_part
 from testbed.sources import Sources
 
@@ -44,8 +46,8 @@ def test_least_recently_used_go_first(bench: Bench, sources: Sources, unique: st
     _, again = bench.fetch(first)
     again.unlink()
     fourth = put(bench, sources, f"{unique}-3", use=False)
-    assert keys(bench) == {key_of(each) for each in (first, third, fourth)}
-    assert key_of(second) not in {path.stem for path in (bench.folder / "cache").iterdir()}
+    assert keys(bench) == {cache_key(each) for each in (first, third, fourth)}
+    assert cache_key(second) not in {path.stem for path in (bench.folder / "cache").iterdir()}
 
 
 def test_what_is_in_use_stays(bench: Bench, sources: Sources, unique: str) -> None:
@@ -53,14 +55,14 @@ def test_what_is_in_use_stays(bench: Bench, sources: Sources, unique: str) -> No
     first = put(bench, sources, f"{unique}-0", use=True)
     put(bench, sources, f"{unique}-1", use=False)
     third = put(bench, sources, f"{unique}-2", use=True)
-    assert keys(bench) == {key_of(first), key_of(third)}
+    assert keys(bench) == {cache_key(first), cache_key(third)}
     with pytest.raises(TransferError) as caught:
         put(bench, sources, f"{unique}-3", use=True)
     assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
     missing = re.search(r"1048576 more are needed: (\d+) are missing", caught.value.message)
     assert missing is not None
     assert abs(int(missing[1]) - (2**20 - 500_000)) < 20_000
-    assert keys(bench) == {key_of(first), key_of(third)}
+    assert keys(bench) == {cache_key(first), cache_key(third)}
 
 
 def test_what_is_being_fetched_stays(bench: Bench, sources: Sources, url: str, unique: str) -> None:
@@ -68,7 +70,7 @@ def test_what_is_being_fetched_stays(bench: Bench, sources: Sources, url: str, u
     slow = HttpSource(url=f"{url}?rate=1000000")
     with ThreadPoolExecutor(1) as threads:
         running = threads.submit(bench.fetch, slow)
-        part = bench.folder / "cache" / f"{key_of(slow)}.part"
+        part = bench.folder / "cache" / f"{cache_key(slow)}.part"
         while not part.exists() or part.stat().st_size < 1_600_000:
             time.sleep(0.05)
         with pytest.raises(TransferError) as caught:

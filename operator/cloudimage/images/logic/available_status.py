@@ -2,13 +2,14 @@
 
 from datetime import datetime
 
-from cloudimage.api.cloudimage import CloudImage, http_source
+from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus, SourceStatus, Summary, TransferProgress
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic.conditions import Draft
 from cloudimage.images.logic import property_checks, transfer_request
 from cloudimage.images.logic.status import next_status, size_text, used_by
+from cloudimage.sources.registry import source_of
 from cloudimage.transfer.contract import Result, Stage
 
 
@@ -152,16 +153,16 @@ def _verified(resource: CloudImage, image: GlanceImage) -> Draft:
             Reason.NO_CHECKSUM,
             "The image was in Glance already: where its bytes come from is not known here.",
         )
-    http = http_source(resource.spec)
-    wanted = transfer_request.checksum(http)
-    if http.checksum is None:
+    proof = source_of(resource.spec).proof()
+    wanted = proof.checksum
+    if not proof.is_given:
         return Draft(
             ConditionType.VERIFIED,
             "Unknown",
             Reason.NO_CHECKSUM,
             "The spec gives no checksum of the source: give one, so that nobody can swap the file.",
         )
-    if http.checksum.signature is not None:
+    if proof.signed:
         reason, message = Reason.SIGNATURE_MATCHED, "The signature is by a key of the keyring."
     elif wanted is None:
         reason, message = Reason.CHECKSUM_MATCHED, "The file has the checksum of its publisher."

@@ -3,9 +3,10 @@
 import uuid
 from datetime import datetime, timedelta
 
-from cloudimage.api.cloudimage import CloudImage, http_source
+from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import TERMINAL_REASONS, ConditionType, Reason
 from cloudimage.controller.logic.conditions import find, is_true
+from cloudimage.sources.registry import source_of
 
 
 def is_terminal(resource: CloudImage, reason: str) -> bool:
@@ -14,8 +15,7 @@ def is_terminal(resource: CloudImage, reason: str) -> bool:
     What a publisher's file of checksums says can change with the next build.
     """
     if reason == Reason.CHECKSUM_MISMATCH and resource.spec.source is not None:
-        checksum = http_source(resource.spec).checksum
-        return not (checksum and checksum.from_)
+        return not source_of(resource.spec).proof().listed
     return reason in TERMINAL_REASONS
 
 

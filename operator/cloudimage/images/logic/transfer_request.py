@@ -2,47 +2,24 @@
 
 import hashlib
 import json
-from typing import get_args
 
-from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, Import, http_source
-from cloudimage.api.source import Checksum, HttpSource
-from cloudimage.credentials.logic.source import SourceTexts
+from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, Import
 from cloudimage.images.logic import burned_ids, metadata
+from cloudimage.sources.registry import source_of
 from cloudimage.transfer import contract
 from cloudimage.vocabulary.marks import Marks
 
 
-def checksum(source: HttpSource) -> contract.Checksum | None:
-    """Return the checksum that the spec itself gives, by whichever algorithm."""
-    given = source.checksum.to_json() if source.checksum else {}
-    return next(
-        (
-            contract.Checksum.model_validate({"algorithm": name, "value": given[name].lower()})
-            for name in get_args(contract.ChecksumAlgorithm)
-            if name in given
-        ),
-        None,
-    )
-
-
 def digest(spec: CloudImageSpec) -> str:
-    """Return the digest of all that the bytes in Glance, and the stores that hold them, depend on.
-
-    With a checksum the URL does not count: another mirror of the same bytes needs no new image.
-    A signature counts: what was made without asking for it was not checked against it.
-    """
+    """Return the digest of all that the bytes in Glance, and where they are stored, depend on."""
     if spec.source is None and spec.adopt is not None:
         return hashlib.sha256(f"adopt:{spec.adopt.id}".encode()).hexdigest()[:32]
-    source = http_source(spec)
-    wanted = checksum(source)
     parts: dict[str, object] = {
-        "content": f"{wanted.algorithm}:{wanted.value}" if wanted else source.url,
+        **source_of(spec).content(),
         "disk_format": spec.image.disk_format,
         "container_format": spec.image.container_format,
     }
-    proof = source.checksum.to_json() if source.checksum else {}
     # Left out where they are not set: the digest of what was made before they existed stays.
-    parts |= {name: proof[name] for name in ("from", "signature") if name in proof}
     if spec.image.compress:
         parts["compress"] = True
     if spec.import_ and spec.import_.stores:
@@ -79,40 +56,6 @@ def new_image(resource: CloudImage, name: str, secret_uid: str | None = None) ->
             **({contract.SECRET_MARK: secret_uid} if secret_uid else {}),
         },
     )
-
-
-def source(spec: CloudImageSpec, texts: SourceTexts) -> contract.HttpSource:
-    """Return the source as a transfer takes it.
-
-    Args:
-        spec: The spec.
-        texts: What its references lead to.
-    """
-    http = http_source(spec)
-    proof = http.checksum or Checksum()
-    signature = _signature(proof, texts)
-    sums = None
-    if proof.from_ is not None:
-        named = proof.from_
-        sums = contract.SumsFile(url=named.url, filename=named.filename, signature=signature)
-    return contract.HttpSource(
-        url=http.url,
-        mirrors=http.mirrors or (),
-        checksum=checksum(http),
-        sums=sums,
-        signature=None if sums else signature,
-        format=http.format,
-        auth=texts.auth,
-        ca_certificate=texts.ca_certificate,
-    )
-
-
-def _signature(proof: Checksum, texts: SourceTexts) -> contract.Signature | None:
-    if proof.signature is None:
-        return None
-    if texts.keyring is None:
-        raise ValueError("unreachable: a signature's keyring is loaded before")
-    return contract.Signature(url=proof.signature.url, keyring=texts.keyring)
 
 
 _UNITS = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cloudimage.api.cloudimage import CloudImage, http_source
+from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import API_VERSION, GROUP
-from cloudimage.api.source import TextReference
-from cloudimage.transfer.contract import TransferRequest
+from cloudimage.sources.base import Reference
+from cloudimage.sources.registry import source_of
+from cloudimage.transfer.contract import TEXT
+from cloudimage.transfer.request import TransferRequest
 
 UID_LABEL: Final = f"{GROUP}/uid"
 DIGEST_LABEL: Final = f"{GROUP}/digest"
@@ -34,19 +36,10 @@ _LAST_WORDS = "/dev/termination-log"
 _KEPT_SECONDS = 3600
 _NONROOT = 65532
 _READ_BY_GROUP = 0o440
+_VOLUMES: Final = {"Secret": ("secret", "secretName"), "ConfigMap": ("configMap", "name")}
 _POD_FIELDS = frozenset(
     {"nodeSelector", "tolerations", "affinity", "imagePullSecrets", "priorityClassName"}
 )
-_SECRETS: Final[Mapping[str, Any]] = {
-    "cloud": True,
-    "source": {
-        "auth": True,
-        "ca_certificate": True,
-        "signature": {"keyring"},
-        "sums": {"signature": {"keyring"}},
-    },
-}
-"""What of a request comes from the mounts; keyrings and certificates may be in Secrets, too."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +83,8 @@ def job_name(resource: CloudImage, digest: str) -> str:
 
 def without_secrets(cloud_name: str, request: TransferRequest) -> str:
     """Return what is no secret of a request, as JSON, with the name of its cloud."""
-    body = request.model_dump(
-        mode="json", exclude={**_SECRETS, "scratch": True, "cache": True}, exclude_none=True
-    )
+    bare = request.model_copy(update={"source": request.source.without_texts()})
+    body = bare.model_dump(mode="json", exclude={"cloud", "scratch", "cache"}, exclude_none=True)
     return json.dumps({"cloud": cloud_name, "request": body}, separators=(",", ":"))
 
 
@@ -197,7 +189,6 @@ def _pod(resource: CloudImage, request: TransferRequest, template: JobTemplate) 
 
 def _sources(resource: CloudImage, request: TransferRequest) -> list[dict[str, Any]]:
     """Return the volumes with what the CloudImage refers to, and the request itself."""
-    http = http_source(resource.spec)
     keys = ["clouds.yaml", *(["cacert"] if request.cloud.ca_certificate else [])]
     annotation = {"fieldPath": f"metadata.annotations['{REQUEST_ANNOTATION}']"}
     found = [
@@ -214,25 +205,16 @@ def _sources(resource: CloudImage, request: TransferRequest) -> list[dict[str, A
             },
         },
     ]
-    if http.auth:
-        secret = {"secretName": http.auth.secret_name, "defaultMode": _READ_BY_GROUP}
-        found.append({"name": "auth", "secret": secret})
-    if http.ca_certificate:
-        found.append({"name": "ca", **_text(http.ca_certificate)})
-    if http.checksum and http.checksum.signature:
-        found.append({"name": "keyring", **_text(http.checksum.signature.keyring)})
+    found += [_volume(each) for each in source_of(resource.spec).references()]
     return found
 
 
-def _text(reference: TextReference) -> dict[str, Any]:
-    if reference.secret is not None:
-        kind, name_field, ref = "secret", "secretName", reference.secret
-    elif reference.config_map is not None:
-        kind, name_field, ref = "configMap", "name", reference.config_map
-    else:
-        raise ValueError("unreachable: the CRD demands one of them")
-    items = [{"key": ref.key, "path": "text"}]
-    return {kind: {name_field: ref.name, "items": items, "defaultMode": _READ_BY_GROUP}}
+def _volume(reference: Reference) -> dict[str, Any]:
+    kind, name_field = _VOLUMES[reference.kind]
+    mounted: dict[str, Any] = {name_field: reference.target, "defaultMode": _READ_BY_GROUP}
+    if reference.key is not None:
+        mounted["items"] = [{"key": reference.key, "path": TEXT}]
+    return {"name": reference.name, kind: mounted}
 
 
 def _scratch(template: JobTemplate) -> dict[str, Any]:

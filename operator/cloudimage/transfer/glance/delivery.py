@@ -12,7 +12,6 @@ from cloudimage.transfer.contract import (
     Result,
     SourceInfo,
     TransferError,
-    TransferRequest,
 )
 from cloudimage.transfer.glance.image_lifecycle import Stored, Target
 from cloudimage.transfer.glance.import_methods import glance_direct, web_download
@@ -21,10 +20,12 @@ from cloudimage.transfer.glance.upload import upload
 from cloudimage.transfer.image.conversion import Payload, Wanted, as_file, convert
 from cloudimage.transfer.image.inspection import Inspected
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.source.connections import check_host
-from cloudimage.transfer.source.fetch import Fetched
-from cloudimage.transfer.source.http_rules import checked_url
-from cloudimage.transfer.source.streaming import Straight
+from cloudimage.transfer.request import TransferRequest
+from cloudimage.transfer.source.base import Stream
+from cloudimage.transfer.source.hashes import Fetched
+from cloudimage.transfer.source.http.connections import check_host
+from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.http.rules import checked_url
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify.verification import weakness
 
@@ -62,10 +63,13 @@ def _refused(request: TransferRequest) -> str | None:
 
     That is all the policy can do there: Glance resolves the name again, and follows redirects.
     """
+    source = request.source
     if request.method.method != "WebDownload" or request.policy == UNRESTRICTED:
         return None
+    if not isinstance(source, HttpSource):
+        return None  # that is refused for what it is
     try:
-        url = checked_url(request.source.url, request.policy.schemes)
+        url = checked_url(source.url, request.policy.schemes)
         host = urlsplit(url).hostname or ""
         if "%" in host:  # Glance would decode it, and go elsewhere
             return "the URL's host is not plain"
@@ -127,14 +131,14 @@ def deliver(target: Target, choice: Choice, located: Located, source: SourceInfo
     return _result(upload(target, payload), choice, source)
 
 
-def deliver_straight(target: Target, choice: Choice, straight: Straight) -> Result:
+def deliver_stream(target: Target, choice: Choice, stream: Stream) -> Result:
     """Give Glance a raw source as it comes from its server.
 
     Raises:
         TransferError: Those of the source and of :func:`upload`.
     """
-    stored = upload(target, straight.payload)
-    return _result(stored, choice, source_info(straight.found, straight.fetched))
+    stored = upload(target, stream.payload)
+    return _result(stored, choice, source_info(stream.found, stream.fetched))
 
 
 def source_info(found: Inspected, fetched: Fetched) -> SourceInfo:

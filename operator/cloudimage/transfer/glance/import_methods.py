@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cloudimage.failpoints import Point, reached
-from cloudimage.transfer.contract import Checksum, HttpSource, Reason, Stage, TransferError
+from cloudimage.transfer.contract import Checksum, Reason, Source, Stage, TransferError
 from cloudimage.transfer.glance.hashed_body import HashedBody, compare, hash_of
 from cloudimage.transfer.glance.image_lifecycle import Stored, Target, created, settle
 from cloudimage.transfer.glance.quota import Quota, check_quota
@@ -14,7 +14,8 @@ from cloudimage.transfer.glance.resend import repeated, send
 from cloudimage.transfer.glance.wait import wait_until_stored
 from cloudimage.transfer.image.conversion import Payload
 from cloudimage.transfer.image.inspection import look
-from cloudimage.transfer.source.http_rules import looks_like_page
+from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.http.rules import looks_like_page
 from cloudimage.vocabulary.image import DiskFormat
 
 _HEAD: Final = 4 * 2**20
@@ -59,7 +60,7 @@ def _glance_direct(target: Target, staged: Payload, wanted: Payload) -> Stored:
         return settle(target, identifier, image)
 
 
-def web_download(target: Target, source: HttpSource, folder: Path) -> tuple[Stored, int]:
+def web_download(target: Target, source: Source, folder: Path) -> tuple[Stored, int]:
     """Have Glance fetch the source by itself.
 
     Args:
@@ -75,8 +76,10 @@ def web_download(target: Target, source: HttpSource, folder: Path) -> tuple[Stor
             ``UnsafeImage``, ``ImageTooLarge``, ``UploadFailed`` and the cloud's.
     """
     shape = source.format or target.image.disk_format
-    if shape is None:
-        raise TransferError(Reason.METHOD_UNAVAILABLE, "Glance must be told the source's format")
+    if shape is None or not isinstance(source, HttpSource):
+        raise TransferError(
+            Reason.METHOD_UNAVAILABLE, "Glance must be told a URL and the source's format"
+        )
     target.meter.start(Stage.UPLOADING)
     with created(target, shape) as identifier:
         method = {"name": "web-download", "uri": source.url}

@@ -11,14 +11,15 @@ from urllib.parse import urlsplit
 
 from cloudimage.transfer.contract import (
     UNRESTRICTED,
-    HttpSource,
     Import,
     NewImage,
     Reason,
+    Source,
     TransferError,
-    TransferRequest,
     UrlPolicy,
 )
+from cloudimage.transfer.request import TransferRequest
+from cloudimage.transfer.source.http.model import HttpSource
 
 Chosen = Literal["Upload", "GlanceDirect", "WebDownload"]
 
@@ -112,8 +113,10 @@ def check_stores(wanted: Import, offers: Offers) -> None:
         )
 
 
-def web_obstacle(source: HttpSource, image: NewImage, policy: UrlPolicy) -> str | None:
+def web_obstacle(source: Source, image: NewImage, policy: UrlPolicy) -> str | None:
     """Return why Glance cannot fetch a source by itself without breaking a promise, if so."""
+    if not isinstance(source, HttpSource):
+        return "Glance can fetch a URL by itself, and nothing else"
     shape = source.format or image.disk_format
     if shape is None:
         return "Glance must be told the source's format, and the request does not say it"
@@ -178,7 +181,7 @@ def _doubt(request: TransferRequest) -> str | None:
     source, image = request.source, request.image
     if source.checksum is None or source.checksum.algorithm != _STRONG:
         return f"a checksum by {_STRONG} is missing, which alone proves what Glance fetched"
-    if source.mirrors:
+    if isinstance(source, HttpSource) and source.mirrors:
         return "Glance would not try the mirrors"
     if request.policy != UNRESTRICTED:
         return "Glance, and where it is redirected to, does not keep to the operator's URL policy"

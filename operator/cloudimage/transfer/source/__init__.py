@@ -1,1 +1,1 @@
-"""The first stage of a transfer: bytes from a server, with resume, inside the URL policy."""
+"""The first stage of a transfer: the bytes of a source, and what proves them."""

@@ -19,19 +19,19 @@ from cloudimage.runners.logic.job_manifest import (
     manifest,
     without_secrets,
 )
+from cloudimage.sources.registry import source_of
 from cloudimage.transfer.contract import (
     Cloud,
     Failure,
-    HttpAuth,
     Limits,
     Reason,
     Result,
     SourceInfo,
     Stage,
     TransferError,
-    TransferRequest,
     UrlPolicy,
 )
+from cloudimage.transfer.request import TransferRequest
 from support.resources import SHA256, UID, cloud_image
 
 SECRET = "s3cret"
@@ -55,14 +55,15 @@ TEMPLATE = JobTemplate(image="example.org/operator:v9")
 
 def request(resource: CloudImage, cacert: str | None = "CERT " + SECRET) -> TransferRequest:
     """Return the request that the reconciler makes for a resource."""
-    http = transfer_request.http_source(resource.spec)
-    texts = transfer_request.SourceTexts(
-        auth=HttpAuth(username="user", headers={"X-Key": SECRET}) if http.auth else None,
-        ca_certificate=KEYS["ca"][1] if http.ca_certificate else None,
-        keyring=SECRET if http.checksum and http.checksum.signature else None,
-    )
+    source = source_of(resource.spec)
+    known = {
+        "auth": {"username": "user", "header.X-Key": SECRET},
+        "ca": {"text": KEYS["ca"][1]},
+        "keyring": {"text": SECRET},
+    }
+    texts = {each.name: known[each.name] for each in source.references()}
     return TransferRequest(
-        source=transfer_request.source(resource.spec, texts),
+        source=source.request().with_texts(texts),
         image=transfer_request.new_image(resource, "debian-12"),
         cloud=Cloud(config=CLOUDS["clouds"]["prod"], ca_certificate=cacert),
         scratch=Path("/operators/own"),

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from cloudimage.transfer.contract import Reason, TransferError, TransferRequest
+from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.glance.methods import Choice, Offers, choose
+from cloudimage.transfer.request import TransferRequest
 
 ALL = Offers(frozenset({"glance-direct", "web-download", "copy-image"}), ("fast", "slow"))
 NONE = Offers()

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from cloudimage.transfer import pipeline
-from cloudimage.transfer.contract import Reason, TransferError, TransferRequest
+from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.glance import delivery
 from cloudimage.transfer.image.conversion import Payload
 from cloudimage.transfer.image.qemu_checks import QEMU_FORMATS
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.tools import toolbox
 from cloudimage.transfer.tools.confinement import Program
 from cloudimage.transfer.tools.launcher import Order

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from cloudimage.transfer.contract import Checksum, HttpSource, Reason, Signature, TransferError
-from cloudimage.transfer.source.client import Client
-from cloudimage.transfer.verify.side_files import fetch_text
+from cloudimage.transfer.contract import Checksum, Reason, TransferError
+from cloudimage.transfer.source.http.client import Client
+from cloudimage.transfer.source.http.model import HttpSource, Signature
+from cloudimage.transfer.source.http.side_files import fetch_text
 from support.fetching import CONTENT, LIMITS, LOOPBACK, RIGHT, transfer
 from support.hostile_server import Hostile, Script
 from testbed.kubernetes.certificates import Authority

@@ -1,27 +1,27 @@
 """Fetches the source over HTTP into a file and hashes the bytes as they arrive."""
 
-import hashlib
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
-from cloudimage.transfer.contract import HttpSource, Reason, Stage, TransferError
+from cloudimage.transfer.contract import Reason, Stage, TransferError
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import (
     STEP,
     Cache,
     Entry,
     Note,
-    digest,
+    redacted_name,
     telling_when_full,
     write_all,
 )
-from cloudimage.transfer.source.client import Client, UnansweredError
-from cloudimage.transfer.source.download import CHUNK, Beginning, Download
+from cloudimage.transfer.source.hashes import Fetched, Hashes
+from cloudimage.transfer.source.http.client import Client, UnansweredError
+from cloudimage.transfer.source.http.download import Beginning, Download
+from cloudimage.transfer.source.http.model import HttpSource
 
 SERVERS: Final = frozenset(
     {
@@ -46,19 +46,6 @@ _PASSING: Final = frozenset(
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """What arrived.
-
-    Attributes:
-        size: Bytes.
-        checksums: Hexadecimal hashes by algorithm: sha256 and the one of the request's checksum.
-    """
-
-    size: int
-    checksums: dict[str, str]
-
-
 def fetch(source: HttpSource, target: Path, meter: Meter, client: Client, cache: Cache) -> Fetched:
     """Fetch the source into the file ``target``, which is for reading only.
 
@@ -73,11 +60,17 @@ def fetch(source: HttpSource, target: Path, meter: Meter, client: Client, cache:
     """
     meter.start(Stage.FETCHING)
     cache.sweep()
-    with cache.entry(source) as entry:
+    with cache.entry(cache_key(source)) as entry:
         work = _Fetch(source, meter, client, entry)
         fetched = work.reused() or first_of((source.url, *source.mirrors), work.from_url)
         entry.give(target)
     return fetched
+
+
+def cache_key(source: HttpSource) -> str:
+    """Return what identifies a source: who has the same key may have the same bytes."""
+    identity = {"url", "mirrors", "auth", "ca_certificate", "checksum"}
+    return redacted_name(source.model_dump_json(include=identity))
 
 
 def first_of(urls: tuple[str, ...], attempt: Callable[[str], T]) -> T:
@@ -107,58 +100,6 @@ def first_of(urls: tuple[str, ...], attempt: Callable[[str], T]) -> T:
     )
 
 
-class Hashes:
-    """Several hashes of the same bytes.
-
-    Attributes:
-        size: Bytes so far.
-    """
-
-    def __init__(self, source: HttpSource) -> None:
-        wanted = {"sha256"} | ({source.checksum.algorithm} if source.checksum else set())
-        self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in wanted}
-        self._checksum = source.checksum
-        self.size = 0
-
-    def update(self, chunk: bytes) -> None:
-        """Take the next bytes."""
-        for each in self._hashes.values():
-            each.update(chunk)
-        self.size += len(chunk)
-
-    def update_from(self, path: Path, meter: Meter) -> None:
-        """Take all of a file."""
-        with path.open("rb", buffering=0) as file:
-            while chunk := file.read(CHUNK):
-                self.update(chunk)
-                meter.count(self.size)
-
-    def fetched(self) -> Fetched:
-        """Return the result."""
-        checksums = {name: each.hexdigest() for name, each in self._hashes.items()}
-        return Fetched(self.size, checksums)
-
-    def are_right(self) -> bool:
-        """Tell whether the source's checksum, if it has one, is among them."""
-        wanted = self._checksum
-        return wanted is None or self._hashes[wanted.algorithm].hexdigest() == wanted.value
-
-    def check(self) -> None:
-        """Compare with the source's checksum, if it has one.
-
-        Raises:
-            TransferError: ``ChecksumMismatch``.
-        """
-        if self._checksum is not None and not self.are_right():
-            name = self._checksum.algorithm
-            found = self._hashes[name].hexdigest()
-            raise TransferError(
-                Reason.CHECKSUM_MISMATCH,
-                f"the {name} of the {self.size} bytes fetched is {found}, "
-                f"expected {self._checksum.value}",
-            )
-
-
 class _Fetch:
     def __init__(self, source: HttpSource, meter: Meter, client: Client, entry: Entry) -> None:
         self._source = source
@@ -176,7 +117,7 @@ class _Fetch:
             self._entry.forget()
             return None
         self._meter.start(Stage.FETCHING, note.total)
-        hashes = Hashes(self._source)
+        hashes = Hashes(self._source.checksum)
         hashes.update_from(self._entry.data, self._meter)
         fetched = hashes.fetched()
         if fetched.checksums["sha256"] != note.sha256 or not hashes.are_right():
@@ -187,7 +128,7 @@ class _Fetch:
     def _is_current(self, note: Note) -> bool:
         """Ask the server whether the file is still the one we have."""
         urls = (self._source.url, *self._source.mirrors)
-        url = next((each for each in urls if digest(each) == note.url), None)
+        url = next((each for each in urls if redacted_name(each) == note.url), None)
         if url is None or note.validator is None:
             return False
         name = "If-None-Match" if note.validator.startswith('"') else "If-Modified-Since"
@@ -223,7 +164,7 @@ class _Fetch:
             for piece in download.pieces(*begin):
                 if isinstance(piece, Beginning):
                     file.truncate(0)
-                    hashes = Hashes(self._source)
+                    hashes = Hashes(self._source.checksum)
                     self._announce(download)
                     continue
                 self._entry.room.need(piece.offset + len(piece.content))
@@ -234,15 +175,15 @@ class _Fetch:
 
     def _begun(self, url: str) -> tuple[Hashes, tuple[int, int | None, str | None]]:
         """Return the hashes of what is there of a URL's file, and where to go on."""
-        note, hashes = self._entry.note(), Hashes(self._source)
-        if note and note.total and note.url == digest(url) and self._entry.part.exists():
+        note, hashes = self._entry.note(), Hashes(self._source.checksum)
+        if note and note.total and note.url == redacted_name(url) and self._entry.part.exists():
             self._meter.start(Stage.FETCHING, note.total)
             hashes.update_from(self._entry.part, self._meter)
             if 0 < hashes.size < note.total:
                 self._entry.room.reserve(note.total)
                 return hashes, (hashes.size, note.total, note.validator)
         self._entry.forget()
-        return Hashes(self._source), (0, None, None)
+        return Hashes(self._source.checksum), (0, None, None)
 
     def _announce(self, download: Download) -> None:
         """Prepare for a file's first byte."""
@@ -256,7 +197,7 @@ class _Fetch:
 
 def _note(download: Download, sha256: str | None = None) -> Note:
     return Note(
-        url=digest(download.url),
+        url=redacted_name(download.url),
         validator=download.validator,
         total=download.total,
         sha256=sha256,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cloudimage.http_dates import retry_after
 from cloudimage.transfer.contract import Reason, TransferError
-from cloudimage.transfer.source import http_rules
+from cloudimage.transfer.source.http import rules
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -62,7 +62,7 @@ def test_retry_after_of_anything(value: str) -> None:
     ],
 )
 def test_validator_is_a_strong_one(headers: dict[str, str], expected: str | None) -> None:
-    assert http_rules.validator(headers) == expected
+    assert rules.validator(headers) == expected
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_validator_is_a_strong_one(headers: dict[str, str], expected: str | None
     ],
 )
 def test_content_length(headers: dict[str, str], length: int | None) -> None:
-    assert http_rules.content_length(headers) == length
+    assert rules.content_length(headers) == length
 
 
 @pytest.mark.parametrize(
@@ -83,12 +83,12 @@ def test_content_length(headers: dict[str, str], length: int | None) -> None:
     [("bytes 5-9/10", (5, 10)), ("bytes 5-9/*", None), ("bytes */10", None), ("", None)],
 )
 def test_content_range(value: str, expected: tuple[int, int] | None) -> None:
-    assert http_rules.resumes_at({"Content-Range": value}) == expected
+    assert rules.resumes_at({"Content-Range": value}) == expected
 
 
 def test_redaction_keeps_where_and_drops_what_is_secret() -> None:
     url = "https://user:pass@host.example:8443/a/b.qcow2?X-Amz-Signature=abc#frag"
-    assert http_rules.redacted(url) == "https://host.example:8443/a/b.qcow2"
+    assert rules.redacted(url) == "https://host.example:8443/a/b.qcow2"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_redaction_keeps_where_and_drops_what_is_secret() -> None:
 )
 def test_redirects(location: str, verified: bool, expected: str | None) -> None:
     def follow() -> str:
-        return http_rules.redirect_target("https://a.example/x", location, verified=verified)
+        return rules.redirect_target("https://a.example/x", location, verified=verified)
 
     if expected:
         assert follow() == expected
@@ -124,7 +124,7 @@ def test_redirects(location: str, verified: bool, expected: str | None) -> None:
     ],
 )
 def test_same_origin(other: str, same: bool) -> None:
-    assert http_rules.same_origin("https://a.example/x", other) is same
+    assert rules.same_origin("https://a.example/x", other) is same
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_same_origin(other: str, same: bool) -> None:
     ],
 )
 def test_pages(beginning: bytes, page: bool) -> None:
-    assert http_rules.looks_like_page(beginning) is page
+    assert rules.looks_like_page(beginning) is page
 
 
 ODD = st.text(alphabet="ab.0:1@/?#[]%\\\t\n\r -_~!$&'()*+,;=\x00\x7f", max_size=30)
@@ -149,8 +149,8 @@ ODD = st.text(alphabet="ab.0:1@/?#[]%\\\t\n\r -_~!$&'()*+,;=\x00\x7f", max_size=
 def test_host_is_the_same_to_all_who_read_a_url(scheme: str, rest: str) -> None:
     """Or credentials and the policy would be for another host than the one connected to."""
     try:
-        url = http_rules.checked_url(scheme + rest)
-        prepared = requests.Request("GET", http_rules.without_userinfo(url)).prepare()
+        url = rules.checked_url(scheme + rest)
+        prepared = requests.Request("GET", rules.without_userinfo(url)).prepare()
     except (TransferError, requests.exceptions.InvalidURL):
         return
     host = urllib3.util.parse_url(prepared.url or "").host or ""
@@ -160,7 +160,7 @@ def test_host_is_the_same_to_all_who_read_a_url(scheme: str, rest: str) -> None:
 @given(ODD, st.booleans())
 def test_redirects_to_anything(location: str, verified: bool) -> None:
     try:
-        target = http_rules.redirect_target("https://a.example/x", location, verified=verified)
+        target = rules.redirect_target("https://a.example/x", location, verified=verified)
     except TransferError as error:
         assert error.reason is Reason.SOURCE_REFUSED  # noqa: PT017 - either is right
         return
@@ -175,17 +175,17 @@ def test_headers_of_anything(value: str) -> None:
         "ETag": value,
         "Content-Type": value,
     }
-    assert (http_rules.content_length(headers) or 0) < 10**18
-    assert http_rules.resumes_at(headers) is None or value.startswith("bytes ")
-    assert not (http_rules.validator(headers) or "").startswith("W/")
-    http_rules.is_page(headers)
+    assert (rules.content_length(headers) or 0) < 10**18
+    assert rules.resumes_at(headers) is None or value.startswith("bytes ")
+    assert not (rules.validator(headers) or "").startswith("W/")
+    rules.is_page(headers)
 
 
 def test_length_of_thousands_of_digits() -> None:
-    assert http_rules.content_length({"Content-Length": "9" * 5000}) is None
-    assert http_rules.resumes_at({"Content-Range": f"bytes 0-1/{'9' * 5000}"}) is None
+    assert rules.content_length({"Content-Length": "9" * 5000}) is None
+    assert rules.resumes_at({"Content-Range": f"bytes 0-1/{'9' * 5000}"}) is None
 
 
 def test_ports_that_are_the_default_ones() -> None:
-    assert http_rules.same_origin("https://a.example/", "https://a.example:443/")
-    assert not http_rules.same_origin("http://a.example/", "http://a.example:443/")
+    assert rules.same_origin("https://a.example/", "https://a.example:443/")
+    assert not rules.same_origin("http://a.example/", "http://a.example:443/")

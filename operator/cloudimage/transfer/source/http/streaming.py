@@ -12,14 +12,15 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from cloudimage.transfer.contract import HttpSource, NewImage, Reason, TransferError
+from cloudimage.transfer.contract import NewImage, Reason, TransferError
 from cloudimage.transfer.image import magic
 from cloudimage.transfer.image.conversion import Chunks, Payload
 from cloudimage.transfer.image.inspection import Inspected, check_size, fixed_vhd_size, shape_of
-from cloudimage.transfer.source import http_rules
-from cloudimage.transfer.source.client import CONNECTION_ERRORS, Client, UnansweredError
-from cloudimage.transfer.source.download import Beginning, Download
-from cloudimage.transfer.source.fetch import Fetched, Hashes
+from cloudimage.transfer.source.hashes import Fetched, Hashes
+from cloudimage.transfer.source.http import rules
+from cloudimage.transfer.source.http.client import CONNECTION_ERRORS, Client, UnansweredError
+from cloudimage.transfer.source.http.download import Beginning, Download
+from cloudimage.transfer.source.http.model import HttpSource
 
 HEAD_LENGTH: Final = 2**20
 """All that inspection looks at: the inspectors know a raw image after a quarter of it."""
@@ -28,7 +29,7 @@ TAIL_LENGTH: Final = 512
 """The footer of a fixed VHD, which else looks raw."""
 
 
-class Straight:
+class StreamedFile:
     """A raw source on its way.
 
     Attributes:
@@ -46,7 +47,7 @@ class Straight:
         self.fetched = Fetched(0, {})
 
     def _chunks(self) -> Chunks:
-        probe, hashes, held = self._probe, Hashes(self._source), b""
+        probe, hashes, held = self._probe, Hashes(self._source.checksum), b""
         verified = self._source.checksum is not None
         download = Download(self._client, probe.url, verified=verified)
         for piece in download.pieces():
@@ -64,9 +65,9 @@ class Straight:
         yield held
 
 
-def go_straight(
+def try_streaming(
     source: HttpSource, image: NewImage, client: Client, folder: Path
-) -> Straight | None:
+) -> StreamedFile | None:
     """Return the source if it can go straight into Glance.
 
     Args:
@@ -90,7 +91,7 @@ def go_straight(
         if not straight:
             return None
         check_size(probe.total, image.min_disk, client.limits)
-        return Straight(source, client, probe)
+        return StreamedFile(source, client, probe)
     return None
 
 
@@ -140,7 +141,7 @@ class _Probe:
         """Return the failure for a file that is another one by now."""
         return TransferError(
             Reason.SOURCE_UNREACHABLE,
-            f"{http_rules.redacted(self.url)} changed while it was read",
+            f"{rules.redacted(self.url)} changed while it was read",
         )
 
     def _part(self, offset: int, length: int) -> bytes:
@@ -151,9 +152,9 @@ class _Probe:
             self._client.within(2 * self._client.limits.stall_seconds),
             closing(self._client.get(self.url, headers, verified=self._verified)) as response,
         ):
-            place = http_rules.resumes_at(response.headers)
-            validator = http_rules.validator(response.headers)
-            told = http_rules.content_length(response.headers) == length
+            place = rules.resumes_at(response.headers)
+            validator = rules.validator(response.headers)
+            told = rules.content_length(response.headers) == length
             partial = response.status_code == HTTPStatus.PARTIAL_CONTENT
             if not (partial and told and place and validator):
                 raise self.changed()

@@ -11,16 +11,10 @@ from urllib.parse import unquote, urlsplit
 import requests
 import urllib3
 
-from cloudimage.transfer.contract import (
-    HttpAuth,
-    HttpSource,
-    Limits,
-    Reason,
-    TransferError,
-    UrlPolicy,
-)
-from cloudimage.transfer.source import http_rules
-from cloudimage.transfer.source.connections import Adapter, Gate
+from cloudimage.transfer.contract import Limits, Reason, TransferError, UrlPolicy
+from cloudimage.transfer.source.http import rules
+from cloudimage.transfer.source.http.connections import Adapter, Gate
+from cloudimage.transfer.source.http.model import HttpAuth, HttpSource
 
 MAX_REDIRECTS: Final = 10
 CONNECTION_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -123,19 +117,19 @@ class Client:
             UnansweredError: With ``SourceUnreachable``.
             TransferError: ``InvalidRequest`` or ``SourceRefused``.
         """
-        target = http_rules.checked_url(url, self._policy.schemes)
+        target = rules.checked_url(url, self._policy.schemes)
         for _ in range(MAX_REDIRECTS + 1):
             response = self._send(target, headers or {}, self._credentials(target, url), url)
             location = response.headers.get("Location")
-            if response.status_code not in http_rules.REDIRECTS or location is None:
+            if response.status_code not in rules.REDIRECTS or location is None:
                 return response
             response.close()
-            target = http_rules.redirect_target(
+            target = rules.redirect_target(
                 target, location, self._policy.schemes, verified=verified
             )
         raise TransferError(
             Reason.SOURCE_REFUSED,
-            f"{http_rules.redacted(url)} redirects more than {MAX_REDIRECTS} times",
+            f"{rules.redacted(url)} redirects more than {MAX_REDIRECTS} times",
         )
 
     def read(self, response: requests.Response, most: int) -> bytes:
@@ -151,7 +145,7 @@ class Client:
             requests.RequestException, urllib3.exceptions.HTTPError, OSError: The connection broke.
         """
         late = UnansweredError(
-            http_rules.connection_error(TimeoutError(), response.url, self.limits.stall_seconds)
+            rules.connection_error(TimeoutError(), response.url, self.limits.stall_seconds)
         )
         try:
             with self.within(self.limits.stall_seconds):
@@ -171,9 +165,9 @@ class Client:
 
     def _credentials(self, target: str, url: str) -> "_Auth":
         """Return what to show at ``target``, to which the URL that was asked for has led."""
-        if not http_rules.same_origin(target, url):
+        if not rules.same_origin(target, url):
             return _Auth()
-        at_source = any(http_rules.same_origin(target, each) for each in self._urls)
+        at_source = any(rules.same_origin(target, each) for each in self._urls)
         return _Auth(url, self._auth if at_source else None)
 
     def _send(
@@ -185,7 +179,7 @@ class Client:
         try:
             with self._gate.within(sum(timeout)):
                 response = self._session.get(
-                    http_rules.without_userinfo(url),
+                    rules.without_userinfo(url),
                     headers={"Accept": "*/*", "Accept-Encoding": "identity", **headers},
                     auth=auth,
                     timeout=timeout,
@@ -196,14 +190,14 @@ class Client:
                 )
         except (requests.exceptions.InvalidURL, UnicodeError) as error:
             if url != asked:
-                raise http_rules.bad_redirect(asked) from error
+                raise rules.bad_redirect(asked) from error
             raise TransferError(Reason.INVALID_REQUEST, "the source's URL is not valid") from error
         except CONNECTION_ERRORS as error:
             cause = TimeoutError() if self._gate.late else error
-            raise UnansweredError(http_rules.connection_error(cause, url, stall)) from error
+            raise UnansweredError(rules.connection_error(cause, url, stall)) from error
         if self._gate.late:  # headers that were cut short look whole to the library
             response.close()
-            raise UnansweredError(http_rules.connection_error(TimeoutError(), url, stall))
+            raise UnansweredError(rules.connection_error(TimeoutError(), url, stall))
         return response
 
 

@@ -14,7 +14,6 @@ import pytest
 
 from cloudimage.transfer.contract import (
     Checksum,
-    HttpSource,
     Limits,
     Progress,
     Reason,
@@ -24,10 +23,11 @@ from cloudimage.transfer.contract import (
 )
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
-from cloudimage.transfer.source import client as client_module
-from cloudimage.transfer.source import download
-from cloudimage.transfer.source.client import Client
-from cloudimage.transfer.source.fetch import Fetched, fetch
+from cloudimage.transfer.source.http import client as client_module
+from cloudimage.transfer.source.http import download
+from cloudimage.transfer.source.http.client import Client
+from cloudimage.transfer.source.http.fetch import Fetched, fetch
+from cloudimage.transfer.source.http.model import HttpSource
 from support.hostile_server import Hostile, answer, wants_range
 from testbed.process import free_ports
 from testbed.sources import Sources

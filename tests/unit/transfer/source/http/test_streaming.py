@@ -13,16 +13,15 @@ import pytest
 from cloudimage.transfer.contract import (
     STRICT,
     Checksum,
-    HttpSource,
     Limits,
     NewImage,
     Reason,
-    Signature,
     TransferError,
     UrlPolicy,
 )
-from cloudimage.transfer.source.client import Client
-from cloudimage.transfer.source.streaming import Straight, go_straight
+from cloudimage.transfer.source.http.client import Client
+from cloudimage.transfer.source.http.model import HttpSource, Signature
+from cloudimage.transfer.source.http.streaming import StreamedFile, try_streaming
 from support.hostile_server import Hostile, answer, wants_range
 from support.transfer_images import DISK_SIZE, MIB, make
 from testbed.sources import Sources
@@ -48,13 +47,13 @@ class Bench:
         image: NewImage = IMAGE,
         policy: UrlPolicy = UrlPolicy(),  # noqa: B008 - frozen
         **limits: float,
-    ) -> Straight | None:
+    ) -> StreamedFile | None:
         """Ask whether a source goes straight."""
         client = Client(source, policy, Limits.model_validate(limits), self.folder)
         self.clients.append(client)
-        return go_straight(source, image, client, self.folder)
+        return try_streaming(source, image, client, self.folder)
 
-    def must(self, source: HttpSource, **limits: float) -> Straight:
+    def must(self, source: HttpSource, **limits: float) -> StreamedFile:
         """Return it if it does."""
         straight = self.go(source, **limits)
         assert straight is not None
@@ -72,7 +71,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     assert list(folder.iterdir()) == []
 
 
-def received(straight: Straight) -> tuple[bytes, TransferError | None]:
+def received(straight: StreamedFile) -> tuple[bytes, TransferError | None]:
     """Return what Glance would get, and how it ended."""
     came = b""
     try:

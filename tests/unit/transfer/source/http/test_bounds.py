@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.contract import HttpSource, Limits, Reason, TransferError
-from cloudimage.transfer.source.client import Client
-from cloudimage.transfer.verify.side_files import fetch_text
+from cloudimage.transfer.contract import Limits, Reason, TransferError
+from cloudimage.transfer.source.http.client import Client
+from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.http.side_files import fetch_text
 from support.fetching import CONTENT, LIMITS, LOOPBACK, transfer
 from support.hostile_server import Hostile, Script, redirect
 
@@ -173,7 +174,7 @@ def test_server_that(case: Case, tmp_path: Path) -> None:
 def test_server_of_checksums_that(
     case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cloudimage.transfer.verify.side_files.MAX_SECONDS", 3.0)
+    monkeypatch.setattr("cloudimage.transfer.source.http.side_files.MAX_SECONDS", 3.0)
 
     def fetch() -> None:
         with (

@@ -9,8 +9,8 @@ import requests
 import urllib3
 
 from cloudimage.transfer.contract import Reason, TransferError
-from cloudimage.transfer.source import framing, http_rules
-from cloudimage.transfer.source.client import CONNECTION_ERRORS, Client, UnansweredError
+from cloudimage.transfer.source.http import framing, rules
+from cloudimage.transfer.source.http.client import CONNECTION_ERRORS, Client, UnansweredError
 from cloudimage.transfer.verify.checksum_files import MAX_BYTES
 
 MAX_SECONDS: Final = 120.0
@@ -36,24 +36,24 @@ def fetch_text(url: str, client: Client, *, signed: bool) -> bytes:
     try:
         with client.within(MAX_SECONDS), closing(client.get(url, verified=signed)) as response:
             if response.status_code != HTTPStatus.OK:
-                raise http_rules.status_error(response.status_code, response.url, response.headers)
+                raise rules.status_error(response.status_code, response.url, response.headers)
             content = _receive(response, client, signed=signed)
     except UnansweredError as unanswered:
         if time.monotonic() - begun >= MAX_SECONDS:
             raise TransferError(
                 Reason.SOURCE_UNREACHABLE,
-                f"{http_rules.redacted(url)} did not come whole in {MAX_SECONDS:g} s",
+                f"{rules.redacted(url)} did not come whole in {MAX_SECONDS:g} s",
             ) from unanswered
         raise unanswered.error from unanswered
-    if http_rules.is_page(response.headers) or http_rules.looks_like_page(content[:1024]):
+    if rules.is_page(response.headers) or rules.looks_like_page(content[:1024]):
         raise TransferError(
-            Reason.SUMS_FILE_INVALID, f"{http_rules.redacted(response.url)} is a web page"
+            Reason.SUMS_FILE_INVALID, f"{rules.redacted(response.url)} is a web page"
         )
     return content
 
 
 def _receive(response: requests.Response, client: Client, *, signed: bool) -> bytes:
-    where = http_rules.redacted(response.url)
+    where = rules.redacted(response.url)
     content = bytearray()
     try:
         while chunk := client.read(response, _CHUNK):
@@ -69,8 +69,8 @@ def _receive(response: requests.Response, client: Client, *, signed: bool) -> by
         if framing.is_cut(error):
             return _cut(response, bytes(content), signed=signed)
         stall = client.limits.stall_seconds
-        raise http_rules.connection_error(error, response.url, stall) from error
-    total = http_rules.content_length(response.headers)
+        raise rules.connection_error(error, response.url, stall) from error
+    total = rules.content_length(response.headers)
     if total is not None and len(content) != total:
         raise _truncated(where, len(content))
     # A name whose end is missing would be another file's name.
@@ -81,8 +81,8 @@ def _receive(response: requests.Response, client: Client, *, signed: bool) -> by
 
 def _cut(response: requests.Response, content: bytes, *, signed: bool) -> bytes:
     """Return what came over a connection that was cut, if its signature can tell."""
-    if not signed or http_rules.content_length(response.headers) is not None:
-        raise _truncated(http_rules.redacted(response.url), len(content))
+    if not signed or rules.content_length(response.headers) is not None:
+        raise _truncated(rules.redacted(response.url), len(content))
     return content
 
 

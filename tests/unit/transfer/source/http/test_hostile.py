@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.contract import Checksum, HttpSource, Limits, Reason, TransferError
+from cloudimage.transfer.contract import Checksum, Limits, Reason, TransferError
+from cloudimage.transfer.source.http.model import HttpSource
 from support.fake_glance import TransferBench
 from support.fetching import CONTENT, LIMITS, LOOPBACK, RIGHT, transfer
 from support.hostile_server import Hostile, Script, answer, redirect, wants_range

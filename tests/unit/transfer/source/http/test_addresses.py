@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cloudimage.transfer.contract import STRICT, UrlPolicy
-from cloudimage.transfer.source.addresses import is_allowed, is_public, judged
+from cloudimage.transfer.source.http.addresses import is_allowed, is_public, judged
 
 PRIVATE = [
     "0.0.0.0",

@@ -28,7 +28,7 @@ from urllib3.util.connection import create_connection
 from urllib3.util.ssl_ import create_urllib3_context
 
 from cloudimage.transfer.contract import Reason, TransferError, UrlPolicy
-from cloudimage.transfer.source import addresses, framing
+from cloudimage.transfer.source.http import addresses, framing
 
 _MAX_ADDRESSES: Final = 8
 """How many addresses of a name are tried: each may cost the time of a connection."""

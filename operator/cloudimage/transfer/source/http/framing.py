@@ -12,7 +12,7 @@ from typing import Final
 
 import requests
 
-from cloudimage.transfer.source.http_rules import causes, content_length
+from cloudimage.transfer.source.http.rules import causes, content_length
 
 MAX_LINE: Final = 4096
 """Bytes of a line between chunks: a size with its extensions, or a trailer."""

@@ -11,10 +11,9 @@ import requests
 import urllib3
 
 from cloudimage.transfer.contract import Limits, Reason, TransferError
-from cloudimage.transfer.source import framing, http_rules
-from cloudimage.transfer.source.client import CONNECTION_ERRORS, Client, UnansweredError
-
-CHUNK: Final = 256 * 2**10
+from cloudimage.transfer.source.hashes import CHUNK
+from cloudimage.transfer.source.http import framing, rules
+from cloudimage.transfer.source.http.client import CONNECTION_ERRORS, Client, UnansweredError
 
 MAX_RESUMES: Final = 5
 """How often a broken connection is taken up again without much progress in between."""
@@ -123,7 +122,7 @@ class Download:
                 yield Beginning()
             pace.begin()
             while chunk := self._read(response, pace):
-                if self._position == 0 and http_rules.looks_like_page(chunk[:1024]):
+                if self._position == 0 and rules.looks_like_page(chunk[:1024]):
                     raise self._page()
                 self._check_length(self._position + len(chunk))
                 yield Piece(self._position, chunk)
@@ -134,9 +133,7 @@ class Download:
             # The same is seen when the connection ended among the headers.
             raise UnansweredError(self._truncated("ends"))
         if self._position == 0:
-            raise TransferError(
-                Reason.SOURCE_NOT_AN_IMAGE, f"{http_rules.redacted(self.url)} is empty"
-            )
+            raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, f"{rules.redacted(self.url)} is empty")
         self.proven = self.proven and (self.total is not None or framing.is_proven(response))
         if self._needs_end and not self.proven:
             raise self.unproven()
@@ -145,23 +142,23 @@ class Download:
         """Decide by status and headers whether the body is the rest, or the file anew (True)."""
         status, headers = response.status_code, response.headers
         if self._position and status == HTTPStatus.PARTIAL_CONTENT:
-            if http_rules.resumes_at(headers) != (self._position, self.total or -1):
+            if rules.resumes_at(headers) != (self._position, self.total or -1):
                 raise self._truncated("resumes at a wrong place")
-            if not http_rules.is_same(headers, self.validator or ""):
+            if not rules.is_same(headers, self.validator or ""):
                 # The server ignores If-Range: the rest of another file, so begin again.
                 self._position = 0
                 raise UnansweredError(self._changed())
             return False
         if self._position and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise self._truncated("has no more")
-        if status in http_rules.BUSY:
-            raise _BusyError(http_rules.status_error(status, response.url, headers))
+        if status in rules.BUSY:
+            raise _BusyError(rules.status_error(status, response.url, headers))
         if status != HTTPStatus.OK:
-            raise http_rules.status_error(status, response.url, headers)
-        if http_rules.is_page(headers):
+            raise rules.status_error(status, response.url, headers)
+        if rules.is_page(headers):
             raise self._page()
-        self.total = http_rules.content_length(headers)
-        self.validator = http_rules.validator(headers) if self.total is not None else None
+        self.total = rules.content_length(headers)
+        self.validator = rules.validator(headers) if self.total is not None else None
         self._position = 0
         self._check_length(self.total or 0)
         return True
@@ -177,7 +174,7 @@ class Download:
             if framing.is_cut(error):
                 return self._cut(error)
             raise UnansweredError(
-                http_rules.connection_error(error, response.url, self._limits.stall_seconds)
+                rules.connection_error(error, response.url, self._limits.stall_seconds)
             ) from error
         if pace.too_slow:
             raise UnansweredError(self._slow(self._limits.min_rate, ""))
@@ -197,7 +194,7 @@ class Download:
         """Return the failure for a file that may be a part of one."""
         return TransferError(
             Reason.SOURCE_TRUNCATED,
-            f"{http_rules.redacted(self.url)} gave {self._position} bytes and neither a length nor "
+            f"{rules.redacted(self.url)} gave {self._position} bytes and neither a length nor "
             "an end that proves them whole: it may have broken off. Give its checksum, or have "
             "its server send a Content-Length",
         )
@@ -205,7 +202,7 @@ class Download:
     def _slow(self, rate: int, how: str) -> TransferError:
         return TransferError(
             Reason.SOURCE_UNREACHABLE,
-            f"{http_rules.redacted(self.url)} gives less than {rate} bytes per second{how}",
+            f"{rules.redacted(self.url)} gives less than {rate} bytes per second{how}",
         )
 
     def _check_length(self, size: int) -> None:
@@ -219,20 +216,20 @@ class Download:
     def _page(self) -> TransferError:
         return TransferError(
             Reason.SOURCE_NOT_AN_IMAGE,
-            f"{http_rules.redacted(self.url)} is a web page and not an image",
+            f"{rules.redacted(self.url)} is a web page and not an image",
         )
 
     def _changed(self) -> TransferError:
         return TransferError(
             Reason.SOURCE_UNREACHABLE,
-            f"{http_rules.redacted(self.url)} changes while it is fetched",
+            f"{rules.redacted(self.url)} changes while it is fetched",
         )
 
     def _truncated(self, how: str) -> TransferError:
         total = "" if self.total is None else f" of {self.total}"
         return TransferError(
             Reason.SOURCE_TRUNCATED,
-            f"{http_rules.redacted(self.url)} {how} after {self._position}{total} bytes",
+            f"{rules.redacted(self.url)} {how} after {self._position}{total} bytes",
         )
 
 

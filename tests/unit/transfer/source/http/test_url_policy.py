@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.contract import HttpSource, Reason, TransferError, UrlPolicy
+from cloudimage.transfer.contract import Reason, TransferError, UrlPolicy
+from cloudimage.transfer.source.http.model import HttpSource
 from support.fetching import CONTENT, resolver, transfer
 from support.hostile_server import Hostile, answer
 

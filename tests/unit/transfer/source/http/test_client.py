@@ -8,15 +8,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from cloudimage.transfer.contract import (
-    STRICT,
-    Checksum,
-    HttpAuth,
-    HttpSource,
-    Limits,
-    Reason,
-    TransferError,
-)
+from cloudimage.transfer.contract import STRICT, Checksum, Limits, Reason, TransferError
+from cloudimage.transfer.source.http.model import HttpAuth, HttpSource
 from support.fetching import CONTENT, LOOPBACK, RIGHT, resolver, transfer
 from support.hostile_server import Hostile, Script, answer, redirect
 from testbed.kubernetes.certificates import Authority

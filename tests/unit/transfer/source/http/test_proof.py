@@ -8,18 +8,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cloudimage.transfer.contract import (
-    Checksum,
-    HttpSource,
-    Limits,
-    Reason,
-    TransferError,
-    UrlPolicy,
-)
-from cloudimage.transfer.source.client import Client
+from cloudimage.transfer.contract import Checksum, Limits, Reason, TransferError, UrlPolicy
+from cloudimage.transfer.source.http import side_files
+from cloudimage.transfer.source.http.client import Client
+from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.http.proof import expect
 from cloudimage.transfer.tools.toolbox import Toolbox
-from cloudimage.transfer.verify import side_files
-from cloudimage.transfer.verify.verification import Expected, expect, verify
+from cloudimage.transfer.verify.verification import Expected, verify
 from support.transfer_keys import Signer
 from testbed.process import free_ports
 from testbed.sources import Sources

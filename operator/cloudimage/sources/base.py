@@ -1,0 +1,62 @@
+"""What the operator asks a source of, whatever kind it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from cloudimage.transfer import contract
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A Secret or a ConfigMap that a source needs.
+
+    Attributes:
+        name: What its texts are found by, and the volume of a Job's pod.
+        kind: Which of the two.
+        target: Its own name, in the namespace of the CloudImage.
+        key: The key that is one text; None: all keys are needed.
+        urls: Where what it holds is sent; its annotation may say for which hosts it is.
+    """
+
+    name: str
+    kind: Literal["Secret", "ConfigMap"]
+    target: str
+    key: str | None = None
+    urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the spec has that proves the bytes.
+
+    Attributes:
+        checksum: What the spec itself gives.
+        listed: The checksum is in a file that the publisher keeps, and may change there.
+        signed: A signature is checked.
+    """
+
+    checksum: contract.Checksum | None = None
+    listed: bool = False
+    signed: bool = False
+
+    @property
+    def is_given(self) -> bool:
+        """Whether there is any."""
+        return self.checksum is not None or self.listed or self.signed
+
+
+class SpecSource(Protocol):
+    """The member of spec.source that is set."""
+
+    def references(self) -> tuple[Reference, ...]:
+        """Return the Secrets and ConfigMaps that it needs."""
+
+    def proof(self) -> Proof:
+        """Return what proves its bytes."""
+
+    def content(self) -> Mapping[str, object]:
+        """Return what its bytes depend on, for the content key; what is not set is left out."""
+
+    def request(self) -> contract.Source:
+        """Return it as a transfer takes it, without what its references lead to."""

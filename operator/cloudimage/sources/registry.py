@@ -1,0 +1,27 @@
+"""The kinds of sources that a spec can have: one line each."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from cloudimage.api.cloudimage import CloudImageSpec
+from cloudimage.sources.base import SpecSource
+from cloudimage.sources.http import HttpSpecSource
+
+_KINDS: Final[Mapping[str, Callable[[Any], SpecSource]]] = {
+    "http": HttpSpecSource,
+}
+"""By the member of spec.source."""
+
+
+def source_of(spec: CloudImageSpec) -> SpecSource:
+    """Return the source of a spec.
+
+    Raises:
+        ValueError: There is none: the object only takes over an image, or it was admitted by a CRD
+            that is not this operator's.
+    """
+    for name, kind in _KINDS.items():
+        member = getattr(spec.source, name, None)
+        if member is not None:
+            return kind(member)
+    raise ValueError("spec.source has no member that this operator knows; update the operator")

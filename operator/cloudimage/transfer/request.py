@@ -1,0 +1,38 @@
+"""What a transfer is asked for: one image to move."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cloudimage.access.policy import OPEN, CloudPolicy
+from cloudimage.transfer.contract import Cloud, Import, Limits, Model, NewImage, Source, UrlPolicy
+from cloudimage.transfer.source.http.model import HttpSource
+
+if TYPE_CHECKING:
+    AnySource = Source
+else:
+    AnySource = HttpSource
+"""The source of a request; with a second kind, a union that ``type`` discriminates."""
+
+
+class TransferRequest(Model):
+    """One image to move.
+
+    Attributes:
+        scratch: A folder for what must touch the disk. The transfer makes a folder of its own in
+            it and removes that whatever happens.
+        cache: A folder on the same file system for sources: shared by all transfers, it outlives
+            them. A source that is there is not fetched again, and one that was fetched in part is
+            resumed. None: the source goes with the transfer.
+        policy: Where the source may be.
+        cloud_policy: Where the cloud may be.
+    """
+
+    source: AnySource
+    image: NewImage
+    cloud: Cloud
+    scratch: Path
+    cache: Path | None = None
+    method: Import = Import()
+    policy: UrlPolicy = UrlPolicy()
+    cloud_policy: CloudPolicy = OPEN
+    limits: Limits = Limits()

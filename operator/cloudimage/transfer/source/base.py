@@ -1,0 +1,82 @@
+"""What the pipeline knows of a source, whatever kind it is."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from cloudimage.transfer.contract import Limits, NewImage, TransferError, UrlPolicy
+from cloudimage.transfer.image.conversion import Payload
+from cloudimage.transfer.image.inspection import Inspected
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.source.hashes import Fetched
+from cloudimage.transfer.tools.toolbox import Toolbox
+from cloudimage.transfer.verify.verification import Expected
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a transfer lends to its source.
+
+    Attributes:
+        folder: The transfer's own; it is removed with the transfer.
+        cache: Where what was fetched is kept for other transfers.
+        policy: Which addresses may be asked.
+    """
+
+    folder: Path
+    cache: Cache
+    limits: Limits
+    policy: UrlPolicy
+    meter: Meter
+    tools: Toolbox
+
+
+class Stream(Protocol):
+    """A raw source on its way into Glance, with no disk between.
+
+    Attributes:
+        found: What it is.
+        payload: Its bytes, read as they are asked for.
+        fetched: What arrived, once it has.
+    """
+
+    found: Inspected
+    payload: Payload
+    fetched: Fetched
+
+
+class Reader(Protocol):
+    """A source that is open for one transfer; its methods are called in this order."""
+
+    def expect(self) -> Expected:
+        """Find out what the source must be, before any of its bytes come.
+
+        Raises:
+            TransferError: Nothing that would prove it can be had, or it does not fit.
+        """
+
+    def discarding(self) -> AbstractContextManager[None]:
+        """Forget what is kept of the source if the block fails because of its bytes."""
+
+    def is_kept(self) -> bool:
+        """Tell whether the whole file is in the scratch already."""
+
+    def stream(self, image: NewImage) -> Stream | None:
+        """Return the source if it can go into Glance as it comes; None: it has to be fetched."""
+
+    def can_fetch_after(self, error: TransferError) -> bool:
+        """Tell whether fetching may succeed where the stream failed with this."""
+
+    def fetch(self, target: Path) -> Fetched:
+        """Put the whole file at ``target``, for reading only; go on where an earlier one broke off.
+
+        Raises:
+            TransferError: It cannot be had, or is not what it must be.
+        """
+
+
+Opener = Callable[[Any, Context], AbstractContextManager[Reader]]
+"""Opens a source of its kind for a transfer."""

@@ -1,0 +1,76 @@
+"""Finds out what a file behind a URL must be, by the files that its publisher keeps beside it."""
+
+from urllib.parse import unquote, urlsplit
+
+from cloudimage.transfer.contract import Checksum, Reason, TransferError
+from cloudimage.transfer.source.http.client import Client
+from cloudimage.transfer.source.http.model import HttpSource, Signature, SumsFile
+from cloudimage.transfer.source.http.side_files import fetch_text
+from cloudimage.transfer.tools.toolbox import Toolbox
+from cloudimage.transfer.verify import checksum_files, openpgp
+from cloudimage.transfer.verify.verification import Expected, weakness
+
+
+def expect(source: HttpSource, client: Client, tools: Toolbox) -> Expected:
+    """Find out what the source must be, fetching the files beside it that say so.
+
+    Raises:
+        TransferError: ``InvalidRequest``, ``SumsFileInvalid``, ``SignatureInvalid``,
+            ``SourceUnreachable``, ``SourceNotFound``, ``SourceRefused`` or ``SourceTruncated``.
+    """
+    if source.checksum and source.sums:
+        raise TransferError(
+            Reason.INVALID_REQUEST, "give the checksum or the file of checksums, not both"
+        )
+    checksum = source.checksum
+    if source.sums:
+        checksum = _from_sums(source.sums, source, client, tools)
+    signature, keyring = None, ""
+    if source.signature:
+        signature = _of_image(source.signature, client)
+        keyring = source.signature.keyring
+    warnings = () if signature else weakness(checksum)
+    return Expected(checksum, signature, keyring, warnings)
+
+
+def _from_sums(wanted: SumsFile, source: HttpSource, client: Client, tools: Toolbox) -> Checksum:
+    """Return the checksum that the publisher's file has for the source."""
+    filename = wanted.filename or _last_part(source.url)
+    if not filename:
+        raise TransferError(
+            Reason.INVALID_REQUEST,
+            "the source's URL ends with no file name; say which one the file of checksums has",
+        )
+    signed = wanted.signature is not None
+    content = fetch_text(wanted.url, client, signed=signed)
+    if wanted.signature and wanted.signature.url:
+        keyring = wanted.signature.keyring
+        detached = _signature(wanted.signature.url, client)
+        openpgp.check_text(content, detached, keyring, tools)
+    elif wanted.signature:
+        content = openpgp.signed_text(content, wanted.signature.keyring, tools)
+    return checksum_files.choose(
+        content, filename, _last_part(wanted.url) or "the file of checksums"
+    )
+
+
+def _of_image(signature: Signature, client: Client) -> bytes:
+    if signature.url is None:
+        raise TransferError(
+            Reason.INVALID_REQUEST,
+            "an image cannot be clearsigned; give the URL of its detached signature",
+        )
+    return _signature(signature.url, client)
+
+
+def _signature(url: str, client: Client) -> bytes:
+    try:
+        return fetch_text(url, client, signed=True)
+    except TransferError as error:
+        if error.reason is Reason.SUMS_FILE_INVALID:
+            raise TransferError(Reason.SIGNATURE_INVALID, error.message) from error
+        raise
+
+
+def _last_part(url: str) -> str:
+    return unquote(urlsplit(url).path.rpartition("/")[2], errors="surrogateescape")

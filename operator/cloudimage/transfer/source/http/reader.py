@@ -1,0 +1,58 @@
+"""A file behind a URL, as the pipeline reads any source."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+from cloudimage.transfer.contract import NewImage, TransferError
+from cloudimage.transfer.source.base import Context
+from cloudimage.transfer.source.hashes import Fetched
+from cloudimage.transfer.source.http import proof
+from cloudimage.transfer.source.http.client import Client
+from cloudimage.transfer.source.http.fetch import SERVERS, cache_key, fetch
+from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.http.streaming import StreamedFile, try_streaming
+from cloudimage.transfer.verify.verification import Expected
+
+
+@contextmanager
+def open_http(source: HttpSource, context: Context) -> Iterator["HttpReader"]:
+    """Open a file behind a URL; see :class:`cloudimage.transfer.source.base.Opener`."""
+    with Client(source, context.policy, context.limits, context.folder) as client:
+        yield HttpReader(source, client, context)
+
+
+class HttpReader:
+    """A :class:`cloudimage.transfer.source.base.Reader` of a file behind a URL."""
+
+    def __init__(self, source: HttpSource, client: Client, context: Context) -> None:
+        self._source = source
+        self._client = client
+        self._context = context
+
+    def expect(self) -> Expected:
+        """Find out what the file must be, by the files beside it."""
+        expected = proof.expect(self._source, self._client, self._context.tools)
+        self._source = self._source.model_copy(update={"checksum": expected.checksum})
+        return expected
+
+    def discarding(self) -> AbstractContextManager[None]:
+        """Forget the kept file if the block fails because of its bytes."""
+        return self._context.cache.discarding(cache_key(self._source))
+
+    def is_kept(self) -> bool:
+        """Tell whether the whole file is in the scratch already."""
+        return self._context.cache.holds(cache_key(self._source))
+
+    def stream(self, image: NewImage) -> StreamedFile | None:
+        """Return the file if it is raw and its server gives parts of it."""
+        return try_streaming(self._source, image, self._client, self._context.folder)
+
+    def can_fetch_after(self, error: TransferError) -> bool:
+        """Tell whether a mirror may have what this server does not give."""
+        return bool(self._source.mirrors) and error.reason in SERVERS
+
+    def fetch(self, target: Path) -> Fetched:
+        """Put the file at ``target``."""
+        context = self._context
+        return fetch(self._source, target, context.meter, self._client, context.cache)

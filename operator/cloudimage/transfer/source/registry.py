@@ -1,0 +1,19 @@
+"""Opens the kinds of sources that a transfer can read: one line each."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Final
+
+from cloudimage.transfer.contract import Source
+from cloudimage.transfer.source.base import Context, Opener, Reader
+from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.http.reader import open_http
+
+_OPENERS: Final[Mapping[type[Source], Opener]] = {
+    HttpSource: open_http,
+}
+
+
+def open_source(source: Source, context: Context) -> AbstractContextManager[Reader]:
+    """Open a source of any kind for a transfer."""
+    return _OPENERS[type(source)](source, context)
