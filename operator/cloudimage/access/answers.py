@@ -20,10 +20,7 @@ import requests
 from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 
-from cloudimage.access.entry import shown
 from cloudimage.access.errors import AnswerRefusedError
-
-__all__ = ["causes", "check_depth", "plain", "plain_text", "said", "sentence", "shown"]
 
 MAX_DEPTH: Final = 32
 MAX_CONTAINERS: Final = 200_000
