@@ -138,7 +138,7 @@ def _of_discovery(error: Exception) -> str:
         response = getattr(cause, "response", None)
         if isinstance(cause, keystone.HttpError) and isinstance(response, requests.Response):
             return f"asking for the versions of the service: {sentence(cause)}"
-    return "the answer to the question for the versions of the service is not one of OpenStack's"
+    return "the question for the versions of the service got no answer of OpenStack's"
 
 
 def _status(code: int) -> str:
