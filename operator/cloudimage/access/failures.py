@@ -108,8 +108,7 @@ _REQUEST_ID: Final = re.compile(r" ?\(?(Request-ID: )?req-[0-9a-f-]+\)?")
 def of_response(response: requests.Response) -> Failure:
     """Return what an answer other than the wanted one means."""
     text = said(response) or "it gives no reason that can be shown"
-    status = response.status_code
-    return _failure(_of_status(status), text, status, response)
+    return _failure(_of_status(response.status_code), text, response.status_code, response)
 
 
 def of_exception(error: Exception) -> Failure:

@@ -52,15 +52,14 @@ class Glance:
         Raises:
             TransferError: ``CloudError`` or ``InvalidCredentials``.
         """
-        ca_file = None
+        ca_file: str | None = None
         if cloud.ca_certificate is not None:
-            ca_file = folder / "ca.pem"
-            ca_file.write_text(cloud.ca_certificate)
-        path = str(ca_file) if ca_file else None
+            ca_file = str(folder / "ca.pem")
+            Path(ca_file).write_text(cloud.ca_certificate)
         session = partial(BoundedSession, policy=policy)
         with translated():
             try:
-                self._connection = region.connection(cloud.config, session, path)
+                self._connection = region.connection(cloud.config, session, ca_file)
             except EntryRefusedError as error:
                 raise TransferError(Reason.INVALID_CREDENTIALS, str(error)) from error
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 import requests
@@ -25,6 +26,7 @@ _BEGINNINGS: Final[Mapping[Kind, str]] = {
     Kind.REFUSED: "",
     Kind.INVALID_CREDENTIALS: "the cloud refuses to log in: ",
 }
+_OF_LOGIN: Final = frozenset({Kind.INVALID, Kind.FORBIDDEN, Kind.NOT_FOUND})
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +60,9 @@ def exception_error(error: Exception) -> TransferError:
     failure = of_exception(error)
     if failure.kind is Kind.NOT_UNDERSTOOD:
         _log.warning("an answer is not understood", exc_info=error)
+    if failure.kind in _OF_LOGIN:
+        # Glance's own statuses are not raised: Keystone's blame the credentials, as everywhere.
+        failure = replace(failure, kind=Kind.INVALID_CREDENTIALS)
     otherwise = "the cloud fails: " if failure.status is None else "the cloud says: "
     begins = _BEGINNINGS.get(failure.kind, otherwise)
     return _error(failure, f"{begins}{failure.sentence}", Reason.CLOUD_ERROR)
@@ -80,5 +85,4 @@ def _error(failure: Failure, message: str, otherwise: Reason) -> TransferError:
     if failure.kind is Kind.UNREACHABLE:
         return AwayError(message)
     made = FaultError if failure.kind is Kind.FAULT else TransferError
-    reason = _REASONS.get(failure.kind, otherwise)
-    return made(reason, message, retry_after=failure.retry_after)
+    return made(_REASONS.get(failure.kind, otherwise), message, retry_after=failure.retry_after)
