@@ -216,15 +216,12 @@ class Glance:
         path = f"/images/{image_id}/file"
         response = self._call("GET", path, headers=headers, stream=True)
         with closing(response):
-            if response.status_code != HTTPStatus.OK or start > 0:
-                if response.status_code == HTTPStatus.OK:
-                    return None
-                self._expect(
-                    response,
-                    HTTPStatus.PARTIAL_CONTENT,
-                    "show the image's bytes",
-                    Reason.UPLOAD_FAILED,
-                )
+            whole = response.status_code == HTTPStatus.OK
+            if whole and start > 0:
+                return None
+            if not whole:
+                wanted = HTTPStatus.PARTIAL_CONTENT
+                self._expect(response, wanted, "show the image's bytes", Reason.UPLOAD_FAILED)
             with translated():
                 return b"".join(_first(response, length))
 
