@@ -20,10 +20,7 @@ import requests
 from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 
-from cloudimage.access.entry import shown
 from cloudimage.access.errors import AnswerRefusedError
-
-__all__ = ["causes", "check_depth", "plain", "plain_text", "said", "sentence", "shown"]
 
 MAX_DEPTH: Final = 32
 MAX_CONTAINERS: Final = 200_000
@@ -141,7 +138,7 @@ def _of_discovery(error: Exception) -> str:
         response = getattr(cause, "response", None)
         if isinstance(cause, keystone.HttpError) and isinstance(response, requests.Response):
             return f"asking for the versions of the service: {sentence(cause)}"
-    return "the answer to the question for the versions of the service is not one of OpenStack's"
+    return "the question for the versions of the service got no answer of OpenStack's"
 
 
 def _status(code: int) -> str:

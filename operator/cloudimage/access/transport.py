@@ -22,6 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
 
 from cloudimage.access import answers
+from cloudimage.access.entry import shown
 from cloudimage.access.errors import AddressRefusedError, AnswerRefusedError
 from cloudimage.access.policy import CloudPolicy
 
@@ -156,7 +157,7 @@ class Gate:
 def _refusal(host: str) -> AddressRefusedError:
     # Without the address: whoever wrote the name need not learn where it leads from here.
     return AddressRefusedError(
-        f"the operator's cloudPolicy does not allow connections to {answers.shown(host)}"
+        f"the operator's cloudPolicy does not allow connections to {shown(host)}"
     )
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from cloudimage.access.answers import plain_text
 from cloudimage.cloud.config import parse_clouds_yaml
-from cloudimage.cloud.errors import CloudNotFoundError, InvalidCloudsYamlError, plain_text
+from cloudimage.cloud.errors import CloudNotFoundError, InvalidCloudsYamlError
 
 GOOD = """
 clouds:

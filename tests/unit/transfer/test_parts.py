@@ -334,12 +334,13 @@ def test_status_of_glance(status: int, reason: Reason) -> None:
         (keystone.ConnectFailure("x"), Reason.CLOUD_UNREACHABLE),
         (keystone.SSLError("x"), Reason.CLOUD_UNREACHABLE),
         (keystone.Unauthorized("x"), Reason.INVALID_CREDENTIALS),
+        (keystone.BadRequest("x"), Reason.INVALID_CREDENTIALS),
+        (keystone.Forbidden("x"), Reason.INVALID_CREDENTIALS),
+        (keystone.NotFound("x"), Reason.INVALID_CREDENTIALS),
         (keystone.MissingAuthPlugin("x"), Reason.INVALID_CREDENTIALS),
         (keystone.EndpointNotFound("x"), Reason.CLOUD_ERROR),
-        (
-            keystone.DiscoveryFailure("Unable to establish connection to x"),
-            Reason.CLOUD_UNREACHABLE,
-        ),
+        (keystone.DiscoveryFailure("x"), Reason.CLOUD_UNREACHABLE),
+        (sdk.ServiceDiscoveryException("x"), Reason.CLOUD_UNREACHABLE),
         (sdk.ConfigException("x"), Reason.CLOUD_ERROR),
         (keystone.ServiceUnavailable("x"), Reason.CLOUD_UNREACHABLE),
         (keystone.InternalServerError("x"), Reason.CLOUD_ERROR),
@@ -348,3 +349,15 @@ def test_status_of_glance(status: int, reason: Reason) -> None:
 )
 def test_exceptions_of_the_libraries(exception: Exception, reason: Reason) -> None:
     assert exception_error(exception).reason is reason
+
+
+def test_each_try_fails_in_the_same_words() -> None:
+    """Else each would write the status anew."""
+
+    def told(number: int) -> set[str]:
+        text = f"It broke. (HTTP 500) (Request-ID: req-{number}d69c5ab-5a35-4e9a-8d27-92ab3b0d4d0)"
+        body = {"message": text, "code": "500 Internal Server Error", "title": "Internal"}
+        answer = answer_error(answered(500, body), "store the image", Reason.UPLOAD_FAILED)
+        return {answer.message, exception_error(keystone.InternalServerError(text)).message}
+
+    assert told(1) == told(2)

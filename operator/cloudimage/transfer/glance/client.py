@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -10,17 +10,13 @@ from types import UnionType
 from typing import Any, Final, Protocol
 
 import requests
-import urllib3
-from keystoneauth1.exceptions import ClientException
-from openstack.exceptions import SDKException
 
 from cloudimage.access import region
 from cloudimage.access.entry import EntryRefusedError
-from cloudimage.access.errors import AddressRefusedError, AnswerRefusedError
 from cloudimage.access.policy import OPEN, CloudPolicy
 from cloudimage.access.session import BoundedSession
 from cloudimage.transfer.contract import Cloud, Reason, TransferError
-from cloudimage.transfer.glance.errors import answer_error, exception_error
+from cloudimage.transfer.glance.errors import answer_error, translated
 from cloudimage.transfer.glance.methods import Offers
 from cloudimage.transfer.glance.quota import Usage
 from cloudimage.vocabulary.marks import Marks
@@ -30,25 +26,6 @@ _STORED_SECONDS: Final = 1800.0
 
 _CHUNK: Final = 256 * 2**10
 _PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
-_EXCEPTIONS: Final = (
-    ClientException,
-    SDKException,
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    OSError,
-    AddressRefusedError,
-    AnswerRefusedError,
-)
-_NOT_UNDERSTOOD: Final = (
-    LookupError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    ArithmeticError,
-    RecursionError,
-)
-"""What the libraries, or we, make of an answer that is none of the API's."""
-
 
 _log = logging.getLogger(__name__)
 
@@ -75,20 +52,16 @@ class Glance:
         Raises:
             TransferError: ``CloudError`` or ``InvalidCredentials``.
         """
-        ca_file = None
+        ca_file: str | None = None
         if cloud.ca_certificate is not None:
-            ca_file = folder / "ca.pem"
-            ca_file.write_text(cloud.ca_certificate)
-        try:
-            self._connection = region.connection(
-                cloud.config,
-                partial(BoundedSession, policy=policy),
-                str(ca_file) if ca_file else None,
-            )
-        except EntryRefusedError as error:
-            raise TransferError(Reason.INVALID_CREDENTIALS, str(error)) from error
-        except _EXCEPTIONS as error:
-            raise exception_error(error) from error
+            ca_file = str(folder / "ca.pem")
+            Path(ca_file).write_text(cloud.ca_certificate)
+        session = partial(BoundedSession, policy=policy)
+        with translated():
+            try:
+                self._connection = region.connection(cloud.config, session, ca_file)
+            except EntryRefusedError as error:
+                raise TransferError(Reason.INVALID_CREDENTIALS, str(error)) from error
 
     def create(self, body: dict[str, Any]) -> bool:
         """Create a queued image; False: its id is, or was, another image's.
@@ -185,7 +158,7 @@ class Glance:
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
         self._expect(response, HTTPStatus.OK, "show the tasks of the image")
-        with _understood():
+        with translated():
             tasks = [_checked(each, _TASK) for each in response.json()["tasks"]]
             return max(tasks, key=lambda task: str(task["created_at"]), default=None)
 
@@ -197,7 +170,7 @@ class Glance:
         """
         methods = self._info("/info/import")
         stores = self._info("/info/stores")
-        with _understood():
+        with translated():
             return Offers(
                 methods=frozenset(methods["import-methods"]["value"] if methods else ()),
                 stores=None
@@ -229,7 +202,7 @@ class Glance:
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
         self._expect(response, HTTPStatus.OK, "say what it offers")
-        with _understood():
+        with translated():
             found: dict[str, Any] = response.json()
             return found
 
@@ -243,19 +216,14 @@ class Glance:
         path = f"/images/{image_id}/file"
         response = self._call("GET", path, headers=headers, stream=True)
         with closing(response):
-            if response.status_code != HTTPStatus.OK or start > 0:
-                if response.status_code == HTTPStatus.OK:
-                    return None
-                self._expect(
-                    response,
-                    HTTPStatus.PARTIAL_CONTENT,
-                    "show the image's bytes",
-                    Reason.UPLOAD_FAILED,
-                )
-            try:
+            whole = response.status_code == HTTPStatus.OK
+            if whole and start > 0:
+                return None
+            if not whole:
+                wanted = HTTPStatus.PARTIAL_CONTENT
+                self._expect(response, wanted, "show the image's bytes", Reason.UPLOAD_FAILED)
+            with translated():
                 return b"".join(_first(response, length))
-            except _EXCEPTIONS as error:
-                raise exception_error(error) from error
 
     def show(self, image_id: str) -> dict[str, Any]:
         """Return an image.
@@ -265,7 +233,7 @@ class Glance:
         """
         response = self._call("GET", f"/images/{image_id}")
         self._expect(response, HTTPStatus.OK, "show the image", otherwise=Reason.UPLOAD_FAILED)
-        with _understood():
+        with translated():
             return _checked(response.json(), _IMAGE)
 
     def set_property(self, image_id: str, name: str, value: str) -> None:
@@ -292,7 +260,7 @@ class Glance:
         if response.status_code == HTTPStatus.NOT_FOUND:
             return
         self._expect(response, HTTPStatus.OK, "show the image")
-        with _understood():
+        with translated():
             image = _checked(response.json(), _IMAGE)
         if image.get(Marks.IMAGE_ID) != image_id or Marks.VERIFIED in image:
             _log.warning("image %s is not an unfinished one of ours: kept", image_id)
@@ -302,13 +270,8 @@ class Glance:
             self._expect(response, HTTPStatus.NO_CONTENT, "delete the image")
 
     def _call(self, method: str, path: str, **arguments: Any) -> requests.Response:  # noqa: ANN401 - those of requests
-        with _understood():
-            try:
-                response: requests.Response = self._connection.image.request(
-                    path, method, **arguments
-                )
-            except _EXCEPTIONS as error:
-                raise exception_error(error) from error
+        with translated():
+            response: requests.Response = self._connection.image.request(path, method, **arguments)
             return response
 
     def _expect(
@@ -320,23 +283,6 @@ class Glance:
     ) -> None:
         if response.status_code != status:
             raise answer_error(response, doing, otherwise)
-
-
-@contextmanager
-def _understood() -> Iterator[None]:
-    """Blame the cloud for an answer that cannot be worked with.
-
-    Raises:
-        TransferError: ``CloudError``.
-    """
-    try:
-        yield
-    except _NOT_UNDERSTOOD as error:
-        _log.warning("an answer is not understood", exc_info=error)
-        raise TransferError(
-            Reason.CLOUD_ERROR,
-            f"the cloud's answer is not one that the API describes ({type(error).__name__})",
-        ) from error
 
 
 _IMAGE: Final[Mapping[str, type | UnionType]] = {

@@ -1,40 +1,34 @@
-"""What an answer of Glance or an exception of the SDK means to a user; pure."""
+"""The exceptions that a transfer makes of what a cloud refuses or fails at."""
 
-from collections.abc import Iterator
-from http import HTTPStatus
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 import requests
-from keystoneauth1 import exceptions as keystone
-from openstack import exceptions as sdk
 
-from cloudimage.access.answers import causes, said, sentence
-from cloudimage.access.errors import AddressRefusedError, AnswerRefusedError
-from cloudimage.http_dates import retry_after
+from cloudimage.access.failures import EXCEPTIONS, Failure, Kind, of_exception, of_response
 from cloudimage.transfer.contract import Reason, TransferError
 
-_REASON_BY_STATUS: Final[dict[int, Reason]] = {
-    HTTPStatus.BAD_REQUEST: Reason.INVALID_IMAGE,
-    HTTPStatus.UNAUTHORIZED: Reason.INVALID_CREDENTIALS,
-    HTTPStatus.FORBIDDEN: Reason.FORBIDDEN,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Reason.QUOTA_EXCEEDED,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: Reason.INVALID_IMAGE,
-    HTTPStatus.TOO_MANY_REQUESTS: Reason.CLOUD_UNREACHABLE,
-    HTTPStatus.BAD_GATEWAY: Reason.CLOUD_UNREACHABLE,
-    HTTPStatus.SERVICE_UNAVAILABLE: Reason.CLOUD_UNREACHABLE,
-    HTTPStatus.GATEWAY_TIMEOUT: Reason.CLOUD_UNREACHABLE,
+_REASONS: Final[Mapping[Kind, Reason]] = {
+    Kind.UNREACHABLE: Reason.CLOUD_UNREACHABLE,
+    Kind.UNAVAILABLE: Reason.CLOUD_UNREACHABLE,
+    Kind.REFUSED: Reason.CLOUD_REFUSED,
+    Kind.INVALID_CREDENTIALS: Reason.INVALID_CREDENTIALS,
+    Kind.FORBIDDEN: Reason.FORBIDDEN,
+    Kind.INVALID: Reason.INVALID_IMAGE,
+    Kind.UNSUPPORTED: Reason.INVALID_IMAGE,
+    Kind.QUOTA_EXCEEDED: Reason.QUOTA_EXCEEDED,
 }
+_BEGINNINGS: Final[Mapping[Kind, str]] = {
+    Kind.UNREACHABLE: "the cloud cannot be reached: ",
+    Kind.REFUSED: "",
+    Kind.INVALID_CREDENTIALS: "the cloud refuses to log in: ",
+}
+_OF_LOGIN: Final = frozenset({Kind.INVALID, Kind.FORBIDDEN, Kind.NOT_FOUND})
 
-_UNREACHABLE: Final = (
-    keystone.ConnectionError,
-    requests.RequestException,
-    OSError,
-)
-_WRONG_CREDENTIALS: Final = (
-    keystone.Unauthorized,
-    keystone.AuthPluginException,
-    keystone.AuthorizationFailure,
-)
+_log = logging.getLogger(__name__)
 
 
 class AwayError(TransferError):
@@ -45,7 +39,33 @@ class AwayError(TransferError):
 
 
 class FaultError(TransferError):
-    """The cloud, or a proxy before it, answered that it failed by itself: a status of 5xx."""
+    """The cloud answered that it failed by itself, and not that it is away for a while."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the libraries' exceptions into ours.
+
+    Raises:
+        TransferError: The reason is ``CloudError`` where no other fits.
+    """
+    try:
+        yield
+    except EXCEPTIONS as error:
+        raise exception_error(error) from error
+
+
+def exception_error(error: Exception) -> TransferError:
+    """Return what an exception of the libraries or of the connection means."""
+    failure = of_exception(error)
+    if failure.kind is Kind.NOT_UNDERSTOOD:
+        _log.warning("an answer is not understood", exc_info=error)
+    if failure.kind in _OF_LOGIN:
+        # Glance's own statuses are not raised: Keystone's blame the credentials, as everywhere.
+        failure = replace(failure, kind=Kind.INVALID_CREDENTIALS)
+    otherwise = "the cloud fails: " if failure.status is None else "the cloud says: "
+    begins = _BEGINNINGS.get(failure.kind, otherwise)
+    return _error(failure, f"{begins}{failure.sentence}", Reason.CLOUD_ERROR)
 
 
 def answer_error(response: requests.Response, doing: str, otherwise: Reason) -> TransferError:
@@ -56,40 +76,13 @@ def answer_error(response: requests.Response, doing: str, otherwise: Reason) -> 
         doing: What was tried, for the message: "create the image".
         otherwise: The reason for a status that says nothing of its own.
     """
-    status = response.status_code
-    text = said(response) or "it gives no reason that can be shown"
-    message = f"Glance refuses to {doing} ({status}): {text}"
-    return _status_error(status, message, otherwise, response)
+    failure = of_response(response)
+    message = f"Glance refuses to {doing} ({failure.status}): {failure.sentence}"
+    return _error(failure, message, otherwise)
 
 
-def _status_error(
-    status: int, message: str, otherwise: Reason, response: requests.Response | None
-) -> TransferError:
-    kind = FaultError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else TransferError
-    asked = None if response is None else retry_after(response.headers.get("Retry-After"))
-    return kind(_REASON_BY_STATUS.get(status, otherwise), message, retry_after=asked)
-
-
-def exception_error(error: Exception, otherwise: Reason = Reason.CLOUD_ERROR) -> TransferError:
-    """Return what an exception of the SDK, of Keystone's library or of the connection means."""
-    if isinstance(error, AddressRefusedError):
-        return TransferError(Reason.CLOUD_REFUSED, str(error))
-    if isinstance(error, AnswerRefusedError):
-        return TransferError(Reason.CLOUD_ERROR, f"the cloud fails: {error}")
-    text = sentence(error)
-    away = any(isinstance(each, _UNREACHABLE) for each in (error, *_why(error)))
-    if away or "Unable to establish connection" in str(error):
-        return AwayError(f"the cloud cannot be reached: {text}")
-    if isinstance(error, _WRONG_CREDENTIALS):
-        return TransferError(Reason.INVALID_CREDENTIALS, f"the cloud refuses to log in: {text}")
-    if isinstance(error, sdk.HttpException | keystone.HttpError):
-        status = getattr(error, "status_code", None) or getattr(error, "http_status", None)
-        response = getattr(error, "response", None)
-        return _status_error(status or 0, f"the cloud says: {text}", otherwise, response)
-    return TransferError(otherwise, f"the cloud fails: {text}")
-
-
-def _why(error: Exception) -> Iterator[BaseException]:
-    """Yield what a failed question for versions came from: mostly, that nothing was reached."""
-    if isinstance(error, keystone.DiscoveryFailure | sdk.ServiceDiscoveryException):
-        yield from causes(error)
+def _error(failure: Failure, message: str, otherwise: Reason) -> TransferError:
+    if failure.kind is Kind.UNREACHABLE:
+        return AwayError(message)
+    made = FaultError if failure.kind is Kind.FAULT else TransferError
+    return made(_REASONS.get(failure.kind, otherwise), message, retry_after=failure.retry_after)

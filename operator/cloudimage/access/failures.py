@@ -1,0 +1,140 @@
+"""What a failure of a cloud means, be it an answer or an exception of a library; pure.
+
+The one vocabulary of all that ask clouds: the operator's adapters and the transfer's client of
+Glance each make exceptions of their own of it, by a table of the kinds.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from http import HTTPStatus
+from typing import Final
+
+import requests
+import urllib3
+from keystoneauth1 import exceptions as keystone
+from openstack import exceptions as sdk
+
+from cloudimage.access.answers import said, sentence
+from cloudimage.access.errors import AddressRefusedError, AnswerRefusedError
+from cloudimage.http_dates import retry_after
+
+
+class Kind(Enum):
+    """What went wrong, as far as whoever asked can act on it."""
+
+    UNREACHABLE = "no whole answer, or none to the question for the versions of a service"
+    UNAVAILABLE = "an answer that asks to come again later (429, 502, 503, 504)"
+    FAULT = "another fault of the server (5xx)"
+    REFUSED = "the operator's cloudPolicy does not allow the host or the address"
+    MISCONFIGURED = "the libraries cannot work with the options of the cloud"
+    INVALID_CREDENTIALS = "the credentials are refused (401), or are no whole ones"
+    FORBIDDEN = "the cloud's policy does not allow it (403)"
+    INVALID = "a value is refused (400)"
+    UNSUPPORTED = "the type of what was sent is refused (415)"
+    NOT_FOUND = "there is no such thing (404)"
+    CONFLICT = "the state of the thing forbids it (409)"
+    QUOTA_EXCEEDED = "a quota is used up (413)"
+    NOT_UNDERSTOOD = "the answer is over the bounds, or none that the API describes"
+    OTHER = "anything else"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong with one request.
+
+    Attributes:
+        kind: What to do about it.
+        sentence: Words that may be shown, the same each time that the same goes wrong.
+        status: The answer's; None: there was none.
+        retry_after: Seconds that the cloud asked us to wait, if it did.
+    """
+
+    kind: Kind
+    sentence: str
+    status: int | None = None
+    retry_after: float | None = None
+
+
+_BY_STATUS: Final = {
+    400: Kind.INVALID,
+    401: Kind.INVALID_CREDENTIALS,
+    403: Kind.FORBIDDEN,
+    404: Kind.NOT_FOUND,
+    409: Kind.CONFLICT,
+    413: Kind.QUOTA_EXCEEDED,
+    415: Kind.UNSUPPORTED,
+    429: Kind.UNAVAILABLE,
+    502: Kind.UNAVAILABLE,
+    503: Kind.UNAVAILABLE,
+    504: Kind.UNAVAILABLE,
+}
+
+# The first that fits counts.
+_BY_CLASS: Final[Mapping[type[Exception], Kind]] = {
+    AddressRefusedError: Kind.REFUSED,
+    AnswerRefusedError: Kind.NOT_UNDERSTOOD,
+    keystone.ConnectionError: Kind.UNREACHABLE,
+    # The SDK does not always say why it got no versions: mostly, nobody is there.
+    keystone.DiscoveryFailure: Kind.UNREACHABLE,
+    sdk.ServiceDiscoveryException: Kind.UNREACHABLE,
+    sdk.NotSupported: Kind.UNREACHABLE,
+    keystone.AuthPluginException: Kind.INVALID_CREDENTIALS,
+    keystone.AuthorizationFailure: Kind.INVALID_CREDENTIALS,
+    sdk.ConfigException: Kind.MISCONFIGURED,
+    keystone.ClientException: Kind.OTHER,
+    sdk.SDKException: Kind.OTHER,
+    # One of requests', whose other exceptions are an OSError.
+    requests.exceptions.InvalidJSONError: Kind.NOT_UNDERSTOOD,
+    OSError: Kind.UNREACHABLE,
+    urllib3.exceptions.HTTPError: Kind.OTHER,
+    # What the libraries, or we, make of an answer that is none of the API's.
+    LookupError: Kind.NOT_UNDERSTOOD,
+    TypeError: Kind.NOT_UNDERSTOOD,
+    ValueError: Kind.NOT_UNDERSTOOD,
+    AttributeError: Kind.NOT_UNDERSTOOD,
+    ArithmeticError: Kind.NOT_UNDERSTOOD,
+    RecursionError: Kind.NOT_UNDERSTOOD,
+}
+
+EXCEPTIONS: Final = tuple(_BY_CLASS)
+"""What a request to a cloud may end with, and :func:`of_exception` knows."""
+
+# An id is another at each try, which would make each try a write of the status.
+_REQUEST_ID: Final = re.compile(r" ?\(?(Request-ID: )?req-[0-9a-f-]+\)?")
+
+
+def of_response(response: requests.Response) -> Failure:
+    """Return what an answer other than the wanted one means."""
+    text = said(response) or "it gives no reason that can be shown"
+    return _failure(_of_status(response.status_code), text, response.status_code, response)
+
+
+def of_exception(error: Exception) -> Failure:
+    """Return what one of :data:`EXCEPTIONS` means."""
+    status = getattr(error, "status_code", None) or getattr(error, "http_status", None)
+    kind = _of_status(status) if status else _of_class(error)
+    if isinstance(error, AddressRefusedError | AnswerRefusedError):
+        text = str(error)
+    elif kind is Kind.NOT_UNDERSTOOD:
+        text = f"the answer is not one that the API describes ({type(error).__name__})"
+    else:
+        text = sentence(error)
+    return _failure(kind, text, status, getattr(error, "response", None))
+
+
+def _failure(
+    kind: Kind, text: str, status: int | None, response: requests.Response | None
+) -> Failure:
+    asked = None if response is None else retry_after(response.headers.get("Retry-After"))
+    return Failure(kind, _REQUEST_ID.sub("", text), status, asked)
+
+
+def _of_status(status: int) -> Kind:
+    fault = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return _BY_STATUS.get(status, Kind.FAULT if fault else Kind.OTHER)
+
+
+def _of_class(error: Exception) -> Kind:
+    return next(kind for known, kind in _BY_CLASS.items() if isinstance(error, known))
