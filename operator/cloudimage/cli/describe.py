@@ -11,16 +11,11 @@ from cloudimage.api.meta import FINALIZER, Condition, Resource
 from cloudimage.api.reasons import ConditionType, Reason, ShareReason, member_docs
 from cloudimage.cli.output import aligned
 from cloudimage.cli.state import State, is_seen, state_of, why
-from cloudimage.controller.logic.conditions import is_true
+from cloudimage.controller.logic.conditions import ABNORMAL, is_true
 from cloudimage.images.logic.status import size_text
 from cloudimage.plaintext import plain, plain_model
 from cloudimage.shares.logic.members import image_text
 
-_BAD_WHILE_TRUE = (
-    ConditionType.STALLED,
-    ConditionType.DELETION_BLOCKED,
-    ConditionType.RECONCILING,
-)
 _LAST_EVENTS = 10
 _SIGHT = {
     "AllProjects": "the credentials see those of all projects",
@@ -151,11 +146,11 @@ def _conditions(resource: Resource) -> Iterator[str]:
 
 
 def _is_bad(condition: Condition) -> bool:
-    if condition.type in _BAD_WHILE_TRUE:
+    if condition.type in ABNORMAL:
         return condition.status == "True"
     if condition.type == ConditionType.READY:
         return condition.status != "True"
-    if condition.type == ConditionType.DELETION_BLOCKED or condition.reason == Reason.PENDING:
+    if condition.reason == Reason.PENDING:
         return False
     return condition.status == "False"
 

@@ -16,10 +16,36 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 MESSAGE_BYTES: Final = 32768
 """Kubernetes' API conventions allow so many characters; bytes bound the object as a whole."""
 
-_ONLY_WHILE_TRUE = frozenset({ConditionType.RECONCILING, ConditionType.STALLED})
-_ORDER: tuple[str, ...] = tuple(
-    dict.fromkeys([ShareCondition.READY, ShareCondition.ACCEPTED, *ConditionType])
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """How a condition behaves, whichever kind has it.
+
+    Attributes:
+        abnormal: True is what is wrong, or not over yet (Kubernetes calls that negative polarity).
+        transient: It is present only while True, as kstatus wants it.
+    """
+
+    type: ConditionType | ShareCondition
+    abnormal: bool = False
+    transient: bool = False
+
+
+CONDITIONS: Final = (
+    Declared(ConditionType.READY),
+    Declared(ShareCondition.ACCEPTED),
+    Declared(ConditionType.VERIFIED),
+    Declared(ConditionType.UPLOADED),
+    Declared(ConditionType.SYNCED),
+    Declared(ConditionType.PROPERTIES_VALID),
+    Declared(ConditionType.DELETION_BLOCKED, abnormal=True),
+    Declared(ConditionType.RECONCILING, abnormal=True, transient=True),
+    Declared(ConditionType.STALLED, abnormal=True, transient=True),
 )
+"""Each condition of either kind, in the order in which they are written."""
+
+_TRANSIENT: Final = frozenset(each.type for each in CONDITIONS if each.transient)
+ABNORMAL: Final = frozenset(each.type for each in CONDITIONS if each.abnormal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +86,7 @@ def merged(
     """
     before = {each.type: each for each in standing}
     after: dict[str, Condition] = {
-        kind: each for kind, each in before.items() if kind not in _ONLY_WHILE_TRUE
+        kind: each for kind, each in before.items() if kind not in _TRANSIENT
     }
     for draft in drafts:
         old = before.get(draft.type)
@@ -74,7 +100,7 @@ def merged(
             ),
             observed_generation=generation,
         )
-    known = [after.pop(kind) for kind in _ORDER if kind in after]
+    known = [after.pop(each.type) for each in CONDITIONS if each.type in after]
     return (*known, *after.values())
 
 
