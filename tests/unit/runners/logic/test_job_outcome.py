@@ -33,7 +33,7 @@ def _with(pod: Pod, changes: dict[str, str | int]) -> Pod:
 @pytest.mark.parametrize(
     ("job", "reason", "message"),
     [
-        (None, Reason.INTERRUPTED, "was deleted by somebody"),
+        (None, Reason.INTERRUPTED, "was deleted"),
         (Job(age=1, deleting=True, pod=Pod("p", "Running")), Reason.INTERRUPTED, "deleted"),
         (ended(REFUSED), Reason.SOURCE_REFUSED, "403"),
         (ended(REFUSED, reason="Evicted", message="no memory"), Reason.SOURCE_REFUSED, "403"),
@@ -50,8 +50,8 @@ def _with(pod: Pod, changes: dict[str, str | int]) -> Pod:
         ),
         (ended(disruption="preempted"), Reason.INTERRUPTED, "preempted"),
         (ended(reason="NodeLost"), Reason.INTERRUPTED, "NodeLost"),
-        (ended(ended="OOMKilled", exit_code=137), Reason.INTERRUPTED, "more memory"),
-        (ended(exit_code=7), Reason.INTERNAL_ERROR, "status 7 and said nothing"),
+        (ended(ended="OOMKilled", exit_code=137), Reason.INTERRUPTED, "out of memory"),
+        (ended(exit_code=7), Reason.INTERNAL_ERROR, "status 7 and without a result"),
         (
             Job(age=9, failed="DeadlineExceeded"),
             Reason.INTERRUPTED,
