@@ -69,7 +69,7 @@ def test_a_signed_text_with_the_hash_of_another_file_verifies_nothing(
         "signature": {"keyring": {"configMap": {"name": unique, "key": "keys.asc"}}},
     }
     namespace.create(unique, url, source={"http": {"url": url, "checksum": checksum}})
-    _stalls(namespace, openstack, unique, "SumsFileInvalid", "does not name its file")
+    _stalls(namespace, openstack, unique, "SumsFileInvalid", "without a file name")
 
 
 def _cut(content: bytes) -> Script:

@@ -251,7 +251,7 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "neither true nor false": (
         properties({"hw_qemu_guest_agent": "enabled"}),
-        "true or false is what these must be",
+        "must be true or false",
     ),
     "a trait that is forbidden": (
         properties({"trait:HW_CPU_X86_AVX2": "forbidden"}),

@@ -154,15 +154,15 @@ class Glance:
         if response.status_code == HTTPStatus.FORBIDDEN and name == "copy-image":
             raise TransferError(
                 Reason.FORBIDDEN,
-                "Glance's policy `copy_image` does not let these credentials copy an image to "
-                f"{', '.join(stores)}; by default it is for administrators only",
+                f"Glance's policy `copy_image` does not let these credentials copy an image to "
+                f"{', '.join(stores)}; by default only administrators may",
             )
         if response.status_code == HTTPStatus.BAD_REQUEST and "uri" in method:
             # Not Glance's own text: it repeats the URI, which may hold secrets.
             raise TransferError(
                 Reason.METHOD_UNAVAILABLE,
-                "Glance refuses to fetch from this host by itself: its import_filtering_opts "
-                "deny the scheme, the host or the port",
+                "Glance itself refuses to fetch from this host: its import_filtering_opts deny "
+                "the scheme, the host or the port",
             )
         if response.status_code == HTTPStatus.CONFLICT and self._imports(image_id):
             _log.warning("image %s is being imported already", image_id)
@@ -213,7 +213,7 @@ class Glance:
         """
         try:
             response = self._call("GET", "/info/usage")
-            self._expect(response, HTTPStatus.OK, "say what is used of the quota")
+            self._expect(response, HTTPStatus.OK, "report the quota's usage")
             return {
                 name: Usage(used=int(each["usage"]), limit=int(each["limit"]))
                 for name, each in response.json()["usage"].items()
@@ -228,7 +228,7 @@ class Glance:
         response = self._call("GET", path)
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
-        self._expect(response, HTTPStatus.OK, "say what it offers")
+        self._expect(response, HTTPStatus.OK, "report what it offers")
         with _understood():
             found: dict[str, Any] = response.json()
             return found
@@ -335,7 +335,7 @@ def _understood() -> Iterator[None]:
         _log.warning("an answer is not understood", exc_info=error)
         raise TransferError(
             Reason.CLOUD_ERROR,
-            f"the cloud's answer is not one that the API describes ({type(error).__name__})",
+            f"the cloud's answer does not conform to the API ({type(error).__name__})",
         ) from error
 
 

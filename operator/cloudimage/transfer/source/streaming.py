@@ -140,7 +140,7 @@ class _Probe:
         """Return the failure for a file that is another one by now."""
         return TransferError(
             Reason.SOURCE_UNREACHABLE,
-            f"{http_rules.redacted(self.url)} changed while it was read",
+            f"{http_rules.redacted(self.url)} changed while it was being read",
         )
 
     def _part(self, offset: int, length: int) -> bytes:

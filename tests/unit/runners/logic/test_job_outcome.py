@@ -6,7 +6,9 @@ from cloudimage.runners.job_client import newest_progress
 from cloudimage.runners.logic.job_outcome import Job, Pod, outcome
 from cloudimage.transfer.contract import Failure, Reason, Stage
 
-TOLD = Failure(reason=Reason.INTERRUPTED, message="the transfer was told to stop", stage="Fetching")  # type: ignore[arg-type]  # pydantic reads it
+TOLD = Failure(
+    reason=Reason.INTERRUPTED, message="the transfer was asked to stop", stage="Fetching"
+)  # type: ignore[arg-type]  # pydantic reads it
 REFUSED = Failure(reason=Reason.SOURCE_REFUSED, message="403", stage=Stage.FETCHING)
 
 MIXED = (
@@ -38,7 +40,7 @@ def _with(pod: Pod, changes: dict[str, str | int]) -> Pod:
         (ended(REFUSED), Reason.SOURCE_REFUSED, "403"),
         (ended(REFUSED, reason="Evicted", message="no memory"), Reason.SOURCE_REFUSED, "403"),
         (ended(TOLD, reason="Evicted", message="no memory"), Reason.INTERRUPTED, "no memory"),
-        (ended(TOLD), Reason.INTERRUPTED, "told to stop"),
+        (ended(TOLD), Reason.INTERRUPTED, "asked to stop"),
         (ended(reason="Evicted", message="The node was low."), Reason.INTERRUPTED, "was low"),
         (
             ended(
