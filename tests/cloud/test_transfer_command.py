@@ -46,7 +46,7 @@ def test_image_is_shown_and_warnings_told(bench: Bench, qcow2: Path) -> None:
     weak = f"md5:{checksum(qcow2, 'md5')['value']}"
     done = by_hand(bench, bench.put(qcow2), "--checksum", weak, "--visibility", "shared")
     assert done.returncode == 0, done.stderr
-    assert "md5 alone, which can be forged" in done.stderr
+    assert "only by md5, which can be forged" in done.stderr
     (image,) = bench.images()
     assert done.stdout == f"{image.id}\n"
     assert (image.visibility, image.is_hidden) == ("shared", False)

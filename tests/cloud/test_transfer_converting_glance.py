@@ -58,7 +58,7 @@ def test_conversion_is_proven(converting: Bench, disk: Path, qcow2: Path) -> Non
 def test_conversion_that_nobody_wanted(converting: Bench, qcow2: Path) -> None:
     request = by_method(converting, converting.put(qcow2), "GlanceDirect")
     failure = fail(request, Reason.METHOD_UNAVAILABLE)
-    assert "makes raw of the image, wanted is qcow2" in failure.message
+    assert "converts the image to raw instead of qcow2" in failure.message
     assert converting.images() == []
 
 

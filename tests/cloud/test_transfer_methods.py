@@ -64,7 +64,7 @@ def test_glance_direct_bytes_are_proven(bench: Bench, qcow2: Path) -> None:
 def test_glance_direct_conversion_that_does_not_happen(bench: Bench, qcow2: Path) -> None:
     request = by_method(bench, bench.put(qcow2), "GlanceDirect", disk_format="raw")
     failure = fail(request, Reason.METHOD_UNAVAILABLE)
-    assert "makes qcow2 of the image, wanted is raw" in failure.message
+    assert "converts the image to qcow2 instead of raw" in failure.message
     assert bench.images() == []
 
 
@@ -99,7 +99,7 @@ def test_glance_direct_worker_that_died(bench: Bench, qcow2: Path) -> None:
     request["limits"]["silence_seconds"] = 2
     with through(bench, request, Fault("POST", "/import", "swallow")):
         failure = fail(request, Reason.UPLOAD_FAILED)
-    assert "the image is uploading, and Glance gave no sign of life for 2 s" in failure.message
+    assert "the image is uploading, and Glance made no progress for 2 s" in failure.message
     assert bench.images() == []
 
 

@@ -93,7 +93,7 @@ def test_an_image_is_looked_for_until_exactly_one_fits(
 ) -> None:
     observe(namespace, unique, filter={"name": unique, "tags": ["golden"]})
     missing = namespace.wait_condition(unique, "Ready", "False", "ImageNotFound")
-    assert "Tried again with pauses" in message_of(missing, "Stalled")
+    assert "Retried with pauses" in message_of(missing, "Stalled")
     # Else it might look between the first of the two and the second.
     namespace.delete(unique)
     namespace.wait_gone(unique)
@@ -155,7 +155,7 @@ def test_an_adopted_image_without_a_source_that_vanishes_is_missed(
     images.image.delete(f"/images/{image_id}")
     namespace.patch(unique, {"spec": {"image": {"tags": ["t"]}}})
     gone = namespace.wait_condition(unique, "Ready", "False", "ImageDeleted")
-    assert "Tried again with pauses" in message_of(gone, "Stalled")
+    assert "Retried with pauses" in message_of(gone, "Stalled")
     namespace.delete(unique)
     namespace.wait_gone(unique)
 

@@ -40,10 +40,10 @@ class Bad:
 
 
 CASES = {
-    "404": Bad("SourceNotFound", ("404", "Tried again at"), {"status": 404}),
-    "503": Bad("SourceUnreachable", ("503", "Tried again at"), {"status": 503}),
+    "404": Bad("SourceNotFound", ("404", "Retried at"), {"status": 404}),
+    "503": Bad("SourceUnreachable", ("503", "Retried at"), {"status": 503}),
     "html": Bad("SourceNotAnImage", ("web page", "until the spec changes"), {"fault": "html"}),
-    "truncated": Bad("SourceTruncated", ("Tried again at",), {"fault": "truncate", "at": 100_000}),
+    "truncated": Bad("SourceTruncated", ("Retried at",), {"fault": "truncate", "at": 100_000}),
     "checksum": Bad(
         "ChecksumMismatch",
         ("0" * 64, "until the spec changes"),
@@ -58,7 +58,7 @@ CASES = {
     ),
     "MBR, cut": Bad(
         "SourceTruncated",
-        ("reach to byte 4194304", "Tried again at"),
+        ("reach to byte 4194304", "Retried at"),
         content=mbr((0x80, 0x83, 2048, 6144)).ljust(2**20, b"\0"),
         proven=False,  # a checksum would prove it whole, as publishers have it
     ),
@@ -67,15 +67,13 @@ CASES = {
     ),
     "quota": Bad(
         "QuotaExceeded",
-        ("of image_size_total", "Tried again at"),
+        ("of image_size_total", "Retried at"),
         spec={
             "cloudCredentialsRef": {"secretName": "openstack", "cloudName": "tiny"},
             "image": {"diskFormat": "raw"},
         },
     ),
-    "public": Bad(
-        "Forbidden", ("Tried again with pauses",), spec={"image": {"visibility": "public"}}
-    ),
+    "public": Bad("Forbidden", ("Retried with pauses",), spec={"image": {"visibility": "public"}}),
 }
 
 
@@ -133,7 +131,7 @@ def test_an_unreachable_host_is_named_and_tried_again(namespace: Namespace, uniq
     stalled = namespace.wait_condition(unique, "Stalled", reason="SourceUnreachable")
     message = (condition_of(stalled, "Stalled") or ("", "", ""))[2]
     assert "127.0.0.1" in message
-    assert "Tried again at" in message
+    assert "Retried at" in message
     namespace.delete(unique)
     namespace.wait_gone(unique)
 
@@ -205,7 +203,7 @@ def test_a_missing_secret_is_waited_for(
     url = sources.put(unique, qcow2_disk)
     own_namespace.create(unique, url, sha256_of(qcow2_disk), cloudCredentialsRef=ref)
     stalled = own_namespace.wait_condition(unique, "Stalled", reason="SecretNotFound")
-    assert "Secret later is not in namespace" in (condition_of(stalled, "Stalled") or "   ")[2]
+    assert "Secret later does not exist" in (condition_of(stalled, "Stalled") or "   ")[2]
     own_namespace.put_secret(openstack, "later")
     own_namespace.wait_condition(unique, "Ready")
 

@@ -212,7 +212,7 @@ def test_describe_knows_its_shares_and_its_events(bench: Bench) -> None:
     bench.core.create_namespaced_event(bench.namespace, event)
     text = bench.run("describe", "debian-12")
     assert "State:  Stalled: ChecksumMismatch." in text
-    assert "Advice: The file does not have the checksum of the spec." in text
+    assert "Advice: The source file does not match the checksum" in text
     assert f"ImageShare {bench.namespace}/to-web: nobody yet" in text
     assert "Warning   ChecksumMismatch   It differs." in text
     assert "Not looked at yet." in bench.run("describe", "share", "to-web")

@@ -176,7 +176,7 @@ def test_protected_images_of_earlier_specs_wait_with_the_current_one(
     assert len(images_of(images, first.metadata.uid)) == 2
     namespace.delete(unique)
     _, message = blocked(namespace, unique, "Protected")
-    assert "1 more image of it waits, too." in message
+    assert "1 more image is also waiting" in message
     namespace.patch(unique, {"spec": {"image": {"protected": False}}})
     namespace.wait_gone(unique)
     assert wait_until(lambda: images_of(images, first.metadata.uid) == [], 10)

@@ -142,7 +142,7 @@ def test_a_deleted_image_is_made_again_and_said_once(
     assert len(images_of(images, after.metadata.uid)) == 1
     assert watchful_namespace.told_once(unique, "Warning", "ImageDeleted")
     assert messages(watchful_namespace, unique, "ImageDeleted") == [
-        f"Somebody deleted image {before.status.image_id} in Glance; it is made again."
+        f"Image {before.status.image_id} was deleted in Glance; it is being made again."
     ]
 
 

@@ -246,7 +246,7 @@ def test_the_image_of_a_cloudimage_is_what_the_share_says(
     make(unique)
     shares.create(unique, {"id": openstack.project_id("consumer")})
     shares.wait_condition(unique, "Ready", "Shared")
-    with pytest.raises(Exception, match="make another ImageShare") as refusal:
+    with pytest.raises(Exception, match="create another ImageShare") as refusal:
         shares.patch(unique, {"spec": {"imageRef": {"name": "other"}}})
     assert json.loads(getattr(refusal.value, "body", "{}"))["reason"] == "Invalid"
     resource = shares.namespace.get(unique)

@@ -54,7 +54,7 @@ REJECTED: dict[str, tuple[Any, str]] = {
     "a project that is none": ({**REF, "projects": [{}]}, "give either the id, or the domain"),
     "a name without its domain": (
         {**REF, "projects": [{"name": "web"}]},
-        "a name needs the domain that it is of",
+        "a name needs its domain",
     ),
     "an id with a domain": (
         {**REF, "projects": [{"id": "web", "domain": "Default"}]},
@@ -125,7 +125,7 @@ def test_what_is_shared_stays_what_it_is(
     words = ("patch", "cimgshare", "to-web", *where, "--type=merge", "-p")
     with pytest.raises(KubectlError) as refusal:
         crds.run_kubectl(*words, json.dumps({"spec": change}))
-    assert "make another ImageShare" in refusal.value.stderr
+    assert "create another ImageShare" in refusal.value.stderr
     credentials = {"cloudCredentialsRef": {"secretName": "rotated"}}
     others = {
         "projects": [{"domain": "all"}],

@@ -42,7 +42,7 @@ def test_who_may_not_share_and_credentials_of_others_are_told(
     project, tiny = openstack.project_id("consumer"), openstack.project_id("tiny")
     shares.create(unique, {"id": project} | ACCEPT_WITH, {"id": tiny} | ACCEPT_WITH)
     message = shares.wait_condition(unique, "Accepted", "WrongProject", "False")
-    assert f"is of project {project}; acceptWith of project {tiny}" in message
+    assert f"belongs to project {project}; acceptWith of project {tiny}" in message
     shares.wait_condition(unique, "Ready", "Shared")
     credentials = {"secretName": "openstack", "cloudName": "consumer"}
     image = {"cloudCredentialsRef": credentials, "id": image_id}

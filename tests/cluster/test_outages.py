@@ -138,7 +138,7 @@ def test_a_deletion_outlasts_an_outage_and_says_since_when_once(
         message = (condition_of(blocked, "DeletionBlocked") or ("", "", ""))[2]
         since = blocked.status.cloud_unreachable_since
         assert since is not None
-        assert f"away since {since:%Y-%m-%d %H:%M} UTC" in message
+        assert f"unreachable since {since:%Y-%m-%d %H:%M} UTC" in message
         assert 'cloudimage.dev/force-delete="true"' in message
         # Tried again after 5 and 10 seconds, and nothing written.
         version = blocked.metadata.resource_version

@@ -185,7 +185,7 @@ def test_a_failed_revision_leaves_the_old_one_serving_and_says_so(
     namespace.patch(unique, {"spec": {"source": {"http": missing}}})
     failed = namespace.wait_condition(unique, "Ready", reason="RevisionFailed")
     message = (condition_of(failed, "Ready") or ("", "", ""))[2]
-    assert f"Image {first.status.image_id} of the previous spec goes on serving" in message
+    assert f"The previous image {first.status.image_id} stays in use" in message
     assert "404" in message
     assert failed.status.image_id == first.status.image_id
     [image] = images_of(images, first.metadata.uid)

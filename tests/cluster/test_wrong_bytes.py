@@ -69,7 +69,7 @@ def test_a_signed_text_with_the_hash_of_another_file_verifies_nothing(
         "signature": {"keyring": {"configMap": {"name": unique, "key": "keys.asc"}}},
     }
     namespace.create(unique, url, source={"http": {"url": url, "checksum": checksum}})
-    _stalls(namespace, openstack, unique, "SumsFileInvalid", "does not name its file")
+    _stalls(namespace, openstack, unique, "SumsFileInvalid", "without a file name")
 
 
 def _cut(content: bytes) -> Script:
@@ -96,7 +96,7 @@ def test_a_part_of_a_disk_that_nothing_proves_whole(
         http["caCertificate"] = {"configMap": {"name": unique, "key": "ca.crt"}}
     with Hostile(_cut(part), tmp_path / "server" if secure else None) as server:
         namespace.create(unique, "", source={"http": {"url": server.url(), **http}})
-        _stalls(namespace, openstack, unique, "SourceTruncated", "Tried again at")
+        _stalls(namespace, openstack, unique, "SourceTruncated", "Retried at")
 
 
 def test_the_same_data_again_and_again(

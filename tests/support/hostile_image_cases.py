@@ -125,7 +125,7 @@ QCOW2_CASES = [
     Case("extended L2", created("qcow2", "-o", "extended_l2=on"), UNSAFE, "features"),
     Case("version 1", converted("qcow"), UNSAFE, "version"),
     Case("version 4", patched(QCOW2, (4, ">I", 4)), UNSAFE, "version"),
-    Case("image in an image", image_in_image, UNSAFE, "an image itself", opened=True),
+    Case("image in an image", image_in_image, UNSAFE, "itself an image", opened=True),
     Case("L1 table absurd", patched(QCOW2, (36, ">I", 2**31 - 1)), NOT_AN_IMAGE, "L1 table"),
     Case("L1 table empty", patched(QCOW2, (36, ">I", 0)), NOT_AN_IMAGE, "L1 table"),
     Case("L1 table outside", patched(QCOW2, (40, ">Q", 2**40)), TRUNCATED),
@@ -192,12 +192,14 @@ VMDK_CASES = [
     Case("twoGbMaxExtentSparse", text_vmdk(OWN, "twoGbMaxExtentSparse"), UNSAFE),
     Case("vmfs", text_vmdk('RW 16384 VMFS "source"', "vmfs"), UNSAFE),
     Case("fullDevice", text_vmdk('RW 16384 FLAT "/dev/sda" 0', "fullDevice"), UNSAFE),
-    Case("text with a harmless type", text_vmdk(OWN, "monolithicSparse"), UNSAFE, "alone"),
+    Case(
+        "text with a harmless type", text_vmdk(OWN, "monolithicSparse"), UNSAFE, "only a descriptor"
+    ),
     Case(
         "text with two types",
         content((descriptor(NBD, create_type=TWO_TYPES) + "#" * 600).encode()),
         UNSAFE,
-        "alone",
+        "only a descriptor",
     ),
     Case(
         "two types, and no size in the header",
@@ -377,7 +379,7 @@ RAW_CASES = [
         "0 GiB",
         image=(("min_disk", 0),),
     ),
-    Case("over what is downloaded", content(PROTECTIVE + bytes(64 * MIB)), TOO_LARGE, "limit"),
+    Case("over the download limit", content(PROTECTIVE + bytes(64 * MIB)), TOO_LARGE, "limit"),
 ]
 
 ISO_CASES = [

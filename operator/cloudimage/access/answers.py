@@ -54,7 +54,7 @@ def check_depth(body: bytes) -> None:
     if openers <= MAX_DEPTH:
         return
     if openers > MAX_CONTAINERS or body.count(b'"') > MAX_QUOTES:
-        raise AnswerRefusedError("the answer has more lists, objects or texts than are read")
+        raise AnswerRefusedError("the answer has too many lists, objects or texts")
     # Escapes first, so that each quote begins or ends a string. All of it in linear time.
     bare = _STRINGS.sub(b"", body.replace(b"\\\\", b"").replace(b'\\"', b""))
     brackets = bare.translate(None, _NOT_BRACKETS)
@@ -99,7 +99,7 @@ def sentence(error: Exception) -> str:
     """Return what an exception of the SDK or of keystoneauth means, in words that may be shown."""
     response = getattr(error, "response", None)
     if isinstance(error, keystone.InvalidResponse):
-        return "the answer is not one of Keystone's"
+        return "the answer is not a valid Keystone answer"
     if isinstance(response, requests.Response):
         text = said(response)
         if text is None:
@@ -111,7 +111,7 @@ def sentence(error: Exception) -> str:
         return _of_discovery(error)
     if isinstance(error, _OWN_WORDS):
         return str(error)[:MAX_SENTENCE]
-    return f"the libraries of OpenStack say {type(error).__name__}"
+    return f"the OpenStack libraries raised {type(error).__name__}"
 
 
 _OWN_WORDS: Final = (
@@ -138,7 +138,7 @@ def _of_discovery(error: Exception) -> str:
         response = getattr(cause, "response", None)
         if isinstance(cause, keystone.HttpError) and isinstance(response, requests.Response):
             return f"asking for the versions of the service: {sentence(cause)}"
-    return "the question for the versions of the service got no answer of OpenStack's"
+    return "the answer about the versions of the service is not a valid OpenStack answer"
 
 
 def _status(code: int) -> str:
@@ -155,7 +155,7 @@ def plain(
     """Return an exception of requests in our words: a library's repeat what a server sent."""
     kind, text = next(
         (known for cause in causes(error) if (known := _known(cause, seconds))),
-        (requests.ConnectionError, "the connection broke, or no valid answer of HTTP came"),
+        (requests.ConnectionError, "the connection broke, or there was no valid HTTP answer"),
     )
     return kind(text, request=request)
 
@@ -169,7 +169,7 @@ def _known(
     if isinstance(cause, ssl.SSLError):
         return requests.exceptions.SSLError, f"TLS failed: {cause.reason}"
     if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
-        return requests.Timeout, f"no whole answer within {seconds:g} s"
+        return requests.Timeout, f"no complete answer within {seconds:g} s"
     for kind, text in _CONNECTION.items():
         if isinstance(cause, kind):
             return requests.ConnectionError, text

@@ -56,8 +56,9 @@ _ADVICE: Final = {
     "cacert": "put the certificate itself into the Secret, under the key cacert",
     "cert": "client certificates from files of the operator are not allowed",
     "key": "client certificates from files of the operator are not allowed",
-    "profile": "vendor profiles are fetched from elsewhere; write auth_url and the rest out",
-    "cloud": "vendor profiles are fetched from elsewhere; write auth_url and the rest out",
+    "profile": "vendor profiles are fetched from elsewhere; write out auth_url and the other "
+    "options",
+    "cloud": "vendor profiles are fetched from elsewhere; write out auth_url and the other options",
     "regions": "name the one region with region_name",
     "insecure": "write verify: false",
     "endpoint_type": "write interface",
@@ -119,7 +120,7 @@ def _auth(auth: Mapping[Any, object], auth_type: str, name: str) -> dict[str, st
     secret = SECRET_OF[auth_type]
     for key in ("auth_url", secret):
         if auth.get(key) is None:
-            raise EntryRefusedError(f"cloud {name!r} has no text at auth.{key}")
+            raise EntryRefusedError(f"cloud {name!r} has no text in auth.{key}")
     allowed = AUTH_KEYS[auth_type] | {"auth_url", secret}
     checked: dict[str, str] = {}
     for key, value in auth.items():
@@ -166,11 +167,11 @@ def _typed(checker: Checker, value: object, path: str, name: str) -> Any:  # noq
     wrong = None
     if checker is not _version and checker is not _boolean:
         if isinstance(value, bool):
-            wrong = "YAML takes it for true or false, not for text; put it in quotes"
+            wrong = "YAML reads it as true or false, not as text; put it in quotes"
         elif isinstance(value, int | float):
-            wrong = "YAML takes it for a number, not for text; put it in quotes"
+            wrong = "YAML reads it as a number, not as text; put it in quotes"
         elif isinstance(value, Unquoted):
-            wrong = f"YAML takes it for a {value.kind}, not for text; put it in quotes"
+            wrong = f"YAML reads it as a {value.kind}, not as text; put it in quotes"
     found = None if wrong else checker(value)
     if found is None:
         raise _refusal(name, path, wrong or _FORMS[checker])
@@ -261,7 +262,7 @@ _OF_SERVICE: Final[Mapping[str, Checker]] = {
 _FORMS: Final[Mapping[Checker, str]] = {
     _name: f"must be a text of at most {_MAX_NAME} characters, without braces",
     _secret: f"must be a text of at most {_MAX_SECRET} characters",
-    _token: "must be a token: letters, digits and signs, without spaces",
+    _token: "must be a token: letters, digits and punctuation, without spaces",
     _interface: "must be public, internal or admin",
     _version: "must be a version, such as 3 or 2.1",
     _boolean: "must be true or false",

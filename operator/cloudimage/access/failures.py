@@ -118,7 +118,7 @@ def of_exception(error: Exception) -> Failure:
     if isinstance(error, AddressRefusedError | AnswerRefusedError):
         text = str(error)
     elif kind is Kind.NOT_UNDERSTOOD:
-        text = f"the answer is not one that the API describes ({type(error).__name__})"
+        text = f"the answer does not conform to the API ({type(error).__name__})"
     else:
         text = sentence(error)
     return _failure(kind, text, status, getattr(error, "response", None))

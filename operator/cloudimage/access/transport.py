@@ -87,7 +87,7 @@ class Call:
         """
         self.left -= received
         if self.left < 0:
-            raise AnswerRefusedError("the answer is larger than is read")
+            raise AnswerRefusedError("the answer is larger than the limit")
 
 
 @dataclass
@@ -277,8 +277,8 @@ def _same_server(url: str, location: str) -> str:
     except ValueError:
         pass
     raise AnswerRefusedError(
-        "the answer redirects to another server, where no credentials are sent; give the URL that "
-        "is meant"
+        "the answer redirects to another server, to which no credentials are sent; give that "
+        "server's URL"
     )
 
 

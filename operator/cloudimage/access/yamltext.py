@@ -132,7 +132,7 @@ class _Open:
             self.value[self._key] = value
             self._key = None
         elif not isinstance(event, yaml.ScalarEvent):
-            raise YamlRefusedError(f"has a key that is no text in {_place(event)}")
+            raise YamlRefusedError(f"has a key that is not a text in {_place(event)}")
         elif event.value in self.value:
             raise YamlRefusedError(f"has a key twice in {_place(event)}")
         else:

@@ -32,7 +32,7 @@ PROPERTY_RULES = (
     *(_fixed(name) for name in _FIXED_LISTS),
     (
         f"{_list(_BOOLEANS)}.all(k, !(k in self) || {_IS_BOOLEAN})",
-        f"true or false is what these must be: {', '.join(_BOOLEANS)}",
+        f"these properties must be true or false: {', '.join(_BOOLEANS)}",
     ),
     (
         "self.all(k, !k.startsWith('trait:') || self[k] == 'required')",

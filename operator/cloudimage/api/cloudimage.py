@@ -1,4 +1,4 @@
-"""CloudImage: one image in Glance, with the bytes and the attributes that its spec says."""
+"""CloudImage: one image in Glance, with the bytes and attributes that its spec gives."""
 
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -27,14 +27,14 @@ _LIKE_CONTAINER = (
 
 
 class CloudCredentialsRef(ApiModel):
-    """Which cloud, and where its credentials are."""
+    """The cloud to use, and where its credentials are."""
 
     secret_name: SecretName = Field(
         description="Secret in the same namespace with the key clouds.yaml and, where the cloud's "
         "TLS certificate needs it, the key cacert (PEM)."
     )
     cloud_name: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
-        description="The entry of clouds.yaml to use."
+        description="The cloud in clouds.yaml to use."
     )
 
 
@@ -47,87 +47,94 @@ class ImageReference(ApiModel):
 class Image(
     ApiModel,
     json_schema_extra=rules(
-        (_LIKE_CONTAINER, "Glance wants containerFormat equal to diskFormat for ami, aki and ari"),
+        (
+            _LIKE_CONTAINER,
+            "for ami, aki and ari, Glance requires containerFormat to equal diskFormat",
+        ),
         (
             _EITHER_REF.format(ref="kernelRef", name="kernel_id"),
-            "kernelRef sets the property kernel_id: give one of them",
+            "kernelRef sets the property kernel_id: give only one of them",
         ),
         (
             _EITHER_REF.format(ref="ramdiskRef", name="ramdisk_id"),
-            "ramdiskRef sets the property ramdisk_id: give one of them",
+            "ramdiskRef sets the property ramdisk_id: give only one of them",
         ),
     ),
 ):
-    """What Glance holds. A field left out is not managed: Glance's value stays as it is."""
+    """The image's attributes in Glance. Omitted fields are not managed: they stay as they are."""
 
     name: ImageName | None = Field(
-        default=None, description="Name in Glance; metadata.name when left out."
+        default=None, description="The image's name in Glance. Defaults to metadata.name."
     )
     disk_format: DiskFormat | None = Field(
         default=None,
-        description="Wanted format: the source is converted when it has another one. Left out: "
-        "the source's format is kept.",
+        description="Disk format of the image; a source in another format is converted. Defaults "
+        "to the source's format.",
     )
     compress: bool | None = Field(
         default=None,
-        description="Compress the clusters when the source is converted to qcow2. A source that is "
-        "qcow2 already is kept byte for byte.",
+        description="Compress clusters when converting to qcow2. A source that is already qcow2 "
+        "is kept byte for byte.",
     )
     max_size: Annotated[str, StringConstraints(max_length=16)] | None = Field(
         default=None,
         pattern=r"^[1-9][0-9]*(Mi|Gi|Ti)$",
-        description="Refuse a source with a larger virtual size, for instance 20Gi. The operator "
-        "has a limit of its own besides.",
+        description="Refuse a source with a larger virtual size, for example 20Gi. The operator "
+        "also has its own limit.",
     )
     container_format: ContainerFormat = Field(
         default="bare", description="Glance's container_format."
     )
     visibility: Visibility | None = Field(
         default=None,
-        description="Who sees the image. Left out: it is made private, shared where an "
-        "ImageShare asks for it, and otherwise left as it is. public needs a right that by default "
-        "only administrators have.",
+        description="Who can see the image. If omitted, it is created private, becomes shared "
+        "when an ImageShare needs it, and is otherwise left unchanged. public needs a right that "
+        "by default only administrators have.",
     )
     min_disk_gib: int | None = Field(
         default=None,
         alias="minDiskGiB",
         ge=0,
         le=2**31 - 1,
-        description="Glance's min_disk: the smallest root disk, in GiB, that can boot it. A source "
-        "with a larger virtual size is refused.",
+        description="Glance's min_disk: the smallest root disk, in GiB, that can boot the image. "
+        "A source with a larger virtual size is refused.",
     )
     min_ram_mib: int | None = Field(
         default=None,
         alias="minRamMiB",
         ge=0,
         le=2**31 - 1,
-        description="Glance's min_ram: the least memory, in MiB, that can boot it.",
+        description="Glance's min_ram: the least memory, in MiB, needed to boot the image.",
     )
     tags: Annotated[frozenset[Tag], Field(max_length=128)] | None = Field(
-        default=None, description="Glance's tags: these and no others."
+        default=None,
+        description="The image's tags in Glance: exactly these; any other tag is removed.",
     )
     protected: bool | None = Field(
-        default=None, description="Glance refuses to delete a protected image, and so do we."
+        default=None,
+        description="Protects the image from deletion: neither Glance nor the "
+        "operator deletes a protected image.",
     )
     hidden: bool = Field(
         default=False,
-        description="Glance's os_hidden: lists leave the image out, and it can be used by its id.",
+        description="Glance's os_hidden: hides the image from lists; it can still be used by its "
+        "id.",
     )
     owner: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
         default=None,
-        description="Id of the project that owns the image. Left out: it is made in the "
-        "credentials' own and then left as it is. Another needs a right that by default only "
-        "administrators have. Name a project that is trusted: whose image it is may change all of "
-        "it but the bytes.",
+        description="Id of the project that owns the image. If omitted, the image is created in "
+        "the credentials' project and its owner is then left unchanged. Another project needs a "
+        "right that by default only administrators have. Name only a project you trust: the owner "
+        "can change everything about an image except its bytes.",
     )
     kernel_ref: ImageReference | None = Field(
         default=None,
-        description="CloudImage with the kernel (aki): its image's id becomes the property "
+        description="CloudImage of the kernel (aki); its image's id becomes the property "
         "kernel_id.",
     )
     ramdisk_ref: ImageReference | None = Field(
         default=None,
-        description="CloudImage with the ramdisk (ari): its image's id becomes the property "
+        description="CloudImage of the ramdisk (ari); its image's id becomes the property "
         "ramdisk_id.",
     )
     properties: Annotated[dict[PropertyName, PropertyValue], Field(max_length=128)] | None = Field(
@@ -137,11 +144,11 @@ class Image(
         json_schema_extra=rules(
             (
                 "self.all(k, !k.startsWith('os_glance') && !k.startsWith('cloudimage_dev_'))",
-                "names that start with os_glance are Glance's own, those with cloudimage_dev_ ours",
+                "names that start with os_glance or cloudimage_dev_ are reserved",
             ),
             (
                 f"self.all(k, !(k in [{_RESERVED}]))",
-                "a base attribute of Glance images is not a property: use the field of its own",
+                "a base attribute of Glance images is not a property: use its own field",
             ),
             *admission.PROPERTY_RULES,
         ),
@@ -160,20 +167,20 @@ class ImageFilter(
         )
     ),
 ):
-    """What the one image that is meant looks like: all that is given must fit."""
+    """Selects exactly one existing image; it must match every field that is given."""
 
-    name: ImageName | None = Field(default=None, description="Its name in Glance.")
+    name: ImageName | None = Field(default=None, description="The image's name in Glance.")
     visibility: Visibility | None = Field(default=None, description="Its visibility.")
     owner: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
-        default=None, description="Id of the project that owns it."
+        default=None, description="Id of the project that owns the image."
     )
     tags: Annotated[frozenset[Tag], Field(min_length=1, max_length=128)] | None = Field(
-        default=None, description="Tags that it has, beside others perhaps."
+        default=None, description="Tags that the image has; it may have others as well."
     )
 
 
 class Adopt(ApiModel):
-    """An image that is in Glance already, and is from now on managed here."""
+    """An image that is already in Glance, to be managed by this object from now on."""
 
     id: GlanceImageId = Field(description="The image's id in Glance.")
 
@@ -184,25 +191,25 @@ class Import(
         ("!(has(self.id) && has(self.filter))", "give either the id or a filter")
     ),
 ):
-    """How the bytes go into Glance; or, with managementPolicy Unmanaged, which image is meant."""
+    """How the bytes get into Glance; or, if Unmanaged, which image to observe."""
 
     id: GlanceImageId | None = Field(
-        default=None, description="With managementPolicy Unmanaged: the id of the image."
+        default=None, description="For managementPolicy Unmanaged: the id of the image."
     )
     filter: ImageFilter | None = Field(
         default=None,
-        description="With managementPolicy Unmanaged: what the image looks like. Exactly one must "
-        "fit. Hidden images are left out, and so are community images of others unless visibility "
+        description="For managementPolicy Unmanaged: selects the image. Exactly one must match. "
+        "Hidden images are ignored, as are other projects' community images unless visibility "
         "community or their owner is given.",
     )
 
     method: Literal["Auto", "Upload", "GlanceDirect", "WebDownload"] = Field(
         default="Auto",
         description="Upload: through the operator. GlanceDirect: staged, and converted by Glance "
-        "itself where its import plugin is on. WebDownload: Glance fetches by itself, where what "
-        "the spec says can be verified afterwards. Auto: the cheapest of them that keeps every "
-        "promise of the spec; status.method says which and why. A change counts for the next "
-        "transfer: the bytes that are there would be the same.",
+        "if its import plugin is enabled. WebDownload: Glance fetches the file itself; only if "
+        "the result can be verified against the spec. Auto: the cheapest method that satisfies "
+        "the whole spec; status.method and status.methodReason show which and why. A change takes "
+        "effect at the next transfer, since it would not change the bytes.",
     )
     stores: (
         Annotated[
@@ -212,47 +219,47 @@ class Import(
         | None
     ) = Field(
         default=None,
-        description="Glance stores that are to hold the image; Glance's default when left out. A "
-        "change makes a new image, with an id of its own, while the old one serves.",
+        description="Glance stores to keep the image in. Defaults to Glance's default store. A "
+        "change makes a new image with a new id; the old one stays in use meanwhile.",
     )
 
 
 class ShareableFrom(ApiModel):
-    """Who may share the image by an ImageShare; this namespace always may."""
+    """Which namespaces may share the image with an ImageShare; this namespace always may."""
 
     namespaces: Annotated[
         frozenset[Annotated[str, StringConstraints(min_length=1, max_length=63)]],
         Field(max_length=256),
     ] = Field(
         default=frozenset(),
-        description="Other namespaces whose ImageShares may name this CloudImage: they decide then "
-        "which projects get the image, with the credentials of this one.",
+        description="Other namespaces whose ImageShares may name this CloudImage. They then "
+        "decide which projects get the image, using this CloudImage's credentials.",
     )
 
 
 class ManagementPolicy(StrEnum):
-    """Whether the image is ours to make and change."""
+    """Whether the operator makes and changes the image, or only observes it."""
 
     MANAGED = "Managed"
     UNMANAGED = "Unmanaged"
 
 
 class PropertyPolicy(StrEnum):
-    """What becomes of properties that the spec does not name."""
+    """What happens to properties that the spec does not name."""
 
     MERGE = "Merge"
     PURGE = "Purge"
 
 
 class DriftPolicy(StrEnum):
-    """What to do about metadata that somebody changed in Glance."""
+    """What to do about drift: metadata changed in Glance."""
 
     CORRECT = "Correct"
     REPORT = "Report"
 
 
 class DeletionPolicy(StrEnum):
-    """What becomes of what an object made in the cloud when the object is deleted."""
+    """What happens to an object's resources in the cloud when the object is deleted."""
 
     DELETE = "Delete"
     ORPHAN = "Orphan"
@@ -263,88 +270,88 @@ _NAMES_ONE = "has(self.__import__) && (has(self.__import__.id) || has(self.__imp
 _SPEC_RULES = (
     (
         "self.managementPolicy == oldSelf.managementPolicy",
-        "managementPolicy cannot be changed; deletionPolicy Orphan lets go of an image",
+        "managementPolicy cannot be changed; deletionPolicy Orphan stops managing an image",
     ),
     (
         "self.managementPolicy != 'Managed' || has(self.source) || has(self.adopt)",
-        "say where the image comes from: source, or adopt for one that is in Glance already",
+        "set source, or adopt for an image that is already in Glance",
     ),
     (
         f"self.managementPolicy != 'Managed' || !({_NAMES_ONE})",
-        "import.id and import.filter are for managementPolicy Unmanaged; adopt takes one over",
+        "import.id and import.filter need managementPolicy Unmanaged; adopt takes an image over",
     ),
     (
         f"self.managementPolicy != 'Unmanaged' || ({_NAMES_ONE})",
-        "an Unmanaged image is named by import.id or import.filter",
+        "an Unmanaged image needs import.id or import.filter",
     ),
     (
         "self.managementPolicy != 'Unmanaged' || (!has(self.source) && !has(self.adopt))",
-        "an Unmanaged image has neither source nor adopt",
+        "an Unmanaged image can have neither source nor adopt",
     ),
 )
 
 
 class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
-    """What the user wants."""
+    """The desired state."""
 
     management_policy: ManagementPolicy = Field(
         default=ManagementPolicy.MANAGED,
-        description="Managed: the image is made and kept as the spec says. Unmanaged: the image "
-        "that import names is observed: status is filled, nothing is changed, never deleted.",
+        description="Managed: the operator makes the image and keeps it in line with the spec. "
+        "Unmanaged: the operator only observes the image that import names, and reports it in "
+        "status; it never changes or deletes it.",
     )
 
     cloud_credentials_ref: CloudCredentialsRef = Field(
-        description="Which cloud, and where its credentials are."
+        description="The cloud to use, and where its credentials are."
     )
     source: Source | None = Field(
         default=None, description="Where the bytes come from: exactly one member."
     )
     adopt: Adopt | None = Field(
         default=None,
-        description="Take over an image of the credentials' project that is in Glance already; "
-        "its metadata, also its name, becomes what spec.image says. With a source its bytes are "
-        "taken for those of the source: a later change of the source makes a new image, and this "
-        "field counts no more. Without one there is nothing to make it from if it is lost.",
+        description="Adopt an image of the credentials' project that is already in Glance; its "
+        "metadata, including its name, is set to spec.image. If a source is given, the image's "
+        "bytes are assumed to be the source's: a later change of the source makes a new image, "
+        "and this field no longer has any effect. Without a source, a lost image cannot be made "
+        "again.",
     )
     image: Image = Image()
     import_: Import | None = Field(
         default=None,
         alias="import",
-        description="How the bytes go into Glance; Auto when left out.",
+        description="How the bytes get into Glance. Defaults to Auto.",
     )
     deletion_policy: DeletionPolicy = Field(
         default=DeletionPolicy.DELETE,
-        description="Delete: the Glance image goes with this object, once nothing uses it. "
-        "Orphan: it stays, without our marks.",
+        description="Delete: the Glance image is deleted with this object, once nothing uses it. "
+        "Orphan: the image stays, without its ownership marks.",
     )
     property_policy: PropertyPolicy = Field(
         default=PropertyPolicy.MERGE,
-        description="Merge: a property taken out of the spec is removed from Glance if it was set "
-        "from here, and others are left alone. Purge: whatever the spec does not name is removed, "
-        "but for properties of Glance's own.",
+        description="Merge: a property removed from the spec is removed from Glance if this "
+        "object set it; other properties are left alone. Purge: every property that the spec does "
+        "not name is removed, except Glance's own.",
     )
     drift_policy: DriftPolicy = Field(
         default=DriftPolicy.CORRECT,
-        description="What to do about metadata that somebody changed in Glance. Correct: it is put "
-        "back. Report: Synced becomes False and says what differs.",
+        description="What to do about drift: metadata changed in Glance. Correct: restore it. "
+        "Report: only set Synced to False, with what differs.",
     )
     shareable_from: ShareableFrom = Field(
         default=ShareableFrom(),
-        description="Whose ImageShares may share the image, besides this namespace's.",
+        description="Which other namespaces' ImageShares may share the image.",
     )
     revision_history_limit: int = Field(
         default=1,
         ge=0,
         le=100,
-        description="How many images of earlier specs are kept, hidden, once no server uses them. "
-        "To return to one of them takes no transfer.",
+        description="How many previous images to keep, hidden, once no server uses them. "
+        "Returning to one of them needs no transfer.",
     )
 
 
 class CloudImage(Resource):
-    """One image in Glance: where its bytes come from, and every attribute it has."""
+    """An image in Glance: where its bytes come from, and all its attributes."""
 
-    spec: CloudImageSpec = Field(description="What the user wants.")
-    status: CloudImageStatus = Field(
-        default=CloudImageStatus(), description="What the operator saw and did."
-    )
+    spec: CloudImageSpec = Field(description="The desired state.")
+    status: CloudImageStatus = Field(default=CloudImageStatus(), description="The observed state.")

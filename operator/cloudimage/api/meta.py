@@ -13,15 +13,15 @@ GROUP = "cloudimage.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 FINALIZER = f"{GROUP}/finalizer"
-"""Fixed for ever: an object that carries another name could never be deleted again."""
+"""Must never change: an object with another name's finalizer could never be deleted."""
 CREDENTIALS_FINALIZER = f"{GROUP}/credentials"
-"""On the Secret with clouds.yaml, as long as an object needs it to delete what it made."""
+"""On the Secret with clouds.yaml, while an object needs it to delete what it made."""
 FORCE_DELETE_ANNOTATION = f"{GROUP}/force-delete"
-"""``"true"`` lets a deleted object go at once, without another look at the cloud."""
+"""``"true"`` removes the finalizer of a deleted object at once, without checking the cloud."""
 HOSTS_ANNOTATION = f"{GROUP}/hosts"
-"""On the Secret of ``source.http.auth``: the servers that may be sent its credentials."""
+"""On the Secret of ``source.http.auth``: the servers that its credentials may be sent to."""
 RETRY_ANNOTATION = f"{GROUP}/retry"
-"""A new value, for instance the time, has whatever failed tried again at once."""
+"""A new value, for example the time, retries whatever failed at once."""
 
 
 class ApiModel(BaseModel):
@@ -60,13 +60,13 @@ Timestamp = Annotated[datetime, PlainSerializer(_rfc3339, when_used="json")]
 class Condition(ApiModel):
     """One aspect of the object's state, as Kubernetes' API conventions define it."""
 
-    type: str = Field(max_length=316, description="Name of the aspect.")
-    status: Literal["True", "False", "Unknown"] = Field(description="Whether it holds.")
+    type: str = Field(max_length=316, description="Type of the condition.")
+    status: Literal["True", "False", "Unknown"] = Field(description="Whether the condition holds.")
     reason: str = Field(
-        max_length=1024, description="Why, as one CamelCase word; documented in docs/reference."
+        max_length=1024, description="Why, as one CamelCase word; see docs/reference."
     )
-    message: str = Field(max_length=32768, description="Why, as a sentence for people.")
-    last_transition_time: Timestamp = Field(description="When status last changed.")
+    message: str = Field(max_length=32768, description="Why, as human-readable text.")
+    last_transition_time: Timestamp = Field(description="When the status last changed.")
     observed_generation: int = Field(
         ge=0, description="The metadata.generation this condition was computed from."
     )
@@ -86,22 +86,22 @@ class ObjectMeta(ApiModel):
 
 
 class ResourceStatus(ApiModel):
-    """What the status of each of our kinds has."""
+    """The status fields that all our kinds have."""
 
     observed_generation: int | None = Field(
         default=None, description="The metadata.generation this status was computed from."
     )
     last_handled_retry: Annotated[str, StringConstraints(max_length=253)] | None = Field(
         default=None,
-        description="Value of the annotation cloudimage.dev/retry that was acted on last.",
+        description="The last value of the annotation cloudimage.dev/retry that was acted on.",
     )
     credentials_secret: SecretName | None = Field(
         default=None,
-        description="The Secret that the finalizer cloudimage.dev/credentials holds for this "
-        "object: without it nothing of it in the cloud could be undone.",
+        description="The Secret kept by the finalizer cloudimage.dev/credentials for this object: "
+        "it is needed to delete what the object made in the cloud.",
     )
     cloud_unreachable_since: Timestamp | None = Field(
-        default=None, description="Since when the cloud has not answered; absent while it does."
+        default=None, description="When the cloud stopped answering; absent while it answers."
     )
     last_sync_time: Timestamp | None = Field(
         default=None, description="When Glance was last compared with the spec."

@@ -1,4 +1,4 @@
-"""The types of conditions and their reasons, with what each tells the user.
+"""The types of conditions and their reasons, with what each means to the user.
 
 The reference in docs/ is made from these docstrings.
 """
@@ -14,188 +14,191 @@ class ConditionType(StrEnum):
     """The aspects of a CloudImage's state."""
 
     READY = "Ready"
-    """Servers can be made from status.imageID: its bytes were verified and it is as the spec says.
+    """Servers can be made from status.imageID: its bytes were verified and it matches the spec.
 
-    While new bytes are on their way, the image that serves until then keeps it True."""
+    It stays True while a new image is being made and the previous image is still in use."""
     VERIFIED = "Verified"
-    """The downloaded file has the checksum of the spec."""
+    """The source file matches the checksum in the spec."""
     UPLOADED = "Uploaded"
-    """Glance holds all bytes, and its own hash of them equals ours."""
+    """Glance has all bytes, and its own hash of them equals ours."""
     SYNCED = "Synced"
-    """Glance's metadata of the image equals the spec."""
+    """The image's metadata in Glance equals the spec."""
     PROPERTIES_VALID = "PropertiesValid"
-    """No property has a value that OpenStack's own definitions say cannot work. A warning only."""
+    """No property has a value that OpenStack's definitions rule out. Only a warning."""
     DELETION_BLOCKED = "DeletionBlocked"
-    """The object is being deleted and something still holds the image; the message says what."""
+    """The object is being deleted, but the image is still in use; the message says by what."""
     RECONCILING = "Reconciling"
-    """Work is going on (kstatus); present only while True."""
+    """The operator is working on it (kstatus); present only while True."""
     STALLED = "Stalled"
-    """It cannot go on as things are (kstatus); present only while True. The message says whether
-    it is tried again by itself."""
+    """Progress is blocked until something changes (kstatus); present only while True. The message
+    says whether the operator retries it automatically."""
 
 
 class Reason(StrEnum):
     """Why a condition has its status."""
 
     AVAILABLE = "Available"
-    """The image is active and everything is as the spec says."""
+    """The image is active and matches the spec."""
     REPLACEMENT_PENDING = "ReplacementPending"
-    """The image made from the previous spec serves until the new one is there."""
+    """The previous image stays in use until the new one is ready."""
     DEACTIVATED = "Deactivated"
-    """An administrator deactivated the image in Glance; it is not reactivated by itself."""
+    """An administrator deactivated the image in Glance; the operator does not reactivate it."""
     PROGRESSING = "Progressing"
-    """Work is going on; status.progress shows how far it is."""
+    """The operator is working on it; see status.progress."""
     PENDING = "Pending"
-    """Not begun, or not known yet."""
+    """Not started, or not yet known."""
     DELETING = "Deleting"
     """The object is being deleted."""
 
     CHECKSUM_MATCHED = "ChecksumMatched"
-    """The file has the checksum of the spec."""
+    """The source file matches the checksum in the spec."""
     NO_CHECKSUM = "NoChecksum"
-    """The spec gives no checksum, so only the way into Glance was verified, not the source."""
+    """The spec has no checksum, so only the upload to Glance was verified, not the source."""
     HASH_MATCHED = "HashMatched"
-    """Glance's hash of the stored bytes equals the one computed while they were sent."""
+    """Glance's hash of the stored bytes equals the one computed while sending them."""
     IN_SYNC = "InSync"
     """Nothing differs."""
     DRIFTED = "Drifted"
-    """Somebody changed the image in Glance, and spec.driftPolicy is Report. The message names the
+    """The image was changed in Glance, and spec.driftPolicy is Report. The message names the
     fields."""
     DRIFT_CORRECTED = "DriftCorrected"
-    """Event: somebody changed the image in Glance, and it was put back."""
+    """Event: the image was changed in Glance, and the operator restored it."""
     IMAGE_DELETED = "ImageDeleted"
-    """Somebody deleted the image in Glance. It is made again where there is a source."""
+    """The image was deleted in Glance. It is made again if the spec has a source."""
     PROPERTIES_KNOWN = "PropertiesKnown"
-    """Each property has a value that OpenStack documents, or is not known to it."""
+    """Every property that OpenStack documents has a valid value."""
     INVALID_PROPERTIES = "InvalidProperties"
-    """A property has a value that cannot work; the message says which values do."""
+    """A property has a value that cannot work; the message says which values are valid."""
     REFERENCE_NOT_READY = "ReferenceNotReady"
-    """The CloudImage of kernelRef or ramdiskRef is not there or not Ready. Goes on by itself."""
+    """The CloudImage of kernelRef or ramdiskRef does not exist or is not Ready. Continues
+    automatically once it is."""
 
     REVISION_FAILED = "RevisionFailed"
-    """The new image could not be made; the one of the previous spec goes on serving. The message
-    says which, and why the new one failed."""
+    """The new image could not be made; the previous image stays in use. The message says which it
+    is, and why the new one failed."""
     ADOPTED = "Adopted"
-    """The image was in Glance before; it is managed here from now on."""
+    """The image was already in Glance; this object manages it from now on."""
     ADOPTION_REFUSED = "AdoptionRefused"
-    """The image of spec.adopt is not one to take over; the message says why. Looked at again with
-    growing pauses."""
+    """The image of spec.adopt cannot be adopted; the message says why. Retried with growing
+    pauses."""
     OBSERVED = "Observed"
-    """The image is not managed here; it is as Glance shows it."""
+    """The image is only observed, not managed; the status shows it as it is in Glance."""
     IMAGE_NOT_FOUND = "ImageNotFound"
-    """No image in Glance is the one of spec.import or spec.adopt. Looked for again."""
+    """No image in Glance matches spec.import or spec.adopt. Retried."""
     AMBIGUOUS = "Ambiguous"
-    """Several images fit spec.import.filter. Make it narrower, or give the id."""
+    """Several images match spec.import.filter. Make it narrower, or give the id."""
 
     SECRET_NOT_FOUND = "SecretNotFound"  # noqa: S105  # a reason, not a password
-    """A Secret that the spec names, or a key in it, is not there. Goes on by itself once it is."""
+    """A Secret that the spec names, or a key in it, does not exist. Continues automatically once it
+    does."""
     SECRET_NOT_FOR_HOST = "SecretNotForHost"  # noqa: S105  # as above
-    """The Secret of spec.source.http.auth says by its annotation cloudimage.dev/hosts that it is
-    for other hosts than the source's, or the operator demands that annotation. Nothing was sent.
-    Change the source or the annotation. Looked at again within a minute."""
+    """The annotation cloudimage.dev/hosts of the Secret of spec.source.http.auth does not list the
+    source's host, or is missing although the operator requires it. Nothing was sent. Change the
+    source or the annotation. Retried within a minute."""
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
-    """A ConfigMap that the spec names, or its key, is not there. Goes on by itself once it is."""
+    """A ConfigMap that the spec names, or its key, does not exist. Continues automatically once it
+    does."""
     INVALID_CLOUDS_YAML = "InvalidCloudsYaml"
-    """clouds.yaml in the Secret cannot be read or asks for what is not allowed. Looked at again
-    within a minute."""
+    """clouds.yaml in the Secret cannot be read, or has options that are not allowed. Retried within
+    a minute."""
     CLOUD_NOT_FOUND = "CloudNotFound"
-    """clouds.yaml in the Secret has no cloud of that name. Looked at again within a minute."""
+    """clouds.yaml in the Secret has no cloud of that name. Retried within a minute."""
     INVALID_CREDENTIALS = "InvalidCredentials"
-    """Keystone refuses the credentials. Tried again with pauses of up to 5 minutes, since Keystone
-    may lock a user out after some wrong passwords."""
+    """Keystone rejects the credentials. Retried with pauses of up to 5 minutes, since Keystone may
+    lock a user out after several wrong passwords."""
     CLOUD_REFUSED = "CloudRefused"
-    """The operator's cloudPolicy does not allow the host or the address of the cloud, of its
-    clouds.yaml or its catalogue. Change it, or ask who runs the operator. Tried again with pauses
-    of up to 5 minutes."""
+    """The operator's cloudPolicy does not allow a host or address of the cloud, given in
+    clouds.yaml or in the cloud's catalogue. Change clouds.yaml, or ask the operator's
+    administrator. Retried with pauses of up to 5 minutes."""
     CLOUD_UNREACHABLE = "CloudUnreachable"
-    """The cloud does not answer, or answers with a fault of its own. Tried again with pauses of up
-    to 5 minutes, or longer where it asks for that; the message says since when."""
+    """The cloud does not answer, or answers with a server error. Retried with pauses of up to 5
+    minutes, or longer if the cloud asks for it; the message says since when."""
     CLOUD_ERROR = "CloudError"
-    """The cloud answered in a way that was not expected. Tried again."""
+    """The cloud gave an unexpected answer. Retried."""
     CONFLICT = "Conflict"
-    """Glance says that the image's state forbids the change. Tried again."""
+    """Glance refuses the change in the image's present state. Retried."""
     NOT_FOUND = "NotFound"
-    """The image went away while it was worked on. Tried again."""
+    """The image disappeared while the operator was working on it. Retried."""
     FORBIDDEN = "Forbidden"
-    """The cloud's policy does not allow it, for instance visibility public for a project that is
-    not the administrators'. Change the spec, or ask the cloud's administrator. Tried again with
-    growing pauses, since a right may be granted."""
+    """The cloud's policy does not allow it, for example visibility public without administrator
+    rights. Change the spec, or ask the cloud's administrator. Retried with growing pauses, since
+    the right may be granted."""
     INVALID_IMAGE = "InvalidImage"
-    """Glance refuses a value of spec.image; the message has its words. Change the spec."""
+    """Glance rejects a value of spec.image; the message quotes Glance. Change the spec."""
     QUOTA_EXCEEDED = "QuotaExceeded"
-    """The project's image quota is used up. Free some or have it raised. Tried again with
+    """The project's image quota is used up. Delete images, or ask for a higher quota. Retried with
     growing pauses."""
 
     SOURCE_UNREACHABLE = "SourceUnreachable"
-    """The source's server cannot be reached, or answers with a fault of its own. Tried again with
-    growing pauses."""
+    """The source's server cannot be reached, or answers with a server error. Retried with growing
+    pauses."""
     SOURCE_NOT_FOUND = "SourceNotFound"
-    """The source's server has no such file. Tried again with growing pauses."""
+    """The source's server has no such file. Retried with growing pauses."""
     SOURCE_REFUSED = "SourceRefused"
-    """The source's server, or our own rules for URLs, refuse it. Mend the Secret of
-    spec.source.http.auth, or change the spec. Tried again with growing pauses."""
+    """The source's server, or the operator's URL policy, refuses it. Fix the Secret of
+    spec.source.http.auth, or change the spec. Retried with growing pauses."""
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
-    """What came is not a disk image, for instance a web page. Change the spec."""
+    """The file is not a disk image but, for example, a web page. Change the spec."""
     SOURCE_TRUNCATED = "SourceTruncated"
-    """The file ended before its announced length, or nothing proves that it is whole: its server
-    says no length and just closes the connection. Give a checksum, or have the server send a
-    Content-Length. Tried again with growing pauses."""
+    """The file ended before its announced length, or nothing proves that it is complete: its server
+    gives no length and just closes the connection. Give a checksum, or make the server send a
+    Content-Length. Retried with growing pauses."""
     CHECKSUM_MISMATCH = "ChecksumMismatch"
-    """The file does not have the checksum of the spec. Nothing was uploaded. Change one of them.
-    A checksum of spec.source.http.checksum.from is read anew with growing pauses: its publisher may
-    just be putting a new build there."""
+    """The source file does not match the checksum in the spec. Nothing was uploaded. Change one of
+    them. With spec.source.http.checksum.from the checksum file is read again with growing pauses,
+    since the publisher may be in the middle of publishing a new build."""
     SUMS_FILE_INVALID = "SumsFileInvalid"
-    """The file of checksums cannot be read, or does not name the image. Change
-    spec.source.http.checksum.from. Tried again with growing pauses, since its publisher
-    may mend it."""
+    """The checksum file cannot be read, or does not name the source file. Change
+    spec.source.http.checksum.from. Retried with growing pauses, since the publisher may fix it."""
     SIGNATURE_INVALID = "SignatureInvalid"
-    """The signature is not good, or not by a key of the keyring. Nothing was uploaded.
-    Mend the keyring's Secret or ConfigMap. Tried again with growing pauses."""
+    """The signature is not valid, or not made by a key in the keyring. Nothing was uploaded. Fix
+    the keyring's Secret or ConfigMap. Retried with growing pauses."""
     SIGNATURE_MATCHED = "SignatureMatched"
-    """The signature is good, and by a key of the keyring."""
+    """The signature is valid and made by a key in the keyring."""
     METHOD_UNAVAILABLE = "MethodUnavailable"
-    """The cloud does not offer spec.import.method, or it cannot keep what the spec promises.
-    Choose another, or Auto."""
+    """The cloud does not offer spec.import.method, or that method cannot satisfy the spec. Choose
+    another, or Auto."""
     WEAK_CHECKSUM = "WeakChecksum"
-    """The file has the checksum of the spec, but MD5 and SHA-1 can be forged: ask for a better
-    one."""
+    """The source file matches the checksum in the spec, but MD5 and SHA-1 can be forged: use a
+    stronger one."""
     UNSAFE_IMAGE = "UnsafeImage"
-    """The image reaches outside itself, or is not what it is declared to be. Refused for good."""
+    """The image refers to data outside itself, or is not what it claims to be. It is always
+    refused."""
     UNSUPPORTED_FORMAT = "UnsupportedFormat"
-    """The source's format cannot be converted to the wanted one, or is encrypted. Change
-    spec.image.diskFormat, or the source; a LUKS volume that is meant is declared as raw."""
+    """The source's format cannot be converted to the wanted one, or the source is encrypted. Change
+    spec.image.diskFormat or the source; declare an intended LUKS volume as raw."""
     IMAGE_TOO_LARGE = "ImageTooLarge"
-    """The virtual size is over spec.image.minDiskGiB or over a limit of the operator."""
+    """The virtual size exceeds spec.image.minDiskGiB or a limit of the operator."""
     INSUFFICIENT_SCRATCH = "InsufficientScratch"
-    """The operator's scratch volume has too little room. Tried again with growing pauses."""
+    """The operator's scratch volume has too little space. Retried with growing pauses."""
     CONVERSION_FAILED = "ConversionFailed"
-    """The image could not be read to its end; it is damaged, or reading it took too long. Tried
-    again with growing pauses."""
+    """The image could not be read to its end: it is damaged, or reading it took too long. Retried
+    with growing pauses."""
     UPLOAD_FAILED = "UploadFailed"
-    """The upload broke off. Tried again with growing pauses."""
+    """The upload was interrupted. Retried with growing pauses."""
     UPLOAD_MISMATCH = "UploadMismatch"
-    """Glance stored other bytes than were sent; they were deleted. Tried again."""
+    """Glance stored different bytes than were sent; they were deleted. Retried."""
     INVALID_REQUEST = "InvalidRequest"
-    """The transfer could not understand the spec. Change it, or report a bug."""
+    """The transfer could not understand the spec. Change the spec, or report a bug."""
     INTERRUPTED = "Interrupted"
-    """The transfer was stopped from outside. Tried again at once."""
+    """The transfer was stopped from outside. Retried at once."""
     JOB_NOT_STARTED = "JobNotStarted"
-    """The transfer's Job cannot be made, or its pod cannot run: a quota, an admission policy, no
-    room on any node, no way to pull the image; the message says which. Ask the cluster's
-    administrator. Tried again with growing pauses."""
+    """The transfer's Job cannot be created, or its pod cannot run: a quota, an admission policy, no
+    node with enough room, or a container image that cannot be pulled; the message says which. Ask
+    the cluster's administrator. Retried with growing pauses."""
     INTERNAL_ERROR = "InternalError"
-    """A fault of the operator, whose log has the details: please report it. The message names the
-    class of the exception; DeadlineExceededError is a look that hangs, in most cases at a cloud
-    that does not answer. Or the operator's container image lacks a program, or its kernel seccomp,
-    as the message says. Tried again with pauses of up to 5 minutes."""
+    """An internal error of the operator; its log has the details: please report it. The message
+    names the class of the exception; DeadlineExceededError means that a reconcile hung, usually
+    because a cloud did not answer. Or, as the message says, the operator's container image lacks a
+    program, or its kernel lacks seccomp. Retried with pauses of up to 5 minutes."""
 
     IN_USE = "InUse"
-    """Servers or volumes were made from the image and still exist, or Glance's store says that it
-    is in use. It is deleted within 30 seconds of the last one's end."""
+    """Servers or volumes made from the image still exist, or Glance's store says that it is in use.
+    The image is deleted within 30 seconds after the last of them is gone."""
     SHARED = "Shared"
-    """ImageShares give the image to other projects. It is deleted once they are gone."""
+    """ImageShares share the image with other projects. It is deleted once they are gone."""
     PROTECTED = "Protected"
-    """The image is protected in Glance. Set spec.image.protected to false to let it go."""
+    """The image is protected in Glance. Set spec.image.protected to false to allow its deletion."""
 
 
 CREDENTIALS_REASONS = frozenset(
@@ -209,7 +212,7 @@ CREDENTIALS_REASONS = frozenset(
         Reason.CLOUD_REFUSED,
     }
 )
-"""The Secret is at fault: looked at again regularly, since nobody tells us when it changes."""
+"""The Secret is at fault: retried regularly, since the operator gets no notice when it changes."""
 
 ABSENT_REASONS = frozenset(
     {
@@ -219,7 +222,7 @@ ABSENT_REASONS = frozenset(
         Reason.ADOPTION_REFUSED,
     }
 )
-"""There is no image to use. It is looked for again with growing pauses."""
+"""There is no image to use. Retried with growing pauses."""
 
 TERMINAL_REASONS = frozenset(
     {
@@ -233,7 +236,7 @@ TERMINAL_REASONS = frozenset(
         Reason.INVALID_REQUEST,
     }
 )
-"""The same spec would meet them again: nothing is tried until the spec changes or the annotation
+"""The same spec would fail again: not retried until the spec changes or the annotation
 cloudimage.dev/retry gets a new value.
 
 Whether a ChecksumMismatch is one of them: :func:`cloudimage.images.logic.schedule.is_terminal`."""
@@ -245,7 +248,7 @@ def member_docs(vocabulary: type[StrEnum]) -> dict[str, str]:
     Python drops those strings, so they are read from the source.
 
     Raises:
-        ValueError: A member has none.
+        ValueError: A member has no docstring.
     """
     (definition_,) = ast.parse(textwrap.dedent(inspect.getsource(vocabulary))).body
     assert isinstance(definition_, ast.ClassDef)  # noqa: S101  # getsource of a class
@@ -267,56 +270,58 @@ class ShareCondition(StrEnum):
     """The aspects of an ImageShare's state."""
 
     READY = "Ready"
-    """Each project of the spec is a member of the image, whether or not it has accepted."""
+    """Every project of the spec is a member of the image, whether or not it has accepted."""
     ACCEPTED = "Accepted"
-    """Each of them has accepted, so the image is in its list."""
+    """Every project of the spec has accepted, so the image is in its image list."""
     DELETION_BLOCKED = "DeletionBlocked"
-    """The object is being deleted, and servers of some projects still use the image; the message
+    """The object is being deleted, but servers of some projects still use the image; the message
     names them."""
     RECONCILING = "Reconciling"
-    """Work is going on, or something is waited for (kstatus); present only while True."""
+    """The operator is working on it, or waiting for something (kstatus); present only while
+    True."""
     STALLED = "Stalled"
-    """Somebody has to act (kstatus); present only while True. The message says whether it is tried
-    again by itself."""
+    """A user has to act (kstatus); present only while True. The message says whether the operator
+    retries it automatically."""
 
 
 class ShareReason(StrEnum):
-    """Why a condition has its status. A Secret or a cloud at fault has a CloudImage's reasons."""
+    """Why a condition has its status. A faulty Secret or cloud has the reasons of CloudImage."""
 
     SHARED = "Shared"
-    """Each project of the spec is a member of the image."""
+    """Every project of the spec is a member of the image."""
     ALL_ACCEPTED = "AllAccepted"
-    """Each project of the spec has accepted the image."""
+    """Every project of the spec has accepted the image."""
     AWAITING_ACCEPTANCE = "AwaitingAcceptance"
-    """Some projects have not accepted yet; the message says what their users run."""
+    """Some projects have not accepted yet; the message has the command for their users."""
     REJECTED = "Rejected"
-    """Users of a project rejected the image. That is theirs to say: it is not offered again."""
+    """A project rejected the image. The operator respects that and does not offer it again."""
     IMAGE_NOT_READY = "ImageNotReady"
-    """The CloudImage has no image yet. Goes on at once when it has."""
+    """The CloudImage has no image yet. Continues as soon as it has."""
     NOT_SHAREABLE = "NotShareable"
-    """There is no such CloudImage in the other namespace, or it does not name the ImageShare's
-    namespace in spec.shareableFrom. What was given before is taken back."""
+    """There is no such CloudImage in the other namespace, or its spec.shareableFrom does not list
+    the ImageShare's namespace. Existing members are revoked."""
     IMAGE_NOT_FOUND = "ImageNotFound"
-    """Glance has no image of that id or name. Looked for again within a minute."""
+    """Glance has no image with that id or name. Retried within a minute."""
     AMBIGUOUS = "Ambiguous"
     """Several images have that name. Give the id."""
     VISIBILITY_CONFLICT = "VisibilityConflict"
-    """Only an image with visibility shared has members, and this one is to have another. Nothing
-    was changed; the message says what to change."""
+    """Only an image with visibility shared can have members, but this one has another visibility.
+    Nothing was changed; the message says what to change."""
     PROJECT_NOT_FOUND = "ProjectNotFound"
-    """Keystone has no such project or domain. The others of the spec get the image, and nobody
-    loses it meanwhile."""
+    """Keystone has no such project or domain. The other projects of the spec get the image, and no
+    member is revoked meanwhile."""
     NOT_OWNER = "NotOwner"
-    """The image belongs to another project than the credentials: only its owner and administrators
-    can share it."""
+    """The image and the credentials belong to different projects: only the owner and administrators
+    can share an image."""
     MEMBER_QUOTA_EXCEEDED = "MemberQuotaExceeded"
-    """Glance takes no more members of one image (its image_member_quota). Ask the cloud's
+    """The image has as many members as Glance allows (its image_member_quota). Ask the cloud's
     administrator, or use visibility community."""
     WRONG_PROJECT = "WrongProject"
-    """The credentials of acceptWith are of another project, or of another cloud."""
+    """The credentials of acceptWith belong to another project or another cloud."""
     IN_USE = "InUse"
-    """Servers of a project still use the image, so it is not taken back yet."""
+    """Servers of a project still use the image, so the member is not revoked yet."""
     IMAGE_GONE = "ImageGone"
-    """Event: the image, or the CloudImage that knows its cloud, is gone; nothing was taken back."""
+    """Event: the image, or the CloudImage that has its credentials, is gone; no member was
+    revoked."""
     TAKEN_BACK = "TakenBack"
-    """Event: the projects are members no more."""
+    """Event: the projects are no longer members."""

@@ -1,4 +1,4 @@
-"""Where the bytes of an image come from, and what proves them."""
+"""Where an image's bytes come from, and how they are verified."""
 
 from typing import Annotated
 
@@ -28,7 +28,7 @@ class KeyReference(ApiModel):
     """One key of a Secret or ConfigMap of the same namespace."""
 
     name: SecretName = Field(description="Name of the Secret or ConfigMap.")
-    key: ObjectKey = Field(description="Key in it.")
+    key: ObjectKey = Field(description="Key in the Secret or ConfigMap.")
 
 
 class TextReference(
@@ -40,34 +40,35 @@ class TextReference(
         )
     ),
 ):
-    """A text kept in a Secret or a ConfigMap: exactly one of them."""
+    """A text in a Secret or a ConfigMap: exactly one of them."""
 
     secret: KeyReference | None = Field(default=None, description="A key of a Secret.")
     config_map: KeyReference | None = Field(default=None, description="A key of a ConfigMap.")
 
 
 class ChecksumsFile(ApiModel):
-    """A file of checksums that the publisher keeps, in any of the usual forms."""
+    """The publisher's checksum file, in any of the usual formats."""
 
     url: Url = Field(
-        description="URL of the file, for instance SHA256SUMS, CHECKSUM or DIGESTS; fetched with "
-        "the same credentials as the image where it is on the same server."
+        description="URL of the file, for example SHA256SUMS, CHECKSUM or DIGESTS; fetched with "
+        "the image's credentials if it is on the same server."
     )
     filename: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
         default=None,
-        description="The image's name in it, exactly; the last part of the source's URL when left "
-        "out.",
+        description="The source file's exact name in the checksum file. Defaults to the last part "
+        "of the source's URL.",
     )
 
 
 class Signature(ApiModel):
-    """An OpenPGP signature that must be good, and whom to believe; no key server is asked."""
+    """An OpenPGP signature that must be valid, and the keys to trust; no key server is used."""
 
     url: Url | None = Field(
         default=None,
-        description="URL of a detached signature. Left out: the file of checksums is clearsigned.",
+        description="URL of a detached signature. If omitted, the checksum file must be "
+        "clearsigned.",
     )
-    keyring: TextReference = Field(description="The public keys that count, ASCII-armored.")
+    keyring: TextReference = Field(description="The trusted public keys, ASCII-armored.")
 
 
 _WAYS = (
@@ -80,7 +81,7 @@ _ONE_WAY = (
 )
 _CLEARSIGNED = (
     "!has(self.signature) || has(self.signature.url) || has(self.from)",
-    "a signature without a url is one inside the file of checksums: set from, or signature.url",
+    "a signature without a url is inside the checksum file: set from, or signature.url",
 )
 
 
@@ -88,7 +89,7 @@ class Checksum(
     ApiModel,
     json_schema_extra=rules(_ONE_WAY, _CLEARSIGNED),
 ):
-    """What the downloaded file must hash to, before any conversion."""
+    """The expected checksum of the source file, before it is unpacked or converted."""
 
     md5: str | None = _hex(32, "MD5. Weak: only against accidents, not against attackers")
     sha1: str | None = _hex(40, "SHA-1. Weak: only against accidents, not against attackers")
@@ -99,23 +100,24 @@ class Checksum(
     from_: ChecksumsFile | None = Field(
         default=None,
         alias="from",
-        description="Take it from a file of checksums that the publisher keeps; of several "
-        "algorithms in it the strongest counts.",
+        description="Take the checksum from the publisher's checksum file; if it has several "
+        "algorithms, the strongest is used.",
     )
     signature: Signature | None = Field(
         default=None,
-        description="OpenPGP signature over the file of from, else over the image file itself.",
+        description="OpenPGP signature of the checksum file if from is set, otherwise of the "
+        "source file itself.",
     )
 
 
 class HttpAuth(ApiModel):
-    """What the source's server wants to see."""
+    """Credentials for the source's server."""
 
     secret_name: SecretName = Field(
         description="Secret in the same namespace with the keys username and password, or token "
-        "(sent as a bearer token); further keys that begin with header. are sent as headers, for "
-        "instance header.X-API-Key. They are sent to the servers of url and mirrors only, not to "
-        "one that these redirect to."
+        "(sent as a bearer token); keys that begin with header. are sent as headers, for example "
+        "header.X-API-Key. They are sent only to the servers of url and mirrors, never to a "
+        "server that these redirect to."
     )
 
 
@@ -123,28 +125,26 @@ class HttpSource(ApiModel):
     """A file behind a URL."""
 
     url: Url = Field(
-        description="http:// or https:// URL of the image file, without a user and password, "
-        "which everybody who may read this object would see. Give a checksum with it.",
+        description="http:// or https:// URL of the source file. Do not put a user or password "
+        "into it: anyone who can read this object would see them. Give a checksum as well.",
     )
     mirrors: Annotated[tuple[Url, ...], Field(max_length=8)] | None = Field(
         default=None,
-        description="URLs of the same file, tried in this order when the first cannot be had.",
+        description="Further URLs of the same file, tried in this order if url fails.",
     )
     checksum: Checksum | None = Field(
-        default=None, description="The file is refused unless it hashes to this."
+        default=None, description="The file is refused unless it matches this."
     )
-    auth: HttpAuth | None = Field(
-        default=None, description="What the source's server wants to see."
-    )
+    auth: HttpAuth | None = Field(default=None, description="Credentials for the source's server.")
     ca_certificate: TextReference | None = Field(
         default=None,
-        description="PEM certificates that the server's TLS is verified with, instead of the "
-        "public ones.",
+        description="CA certificates (PEM) to verify the server's TLS certificate with, instead "
+        "of the public ones.",
     )
     format: DiskFormat | None = Field(
         default=None,
-        description="Disk format of the file. Normally left out: it is found from the content, "
-        "never from the name. A file of another format than declared here is refused. Needed only "
+        description="Disk format of the file. Normally omitted: the format is detected from the "
+        "content, never from the name. If set, a file in any other format is refused. Needed only "
         "for a raw image with neither a partition table nor a known file system.",
     )
 
@@ -152,7 +152,7 @@ class HttpSource(ApiModel):
 class Source(
     ApiModel,
     json_schema_extra=rules(
-        ("[has(self.http)].exists_one(x, x)", "set exactly one source, for instance http")
+        ("[has(self.http)].exists_one(x, x)", "set exactly one source, for example http")
     ),
 ):
     """Where the bytes come from: exactly one member."""

@@ -39,7 +39,7 @@ def name(value: object) -> str:
         TypeError: It is no text.
     """
     if value is not None and not isinstance(value, str):
-        raise TypeError("a name that is no text")
+        raise TypeError("a name that is not a text")
     return (value or "")[:MAX_NAME]
 
 
@@ -59,12 +59,12 @@ def pages(fetch: Callable[[str | None], Page]) -> Iterator[dict[str, Any]]:
         listed, more = fetch(marker)
         count += len(listed)
         if count > MAX_ITEMS:
-            raise AnswerRefusedError(f"more than {MAX_ITEMS} things are listed")
+            raise AnswerRefusedError(f"more than {MAX_ITEMS} items are listed")
         yield from listed
         if not more:
             return
         if not listed:
-            raise AnswerRefusedError("a page that lists nothing says that there is another")
+            raise AnswerRefusedError("an empty page announces another one")
         marker = str(listed[-1]["id"])
         if marker in seen:
             raise AnswerRefusedError("the same page is listed again and again")

@@ -65,7 +65,7 @@ def parse_clouds_yaml(text: str, cloud: str, ca_certificate: str | None = None) 
         raise InvalidCloudsYamlError("clouds.yaml has no mapping named clouds")
     if strange := [entry.shown(each) for each in document if each != "clouds"]:
         raise InvalidCloudsYamlError(
-            f"clouds.yaml has the section {strange[0]!r}: in a Secret only clouds is allowed"
+            f"clouds.yaml has the section {strange[0]!r}; in a Secret only clouds is allowed"
         )
     if cloud not in clouds:
         names = sorted(entry.shown(name) for name in clouds)

@@ -211,7 +211,7 @@ class Glance:
         """
         with (
             suppress(NotFoundError),
-            translated(f"taking image {image_id} from project {project_id}"),
+            translated(f"revoking project {project_id} from image {image_id}"),
         ):
             raise_from_response(self._proxy.delete(f"/images/{image_id}/members/{project_id}"))
 

@@ -29,11 +29,11 @@ class Keystone:
         session = self._connection.session
         login = session.auth
         if not isinstance(login, BaseIdentityPlugin):
-            raise CloudError("reading the token: the credentials do not log in at Keystone")
+            raise CloudError("reading the token: the credentials do not use Keystone")
         with translated("reading the token"):
             access = login.get_access(session)
             if access.project_id is None:
-                raise CloudError("reading the token: the credentials are not those of a project")
+                raise CloudError("reading the token: the credentials are not scoped to a project")
             names = (access.project_domain_name, access.project_domain_id)
             domain = frozenset(name(each) for each in names if each is not None)
             return typed(Project, id=access.project_id, name=access.project_name), domain
@@ -46,7 +46,7 @@ class Keystone:
         Raises:
             CloudError: Keystone did not say.
         """
-        what = f"looking project {project_id} up"
+        what = f"looking up project {project_id}"
         try:
             return self._get(
                 f"/projects/{project_id}", what, lambda body: _project(body["project"])
@@ -86,7 +86,7 @@ class Keystone:
 
     def _domain_ids(self, domain: str) -> list[str]:
         """Return the id of a domain; what cannot be looked up is taken for an id."""
-        what = f"looking domain {domain} up"
+        what = f"looking up domain {domain}"
         try:
             return self._get("/domains", what, _ids_of_domains, name=domain) or [
                 self._get(f"/domains/{domain}", what, lambda body: str(body["domain"]["id"]))
@@ -114,8 +114,8 @@ def _ids_of_domains(body: dict[str, Any]) -> list[str]:
 def _projects(body: dict[str, Any]) -> list[Project]:
     if body.get("truncated") or (body.get("links") or {}).get("next"):
         raise CloudError(
-            "listing projects: Keystone shows only a part of them (its list_limit); name the "
-            "projects one by one, or have the limit raised"
+            "listing projects: Keystone shows only some of them (its list_limit); name the "
+            "projects one by one, or ask for a higher limit"
         )
     return list(map(_project, body["projects"]))
 

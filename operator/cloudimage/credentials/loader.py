@@ -87,13 +87,14 @@ def _held(kube: Kube, secret: Secret) -> Secret:
         if error.status == HTTPStatus.FORBIDDEN:
             raise SecretNotFoundError(
                 f"the operator's ServiceAccount may not patch Secret {secret.name} in namespace "
-                f"{secret.namespace}; it must, to keep it until the image can be deleted"
+                f"{secret.namespace}; this right is needed to keep the Secret until the image can "
+                "be deleted"
             ) from error
         raise
     if held is None:
         raise SecretNotFoundError(
             f"Secret {secret.name} in namespace {secret.namespace} is being deleted; create it "
-            "anew, and the work goes on"
+            "again to continue"
         )
     return held
 
@@ -165,6 +166,6 @@ def _found(
         raise
     if found is None:
         raise missing(
-            f"{kind} {name} is not in namespace {namespace}; create it, and the work goes on"
+            f"{kind} {name} does not exist in namespace {namespace}; create it to continue"
         )
     return found

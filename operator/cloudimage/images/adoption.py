@@ -11,7 +11,7 @@ from cloudimage.images.logic.owned_images import Standing
 from cloudimage.vocabulary.marks import Marks
 
 _WHY_NOT_ACTIVE = {
-    "deactivated": "it is deactivated, which an administrator can undo",
+    "deactivated": "it is deactivated; an administrator can reactivate it",
     "queued": "it has no bytes yet",
 }
 
@@ -39,16 +39,16 @@ def gone(resource: CloudImage, image_id: str) -> tuple[Reason, str]:
     """Return why there is no image to take over, as a reason and a sentence."""
     if resource.status.image_id == image_id:
         deleted = (
-            f"Image {image_id}, which was taken over, was deleted in Glance, and the spec has no "
-            "source to make it from. Give one, or another id in spec.adopt."
+            f"Image {image_id}, which was adopted, was deleted in Glance, and the spec has no "
+            "source to make it from again. Add a source, or change spec.adopt.id."
         )
         return Reason.IMAGE_DELETED, deleted
-    unknown = f"There is no image {image_id} that these credentials can see. Mend spec.adopt.id."
+    unknown = f"These credentials cannot see an image {image_id}. Correct spec.adopt.id."
     return Reason.IMAGE_NOT_FOUND, unknown
 
 
 def refusal(resource: CloudImage, image: GlanceImage, project_id: str | None) -> str | None:
-    """Return why an image cannot be taken over, as a sentence; None: it can.
+    """Return why an image cannot be adopted, as a sentence, or None if it can.
 
     Marks that Nova copied to a snapshot do not count: see
     docs/decisions/0002-image-ids-and-marks.md.
@@ -59,26 +59,33 @@ def refusal(resource: CloudImage, image: GlanceImage, project_id: str | None) ->
     if image.status != "active":
         why = _WHY_NOT_ACTIVE.get(image.status, f"its status is {image.status}, not active")
     elif image.owner != project_id:
-        why = f"it belongs to project {image.owner}, and the credentials are project {project_id}'s"
+        why = (
+            f"it belongs to project {image.owner}, but the credentials belong to project "
+            f"{project_id}"
+        )
     elif marks.get(Marks.IMAGE_ID) == image.id and uid not in {None, resource.metadata.uid}:
         why = (
-            f"it belongs to the CloudImage with the UID {uid}. Delete that with "
-            f"deletionPolicy Orphan; if it is gone, remove the image's property {Marks.UID}"
+            f"it belongs to the CloudImage with the UID {uid}. Delete that CloudImage with "
+            "deletionPolicy Orphan; if it no longer exists, remove the image's property "
+            f"{Marks.UID}"
         )
     elif wanted.disk_format not in {None, image.disk_format}:
-        why = f"its disk format is {image.disk_format}, and spec.image.diskFormat another"
+        why = (
+            f"its disk format is {image.disk_format}, but spec.image.diskFormat is "
+            f"{wanted.disk_format}"
+        )
     elif wanted.container_format != image.container_format:
         why = (
-            f"its container format is {image.container_format}, and spec.image.containerFormat "
+            f"its container format is {image.container_format}, but spec.image.containerFormat is "
             f"{wanted.container_format}"
         )
-    return why and f"Image {image.id} cannot be taken over: {why}."
+    return why and f"Image {image.id} cannot be adopted: {why}."
 
 
 def marks(resource: CloudImage, image: GlanceImage) -> JsonPatch:
     """Return the patch that makes the image the resource's, as if it had been made here.
 
-    The mark as verified holds Glance's own hash: with what else it should agree, nobody knows.
+    The mark as verified holds Glance's own hash: there is no other to compare it with.
     """
     algorithm = image.hash_algo if image.hash_value else "md5"
     values = {
@@ -94,19 +101,19 @@ def marks(resource: CloudImage, image: GlanceImage) -> JsonPatch:
 
 
 class ImageDeletedError(CloudError):
-    """The image that was taken over is no longer there."""
+    """The image that was adopted no longer exists."""
 
     reason = Reason.IMAGE_DELETED
 
 
 class AdoptionRefusedError(CloudError):
-    """The image is not one to take over."""
+    """The image cannot be adopted."""
 
     reason = Reason.ADOPTION_REFUSED
 
 
 class RevisionFailedError(CloudError):
-    """The image cannot take the place of another, which goes on serving."""
+    """The image cannot replace the previous image, which stays in use."""
 
     reason = Reason.REVISION_FAILED
 

@@ -44,7 +44,7 @@ class Deletion:
             self.runner.cancel(resource.metadata.uid)
             return _CANCELLED_SECONDS
         if guard.needs_no_cloud(resource):
-            self._release(resource, "The object goes; the cloud was not looked at.")
+            self._release(resource, "The object is deleted without checking the cloud.")
             return None
         if shares := shares_of(self.kube, resource):
             return self.attempts.blocked(resource, _blocked(resource, deletion.shared(shares)))
@@ -93,7 +93,7 @@ class Deletion:
         except (ConflictError, ForbiddenError) as error:
             return deletion.refused(Reason(error.reason), str(error), usage)
         except NotFoundError:
-            logger.info("somebody else deleted it", extra={"image": image.id})
+            logger.info("it was already deleted", extra={"image": image.id})
         return None
 
     def _orphan(self, resource: CloudImage, cloud: Cloud, standing: owned_images.Standing) -> None:
@@ -103,7 +103,7 @@ class Deletion:
         for image in kept:
             cloud.glance.patch(image.id, metadata.without_marks(image))
         names = ", ".join(each.id for each in kept) or "none"
-        self._release(resource, f"Left in Glance, as deletionPolicy Orphan says: {names}.")
+        self._release(resource, f"Left in Glance, because deletionPolicy is Orphan: {names}.")
 
     def _blocked_by_cloud(self, resource: CloudImage, error: CloudError) -> float:
         """Say since when and how to let go, and come back with growing pauses."""

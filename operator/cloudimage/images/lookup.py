@@ -35,10 +35,11 @@ def fits(wanted: ImageFilter, image: GlanceImage) -> bool:
 def none_found(wanted: Import) -> str:
     """Return the sentence about an image that is not there."""
     if wanted.id is not None:
-        return f"There is no image {wanted.id} that these credentials can see."
+        return f"These credentials cannot see an image {wanted.id}."
     return (
-        "No image that these credentials can see fits spec.import.filter. Community images of "
-        "others are only looked at when the filter gives visibility community or their owner."
+        "No image that these credentials can see matches spec.import.filter. Other projects' "
+        "community images are considered only if the filter gives visibility community or their "
+        "owner."
     )
 
 
@@ -46,7 +47,7 @@ def several_found(images: Sequence[GlanceImage]) -> str:
     """Return the sentence about a filter that more than one image fits."""
     named = ", ".join(each.id for each in images[:_MOST_NAMED])
     return (
-        f"Several images fit spec.import.filter: {named}{', ...' * (len(images) > _MOST_NAMED)}. "
+        f"Several images match spec.import.filter: {named}{', ...' * (len(images) > _MOST_NAMED)}. "
         "Make the filter narrower, or give spec.import.id."
     )
 

@@ -155,7 +155,7 @@ class ChildRunner:
                 _wait(process)
         return outcome or _failure(
             Reason.INTERNAL_ERROR,
-            f"the transfer ended with status {process.returncode} and said nothing",
+            f"the transfer ended with status {process.returncode} and without a result",
             transfer.progress.stage,
         )
 
@@ -189,7 +189,7 @@ def fault(uid: str, error: BaseException, stage: Stage) -> Failure:
     logger.error("a transfer could not be run", extra={"uid": uid, **without_text(error)})
     return _failure(
         Reason.INTERNAL_ERROR,
-        f"the transfer could not be run ({name_of(error)}); the operator's log says where",
+        f"the transfer could not be run ({name_of(error)}); the operator's log has the details",
         stage,
     )
 

@@ -69,7 +69,7 @@ class Consumers:
         with self.borrow(share, ref) as cloud:
             if cloud.glance.project_id != project_id:
                 raise WrongProjectError(
-                    f"Cloud {ref.cloud_name} of Secret {ref.secret_name} is of project "
+                    f"Cloud {ref.cloud_name} of Secret {ref.secret_name} belongs to project "
                     f"{cloud.glance.project_id}; acceptWith of project {project_id} needs "
                     "credentials of that project"
                 )

@@ -35,16 +35,18 @@ class ShareDeletion:
     def __call__(self, share: ImageShare) -> float | None:
         """Take back what may go; return the seconds after which to look again, None when done."""
         if guard.needs_no_cloud(share):
-            self._release(share, ShareReason.TAKEN_BACK, "The cloud was not looked at.")
+            self._release(
+                share, ShareReason.TAKEN_BACK, "The object is deleted without checking the cloud."
+            )
             return None
         if share.spec.deletion_policy is DeletionPolicy.ORPHAN:
-            text = "The members stay, as deletionPolicy Orphan says."
+            text = "The members stay, because deletionPolicy is Orphan."
             self._release(share, ShareReason.SHARED, text)
             return None
         try:
             return self._take_back(share)
         except (ImageNotReadyError, NotShareableError) as error:
-            self._release(share, ShareReason.IMAGE_GONE, f"{error}. Nothing was taken back.")
+            self._release(share, ShareReason.IMAGE_GONE, f"{error}. No member was revoked.")
             return None
         except CloudError as error:
             return self._blocked_by_cloud(share, error)
@@ -63,7 +65,7 @@ class ShareDeletion:
             new = status.deletion_blocked(share, problem, datetime.now(UTC))
             return self.attempts.blocked(share, new)
         names = ", ".join(sorted(leaving)) or "none"
-        self._release(share, ShareReason.TAKEN_BACK, f"No member any more: {names}.")
+        self._release(share, ShareReason.TAKEN_BACK, f"No longer members: {names}.")
         return None
 
     def _blocked_by_cloud(self, share: ImageShare, error: CloudError) -> float:

@@ -73,7 +73,7 @@ def find_target(kube: Kube, share: ImageShare) -> Target:
     permitted = owner is not None and sharing.is_permitted(share, owner)
     if owner is None or not (permitted or share.status.projects):
         raise NotShareableError(
-            f"There is no CloudImage {text}, or its spec.shareableFrom.namespaces does not name "
+            f"There is no CloudImage {text}, or its spec.shareableFrom.namespaces does not list "
             f"{share.metadata.namespace}"
         )
     return Target(loader.load(kube, owner), owner, permitted)
@@ -125,7 +125,7 @@ def find_image(glance: Glance, share: ImageShare, owner: CloudImage | None) -> G
 def _of_id(glance: Glance, image_id: str) -> GlanceImage:
     image = glance.get(image_id)
     if image is None:
-        raise ImageNotFoundError(f"Glance shows no image {image_id} to these credentials")
+        raise ImageNotFoundError(f"These credentials cannot see an image {image_id}")
     return image
 
 
@@ -153,7 +153,7 @@ def resolve(cloud: Cloud, share: ImageShare, consumers: Consumers) -> Resolved:
             continue
         except ForbiddenError as error:
             said = str(error).rstrip(".")
-            text = f"{said}. Give the id of each project, or credentials that may look them up"
+            text = f"{said}. Give the id of every project, or credentials that may look them up"
             problems.append(Problem(Reason.FORBIDDEN, text))
             continue
         for project in found:
@@ -161,7 +161,7 @@ def resolve(cloud: Cloud, share: ImageShare, consumers: Consumers) -> Resolved:
             ref = entry.accept_with or (before.accept_with if before else None)
             wanted[project.id] = Wanted(project, ref)
     if len(wanted) > MOST_MEMBERS:
-        text = f"The spec means {len(wanted)} projects; {MOST_MEMBERS} is the most"
+        text = f"The spec selects {len(wanted)} projects; at most {MOST_MEMBERS} are allowed"
         problems.append(Problem(ShareReason.MEMBER_QUOTA_EXCEEDED, text))
     return Resolved(dict(list(wanted.items())[:MOST_MEMBERS]), tuple(problems))
 

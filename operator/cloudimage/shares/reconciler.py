@@ -164,8 +164,8 @@ class ImageShareReconciler(Reconciler[ImageShare]):
             if image.owner == cloud.glance.project_id:
                 return Problem(reason_of(error), str(error))
             text = (
-                f"Image {image.id} belongs to project {image.owner}, and the credentials are of "
-                f"project {cloud.glance.project_id}: only the owner and administrators share it"
+                f"Image {image.id} belongs to project {image.owner}, but the credentials belong to "
+                f"project {cloud.glance.project_id}: only the owner and administrators can share it"
             )
             return Problem(ShareReason.NOT_OWNER, text)
         return None
@@ -205,7 +205,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
 
 def _not_shareable(share: ImageShare) -> Problem:
     text = (
-        f"The spec.shareableFrom.namespaces of CloudImage {sharing.image_text(share)} does not "
-        f"name {share.metadata.namespace} any more"
+        f"The spec.shareableFrom.namespaces of CloudImage {sharing.image_text(share)} no longer "
+        f"lists {share.metadata.namespace}"
     )
     return Problem(NotShareableError.reason, text)

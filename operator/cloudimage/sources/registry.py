@@ -24,4 +24,6 @@ def source_of(spec: CloudImageSpec) -> SpecSource:
         member = getattr(spec.source, name, None)
         if member is not None:
             return kind(member)
-    raise ValueError("spec.source has no member that this operator knows; update the operator")
+    raise ValueError(
+        "spec.source has no kind of source that this operator supports; upgrade the operator"
+    )

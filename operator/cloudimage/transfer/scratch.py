@@ -166,7 +166,7 @@ class Cache:
                 raise TransferError(
                     Reason.INSUFFICIENT_SCRATCH,
                     f"the scratch has {free} bytes free and may take {self._limits.max_scratch} "
-                    f"with all that is promised, {size - _size(path)} more are needed: "
+                    f"including what is already reserved; {size - _size(path)} more are needed, "
                     f"{missing} are missing",
                 )
             self._remove(victim)
@@ -325,7 +325,7 @@ def telling_when_full() -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise TransferError(
-            Reason.INSUFFICIENT_SCRATCH, "the scratch became full in the middle of the transfer"
+            Reason.INSUFFICIENT_SCRATCH, "the scratch became full during the transfer"
         ) from error
 
 

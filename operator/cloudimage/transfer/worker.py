@@ -86,18 +86,18 @@ def _outcome(
     except TransferError as error:
         failure = error
     except KeyboardInterrupt:
-        failure = TransferError(Reason.INTERRUPTED, "the transfer was told to stop")
+        failure = TransferError(Reason.INTERRUPTED, "the transfer was asked to stop")
     except MemoryError:
         failure = TransferError(
             Reason.INTERNAL_ERROR,
-            "the transfer needs more memory than a transfer may have; the operator's setting "
-            "CLOUDIMAGE_TRANSFER_MEMORY_MIB, or the chart's transfer.memoryMiB, says how much",
+            "the transfer needs more memory than it may have; raise the operator's setting "
+            "CLOUDIMAGE_TRANSFER_MEMORY_MIB, or the chart's transfer.memoryMiB",
         )
     except BaseException as error:  # noqa: BLE001 - the contract: every end has its event
         # Where, but not the exception's text: it is not known to be free of secrets.
         _log.error("%s\n%s", type(error).__name__, "".join(format_tb(error.__traceback__)))
         failure = TransferError(
-            Reason.INTERNAL_ERROR, f"a fault of the transfer itself: {type(error).__name__}"
+            Reason.INTERNAL_ERROR, f"internal error of the transfer: {type(error).__name__}"
         )
     return Failure(
         reason=failure.reason,

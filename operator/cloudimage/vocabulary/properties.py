@@ -58,7 +58,9 @@ class Rule:
                 return "true or false"
             case "integer":
                 return (
-                    "an integer" if self.minimum is None else f"an integer from {self.minimum} on"
+                    "an integer"
+                    if self.minimum is None
+                    else f"an integer of at least {self.minimum}"
                 )
             case "string":
                 return (

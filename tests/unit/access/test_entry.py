@@ -70,7 +70,7 @@ def clouds(extra: str) -> str:
             "sets image_endpoint_override: must be",
         ),
         ('region_name: "{auth_type:>700000000}"', "sets region_name: must be a text"),
-        ("region_name: 7", "sets region_name: YAML takes it for a number"),
+        ("region_name: 7", "sets region_name: YAML reads it as a number"),
         ("interface: inner", "sets interface: must be public, internal or admin"),
         ("identity_api_version: 99999", "sets identity_api_version: must be a version"),
         ("auth_type: v3oidcdeviceauthz", "has an auth_type that is not allowed"),
@@ -89,11 +89,11 @@ def test_what_is_not_allowed_is_refused_by_its_name(extra: str, words: str) -> N
     [
         ({"passcode": "x"}, "sets auth.passcode: with auth_type password these are allowed"),
         ({"tenant_name": "x"}, "sets auth.tenant_name: write project_name"),
-        ({"password": 12345}, "sets auth.password: YAML takes it for a number, not for text; put"),
-        ({"password": True}, "sets auth.password: YAML takes it for true or false"),
-        ({"password": None}, r"no text at auth\.password"),
+        ({"password": 12345}, "sets auth.password: YAML reads it as a number, not as text; put"),
+        ({"password": True}, "sets auth.password: YAML reads it as true or false"),
+        ({"password": None}, r"no text in auth\.password"),
         ({"password": ["p"]}, "sets auth.password: must be a text"),
-        ({"project_id": 7}, "sets auth.project_id: YAML takes it for a number"),
+        ({"project_id": 7}, "sets auth.project_id: YAML reads it as a number"),
         ({"auth_url": "ftp://h/"}, "sets auth.auth_url: must be a URL"),
         ({"auth_url": "http://{password}/"}, "sets auth.auth_url: must be a URL"),
         ({"auth_url": "http:///v3"}, "sets auth.auth_url: must be a URL"),
@@ -123,7 +123,7 @@ def test_a_password_that_yaml_takes_for_something_else_is_told_as_such(
     written: str, kind: str
 ) -> None:
     text = clouds("verify: true").replace("password: p", f"password: {written}")
-    with pytest.raises(InvalidCloudsYamlError, match=f"auth.password: YAML takes it for .*{kind}"):
+    with pytest.raises(InvalidCloudsYamlError, match=f"auth.password: YAML reads it as .*{kind}"):
         parse_clouds_yaml(text, "x")
     quoted = text.replace(f"password: {written}", f"password: '{written}'")
     assert parse_clouds_yaml(quoted, "x").options["auth"]["password"] == written

@@ -76,7 +76,7 @@ def test_what_is_wrong_is_told_once_with_the_reference_s_advice() -> None:
     text = told(MISMATCH)
     assert "ChecksumMismatch (Ready is False, Stalled is True)" in text
     assert text.count("ChecksumMismatch is why.") == 1
-    assert "Advice: The file does not have the checksum of the spec. Nothing was uploaded." in text
+    assert "Advice: The source file does not match the checksum in the spec." in text
     assert "cloudimage retry cloudimage/debian-12 -n images" in text
 
 
@@ -105,7 +105,7 @@ def test_who_holds_a_deletion_back() -> None:
     )
     text = told(held)
     assert "InUse (DeletionBlocked is True)" in text
-    assert "Advice: Servers or volumes were made from the image" in text
+    assert "Advice: Servers or volumes made from the image" in text
     assert "waits for others than the operator: example.org/audit." in text
     assert "cloudimage force-delete cloudimage/debian-12 -n images" in text
 
@@ -149,7 +149,7 @@ def test_a_share_has_members_and_a_vocabulary_of_its_own() -> None:
     assert "AwaitingAcceptance (Accepted is False)" in text
     assert "Advice: Some projects have not accepted yet" in text
     assert "web (p-1): pending; its users run: openstack image set --accept x" in text
-    assert "Advice: Glance has no image of that id or name." in told(
+    assert "Advice: Glance has no image with that id or name." in told(
         share(("Ready", "False", "ImageNotFound"))
     )
     assert "Advice: Keystone refuses the credentials." in told(

@@ -120,7 +120,7 @@ def test_a_reason_says_whose_it_is_and_whether_it_is_final() -> None:
     sections = dict(re.findall(r"### Reason (\w+)\n\n(.*?)\n(?=\n### |\Z)", page, re.DOTALL))
     assert re.match(r"CloudImage: .*\n\nImageShare: ", sections["Shared"], re.DOTALL)
     assert sections["NotOwner"].startswith("ImageShare: ")
-    final = {name for name, text in sections.items() if "Not tried again by itself" in text}
+    final = {name for name, text in sections.items() if "Not retried automatically" in text}
     assert final == TERMINAL_REASONS - {Reason.CHECKSUM_MISMATCH}
     with pytest.raises(ValueError, match="lacks the line"):
         troubleshooting_page.render("By hand.\n")

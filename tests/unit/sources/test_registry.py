@@ -35,5 +35,5 @@ def test_what_it_asks_for_can_be_read(name: str) -> None:
 
 def test_without_a_member_that_is_known() -> None:
     bare = spec(http=SOURCES["http"]).model_copy(update={"source": None})
-    with pytest.raises(ValueError, match="update the operator"):
+    with pytest.raises(ValueError, match="upgrade the operator"):
         source_of(bare)

@@ -39,8 +39,8 @@ def after_fault(thing: Mapping[str, Any], fault: str, now: datetime) -> dict[str
     metadata, standing = thing["metadata"], conditions_of(thing)
     generation = metadata.get("generation", 1)
     text = (
-        f"A fault of the operator ({fault}); its log says where: please report it. "
-        f"{retry.outlook(retry.pauses(Reason.INTERNAL_ERROR))}"
+        f"Internal error of the operator ({fault}); the operator's log has the details: please "
+        f"report it. {retry.outlook(retry.pauses(Reason.INTERNAL_ERROR))}"
     )
     drafts = [Draft(ConditionType.STALLED, "True", Reason.INTERNAL_ERROR, text)]
     if not is_true(standing, ConditionType.READY):

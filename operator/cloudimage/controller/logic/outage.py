@@ -7,20 +7,20 @@ from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.controller.logic.conditions import find
 
 HOW_TO_LET_GO = (
-    f"To let the object go and leave whatever is in the cloud, annotate it with "
+    f"To remove the object but leave everything in the cloud, annotate it with "
     f'{FORCE_DELETE_ANNOTATION}="true" and delete it.'
 )
 
 
 def since(resource: Resource, reason: str, now: datetime) -> datetime | None:
-    """Return since when the cloud has been away; None when that is not the trouble."""
+    """Return when the cloud became unreachable; None if the failure is another one."""
     if reason != Reason.CLOUD_UNREACHABLE:
         return None
     return resource.status.cloud_unreachable_since or now
 
 
 def message(said: str, since: datetime | None) -> str:
-    """Return what went wrong as whole sentences, with the time that it has lasted.
+    """Return what went wrong as whole sentences, with the time at which it began.
 
     The time is the first failure's and not the last one's: the status is written once and not at
     each try.
@@ -28,11 +28,11 @@ def message(said: str, since: datetime | None) -> str:
     sentence = said if said.endswith((".", "!", "?")) else f"{said}."
     if since is None:
         return sentence
-    return f"{sentence} The cloud has been away since {since:%Y-%m-%d %H:%M} UTC."
+    return f"{sentence} The cloud has been unreachable since {since:%Y-%m-%d %H:%M} UTC."
 
 
 def first_told(resource: Resource, kind: str, reason: str, text: str) -> str:
-    """Return the text, or what a condition says already of a cloud that stays away.
+    """Return the text, or what a condition already says about a cloud that stays unreachable.
 
     Each try may fail at another request; the status is to be written once.
     """
@@ -43,6 +43,6 @@ def first_told(resource: Resource, kind: str, reason: str, text: str) -> str:
 
 
 def holds_up(resource: Resource, reason: str, said: str, now: datetime) -> str:
-    """Return what a deletion says of the cloud that holds it up, with how to let go."""
+    """Return what a blocked deletion says about the cloud, and how to delete anyway."""
     text = f"{message(said, since(resource, reason, now))} {HOW_TO_LET_GO}"
     return first_told(resource, ConditionType.DELETION_BLOCKED, reason, text)

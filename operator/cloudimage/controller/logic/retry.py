@@ -8,12 +8,12 @@ from cloudimage.api.reasons import Reason, ShareReason
 from cloudimage.plaintext import plain
 
 _VALUE_LENGTH: Final = 253
-"""The CRD takes no more of it in status.lastHandledRetry; an annotation may be longer."""
+"""The most that status.lastHandledRetry may have in the CRD; an annotation may be longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """How long to wait, in seconds: ``first``, then twice as long each time, ``last`` at most."""
+    """How long to wait, in seconds: ``first``, then doubled each time, ``last`` at most."""
 
     first: float
     last: float
@@ -24,17 +24,17 @@ class Pauses:
 
 
 AWAY: Final = Pauses(5, 300)
-"""The cloud, or the operator itself, has a fault that others are likely to mend soon."""
+"""A fault of the cloud, or of the operator itself, that is likely to be fixed soon."""
 SOURCE: Final = Pauses(5, 600)
-"""A publisher's server: it is a stranger's, so it is asked less often."""
+"""A publisher's server: it is not the user's own, so it is polled less often."""
 PEOPLE: Final = Pauses(20, 1800)
-"""Somebody must grant, free or mend something first, and nobody tells us when."""
+"""A person must grant, free or fix something first, and the operator gets no notice of it."""
 SECRET: Final = Pauses(10, 60)
-"""Only the Secret is looked at, which costs its owner nothing."""
+"""Only the Secret is read, which costs its owner nothing."""
 GLANCE: Final = Pauses(5, 60)
-"""An image that somebody is about to make; Glance is asked for that one image."""
+"""An image that is expected to appear; Glance is asked only for that image."""
 LOGIN: Final = Pauses(30, 300)
-"""Keystone may lock a user out after some wrong passwords."""
+"""Keystone may lock a user out after several wrong passwords."""
 
 _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.SOURCE_UNREACHABLE: SOURCE,
@@ -73,18 +73,18 @@ def pauses(reason: str) -> Pauses:
 
 
 def outlook(wait: Pauses | None) -> str:
-    """Return the sentence that says what happens next; the same one at each try.
+    """Return the sentence that says what happens next; it is the same on every retry.
 
     Args:
-        wait: The pauses between tries; None: there is none by itself.
+        wait: The pauses between tries; None if it is not retried automatically.
     """
     if wait is None:
         return (
-            f"Not tried again until the spec changes or the annotation {RETRY_ANNOTATION} gets a "
-            "new value."
+            f"Not retried until the spec changes or the annotation {RETRY_ANNOTATION} gets a new "
+            "value."
         )
     return (
-        f"Tried again with pauses of up to {_duration(wait.last)}, and at once when the annotation "
+        f"Retried with pauses of up to {_duration(wait.last)}, and at once when the annotation "
         f"{RETRY_ANNOTATION} gets a new value."
     )
 

@@ -40,9 +40,9 @@ def complaint(
         if not demanded:
             return None
         return (
-            f"Secret {secret} has no annotation {HOSTS_ANNOTATION}, without which this operator "
-            "sends no credentials to a source; whoever may write the Secret can add it, with the "
-            "hosts that it is for"
+            f"Secret {secret} has no annotation {HOSTS_ANNOTATION}, which this operator requires "
+            "before it sends credentials to a source; add it to the Secret, with the hosts that "
+            "the credentials are for"
         )
     if len(annotation) > _MOST:
         return f"the annotation {HOSTS_ANNOTATION} of Secret {secret} is too long"
@@ -62,9 +62,8 @@ def complaint(
     if not strangers:
         return None
     return (
-        f"Secret {secret} is not for {', '.join(dict.fromkeys(strangers))}: its annotation "
-        f"{HOSTS_ANNOTATION} names other hosts. Change the source, or have whoever may write the "
-        "Secret add the host"
+        f"Secret {secret} is not for {', '.join(dict.fromkeys(strangers))}, which its annotation "
+        f"{HOSTS_ANNOTATION} does not list. Change the source, or add the host to the annotation"
     )
 
 

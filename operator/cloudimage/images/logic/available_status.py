@@ -30,7 +30,7 @@ def observed(
             ConditionType.SYNCED,
             "True",
             Reason.OBSERVED,
-            "The image is not managed here; the status shows it as it is in Glance.",
+            "The image is only observed, not managed; the status shows it as it is in Glance.",
         ),
     ]
     changes: dict[str, object] = {
@@ -135,13 +135,13 @@ def _was_adopted(resource: CloudImage, image: GlanceImage) -> bool:
 
 def _uploaded(resource: CloudImage, image: GlanceImage) -> Draft:
     if _was_adopted(resource, image):
-        message = f"Image {image.id} was in Glance already; it is managed here from now on."
+        message = f"Image {image.id} was already in Glance; this object manages it from now on."
         return Draft(ConditionType.UPLOADED, "True", Reason.ADOPTED, message)
     return Draft(
         ConditionType.UPLOADED,
         "True",
         Reason.HASH_MATCHED,
-        f"Glance's {image.hash_algo} and size equal those of the bytes sent.",
+        f"Glance's {image.hash_algo} and size match the bytes that were sent.",
     )
 
 
@@ -151,7 +151,8 @@ def _verified(resource: CloudImage, image: GlanceImage) -> Draft:
             ConditionType.VERIFIED,
             "Unknown",
             Reason.NO_CHECKSUM,
-            "The image was in Glance already: where its bytes come from is not known here.",
+            "The image was already in Glance; the operator does not know where its bytes come "
+            "from.",
         )
     proof = source_of(resource.spec).proof()
     wanted = proof.checksum
@@ -160,18 +161,22 @@ def _verified(resource: CloudImage, image: GlanceImage) -> Draft:
             ConditionType.VERIFIED,
             "Unknown",
             Reason.NO_CHECKSUM,
-            "The spec gives no checksum of the source: give one, so that nobody can swap the file.",
+            "The spec has no checksum of the source. Add one, so that a replaced file is detected.",
         )
     if proof.signed:
-        reason, message = Reason.SIGNATURE_MATCHED, "The signature is by a key of the keyring."
+        reason = Reason.SIGNATURE_MATCHED
+        message = "The signature was made by a key in the keyring."
     elif wanted is None:
-        reason, message = Reason.CHECKSUM_MATCHED, "The file has the checksum of its publisher."
+        reason, message = Reason.CHECKSUM_MATCHED, "The file matches the publisher's checksum."
     elif wanted.algorithm in {"md5", "sha1"}:
         reason = Reason.WEAK_CHECKSUM
-        message = f"The file has the {wanted.algorithm} of the spec, which can be forged."
+        message = (
+            f"The file matches the {wanted.algorithm} in the spec, but {wanted.algorithm} "
+            "can be forged."
+        )
     else:
         reason = Reason.CHECKSUM_MATCHED
-        message = f"The file has the {wanted.algorithm} of the spec."
+        message = f"The file matches the {wanted.algorithm} in the spec."
     return Draft(ConditionType.VERIFIED, "True", reason, message)
 
 

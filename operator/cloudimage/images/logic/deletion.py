@@ -25,7 +25,7 @@ def blocker(resource: CloudImage, image: GlanceImage, usage: Usage) -> Blocker |
     if usage.in_use:
         return Blocker(Reason.IN_USE, _in_use(image, usage), usage)
     if image.protected and resource.spec.image.protected is not False:
-        advice = "set spec.image.protected to false to let it go"
+        advice = "set spec.image.protected to false to allow its deletion"
         return Blocker(Reason.PROTECTED, f"Image {image.id} is protected: {advice}.", usage)
     return None
 
@@ -36,7 +36,7 @@ def shared(shares: Sequence[ImageShare]) -> Blocker:
         f"{each.metadata.namespace}/{each.metadata.name}" for each in shares[:SAMPLE_SIZE]
     )
     more = f" and {len(shares) - SAMPLE_SIZE} more" if len(shares) > SAMPLE_SIZE else ""
-    text = f"The image is shared by ImageShare {names}{more}: it is deleted once they are gone."
+    text = f"The image is shared by ImageShare {names}{more}; it is deleted once they are gone."
     return Blocker(Reason.SHARED, text)
 
 
@@ -54,29 +54,29 @@ def refused(reason: Reason, words: str, usage: Usage) -> Blocker:
     said = words.rstrip(". ")
     if reason is Reason.CONFLICT:
         advice = (
-            "What was cloned from it may be volumes or snapshots of other projects, which an "
-            "administrator can see; the image is deleted once they are gone."
+            "Volumes or snapshots of other projects may be clones of it; an administrator can see "
+            "those. The image is deleted once they are gone."
         )
         return Blocker(Reason.IN_USE, f"{said}. {advice} {HOW_TO_LET_GO}", usage)
-    advice = "Ask the cloud's administrator for the right to delete it."
+    advice = "Ask the cloud's administrator for permission to delete it."
     return Blocker(reason, f"{said}. {advice} {HOW_TO_LET_GO}", usage)
 
 
 def foremost(blockers: Sequence[Blocker]) -> Blocker:
-    """Return the blocker to tell of: the first, with a word of the others."""
+    """Return the blocker to report: the first, with the number of the others."""
     first, others = blockers[0], len(blockers) - 1
     if not others:
         return first
-    rest = "1 more image of it waits" if others == 1 else f"{others} more images of it wait"
-    return replace(first, message=f"{first.message} {rest}, too.")
+    rest = "1 more image is" if others == 1 else f"{others} more images are"
+    return replace(first, message=f"{first.message} {rest} also waiting.")
 
 
 def _in_use(image: GlanceImage, usage: Usage) -> str:
     sentences = []
     if usage.servers:
         sight = {
-            "AllProjects": "the credentials see the servers of all projects",
-            "OwnProject": "the credentials see only their own project's servers",
+            "AllProjects": "the credentials can see the servers of all projects",
+            "OwnProject": "the credentials can see only their own project's servers",
             "NoCompute": "the cloud has no compute service",
         }[usage.scope]
         users = "server uses" if len(usage.servers) == 1 else "servers use"
@@ -85,7 +85,7 @@ def _in_use(image: GlanceImage, usage: Usage) -> str:
         )
     if usage.volumes:
         made = "volume was" if len(usage.volumes) == 1 else "volumes were"
-        sight = "those of other projects are shown to administrators only"
+        sight = "only administrators can see those of other projects"
         sentences.append(
             f"{len(usage.volumes)} {made} made from image {image.id}: {_named(usage.volumes)}; "
             f"{sight}."

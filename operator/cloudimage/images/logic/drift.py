@@ -60,7 +60,7 @@ def deletion(resource: CloudImage, found: Iterable[GlanceImage]) -> Event | None
         or any(each.id == status.image_id for each in found)
     ):
         return None
-    message = f"Somebody deleted image {status.image_id} in Glance; it is made again."
+    message = f"Image {status.image_id} was deleted in Glance; it is being made again."
     return Event("Warning", Reason.IMAGE_DELETED, message)
 
 
@@ -105,7 +105,7 @@ def _waiting(image: GlanceImage, links: Links) -> tuple[Draft, ...]:
     """
     if not links.missing:
         return ()
-    message = " ".join((*links.missing.values(), "This goes on by itself."))
+    message = " ".join((*links.missing.values(), "This continues automatically."))
     synced = Draft(ConditionType.SYNCED, "False", Reason.REFERENCE_NOT_READY, message)
     usable = links.missing.keys() <= image.properties.keys()
     if usable or image.status != "active":
@@ -114,12 +114,12 @@ def _waiting(image: GlanceImage, links: Links) -> tuple[Draft, ...]:
 
 
 def _drifted(drift: tuple[Difference, ...]) -> Draft:
-    advice = "Nothing was changed, as spec.driftPolicy Report says."
+    advice = "Nothing was changed, because spec.driftPolicy is Report."
     return Draft(ConditionType.SYNCED, "False", Reason.DRIFTED, f"{_described(drift)} {advice}")
 
 
 def _corrected(drift: tuple[Difference, ...]) -> Event:
-    return Event("Normal", Reason.DRIFT_CORRECTED, f"{_described(drift)} It was put back.")
+    return Event("Normal", Reason.DRIFT_CORRECTED, f"{_described(drift)} The operator restored it.")
 
 
 def _described(drift: tuple[Difference, ...]) -> str:
@@ -128,7 +128,7 @@ def _described(drift: tuple[Difference, ...]) -> str:
 
 def _difference(each: Difference) -> str:
     if each.wanted is None:
-        return f"{each.field} is {_text(each.found)} and should not be there"
+        return f"{each.field} is {_text(each.found)} but should not be set"
     found = "missing" if each.found is None else _text(each.found)
     return f"{each.field} is {found} instead of {_text(each.wanted)}"
 

@@ -58,7 +58,7 @@ def draft(resource: CloudImage) -> Draft:
     if found:
         message = " ".join(found)
         return Draft(ConditionType.PROPERTIES_VALID, "False", Reason.INVALID_PROPERTIES, message)
-    message = "Each known property has a value that OpenStack documents."
+    message = "Every known property has a valid value."
     return Draft(ConditionType.PROPERTIES_VALID, "True", Reason.PROPERTIES_KNOWN, message)
 
 

@@ -50,5 +50,5 @@ def resolve(image: Image, found: Mapping[str, CloudImage | None]) -> Links:
             ids[name] = known
         else:
             state = "is not Ready" if other else "does not exist"
-            missing[name] = f"CloudImage {target} {state}, whose image is to be {name}."
+            missing[name] = f"CloudImage {target} {state}; its image is to become {name}."
     return Links(ids, missing)

@@ -60,13 +60,13 @@ def starting(resource: CloudImage, serving: GlanceImage | None, now: datetime) -
         serving: The image of the previous spec, which serves meanwhile, if there is one.
         now: The present.
     """
-    message = "The image is being made; status.progress shows how far it is."
+    message = "The image is being made; see status.progress."
     ready = (
         Draft(
             ConditionType.READY,
             "True",
             Reason.REPLACEMENT_PENDING,
-            f"Image {serving.id} of the previous spec serves until the new one is there.",
+            f"The previous image {serving.id} stays in use until the new one is ready.",
         )
         if serving
         else Draft(ConditionType.READY, "False", Reason.PROGRESSING, message)
@@ -145,8 +145,8 @@ def _ready_after_failure(resource: CloudImage, reason: Reason, message: str) -> 
         ConditionType.READY,
         "True",
         Reason.REVISION_FAILED,
-        f"Image {resource.status.image_id} of the previous spec goes on serving. The new one could "
-        f"not be made: {message}",
+        f"The previous image {resource.status.image_id} stays in use. The new one could not be "
+        f"made: {message}",
     )
 
 
@@ -155,14 +155,14 @@ def _with_outlook(message: str, retry_at: datetime | None) -> str:
     if retry_at is None:
         return f"{sentence} {retry.outlook(None)}"
     return (
-        f"{sentence} Tried again at {retry_at:%H:%M:%S} UTC, or when the annotation "
-        f"{RETRY_ANNOTATION} gets a new value."
+        f"{sentence} Retried at {retry_at:%H:%M:%S} UTC, or when the annotation {RETRY_ANNOTATION} "
+        "gets a new value."
     )
 
 
 def retrying(resource: CloudImage, value: str, now: datetime) -> CloudImageStatus:
-    """Return the status once the annotation's value is acted on: nothing is given up any more."""
-    message = f"Tried again, as the annotation {RETRY_ANNOTATION} asks."
+    """Return the status once the annotation's value was acted on: every failure is retried."""
+    message = f"Retrying, as requested by the annotation {RETRY_ANNOTATION}."
     drafts = [Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)]
     return next_status(resource, drafts, now, {"last_handled_retry": value})
 
@@ -172,8 +172,8 @@ class Obstacle:
     """What stands in the way of looking after an image.
 
     Attributes:
-        stalled: Somebody has to act; else it is expected to pass.
-        pauses: Between tries; None: it is not tried again by itself.
+        stalled: A user has to act; otherwise it is expected to pass.
+        pauses: Between tries; None if it is not retried automatically.
     """
 
     reason: Reason
@@ -212,7 +212,7 @@ def _ready_in_trouble(resource: CloudImage, reason: Reason, message: str) -> lis
 
 def adopting(resource: CloudImage, now: datetime) -> CloudImageStatus:
     """Return the status written before an image is marked as ours: a deletion must know of it."""
-    message = "The image of spec.adopt is being taken over."
+    message = "The image of spec.adopt is being adopted."
     drafts = [
         *_not_ready(resource, Reason.PROGRESSING, message),
         Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),

@@ -50,7 +50,7 @@ class JobTemplate:
         image: The container image; it holds this very package.
         scratch_size: Quantity: room for the files of one transfer.
         storage_class: Of a volume made for each pod; empty: an emptyDir of the node.
-        deadline_seconds: A Job that takes longer is ended, and tried again.
+        deadline_seconds: A Job that takes longer is ended, and retried.
         resources: The container's requests and limits.
         pod: Further fields of the pod's spec: where it may run, and what pulls its image.
         environment: Variables of the container, by which it finds a proxy.
@@ -68,7 +68,7 @@ class JobTemplate:
     def __post_init__(self) -> None:
         if unknown := ", ".join(sorted(self.pod.keys() - _POD_FIELDS)):
             allowed = ", ".join(sorted(_POD_FIELDS))
-            raise ValueError(f"{unknown}: not to be set; of the pod's spec only {allowed} are")
+            raise ValueError(f"{unknown} cannot be set; of the pod's spec only {allowed} can")
 
 
 def job_name(resource: CloudImage, digest: str) -> str:

@@ -90,7 +90,7 @@ def outcome(job: Job | None, stage: Stage) -> Result | Failure | None:
         stage: How far the transfer was when it was last seen.
     """
     if job is None or job.deleting:
-        return _failure(Reason.INTERRUPTED, "The transfer's Job was deleted by somebody", stage)
+        return _failure(Reason.INTERRUPTED, "The transfer's Job was deleted", stage)
     own = last_words(job.pod)
     if own is not None and not (isinstance(own, Failure) and own.reason is Reason.INTERRUPTED):
         return own
@@ -143,15 +143,15 @@ def _of_pod(pod: Pod, stage: Stage) -> Failure | None:
     if pod.ended == "OOMKilled":
         return _failure(
             Reason.INTERRUPTED,
-            "The transfer used more memory than its pod may: raise transfer.job.resources in the "
-            "operator's chart",
+            "The transfer's pod ran out of memory: raise transfer.job.resources in the operator's "
+            "chart",
             stage,
         )
     if pod.last_words:
         return None
     return _failure(
         Reason.INTERNAL_ERROR,
-        f"the transfer ended with status {pod.exit_code} and said nothing",
+        f"the transfer ended with status {pod.exit_code} and without a result",
         stage,
     )
 
@@ -163,8 +163,8 @@ def _not_started(job: Job, stage: Stage) -> Failure | None:
         if job.age < START_SECONDS:
             return None
         return not_started(
-            "Kubernetes makes no pod for it; a quota or an admission policy may refuse: see "
-            "`kubectl describe job`",
+            "Kubernetes creates no pod for it; a quota or an admission policy may be the reason: "
+            "see `kubectl describe job`",
             stage,
         )
     if pod.phase != "Pending":

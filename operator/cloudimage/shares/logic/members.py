@@ -82,14 +82,15 @@ def conflict(image: GlanceImage, owner: CloudImage | None) -> str | None:
     declared = _declared(owner)
     if declared not in {None, "shared"}:
         return (
-            f"The CloudImage's spec.image.visibility is {declared}, and only an image with "
-            "visibility shared has members. Set it to shared, or leave it out."
+            f"The CloudImage's spec.image.visibility is {declared}, but only an image with "
+            "visibility shared can have members. Set it to shared, or omit it."
         )
     if image.visibility == "shared" or is_made_shared(image, owner):
         return None
     return (
-        f"Image {image.id} has visibility {image.visibility}, and only one with visibility shared "
-        f"has members. Its owner may run: openstack image set --shared {image.id}"
+        f"Image {image.id} has visibility {image.visibility}, but only an image with visibility "
+        "shared can have members. To change that, its owner runs: openstack image set --shared "
+        f"{image.id}"
     )
 
 
@@ -176,7 +177,7 @@ def users(staying: Staying, names: Mapping[str, str]) -> str:
     )
     more = len(staying) - _MOST_NAMED
     rest = f"; and {more} more projects" if more > 0 else ""
-    return f"Servers still use the image, so it is taken back once they are gone: {projects}{rest}."
+    return f"Members are revoked once their servers no longer use the image: {projects}{rest}."
 
 
 def next_look(share: ImageShare, period: float, now: datetime) -> float:

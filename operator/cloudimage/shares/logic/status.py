@@ -31,14 +31,14 @@ _OTHERS_REASONS = frozenset(
         ShareReason.WRONG_PROJECT,
     }
 )
-"""Somebody has to act; all others are expected to pass."""
+"""A user has to act; all other reasons are expected to pass."""
 _PASSING = frozenset({Reason.CLOUD_UNREACHABLE, Reason.CLOUD_ERROR, *CREDENTIALS_REASONS})
 """They say nothing about the members: what was shared still is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What stands in the way, in a sentence."""
+    """An obstacle, in one sentence."""
 
     reason: Reason | ShareReason
     message: str
@@ -46,16 +46,16 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a look at an image and its members.
+    """The result of reconciling an image and its members.
 
     Attributes:
         image: The image.
         wanted: The projects of the spec, by id.
-        members: Who is a member now, by the project's id.
-        kept: Ids of those that we gave the image to and did not take it from.
-        problem: Why some projects of the spec are none.
-        acceptance: Why some could not be accepted for.
-        staying: A sentence about those who keep the image while they use it.
+        members: The current members, by the project's id.
+        kept: Ids of the members that this object added and has not revoked.
+        problem: Why some projects of the spec are not members.
+        acceptance: Why the image could not be accepted for some projects.
+        staying: A sentence about the members that stay while they use the image.
     """
 
     image: GlanceImage
@@ -68,7 +68,7 @@ class Outcome:
 
 
 def is_news(old: ImageShareStatus, new: ImageShareStatus, period: float) -> bool:
-    """Tell whether a status is worth a write: not for the time of the look alone, each time.
+    """Return whether a status is worth a write: a new last_sync_time alone is not, each time.
 
     Args:
         old: The one that stands.
@@ -155,15 +155,18 @@ def _accepted(outcome: Outcome, names: Mapping[str, str]) -> Draft:
     }
     if rejected := [each for each, status in standing.items() if status == "rejected"]:
         text = (
-            f"Rejected by {_named(rejected, names)}. That is theirs to say; who changed their mind "
-            f"runs: {command}"
+            f"Rejected by {_named(rejected, names)}. To accept it after all, a user of that "
+            f"project runs: {command}"
         )
         return Draft(ShareCondition.ACCEPTED, "False", ShareReason.REJECTED, text)
     if outcome.acceptance:
         problem = outcome.acceptance
         return Draft(ShareCondition.ACCEPTED, "False", problem.reason, _with_outlook(problem))
     if waiting := [each for each, status in standing.items() if status != "accepted"]:
-        text = f"Not accepted yet by {_named(waiting, names)}. A user of it runs: {command}"
+        text = (
+            f"Not yet accepted by {_named(waiting, names)}. To accept it, a user of that "
+            f"project runs: {command}"
+        )
         return Draft(ShareCondition.ACCEPTED, "False", ShareReason.AWAITING_ACCEPTANCE, text)
     if outcome.problem and not standing:
         problem = outcome.problem
@@ -215,7 +218,7 @@ def blocked_by_cloud(share: ImageShare, problem: Problem, now: datetime) -> Imag
 
 def retrying(share: ImageShare, value: str, now: datetime) -> ImageShareStatus:
     """Return the status once the annotation's value is acted on."""
-    message = f"Tried again, as the annotation {RETRY_ANNOTATION} asks."
+    message = f"Retrying, as requested by the annotation {RETRY_ANNOTATION}."
     drafts = [Draft(ShareCondition.RECONCILING, "True", Reason.PROGRESSING, message)]
     return _renewed(share, drafts, now, {"last_handled_retry": value})
 

@@ -127,15 +127,15 @@ class Glance:
         if response.status_code == HTTPStatus.FORBIDDEN and name == "copy-image":
             raise TransferError(
                 Reason.FORBIDDEN,
-                "Glance's policy `copy_image` does not let these credentials copy an image to "
-                f"{', '.join(stores)}; by default it is for administrators only",
+                f"Glance's policy `copy_image` does not let these credentials copy an image to "
+                f"{', '.join(stores)}; by default only administrators may",
             )
         if response.status_code == HTTPStatus.BAD_REQUEST and "uri" in method:
             # Not Glance's own text: it repeats the URI, which may hold secrets.
             raise TransferError(
                 Reason.METHOD_UNAVAILABLE,
-                "Glance refuses to fetch from this host by itself: its import_filtering_opts "
-                "deny the scheme, the host or the port",
+                "Glance itself refuses to fetch from this host: its import_filtering_opts deny "
+                "the scheme, the host or the port",
             )
         if response.status_code == HTTPStatus.CONFLICT and self._imports(image_id):
             _log.warning("image %s is being imported already", image_id)
@@ -186,7 +186,7 @@ class Glance:
         """
         try:
             response = self._call("GET", "/info/usage")
-            self._expect(response, HTTPStatus.OK, "say what is used of the quota")
+            self._expect(response, HTTPStatus.OK, "report the quota's usage")
             return {
                 name: Usage(used=int(each["usage"]), limit=int(each["limit"]))
                 for name, each in response.json()["usage"].items()
@@ -201,7 +201,7 @@ class Glance:
         response = self._call("GET", path)
         if response.status_code == HTTPStatus.NOT_FOUND:
             return None
-        self._expect(response, HTTPStatus.OK, "say what it offers")
+        self._expect(response, HTTPStatus.OK, "report what it offers")
         with translated():
             found: dict[str, Any] = response.json()
             return found

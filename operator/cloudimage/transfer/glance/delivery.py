@@ -72,7 +72,7 @@ def _refused(request: TransferRequest) -> str | None:
         url = checked_url(source.url, request.policy.schemes)
         host = urlsplit(url).hostname or ""
         if "%" in host:  # Glance would decode it, and go elsewhere
-            return "the URL's host is not plain"
+            return "the URL's host is not a plain host name"
         check_host(host, request.policy)
     except TransferError as error:
         return error.message
@@ -161,8 +161,8 @@ def _convert_by_store(target: Target, located: Located) -> Stored:
     if wanted != "raw":
         raise TransferError(
             Reason.METHOD_UNAVAILABLE,
-            f"Glance's conversion from {found.format} to {wanted} cannot be compared with our own: "
-            "GlanceDirect converts to raw only",
+            f"Glance's conversion from {found.format} to {wanted} cannot be verified against our "
+            "own: GlanceDirect converts to raw only",
         )
     proof = located.as_wanted(Wanted("raw"), target.meter)
     return glance_direct(target, as_file(located.path, found.format), proof)

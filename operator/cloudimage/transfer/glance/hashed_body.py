@@ -44,7 +44,8 @@ class HashedBody:
         if self._used:
             # The libraries below repeat a request after a redirect.
             raise TransferError(
-                Reason.UPLOAD_FAILED, "Glance wants the image a second time instead of taking it"
+                Reason.UPLOAD_FAILED,
+                "Glance asks for the image a second time instead of accepting it",
             )
         self._used = True
         with closing(self._payload.open()) as chunks:
@@ -75,8 +76,8 @@ def compare(stored: dict[str, Any], payload: Payload, sha512: Any) -> None:  # n
     if stored["size"] != payload.size or theirs != ours.hexdigest():
         raise TransferError(
             Reason.UPLOAD_MISMATCH,
-            f"Glance has {stored['size']} bytes with {algorithm} {theirs}, "
-            f"sent were {payload.size} with {ours.hexdigest()}",
+            f"Glance has {stored['size']} bytes with {algorithm} {theirs}, but {payload.size} "
+            f"bytes with {ours.hexdigest()} were sent",
         )
 
 
@@ -90,7 +91,8 @@ def hash_of(chunks: Chunks, algorithm: str) -> Any:  # noqa: ANN401 - hashlib's 
         found = hashlib.new(algorithm, usedforsecurity=False)
     except ValueError as error:
         raise TransferError(
-            Reason.UPLOAD_FAILED, f"Glance hashes by {algorithm}, which is not known here"
+            Reason.UPLOAD_FAILED,
+            f"Glance hashes with {algorithm}, which the operator does not support",
         ) from error
     with closing(chunks):
         for chunk in chunks:

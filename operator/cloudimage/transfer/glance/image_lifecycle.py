@@ -110,7 +110,7 @@ def _create(target: Target, shape: DiskFormat, undo: contextlib.ExitStack) -> st
             reached(Point.CREATED, image.name)
             return identifier
     raise TransferError(
-        Reason.CLOUD_ERROR, f"Glance refuses {MAX_ATTEMPTS} ids one after the other as used before"
+        Reason.CLOUD_ERROR, f"Glance rejected {MAX_ATTEMPTS} ids in a row as already used"
     )
 
 

@@ -48,7 +48,7 @@ def _glance_direct(target: Target, staged: Payload, wanted: Payload) -> Stored:
         size = target.glance.show(identifier)["size"]
         if size not in {None, staged.size}:
             raise TransferError(
-                Reason.UPLOAD_MISMATCH, f"Glance staged {size} bytes, sent were {staged.size}"
+                Reason.UPLOAD_MISMATCH, f"Glance staged {size} bytes, but {staged.size} were sent"
             )
         reached(Point.STAGED, target.image.name)
         target.glance.start_import(identifier, {"name": "glance-direct"}, target.stores)
@@ -122,8 +122,9 @@ def _check_format(image: dict[str, Any], wanted: DiskFormat) -> None:
     if image["disk_format"] != wanted:
         raise TransferError(
             Reason.METHOD_UNAVAILABLE,
-            f"Glance's import makes {image['disk_format']} of the image, wanted is {wanted}: "
-            "that is decided by its image_conversion plugin; the method Upload converts here",
+            f"Glance's import converts the image to {image['disk_format']} instead of {wanted}, as "
+            "its image_conversion plugin is configured; with the method Upload the operator "
+            "converts",
         )
 
 
@@ -135,8 +136,8 @@ def _check_sum(image: dict[str, Any], checksum: Checksum | None) -> None:
     if theirs is None:
         raise TransferError(
             Reason.METHOD_UNAVAILABLE,
-            f"Glance hashes by {image['os_hash_algo']}, so the checksum by {checksum.algorithm} "
-            "cannot be verified without the bytes; the method Upload can",
+            f"Glance hashes with {image['os_hash_algo']}, so the {checksum.algorithm} checksum "
+            "cannot be verified without the bytes; use the method Upload",
         )
     if theirs != checksum.value:
         raise TransferError(
@@ -153,7 +154,7 @@ def _look(target: Target, identifier: str, image: dict[str, Any], path: Path) ->
     head = (size and target.glance.read(identifier, 0, min(size, _HEAD))) or b""
     if not head or looks_like_page(head[:1024]):
         raise TransferError(
-            Reason.SOURCE_NOT_AN_IMAGE, "what Glance fetched is empty or a web page, and no image"
+            Reason.SOURCE_NOT_AN_IMAGE, "Glance fetched an empty file or a web page, not an image"
         )
     with path.open("wb") as file:
         file.truncate(size)

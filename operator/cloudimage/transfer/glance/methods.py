@@ -74,7 +74,7 @@ def choose(request: TransferRequest, offers: Offers, refused: str | None = None)
     Args:
         request: What is asked for.
         offers: What the cloud offers.
-        refused: Why the policy lets nobody be sent to the source's host, if so.
+        refused: Why the URL policy forbids sending Glance to the source's host, if it does.
 
     Raises:
         TransferError: ``MethodUnavailable`` for a named method that the cloud does not offer or
@@ -91,53 +91,56 @@ def choose(request: TransferRequest, offers: Offers, refused: str | None = None)
         raise TransferError(
             Reason.METHOD_UNAVAILABLE, f"the method {wanted.method} cannot be used: {missing}"
         )
-    return Choice(wanted.method, f"{wanted.method}, as the request says", asked=True)
+    return Choice(wanted.method, f"{wanted.method}, as requested", asked=True)
 
 
 def check_stores(wanted: Import, offers: Offers) -> None:
-    """Refuse stores that are not there.
+    """Refuse stores that do not exist.
 
     Raises:
         TransferError: ``InvalidImage``.
     """
     if wanted.stores and offers.stores is None:
         raise TransferError(
-            Reason.INVALID_IMAGE, "this cloud's Glance has no stores to choose from; name none"
+            Reason.INVALID_IMAGE, "this cloud's Glance has no stores to choose from; omit them"
         )
     unknown = [each for each in wanted.stores if each not in (offers.stores or ())]
     if unknown:
         raise TransferError(
             Reason.INVALID_IMAGE,
-            f"Glance has no store {', '.join(unknown)} that can be written to; "
-            f"there are {', '.join(offers.stores or ())}",
+            f"Glance has no writable store {', '.join(unknown)}; available are "
+            f"{', '.join(offers.stores or ())}",
         )
 
 
 def web_obstacle(source: Source, image: NewImage, policy: UrlPolicy) -> str | None:
-    """Return why Glance cannot fetch a source by itself without breaking a promise, if so."""
+    """Return why Glance cannot fetch a source itself without breaking a promise, or None."""
     if not isinstance(source, HttpSource):
-        return "Glance can fetch a URL by itself, and nothing else"
+        return "Glance can fetch only a URL itself"
     shape = source.format or image.disk_format
     if shape is None:
-        return "Glance must be told the source's format, and the request does not say it"
+        return "Glance needs the source's format, which is not given"
     if source.auth or source.ca_certificate or urlsplit(source.url).username is not None:
         return "Glance can be given neither credentials nor a certificate for the source"
     if urlsplit(source.url).scheme not in policy.schemes:
         return "the URL's scheme is not allowed"
     converted = image.disk_format not in {None, shape}
     if converted and shape == "vhd":
-        return "Glance's conversion takes a VHD's size from its geometry, and may lose its end"
+        return "Glance's conversion derives a VHD's size from its geometry, and may cut off its end"
     return _unprovable(source, converted=converted)
 
 
 def _unprovable(source: HttpSource, *, converted: bool) -> str | None:
-    """Return why Glance's hash would not prove what the request wants proved, if so."""
+    """Return why Glance's hash would not prove what the request wants proved, or None."""
     if source.signature or source.sums:
-        return "a signature, or a file of checksums, is verified over bytes that go through us"
+        return (
+            "a signature or a checksum file can be verified only if the bytes go through the "
+            "operator"
+        )
     if source.checksum and source.checksum.algorithm not in _PROVABLE:
         return (
-            f"Glance does not hash by {source.checksum.algorithm}, so what it fetched could not be "
-            "compared with the checksum"
+            f"Glance does not hash with {source.checksum.algorithm}, so the file it fetched could "
+            "not be compared with the checksum"
         )
     if source.checksum and converted:
         return "once Glance has converted the bytes they cannot be compared with the checksum"
@@ -145,13 +148,13 @@ def _unprovable(source: HttpSource, *, converted: bool) -> str | None:
 
 
 def _missing(method: Chosen, stores: tuple[str, ...], offers: Offers) -> str | None:
-    """Return why Glance does not offer a method, if so."""
+    """Return why Glance does not offer a method, or None."""
     name = _GLANCE_NAMES[method]
     if name in offers.methods or (method == "Upload" and not stores[1:]):
         return None
     offered = f"Glance's import offers {', '.join(sorted(offers.methods)) or 'nothing'}"
     purpose = " for more than one store" if method == "Upload" else ""
-    return f"{offered}, and {name} is needed{purpose}"
+    return f"{offered}, but {name} is needed{purpose}"
 
 
 def _automatic(request: TransferRequest, offers: Offers) -> Choice:
@@ -163,13 +166,14 @@ def _automatic(request: TransferRequest, offers: Offers) -> Choice:
     )
     if obstacle is None:
         return Choice(
-            "WebDownload", "WebDownload: Glance fetches by itself what its own hash then proves"
+            "WebDownload",
+            "WebDownload: Glance fetches the file itself, and its own hash then proves it",
         )
     if stores[1:] and _missing("GlanceDirect", stores, offers) is None:
         return Choice(
             "GlanceDirect",
-            "GlanceDirect: one import fills several stores, where copying an image afterwards is "
-            "for administrators",
+            "GlanceDirect: one import fills several stores, while only administrators may copy an "
+            "image afterwards",
         )
     if missing := _missing("Upload", stores, offers):
         raise TransferError(Reason.METHOD_UNAVAILABLE, f"no method can be used: {missing}")
@@ -180,11 +184,14 @@ def _doubt(request: TransferRequest) -> str | None:
     """Return why fetching by Glance may break a promise, or may only work by luck."""
     source, image = request.source, request.image
     if source.checksum is None or source.checksum.algorithm != _STRONG:
-        return f"a checksum by {_STRONG} is missing, which alone proves what Glance fetched"
+        return f"only a {_STRONG} checksum would prove what Glance fetched, and there is none"
     if isinstance(source, HttpSource) and source.mirrors:
         return "Glance would not try the mirrors"
     if request.policy != UNRESTRICTED:
-        return "Glance, and where it is redirected to, does not keep to the operator's URL policy"
+        return (
+            "Glance does not follow the operator's URL policy, neither for the URL nor for "
+            "redirects"
+        )
     if source.format not in _SHOWN_BY_ITS_ENDS or image.disk_format not in {None, source.format}:
-        return "the bytes are to be inspected as a whole, or converted"
+        return "the operator has to inspect or convert the whole file"
     return None

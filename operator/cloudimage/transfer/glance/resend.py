@@ -84,5 +84,5 @@ def _broken(error: TransferError, body: HashedBody) -> TransferError:
         return error
     return TransferError(
         Reason.UPLOAD_FAILED,
-        f"the connection to Glance broke after {body.sent} of {len(body)} bytes, without an answer",
+        f"the connection to Glance broke without an answer after {body.sent} of {len(body)} bytes",
     )

@@ -97,15 +97,15 @@ class _Patience:
         if time.monotonic() - self._began > MAX_SECONDS:
             raise TransferError(
                 Reason.UPLOAD_FAILED,
-                f"the image is {image['status']} after {MAX_SECONDS / 3600:g} hours",
+                f"the image is still {image['status']} after {MAX_SECONDS / 3600:g} hours",
             )
         if seen != self._seen:
             self._seen, self._since = seen, time.monotonic()
         elif time.monotonic() - self._since > self._limit:
             raise TransferError(
                 Reason.UPLOAD_FAILED,
-                f"the image is {image['status']}, and Glance gave no sign of life for "
-                f"{self._limit:g} s",
+                f"the image is {image['status']}, and Glance made no progress for {self._limit:g} "
+                "s",
             )
 
 
@@ -150,7 +150,7 @@ def _failed(image: Image, said: str) -> TransferError:
     full = any(word in said.lower() for word in _QUOTA_WORDS)
     return TransferError(
         Reason.QUOTA_EXCEEDED if full else Reason.UPLOAD_FAILED,
-        f"Glance could not store the image{where}: {said or 'it does not say why'}",
+        f"Glance could not store the image{where}: {said or 'it gives no reason'}",
     )
 
 

@@ -71,7 +71,7 @@ def untar(file: "IO[bytes] | Bounded", sink: Sink) -> None:
             with bounded.contents():
                 sink.copy(content)
     if not names:
-        raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the archive has no file")
+        raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the archive contains no file")
     with bounded.headers():  # what is behind the archive's end is padding, or a bomb
         while bounded.read(_CHUNK):
             pass
@@ -104,14 +104,14 @@ def _only_file(members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
             raise unsafe(f"its member {_shown(each.filename)} is not a file")
     files = [each for each in members if not each.is_dir()]
     if not files:
-        raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the archive has no file")
+        raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the archive contains no file")
     if len(files) > 1:
         raise _several([each.filename for each in files])
     if files[0].flag_bits & 1:
         raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the archive is encrypted")
     if files[0].compress_type not in _ZIP_METHODS:
         raise TransferError(
-            Reason.SOURCE_NOT_AN_IMAGE, "the zip archive is compressed otherwise than by deflate"
+            Reason.SOURCE_NOT_AN_IMAGE, "the zip archive uses another compression than deflate"
         )
     return files[0]
 
@@ -119,10 +119,10 @@ def _only_file(members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
 def _check_name(name: str) -> None:
     """Refuse names that lead out of a folder, though none is ever used as a path here."""
     if not name:
-        raise unsafe("a member of it has no name")
+        raise unsafe("it has a member without a name")
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or ".." in parts or "\0" in name or ":" in parts[0]:
-        raise unsafe(f"its member {_shown(name)} would be outside of it")
+        raise unsafe(f"its member {_shown(name)} would be written outside of it")
 
 
 class Bounded:
@@ -154,7 +154,7 @@ class Bounded:
         try:
             return self._file.seek(offset, whence)
         except OSError as error:
-            raise ValueError("it points outside of itself") from error
+            raise ValueError("it refers to an offset outside of it") from error
 
     def tell(self) -> int:
         """Return the place in a file that has one."""
@@ -200,5 +200,5 @@ def _several(names: list[str]) -> TransferError:
     shown = ", ".join(_shown(name) for name in names[:3])
     return TransferError(
         Reason.SOURCE_NOT_AN_IMAGE,
-        f"the archive has several files ({shown}); it must have the image alone",
+        f"the archive has several files ({shown}); it must contain only the image",
     )

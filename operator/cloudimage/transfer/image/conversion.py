@@ -75,7 +75,7 @@ def convert(path: Path, found: Inspected, wanted: Wanted, tools: Toolbox, meter:
         if each not in QEMU_FORMATS:
             raise TransferError(
                 Reason.UNSUPPORTED_FORMAT,
-                f"cannot convert {found.format} to {shape}; convertible are "
+                f"cannot convert {found.format} to {shape}; supported formats are "
                 f"{', '.join(QEMU_FORMATS)}",
             )
     if shape == "raw":
@@ -161,7 +161,7 @@ def _raw_stream(name: str, found: Inspected, tools: Toolbox) -> Payload:
                 if disk.size != size:
                     raise TransferError(
                         Reason.CONVERSION_FAILED,
-                        f"the image should have given {size} bytes, but it has {disk.size}",
+                        f"the image should have {size} bytes, but it has {disk.size}",
                     )
                 yield from disk.pieces()
         except ToolError as error:

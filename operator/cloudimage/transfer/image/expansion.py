@@ -87,19 +87,19 @@ class _Sink:
         if size > self._limits.max_expanded:
             raise TransferError(
                 Reason.IMAGE_TOO_LARGE,
-                f"the source expands to over {self._limits.max_expanded} bytes, the limit",
+                f"the source expands to more than the limit of {self._limits.max_expanded} bytes",
             )
         if size > self._by_ratio:
             raise unsafe(
-                f"it expands to over {self._by_ratio} bytes, which no image does: "
-                "it is a decompression bomb"
+                f"it expands to over {self._by_ratio} bytes, more than any image would: it is a "
+                "decompression bomb"
             )
 
     def copy(self, content: "IO[bytes] | Bounded") -> None:
         """Write all that can be read."""
         head = content.read(magic.HEAD_LENGTH)
         if inner := magic.wrapping(head):
-            raise unsafe(f"inside of it is {inner} again; only one layer is taken off")
+            raise unsafe(f"it contains {inner} again; only one layer is unpacked")
         chunk = head
         while chunk:
             self.expect(self._size + len(chunk))

@@ -161,8 +161,8 @@ def _check_same_size(shape: DiskFormat, read: int, other: int) -> None:
     if not 0 <= other - read < _SECTOR:
         raise TransferError(
             Reason.UNSAFE_IMAGE,
-            f"the {shape} image has two sizes: for some programs {read} bytes, for others "
-            f"{other} bytes; convert it again with the program that made it",
+            f"the {shape} image has two sizes: {read} bytes for some programs, {other} bytes for "
+            "others; convert it again with the program that made it",
         )
 
 
@@ -201,7 +201,7 @@ def _read_format(path: Path, size: int, *, verified: bool = False) -> _Content:
         ) from error
     except format_inspector.ImageFormatError as error:
         raise TransferError(
-            Reason.SOURCE_NOT_AN_IMAGE, f"the image's {inspector} headers are not complete"
+            Reason.SOURCE_NOT_AN_IMAGE, f"the image's {inspector} headers are incomplete"
         ) from error
     shape = _BY_INSPECTOR[str(inspector)]
     check_complete_in_itself(shape, head, inspector)
@@ -244,7 +244,7 @@ def _inspector(path: Path) -> format_inspector.FileInspector:
     if len(found) != 1:
         raise TransferError(
             Reason.UNSAFE_IMAGE,
-            f"the content is of several formats at once: {', '.join(sorted(found))}",
+            f"the content matches several formats at once: {', '.join(sorted(found))}",
         )
     return next(iter(found.values()))
 
@@ -265,8 +265,8 @@ def _agreed(found: _Content, declared: DiskFormat | None) -> DiskFormat:
     if found.encrypted and declared != "raw":
         raise TransferError(
             Reason.UNSUPPORTED_FORMAT,
-            "the source is encrypted (LUKS), and only its owner can read its disk; to have it "
-            "stored as it is, declare the source's format as raw",
+            "the source is encrypted (LUKS), so only its owner can read the disk; to store it "
+            "unchanged, declare the source's format as raw",
         )
     if declared is None:
         if found.known:
@@ -279,8 +279,8 @@ def _agreed(found: _Content, declared: DiskFormat | None) -> DiskFormat:
             )
         raise TransferError(
             Reason.SOURCE_NOT_AN_IMAGE,
-            "the content is of no known image format and has neither a partition table nor a "
-            "known file system; if it is a bare raw image, declare the source's format as raw",
+            "the content has no known image format, partition table or file system; if it is a "
+            "bare raw image, declare the source's format as raw",
         )
     if declared == found.format or (declared in _SHAPELESS and found.format == "raw"):
         return declared

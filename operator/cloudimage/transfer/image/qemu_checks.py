@@ -111,8 +111,8 @@ def check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> b
     if amplified or (shape == "vhdx" and _blocks_are_amplified(tools.folder / name, size)):
         raise TransferError(
             Reason.UNSAFE_IMAGE,
-            f"the {shape} image is not safe to open: its tables name more data than its {size} "
-            "bytes can hold, the same again and again",
+            f"the {shape} image is not safe to open: its tables refer to more data than its {size} "
+            "bytes can hold, to the same data again and again",
         )
     # The last cluster of a compressed qcow2 is often not a whole one, and rightly so.
     return not compressed or (shape == "qcow2" and report.get("image-end-offset", size + 1) <= size)
@@ -146,7 +146,7 @@ def check_inside(name: str, shape: DiskFormat, tools: Toolbox) -> None:
     if inside:
         raise TransferError(
             Reason.UNSAFE_IMAGE,
-            f"the disk in the {shape} image is an image itself: {', '.join(sorted(inside))}",
+            f"the disk in the {shape} image is itself an image: {', '.join(sorted(inside))}",
         )
 
 
@@ -163,7 +163,7 @@ def _mapped(opened: Iterable[str], size: int | None, tools: Toolbox) -> tuple[in
         try:
             return data_end(lines, size)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise ToolError("qemu-img map breaks off", 0) from error
+            raise ToolError("the output of qemu-img map is incomplete", 0) from error
 
 
 def data_end(lines: Iterable[bytes], size: int | None = None) -> tuple[int, bool]:

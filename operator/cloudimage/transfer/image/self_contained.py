@@ -75,17 +75,17 @@ def _qcow2(head: bytes, _: format_inspector.FileInspector) -> str | None:
 def _vmdk(head: bytes, _: format_inspector.FileInspector) -> str | None:
     magic, capacity, _ = _VMDK_HEADER.unpack_from(head.ljust(_VMDK_HEADER.size, b"\0"))
     if magic != _VMDK_MAGIC:
-        return "it is a descriptor alone, of data in other files"
+        return "it is only a descriptor of data in other files"
     if capacity == 0:  # for qemu that means: the data is where the descriptor says
-        return "its header has no size, so that its data is in other files"
+        return "its header has no size, so its data is in other files"
     text = head[_VMDK_DESCRIPTOR].partition(b"\0")[0].decode("latin-1")
     if "parentfilenamehint" in text.lower() or not _VMDK_NO_PARENT.search(text):
         return "it has a parent"
     if len(_VMDK_TYPE.findall(text)) != 1:
-        return "its descriptor says its type more than once"
+        return "its descriptor gives its type more than once"
     extents = [line for line in text.split("\n") if _VMDK_EXTENT.match(line)]
     if len(extents) != 1 or not _VMDK_OWN_EXTENT.fullmatch(extents[0]):
-        return "its descriptor names other extents than the file itself"
+        return "its descriptor names extents other than the file itself"
     return None
 
 

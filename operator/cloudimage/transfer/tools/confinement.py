@@ -107,8 +107,8 @@ def _raise_for(report: bytes, name: str) -> None:
         raise TransferError(Reason.INTERNAL_ERROR, f"the program {name} cannot be run: {said}")
     raise TransferError(
         Reason.INTERNAL_ERROR,
-        "external programs cannot be confined, and are not run otherwise; seccomp with "
-        f"libseccomp2 is needed: {said}",
+        "external programs cannot be confined, so they are not run; seccomp with libseccomp2 is "
+        f"needed: {said}",
     )
 
 

@@ -87,13 +87,13 @@ class Disk:
         self._flying: dict[int, _Piece] = {}
         magic, option, flags = _GREETING.unpack(self._take(_GREETING.size))
         if (magic, option) != (b"NBDMAGIC", _IHAVEOPT) or not flags & _FIXED_NEWSTYLE:
-            raise NbdError("it is no NBD server")
+            raise NbdError("it is not an NBD server")
         self._send(struct.pack(">I", _FIXED_NEWSTYLE | flags & _NO_ZEROES))
         self._negotiate(_OPT_STRUCTURED_REPLY)
         # The export without a name, and no information but what always comes.
         found = self._negotiate(_OPT_GO, struct.pack(">IH", 0, 0))
         if found is None:
-            raise NbdError("it does not say how large the disk is")
+            raise NbdError("it does not report the disk's size")
         self.size = found
 
     def pieces(self, limit: int | None = None) -> Pieces:
@@ -126,7 +126,7 @@ class Disk:
         magic, flags, kind, cookie, length = _CHUNK.unpack(self._take(_CHUNK.size))
         piece = self._flying.get(cookie)
         if magic != _CHUNK_MAGIC or piece is None:
-            raise NbdError("its answer makes no sense")
+            raise NbdError("its answer is invalid")
         if kind == _OFFSET_DATA and length > _OFFSET.size:
             (offset,) = _OFFSET.unpack(self._take(_OFFSET.size))
             self._fill(piece.place(offset, length - _OFFSET.size))
@@ -135,7 +135,7 @@ class Disk:
         elif kind & _ERROR and length <= _MOST_SAID:
             raise NbdError(_said(self._take(length)))
         elif kind != _NONE or length:
-            raise NbdError("its answer makes no sense")
+            raise NbdError("its answer is invalid")
         if flags & _DONE:
             del self._flying[cookie]
             piece.finish()
@@ -147,7 +147,7 @@ class Disk:
         while True:
             magic, answered, kind, length = _OPTION_REPLY.unpack(self._take(_OPTION_REPLY.size))
             if magic != _REP_MAGIC or answered != option or length > _MOST_SAID:
-                raise NbdError("it is no NBD server")
+                raise NbdError("it is not an NBD server")
             content = self._take(length)
             if kind == _REP_ACK:
                 return size
@@ -162,7 +162,7 @@ class Disk:
         except BlockingIOError as error:
             raise _hanging() from error
         except OSError as error:
-            raise HungUpError("it hung up") from error
+            raise HungUpError("it closed the connection") from error
 
     def _take(self, length: int) -> bytes:
         content = bytearray(length)
@@ -178,9 +178,9 @@ class Disk:
             except BlockingIOError as error:
                 raise _hanging() from error
             except OSError as error:
-                raise HungUpError("it hung up") from error
+                raise HungUpError("it closed the connection") from error
             if not came:
-                raise HungUpError("it hung up")
+                raise HungUpError("it closed the connection")
             view = view[came:]
 
 
@@ -212,7 +212,7 @@ class _Piece:
     def finish(self) -> None:
         """Take note of the end of the answer."""
         if self._missing:
-            raise NbdError("its answer is not whole")
+            raise NbdError("its answer is incomplete")
         self.whole = True
 
     def content(self) -> bytes:
@@ -222,14 +222,14 @@ class _Piece:
     def _count(self, offset: int, length: int) -> int:
         start = offset - self._offset
         if start < 0 or start + length > self._length or length > self._missing:
-            raise NbdError("its answer makes no sense")
+            raise NbdError("its answer is invalid")
         self._missing -= length
         return start
 
 
 def _hanging() -> NbdError:
     """Return the error for a server that is still there; one that has gone tells why itself."""
-    return NbdError(f"it gave no answer in {ANSWER_SECONDS:g} s")
+    return NbdError(f"it did not answer within {ANSWER_SECONDS:g} s")
 
 
 def _said(content: bytes) -> str:

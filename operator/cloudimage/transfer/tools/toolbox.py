@@ -79,7 +79,7 @@ def complaint(stderr: str, status: int) -> str:
     if status == -signal.SIGXCPU:
         return "it used up its CPU time"
     if status == -signal.SIGXFSZ:
-        return "it wrote more than what was asked of it can take"
+        return "it wrote more than its task can require"
     if not text:
         return f"ended by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
     return text
@@ -186,7 +186,7 @@ class Toolbox:
         with self.stream(*command, accept=accept, output=output) as stdout:
             text = stdout.read(_MOST_OUTPUT + 1)
             if len(text) > _MOST_OUTPUT:
-                raise ToolError(f"it writes over {_MOST_OUTPUT} bytes", -signal.SIGKILL)
+                raise ToolError(f"it wrote more than {_MOST_OUTPUT} bytes", -signal.SIGKILL)
             return text
 
     def json(self, *command: str, accept: frozenset[int] = frozenset({0})) -> dict[str, Any]:
@@ -202,7 +202,7 @@ class Toolbox:
         except (ValueError, RecursionError):
             found = None
         if not isinstance(found, dict):
-            raise ToolError("it writes something else than a JSON object", 0)
+            raise ToolError("its output is not a JSON object", 0)
         return found
 
     @contextmanager
@@ -300,8 +300,8 @@ class _Clock:
         if self._late:
             raise TransferError(
                 Reason.CONVERSION_FAILED,
-                f"{self._program.name} was ended, since it took too long over the image: that is "
-                "made to take long, or the machine is overloaded",
+                f"{self._program.name} took too long and was ended: the image is made to take "
+                "long, or the machine is overloaded",
             )
 
     def _kill(self) -> None:
@@ -368,7 +368,6 @@ def _file_of(program: str) -> str:
     if found is None:
         raise TransferError(
             Reason.INTERNAL_ERROR,
-            f"the program {program} is not installed beside the operator; "
-            "the container image lacks it",
+            f"the program {program} is not installed; the operator's container image lacks it",
         )
     return str(Path(found).absolute())

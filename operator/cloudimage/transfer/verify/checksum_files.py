@@ -96,7 +96,7 @@ def choose(content: bytes, filename: str, sums_name: str) -> Checksum:
     text, told = _text(content), shown(sums_name)
     entries = list(_entries(text, sums_name))
     if not entries:
-        raise _invalid(f"{told} has no checksum of a known form")
+        raise _invalid(f"{told} has no checksum in a known format")
     named = [each for each in entries if each.name is not None]
     if not named:
         return _alone(text, entries, filename, told)
@@ -104,8 +104,8 @@ def choose(content: bytes, filename: str, sums_name: str) -> Checksum:
     found = [each for each in named if each.name == wanted]
     if not found:
         raise _invalid(
-            f"{told} has no checksum of {shown(filename)}{_near(wanted, named)}; "
-            "the name must be the same, letter for letter"
+            f"{told} has no checksum of {shown(filename)}{_near(wanted, named)}; the name must "
+            "match exactly"
         )
     return _strongest(found, filename, told)
 
@@ -121,8 +121,8 @@ def _alone(text: str, entries: list[_Entry], filename: str, told: str) -> Checks
     checksum = _strongest(entries, filename, told)
     if set(text.lower().split()) != {checksum.value}:
         raise _invalid(
-            f"{told} has a hash that does not name its file, among other text; a hash without a "
-            "name counts only alone. Use a list that names the file, or give the checksum itself"
+            f"{told} has a hash without a file name among other text; such a hash is accepted only "
+            "if it stands alone. Use a list with file names, or give the checksum itself"
         )
     return checksum
 
@@ -140,7 +140,7 @@ def _strongest(found: list[_Entry], filename: str, told: str) -> Checksum:
 
 def _text(content: bytes) -> str:
     if len(content) > MAX_BYTES:
-        raise _invalid(f"the file of checksums has over {MAX_BYTES} bytes")
+        raise _invalid(f"the checksum file has over {MAX_BYTES} bytes")
     # As file systems do it: names in another encoding stay different from each other.
     text = content.decode("utf-8-sig", errors="surrogateescape")
     return _inside(text) if _SIGNED_BEGIN in text else text

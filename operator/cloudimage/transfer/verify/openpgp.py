@@ -33,11 +33,11 @@ _STRONG_HASHES: Final[Mapping[str, str]] = {
 _HASH_FIELD: Final = 7  # of VALIDSIG
 
 _BAD: Final[Mapping[str, str]] = {
-    "BADSIG": "does not fit what it signs, which was changed",
-    "REVKEYSIG": "is by a key that was revoked",
-    "EXPKEYSIG": "is by a key that has expired",
+    "BADSIG": "does not match the signed file, which was changed",
+    "REVKEYSIG": "was made by a key that was revoked",
+    "EXPKEYSIG": "was made by a key that has expired",
     "EXPSIG": "has expired",
-    "NO_PUBKEY": "is by a key that is not in the keyring",
+    "NO_PUBKEY": "was made by a key that is not in the keyring",
     "ERRSIG": "cannot be checked",
 }
 """What a status line says of a signature, the most telling first."""
@@ -55,7 +55,9 @@ def signed_text(text: bytes, keyring: str, tools: Toolbox) -> bytes:
     """
     lines = [line.rstrip() for line in text.split(b"\n")]
     if lines.count(_CLEARSIGNED) != 1:
-        raise _invalid("it is not one clearsigned text; give the URL of its detached signature")
+        raise _invalid(
+            "it is not a single clearsigned text; give the URL of its detached signature"
+        )
     tools = dataclasses.replace(tools, cpu_seconds=min(tools.cpu_seconds, CPU_SECONDS_OF_TEXT))
     with _Workplace.made(keyring, tools) as place:
         place.path("text").write_bytes(text)
@@ -138,7 +140,7 @@ def _judge(lines: list[list[str]]) -> None:
     signatures: list[dict[str, list[str]]] = []
     for word, *rest in filter(None, lines):
         if word == "ERROR":
-            raise _invalid("it is damaged, or signs something else besides")
+            raise _invalid("it is damaged, or also signs something else")
         if word == "NEWSIG":
             signatures.append({})
         elif signatures:
@@ -187,7 +189,7 @@ def public_keys(text: str) -> bytes:
         raise ValueError(f"it has over {MAX_LENGTH} characters")
     keys = b"".join(_decoded(kind, lines) for kind, lines in _blocks(text))
     if not keys:
-        raise ValueError("it is no ASCII-armored OpenPGP public key")
+        raise ValueError("it is not an ASCII-armored OpenPGP public key")
     return keys
 
 

@@ -54,7 +54,7 @@ def weakness(checksum: Checksum | None) -> tuple[str, ...]:
     if checksum is None or checksum.algorithm not in checksum_files.WEAK:
         return ()
     warning = (
-        f"the source is verified by {checksum.algorithm} alone, which can be forged; "
-        "use sha256 or sha512, or a signature"
+        f"the source is verified only by {checksum.algorithm}, which can be forged; use sha256, "
+        "sha512 or a signature"
     )
     return (warning,)

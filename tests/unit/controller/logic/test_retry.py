@@ -75,11 +75,11 @@ def test_a_try_that_was_asked_for_is_no_longer_given_up() -> None:
 
 def test_the_outlook_says_what_the_user_can_do() -> None:
     assert retry.outlook(None) == (
-        "Not tried again until the spec changes or the annotation cloudimage.dev/retry gets a new "
+        "Not retried until the spec changes or the annotation cloudimage.dev/retry gets a new "
         "value."
     )
     assert retry.outlook(retry.AWAY) == (
-        "Tried again with pauses of up to 5 minutes, and at once when the annotation "
+        "Retried with pauses of up to 5 minutes, and at once when the annotation "
         "cloudimage.dev/retry gets a new value."
     )
     assert "up to 60 seconds" in retry.outlook(retry.SECRET)

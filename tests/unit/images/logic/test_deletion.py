@@ -13,11 +13,11 @@ SERVERS = (Server("s1", "web", "p1"),)
 VOLUMES = tuple(Volume(f"v{n}", f"root-{n}", "p2") for n in range(6))
 SERVER_TEXT = (
     f"1 server uses image {IMAGE}: web (s1, project p1); "
-    "the credentials see only their own project's servers."
+    "the credentials can see only their own project's servers."
 )
 VOLUME_TEXT = (
     f"1 volume was made from image {IMAGE}: root-0 (v0, project p2); "
-    "those of other projects are shown to administrators only."
+    "only administrators can see those of other projects."
 )
 
 
@@ -55,7 +55,7 @@ def test_five_volumes_are_named_and_all_are_counted() -> None:
     ("reason", "told", "advice"),
     [
         (Reason.CONFLICT, Reason.IN_USE, "once they are gone."),
-        (Reason.FORBIDDEN, Reason.FORBIDDEN, "the right to delete it."),
+        (Reason.FORBIDDEN, Reason.FORBIDDEN, "permission to delete it."),
     ],
 )
 def test_a_refusal_is_told_in_glances_words(reason: Reason, told: Reason, advice: str) -> None:
@@ -69,8 +69,8 @@ def test_a_refusal_is_told_in_glances_words(reason: Reason, told: Reason, advice
     ("count", "end"),
     [
         (1, "It is held."),
-        (2, "It is held. 1 more image of it waits, too."),
-        (3, "It is held. 2 more images of it wait, too."),
+        (2, "It is held. 1 more image is also waiting."),
+        (3, "It is held. 2 more images are also waiting."),
     ],
 )
 def test_the_first_blocker_is_told_and_the_others_are_counted(count: int, end: str) -> None:

@@ -47,7 +47,7 @@ def test_drift_is_put_back_and_an_event_names_the_fields() -> None:
     assert found.drafts == ()
     assert found.event is not None
     assert (found.event.type, found.event.reason) == ("Normal", "DriftCorrected")
-    assert found.event.message == "In Glance min_disk is 9 instead of 1. It was put back."
+    assert found.event.message == "In Glance min_disk is 9 instead of 1. The operator restored it."
 
 
 def test_drift_is_only_reported_where_the_spec_says_so() -> None:
@@ -65,7 +65,7 @@ def test_drift_is_only_reported_where_the_spec_says_so() -> None:
     assert (draft.type, draft.status, draft.reason) == ("Synced", "False", "Drifted")
     assert draft.message.startswith(
         'In Glance min_disk is 9 instead of 1; tags is ["y"] instead of ["x"]; '
-        'a is missing instead of "1"; b is "2" and should not be there. Nothing was changed'
+        'a is missing instead of "1"; b is "2" but should not be set. Nothing was changed'
     )
 
 

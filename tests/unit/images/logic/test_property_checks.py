@@ -52,7 +52,7 @@ BROKEN: list[tuple[dict[str, str], str]] = [
     ({"hw_video_model": "matrox"}, "it must be one of bochs, cirrus, gop"),
     ({"hw_qemu_guest_agent": "enabled"}, "it must be true or false."),
     ({"hw_cpu_cores": "four"}, "it must be an integer."),
-    ({"hw_video_ram": "-1"}, "it must be an integer from 0 on."),
+    ({"hw_video_ram": "-1"}, "it must be an integer of at least 0."),
     ({"architecture": "arm64"}, 'architecture is "arm64": it must be one of aarch64'),
     ({"img_hv_type": "esxi"}, "it must be one of baremetal"),
     ({"os_type": "beos"}, "it must be one of linux, windows."),

@@ -135,10 +135,10 @@ def test_a_failure_stalls_and_says_when_it_is_tried_again() -> None:
     assert conditions(new)["Stalled"] == ("True", "ChecksumMismatch")
     assert conditions(new)["Verified"] == ("False", "ChecksumMismatch")
     assert conditions(new)["Ready"] == ("False", "ChecksumMismatch")
-    assert new.conditions[0].message.startswith("it differs. Not tried again until the spec")
+    assert new.conditions[0].message.startswith("it differs. Not retried until the spec")
     again = status.failed(cloud_image(), failure, NOW, LATER)
     assert again.conditions[0].message == (
-        "it differs. Tried again at 03:09:05 UTC, or when the annotation cloudimage.dev/retry gets "
+        "it differs. Retried at 03:09:05 UTC, or when the annotation cloudimage.dev/retry gets "
         "a new value."
     )
 
@@ -182,7 +182,7 @@ def test_a_deletion_that_a_cloud_holds_up_says_since_when_each_time_alike() -> N
     resource = cloud_image(status={"cloudUnreachableSince": "2026-01-01T10:11:12Z"})
     since = outage.since(resource, Reason.CLOUD_UNREACHABLE, NOW)
     assert outage.message("no answer", since) == (
-        "no answer. The cloud has been away since 2026-01-01 10:11 UTC."
+        "no answer. The cloud has been unreachable since 2026-01-01 10:11 UTC."
     )
     assert outage.since(resource, Reason.FORBIDDEN, NOW) is None
     assert outage.message("no answer!", None) == "no answer!"

@@ -178,7 +178,7 @@ def test_the_settings_place_the_pod_but_cannot_weaken_it() -> None:
     template = JobTemplate(image="i", pod={"nodeSelector": {"disk": "fast"}})
     job = manifest(resource, "digest", request(resource), template)
     assert pod(job)["nodeSelector"] == {"disk": "fast"}
-    with pytest.raises(ValueError, match="hostNetwork: not to be set"):
+    with pytest.raises(ValueError, match="hostNetwork cannot be set"):
         JobTemplate(image="i", pod={"hostNetwork": True})
 
 

@@ -6,7 +6,9 @@ from cloudimage.runners.job_client import newest_progress
 from cloudimage.runners.logic.job_outcome import Job, Pod, outcome
 from cloudimage.transfer.contract import Failure, Reason, Stage
 
-TOLD = Failure(reason=Reason.INTERRUPTED, message="the transfer was told to stop", stage="Fetching")  # type: ignore[arg-type]  # pydantic reads it
+TOLD = Failure(
+    reason=Reason.INTERRUPTED, message="the transfer was asked to stop", stage="Fetching"
+)  # type: ignore[arg-type]  # pydantic reads it
 REFUSED = Failure(reason=Reason.SOURCE_REFUSED, message="403", stage=Stage.FETCHING)
 
 MIXED = (
@@ -33,12 +35,12 @@ def _with(pod: Pod, changes: dict[str, str | int]) -> Pod:
 @pytest.mark.parametrize(
     ("job", "reason", "message"),
     [
-        (None, Reason.INTERRUPTED, "was deleted by somebody"),
+        (None, Reason.INTERRUPTED, "was deleted"),
         (Job(age=1, deleting=True, pod=Pod("p", "Running")), Reason.INTERRUPTED, "deleted"),
         (ended(REFUSED), Reason.SOURCE_REFUSED, "403"),
         (ended(REFUSED, reason="Evicted", message="no memory"), Reason.SOURCE_REFUSED, "403"),
         (ended(TOLD, reason="Evicted", message="no memory"), Reason.INTERRUPTED, "no memory"),
-        (ended(TOLD), Reason.INTERRUPTED, "told to stop"),
+        (ended(TOLD), Reason.INTERRUPTED, "asked to stop"),
         (ended(reason="Evicted", message="The node was low."), Reason.INTERRUPTED, "was low"),
         (
             ended(
@@ -50,8 +52,8 @@ def _with(pod: Pod, changes: dict[str, str | int]) -> Pod:
         ),
         (ended(disruption="preempted"), Reason.INTERRUPTED, "preempted"),
         (ended(reason="NodeLost"), Reason.INTERRUPTED, "NodeLost"),
-        (ended(ended="OOMKilled", exit_code=137), Reason.INTERRUPTED, "more memory"),
-        (ended(exit_code=7), Reason.INTERNAL_ERROR, "status 7 and said nothing"),
+        (ended(ended="OOMKilled", exit_code=137), Reason.INTERRUPTED, "out of memory"),
+        (ended(exit_code=7), Reason.INTERNAL_ERROR, "status 7 and without a result"),
         (
             Job(age=9, failed="DeadlineExceeded"),
             Reason.INTERRUPTED,

@@ -43,7 +43,7 @@ def refusal(wanted: TransferRequest, offers: Offers) -> TransferError:
 def test_what_is_asked_for(method: str) -> None:
     choice = choose(request(method=method), ALL)
     assert (choice.method, choice.asked) == (method, True)
-    assert choice.reason == f"{method}, as the request says"
+    assert choice.reason == f"{method}, as requested"
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_is_asked_for(method: str) -> None:
 def test_what_the_cloud_does_not_offer(method: str, name: str) -> None:
     error = refusal(request(method=method), Offers(frozenset({"copy-image"})))
     assert error.reason is Reason.METHOD_UNAVAILABLE
-    assert f"offers copy-image, and {name} is needed" in error.message
+    assert f"offers copy-image, but {name} is needed" in error.message
 
 
 def test_several_stores_by_upload_take_a_copy() -> None:
@@ -67,8 +67,8 @@ def test_several_stores_by_upload_take_a_copy() -> None:
 def test_stores_that_are_not_there(method: str) -> None:
     error = refusal(request(method=method, stores=("fast", "tape")), ALL)
     assert error.reason is Reason.INVALID_IMAGE
-    assert error.message.startswith("Glance has no store tape")
-    assert error.message.endswith("there are fast, slow")
+    assert error.message.startswith("Glance has no writable store tape")
+    assert error.message.endswith("available are fast, slow")
 
 
 def test_stores_where_none_can_be_chosen() -> None:
@@ -82,7 +82,7 @@ WEB_OBSTACLES = [
     ({"url": "http://user:word@example.org/disk"}, "credentials"),
     ({"url": "ftp://example.org/disk"}, "scheme"),
     ({"signature": {"keyring": "x"}}, "signature"),
-    ({"sums": {"url": "http://example.org/SHA512SUMS"}}, "file of checksums"),
+    ({"sums": {"url": "http://example.org/SHA512SUMS"}}, "checksum file"),
     ({"checksum": {"algorithm": "sha256", "value": "0" * 64}}, "sha256"),
 ]
 

@@ -112,7 +112,7 @@ def test_bytes_dropped_without_an_answer_are_sent_again(glance: FakeGlance) -> N
 def test_store_that_never_ends(glance: FakeGlance) -> None:
     glance.silence = 0.05
     glance.truth = {"status": "saving"}
-    assert "no sign of life for 0.05 s" in failure(glance).message
+    assert "no progress for 0.05 s" in failure(glance).message
     assert glance.images == {}
 
 

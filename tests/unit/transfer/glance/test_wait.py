@@ -41,7 +41,7 @@ RUNNING = {"status": "processing"}
         ({"status": "queued"}, {"status": "success"}, "Glance dropped the bytes"),
         ({"status": "killed"}, None, "killed"),
         ({"status": "importing"}, {"status": "failure", "message": "no route"}, "no route"),
-        ({"status": "importing"}, {"status": "failure", "message": None}, "not say why"),
+        ({"status": "importing"}, {"status": "failure", "message": None}, "gives no reason"),
         ({"status": "queued", "os_glance_failed_import": "slow"}, None, "(into slow)"),
         ({"status": "active", "stores": "fast"}, RUNNING, None),
         ({"status": "active", "os_glance_importing_to_stores": "slow"}, None, None),
@@ -119,7 +119,7 @@ def test_import_that_falls_back_to_queued() -> None:
 def test_silence_counts_from_the_last_news() -> None:
     steps = [{"status": "importing", "updated_at": str(n)} for n in range(20)]
     began = time.monotonic()
-    with pytest.raises(TransferError, match="no sign of life"):
+    with pytest.raises(TransferError, match="no progress"):
         wait(*steps, silence=0.1)
     assert time.monotonic() - began > 0.2
 

@@ -264,7 +264,7 @@ def test_name_of_the_list_in_messages_is_printable() -> None:
     ],
 )
 def test_no_checksum_at_all(text: str) -> None:
-    assert "no checksum of a known form" in refusal(text)
+    assert "no checksum in a known format" in refusal(text)
 
 
 def test_text_outside_of_the_signed_block_does_not_count() -> None:

@@ -242,8 +242,8 @@ def test_keyring_of_many_blocks(good: Signer, signers: Signers, tools: Toolbox) 
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda _: "", "no ASCII-armored"),
-        (lambda _: "some text", "no ASCII-armored"),
+        (lambda _: "", "not an ASCII-armored"),
+        (lambda _: "some text", "not an ASCII-armored"),
         (lambda ring: ring[: len(ring) // 2], "no end"),
         (lambda ring: ring.replace("PUBLIC", "PRIVATE"), "private key block"),
         (lambda ring: ring.replace("\n=", "\n=0"), "damaged"),
@@ -328,7 +328,7 @@ def test_any_text_is_a_keyring_or_a_value_error(text: str) -> None:
         assert openpgp.public_keys(text)
     except ValueError as error:
         if str(error) not in {
-            "it is no ASCII-armored OpenPGP public key",
+            "it is not an ASCII-armored OpenPGP public key",
             "an armored block has no end",
             "an armored block has no empty line after its headers",
             "an armored block is empty or damaged",

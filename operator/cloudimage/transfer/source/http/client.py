@@ -237,7 +237,7 @@ def _checked(auth: HttpAuth | None) -> HttpAuth | None:
         if not _HEADER_VALUE.fullmatch(value):
             raise TransferError(
                 Reason.INVALID_REQUEST,
-                f"the source's header {name} has a character that no header may have",
+                f"the source's header {name} has a character that is not allowed in headers",
             )
     return auth
 

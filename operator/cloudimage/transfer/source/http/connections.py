@@ -214,7 +214,7 @@ def refusal(host: str, address: str) -> TransferError:
     """Return the failure for a host whose address the policy refuses."""
     return TransferError(
         Reason.SOURCE_REFUSED,
-        f"{host} is at {address}, which the operator's URL policy does not allow",
+        f"{host} has the address {address}, which the operator's URL policy does not allow",
     )
 
 

@@ -143,14 +143,14 @@ class Download:
         status, headers = response.status_code, response.headers
         if self._position and status == HTTPStatus.PARTIAL_CONTENT:
             if rules.resumes_at(headers) != (self._position, self.total or -1):
-                raise self._truncated("resumes at a wrong place")
+                raise self._truncated("resumes at the wrong offset")
             if not rules.is_same(headers, self.validator or ""):
                 # The server ignores If-Range: the rest of another file, so begin again.
                 self._position = 0
                 raise UnansweredError(self._changed())
             return False
         if self._position and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise self._truncated("has no more")
+            raise self._truncated("has no more data")
         if status in rules.BUSY:
             raise _BusyError(rules.status_error(status, response.url, headers))
         if status != HTTPStatus.OK:
@@ -194,35 +194,33 @@ class Download:
         """Return the failure for a file that may be a part of one."""
         return TransferError(
             Reason.SOURCE_TRUNCATED,
-            f"{rules.redacted(self.url)} gave {self._position} bytes and neither a length nor "
-            "an end that proves them whole: it may have broken off. Give its checksum, or have "
-            "its server send a Content-Length",
+            f"{rules.redacted(self.url)} sent {self._position} bytes, but nothing proves that "
+            "they are complete. Give a checksum, or make the server send a Content-Length",
         )
 
     def _slow(self, rate: int, how: str) -> TransferError:
         return TransferError(
             Reason.SOURCE_UNREACHABLE,
-            f"{rules.redacted(self.url)} gives less than {rate} bytes per second{how}",
+            f"{rules.redacted(self.url)} sends less than {rate} bytes per second{how}",
         )
 
     def _check_length(self, size: int) -> None:
         if size > self._limits.max_download:
             raise TransferError(
                 Reason.IMAGE_TOO_LARGE,
-                f"the source has over {self._limits.max_download} bytes, "
-                "the limit of what is downloaded",
+                f"the source has more than the download limit of {self._limits.max_download} bytes",
             )
 
     def _page(self) -> TransferError:
         return TransferError(
             Reason.SOURCE_NOT_AN_IMAGE,
-            f"{rules.redacted(self.url)} is a web page and not an image",
+            f"{rules.redacted(self.url)} is a web page, not an image",
         )
 
     def _changed(self) -> TransferError:
         return TransferError(
             Reason.SOURCE_UNREACHABLE,
-            f"{rules.redacted(self.url)} changes while it is fetched",
+            f"{rules.redacted(self.url)} changed while it was being fetched",
         )
 
     def _truncated(self, how: str) -> TransferError:

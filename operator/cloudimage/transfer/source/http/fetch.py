@@ -95,7 +95,7 @@ def first_of(urls: tuple[str, ...], attempt: Callable[[str], T]) -> T:
     )
     raise TransferError(
         chosen.reason,
-        f"none of {len(urls)} URLs gave the image: {said}",
+        f"none of the {len(urls)} URLs returned the image: {said}",
         retry_after=chosen.retry_after,
     )
 

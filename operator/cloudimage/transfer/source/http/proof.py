@@ -20,7 +20,7 @@ def expect(source: HttpSource, client: Client, tools: Toolbox) -> Expected:
     """
     if source.checksum and source.sums:
         raise TransferError(
-            Reason.INVALID_REQUEST, "give the checksum or the file of checksums, not both"
+            Reason.INVALID_REQUEST, "give the checksum or the checksum file, not both"
         )
     checksum = source.checksum
     if source.sums:
@@ -39,7 +39,8 @@ def _from_sums(wanted: SumsFile, source: HttpSource, client: Client, tools: Tool
     if not filename:
         raise TransferError(
             Reason.INVALID_REQUEST,
-            "the source's URL ends with no file name; say which one the file of checksums has",
+            "the source's URL does not end with a file name; give the name that the checksum file "
+            "has",
         )
     signed = wanted.signature is not None
     content = fetch_text(wanted.url, client, signed=signed)
@@ -49,9 +50,7 @@ def _from_sums(wanted: SumsFile, source: HttpSource, client: Client, tools: Tool
         openpgp.check_text(content, detached, keyring, tools)
     elif wanted.signature:
         content = openpgp.signed_text(content, wanted.signature.keyring, tools)
-    return checksum_files.choose(
-        content, filename, _last_part(wanted.url) or "the file of checksums"
-    )
+    return checksum_files.choose(content, filename, _last_part(wanted.url) or "the checksum file")
 
 
 def _of_image(signature: Signature, client: Client) -> bytes:

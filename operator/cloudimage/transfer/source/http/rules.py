@@ -107,7 +107,7 @@ def bad_redirect(url: str) -> TransferError:
     """
     return TransferError(
         Reason.SOURCE_REFUSED,
-        f"{redacted(url)} redirects to something not http or https, or to no valid URL",
+        f"{redacted(url)} redirects to an invalid URL, or to one that is neither http nor https",
     )
 
 
@@ -208,7 +208,7 @@ def _connection_problem(error: BaseException, stall_seconds: float) -> str:
         if isinstance(cause, ConnectionRefusedError):
             return "the connection was refused"
         if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
-            return f"nothing came for {stall_seconds:g} s"
+            return f"no data for {stall_seconds:g} s"
     return "the connection broke"
 
 

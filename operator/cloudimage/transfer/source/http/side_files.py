@@ -42,7 +42,7 @@ def fetch_text(url: str, client: Client, *, signed: bool) -> bytes:
         if time.monotonic() - begun >= MAX_SECONDS:
             raise TransferError(
                 Reason.SOURCE_UNREACHABLE,
-                f"{rules.redacted(url)} did not come whole in {MAX_SECONDS:g} s",
+                f"{rules.redacted(url)} was not complete within {MAX_SECONDS:g} s",
             ) from unanswered
         raise unanswered.error from unanswered
     if rules.is_page(response.headers) or rules.looks_like_page(content[:1024]):
@@ -61,7 +61,8 @@ def _receive(response: requests.Response, client: Client, *, signed: bool) -> by
             if len(content) > MAX_BYTES:
                 raise TransferError(
                     Reason.SUMS_FILE_INVALID,
-                    f"{where} has over {MAX_BYTES} bytes; it is no file of checksums or signature",
+                    f"{where} has over {MAX_BYTES} bytes; it is neither a checksum file nor a "
+                    "signature",
                 )
     except urllib3.exceptions.ProtocolError as error:
         raise _truncated(where, len(content)) from error
@@ -87,4 +88,6 @@ def _cut(response: requests.Response, content: bytes, *, signed: bool) -> bytes:
 
 
 def _truncated(where: str, size: int) -> TransferError:
-    return TransferError(Reason.SOURCE_TRUNCATED, f"{where} breaks off after {size} bytes")
+    return TransferError(
+        Reason.SOURCE_TRUNCATED, f"{where} ends after {size} bytes, before its announced length"
+    )

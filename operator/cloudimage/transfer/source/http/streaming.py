@@ -141,7 +141,7 @@ class _Probe:
         """Return the failure for a file that is another one by now."""
         return TransferError(
             Reason.SOURCE_UNREACHABLE,
-            f"{rules.redacted(self.url)} changed while it was read",
+            f"{rules.redacted(self.url)} changed while it was being read",
         )
 
     def _part(self, offset: int, length: int) -> bytes:

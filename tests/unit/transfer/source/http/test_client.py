@@ -246,7 +246,7 @@ def test_failure_tells_what_each_said(tmp_path: Path) -> None:
     message = caught.value.message
     assert caught.value.reason is Reason.SOURCE_UNREACHABLE  # the one that may pass
     assert caught.value.retry_after == 7
-    assert message.startswith("none of 3 URLs gave the image: ")
+    assert message.startswith("none of the 3 URLs returned the image: ")
     assert all(each in message for each in ("web page", "503", "the sha256 of"))
     assert "s3cret" not in message
 

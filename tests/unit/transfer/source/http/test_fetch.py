@@ -238,7 +238,7 @@ def test_stalled_server(sources: Sources, name: str, target: Path) -> None:
     began = time.monotonic()
     error = refusal(url, target, Limits(stall_seconds=0.5))
     assert error.reason is Reason.SOURCE_UNREACHABLE
-    assert "nothing came for 0.5 s" in error.message
+    assert "no data for 0.5 s" in error.message
     assert time.monotonic() - began < 5
 
 

@@ -97,12 +97,12 @@ CASES = [
     Case("resets at once", reset, Reason.SOURCE_UNREACHABLE),
     Case("ends among the headers", pieces(OK + b"Content-Le"), Reason.SOURCE_TRUNCATED),
     Case("is no HTTP", pieces(b"SSH-2.0-OpenSSH_9.2\r\n"), Reason.SOURCE_UNREACHABLE),
-    Case("says nothing", pieces(b"", pause=3), Reason.SOURCE_UNREACHABLE, "nothing came for 0.5 s"),
+    Case("says nothing", pieces(b"", pause=3), Reason.SOURCE_UNREACHABLE, "no data for 0.5 s"),
     Case(
         "drips headers",
         endless(OK, b"X-A: b\r\n", pause=0.05),
         Reason.SOURCE_UNREACHABLE,
-        "nothing came",
+        "no data",
     ),
     Case(
         "is about to continue for ever",
@@ -142,7 +142,7 @@ CASES = [
         "promises too much",
         answer(b"", length=10**15),
         Reason.IMAGE_TOO_LARGE,
-        "over 1000000 bytes",
+        "limit of 1000000 bytes",
     ),
     Case(
         "has an absurd length",
@@ -168,13 +168,13 @@ CASES = [
         "redirects to the metadata",
         redirect("http://169.254.169.254/latest/meta-data/"),
         Reason.SOURCE_REFUSED,
-        "169.254.169.254 is at 169.254.169.254",
+        "169.254.169.254 has the address 169.254.169.254",
     ),
     Case(
         "redirects to the metadata in decimal",
         redirect("http://2852039166/latest/meta-data/"),
         Reason.SOURCE_REFUSED,
-        "2852039166 is at 169.254.169.254",
+        "2852039166 has the address 169.254.169.254",
     ),
     Case(
         "redirects to a mapped address",
@@ -190,12 +190,14 @@ CASES = [
         "redirects to a private address", redirect("//10.0.0.1/"), Reason.SOURCE_REFUSED, "10.0.0.1"
     ),
     Case("redirects to this host", redirect("http://0.0.0.0/"), Reason.SOURCE_REFUSED, "0.0.0.0"),
-    Case("redirects to a file", redirect("file:///etc/passwd"), Reason.SOURCE_REFUSED, "not http"),
+    Case(
+        "redirects to a file", redirect("file:///etc/passwd"), Reason.SOURCE_REFUSED, "neither http"
+    ),
     Case(
         "redirects to two hosts at once",
         redirect("http://127.0.0.1\\@127.0.0.2/"),
         Reason.SOURCE_REFUSED,
-        "not http",
+        "neither http",
     ),
     Case("is not there", answer(b"", status="404 Not Found"), Reason.SOURCE_NOT_FOUND, "404"),
     Case("wants a password", answer(b"", status="401 Unauthorized"), Reason.SOURCE_REFUSED, "401"),
@@ -205,19 +207,19 @@ CASES = [
         "goes on elsewhere in the file",
         broken_then(part(f"bytes 0-{len(CONTENT) - 1}/{len(CONTENT)}")),
         Reason.SOURCE_TRUNCATED,
-        "wrong place",
+        "wrong offset",
     ),
     Case(
         "goes on in a longer file",
         broken_then(part(f"bytes {HALF}-{len(CONTENT) - 1}/{len(CONTENT) + 1}")),
         Reason.SOURCE_TRUNCATED,
-        "wrong place",
+        "wrong offset",
     ),
     Case(
         "goes on with no word on where",
         broken_then(answer(CONTENT[HALF:], status="206 Partial Content")),
         Reason.SOURCE_TRUNCATED,
-        "wrong place",
+        "wrong offset",
     ),
     Case(
         "goes on with other bytes",
@@ -230,7 +232,7 @@ CASES = [
         "goes on in another file, each time",
         broken_then(part(REST, validator='ETag: "two"')),
         Reason.SOURCE_UNREACHABLE,
-        "changes while it is fetched",
+        "changed while it was being fetched",
     ),
     Case(
         "has shrunk meanwhile",

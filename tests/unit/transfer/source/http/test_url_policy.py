@@ -19,7 +19,7 @@ def test_name_of_a_forbidden_address_is_never_connected_to(
     with pytest.raises(TransferError) as caught:
         transfer(HttpSource(url="http://images.test/x"), tmp_path)
     assert caught.value.reason is Reason.SOURCE_REFUSED
-    assert "images.test is at 169.254.169.254" in caught.value.message
+    assert "images.test has the address 169.254.169.254" in caught.value.message
 
 
 def test_name_is_resolved_once_and_forbidden_addresses_of_it_passed_over(
