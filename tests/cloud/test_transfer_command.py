@@ -57,7 +57,9 @@ def test_publishing_that_is_forbidden(bench: Bench, qcow2: Path) -> None:
     done = by_hand(bench, bench.put(qcow2), "--visibility", "public")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "verified, but private and hidden, since it could not be made public" in done.stderr
+    assert (
+        "still private and hidden, because its visibility could not be set to public" in done.stderr
+    )
     (image,) = bench.images()
     assert done.stdout == f"{image.id}\n"
     assert image.is_hidden

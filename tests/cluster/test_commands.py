@@ -213,15 +213,15 @@ def test_describe_knows_its_shares_and_its_events(bench: Bench) -> None:
     text = bench.run("describe", "debian-12")
     assert "State:  Stalled: ChecksumMismatch." in text
     assert "Advice: The source file does not match the checksum" in text
-    assert f"ImageShare {bench.namespace}/to-web: nobody yet" in text
+    assert f"ImageShare {bench.namespace}/to-web: not accepted yet" in text
     assert "Warning   ChecksumMismatch   It differs." in text
-    assert "Not looked at yet." in bench.run("describe", "share", "to-web")
+    assert "Not reconciled yet." in bench.run("describe", "share", "to-web")
 
 
 def test_retry_gives_the_annotation_a_new_value_each_time(bench: Bench) -> None:
     values = set()
     for _ in range(2):
-        assert "is tried again" in bench.run("retry", "cloudimage.cloudimage.dev/debian-12")
+        assert "will be retried" in bench.run("retry", "cloudimage.cloudimage.dev/debian-12")
         values.add(bench.metadata("debian-12")["annotations"]["cloudimage.dev/retry"])
     assert len(values) == 2
 
@@ -306,8 +306,8 @@ def test_changes_go_on_after_a_fault(
 def test_no_such_object(bench: Bench, command: str) -> None:
     text = bench.run(command, "nobody", status=1)
     assert text == (
-        'There is no such object: cloudimages.cloudimage.dev "nobody" not found. Look at the '
-        "namespace (-n), too.\n"
+        'There is no such object: cloudimages.cloudimage.dev "nobody" not found. Also check '
+        "the namespace (-n).\n"
     )
 
 
@@ -316,7 +316,7 @@ def test_nothing_to_watch(bench: Bench) -> None:
 
 
 def test_no_crd_installed(connected: Connected) -> None:
-    with pytest.raises(CommandError, match="does not know our kinds"), sentences():
+    with pytest.raises(CommandError, match="does not have the CRDs"), sentences():
         connected.read_all(replace(CLOUD_IMAGE, plural="others"))
 
 
@@ -325,7 +325,9 @@ def test_without_the_right(bench: Bench) -> None:
     kubeconfig = bench.cluster.token_kubeconfig(bench.namespace, "nobody")
     done = CliRunner().invoke(app, ["get", "--kubeconfig", str(kubeconfig)])
     assert done.exit_code == 1
-    assert done.output.startswith("You may not do that: cloudimages.cloudimage.dev is forbidden")
+    assert done.output.startswith(
+        "You are not allowed to do that: cloudimages.cloudimage.dev is forbidden"
+    )
     assert "Traceback" not in done.output
 
 

@@ -1,4 +1,4 @@
-"""The command line: all commands, and those that are a few lines over a module of theirs."""
+"""The command line: registers all commands; the short ones are defined here."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,7 @@ from cloudimage.vocabulary.image import Visibility
 
 app = typer.Typer(
     name="cloudimage",
-    help="Keeps OpenStack Glance images as Kubernetes resources say.",
+    help="Manages OpenStack Glance images declaratively, as Kubernetes resources.",
     no_args_is_help=True,
     pretty_exceptions_show_locals=False,  # they would show credentials
 )
@@ -45,20 +45,32 @@ app.command(rich_help_panel=_OPERATOR)(run)
 @app.command(rich_help_panel=objects.PANEL)
 def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
     *,
-    url: Annotated[str, typer.Option(help="URL of the image file.")],
+    url: Annotated[str, typer.Option(help="URL of the source file.")],
     name: Annotated[str, typer.Option(help="Name of the new image in Glance.")],
     os_cloud: Annotated[
-        str, typer.Option(envvar="OS_CLOUD", help="Cloud of clouds.yaml, where openstack finds it.")
+        str,
+        typer.Option(
+            envvar="OS_CLOUD",
+            help="The cloud in clouds.yaml, which is looked up as the openstack client does.",
+        ),
     ],
-    mirror: Annotated[list[str] | None, typer.Option(help="Another URL of it; repeatable.")] = None,
-    checksum: Annotated[str, typer.Option(help="algorithm:hash, for instance sha256:ab12...")] = "",
+    mirror: Annotated[
+        list[str] | None, typer.Option(help="Another URL of the same file; repeatable.")
+    ] = None,
+    checksum: Annotated[
+        str,
+        typer.Option(
+            help="Checksum of the source file as algorithm:hash, for example sha256:ab12..."
+        ),
+    ] = "",
     checksums_url: Annotated[
-        str, typer.Option(help="URL of a file of checksums that has the image's.")
+        str, typer.Option(help="URL of a checksum file that lists the source file.")
     ] = "",
     signature_url: Annotated[
         str,
         typer.Option(
-            help="URL of an OpenPGP signature: over the file of checksums, else over the image."
+            help="URL of an OpenPGP signature of the checksum file if one is given, otherwise of "
+            "the source file."
         ),
     ] = "",
     keyring: Annotated[
@@ -66,20 +78,24 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
         typer.Option(
             exists=True,
             dir_okay=False,
-            help="File of the public keys that count, ASCII-armored. With no --signature-url the "
-            "file of checksums must be clearsigned.",
+            help="File with the trusted public keys, ASCII-armored. Without --signature-url the "
+            "checksum file must be clearsigned.",
         ),
     ] = None,
     ca_certificate: Annotated[
         Path | None,
         typer.Option(
-            exists=True, dir_okay=False, help="PEM file that the source's TLS is verified with."
+            exists=True, dir_okay=False, help="PEM file of CA certificates for the source's TLS."
         ),
     ] = None,
-    disk_format: Annotated[str, typer.Option(help="Convert to this format.")] = "",
-    source_format: Annotated[str, typer.Option(help="Refuse the file unless it is this.")] = "",
+    disk_format: Annotated[str, typer.Option(help="Disk format to convert to.")] = "",
+    source_format: Annotated[
+        str, typer.Option(help="Refuse the file unless it has this disk format.")
+    ] = "",
     container_format: Annotated[str, typer.Option(help="Glance's container_format.")] = "bare",
-    visibility: Annotated[Visibility, typer.Option(help="Who sees it, once verified.")] = "private",
+    visibility: Annotated[
+        Visibility, typer.Option(help="Who can see the image once it is verified.")
+    ] = "private",
     min_disk: Annotated[int, typer.Option(min=0, help="Glance's min_disk, in GiB.")] = 0,
     min_ram: Annotated[int, typer.Option(min=0, help="Glance's min_ram, in MiB.")] = 0,
     tag: Annotated[list[str] | None, typer.Option(help="A tag; repeatable.")] = None,
@@ -94,7 +110,7 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
         Path | None,
         typer.Option(
             envvar="CLOUDIMAGE_SCRATCH_DIR",
-            help="Folder for its files.",
+            help="Folder for the transfer's files.",
             show_default="cloudimage in XDG_CACHE_HOME or ~/.cache",
         ),
     ] = None,
@@ -103,16 +119,16 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
         typer.Option(
             envvar="CLOUDIMAGE_MAX_SCRATCH_GIB",
             min=1,
-            help="GiB that its files may take, with what is kept of earlier transfers.",
+            help="GiB that the files may take, including those kept from earlier transfers.",
         ),
     ] = 100,
 ) -> None:
-    """Move one image into Glance by hand, as the operator does; print its id.
+    """Transfer one image into Glance by hand, as the operator does; print its id.
 
-    It is fetched, verified, inspected, converted, uploaded and compared; whatever fails leaves
-    nothing in Glance. What was fetched is kept, so that it is not fetched again.
+    The image is fetched, verified, inspected, converted, uploaded and compared; a failure leaves
+    nothing in Glance. The fetched file is kept, so that it need not be fetched again.
 
-    Credentials for the source come from the environment: CLOUDIMAGE_SOURCE_USERNAME and
+    The source's credentials come from the environment: CLOUDIMAGE_SOURCE_USERNAME and
     CLOUDIMAGE_SOURCE_PASSWORD, or CLOUDIMAGE_SOURCE_TOKEN.
     """
     from cloudimage.cli import transfer as transfer_command
@@ -154,17 +170,17 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
 @app.command("transfer-job", hidden=True)
 def transfer_job(
     *,
-    mounts: Annotated[Path, typer.Option(help="Folder of the volumes with the request.")] = Path(
-        MOUNTS
-    ),
-    last_words: Annotated[Path, typer.Option(help="File of the termination message.")] = Path(
-        "/dev/termination-log"
-    ),
+    mounts: Annotated[
+        Path, typer.Option(help="Folder where the request's volumes are mounted.")
+    ] = Path(MOUNTS),
+    last_words: Annotated[
+        Path, typer.Option(help="File to write the termination message to.")
+    ] = Path("/dev/termination-log"),
     scratch: Annotated[
-        Path, typer.Option(envvar="CLOUDIMAGE_SCRATCH_DIR", help="Folder for its files.")
+        Path, typer.Option(envvar="CLOUDIMAGE_SCRATCH_DIR", help="Folder for the transfer's files.")
     ] = Path("/scratch"),
 ) -> None:
-    """Move one image in the pod of a Job that the operator made; not for use by hand."""
+    """Transfer one image in the pod of a Job that the operator made; not for use by hand."""
     from cloudimage.cli import transfer_job
 
     raise typer.Exit(transfer_job.run(mounts, scratch, last_words))
@@ -174,15 +190,19 @@ def transfer_job(
 def crds(
     *,
     root: Annotated[Path, typer.Option(help="The repository.")] = Path(),
-    check: Annotated[bool, typer.Option("--check", help="Only tell which would change.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only list the files that would change.")
+    ] = False,
 ) -> None:
-    """Write what is generated from the models: CRDs, the chart's copy, the reference."""
+    """Write the generated files: CRDs, the chart's copy, the reference."""
     from cloudimage.codegen import files as generated
 
     if not check:
         generated.write(root)
     elif stale := generated.stale(root):
-        typer.echo(f"not as the models say, run `make crds`: {', '.join(stale)}", err=True)
+        typer.echo(
+            f"generated files are out of date, run `make crds`: {', '.join(stale)}", err=True
+        )
         raise typer.Exit(1)
 
 
@@ -190,7 +210,7 @@ def crds(
 def metadefs(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="etc/metadefs.")],
 ) -> None:
-    """Print known_properties.json as Glance's metadata definitions have it."""
+    """Print known_properties.json, generated from Glance's metadata definitions."""
     from cloudimage.codegen import known_properties as definitions
 
     typer.echo(definitions.render(folder), nl=False)

@@ -54,5 +54,5 @@ def _target(word: str, default: Kind) -> Target:
     kind = kind_named(before)
     if kind is None or not name:
         known = ", ".join(each.singular for each in KINDS)
-        raise ValueError(f"{word} is not KIND/NAME with one of the kinds {known}")
+        raise ValueError(f"{word} is not KIND/NAME; the kinds are {known}")
     return Target(kind, name)

@@ -1,4 +1,4 @@
-"""An object told as a text: how it is, why, who holds it, and what to do; pure."""
+"""Describes an object as text: its state, why, what blocks it, and what to do; pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ from cloudimage.shares.logic.members import image_text
 
 _LAST_EVENTS = 10
 _SIGHT = {
-    "AllProjects": "the credentials see those of all projects",
-    "OwnProject": "the credentials see only those of their own project",
+    "AllProjects": "the credentials can see those of all projects",
+    "OwnProject": "the credentials can see only those of their own project",
     "NoCompute": "the cloud has no compute service",
 }
 
@@ -44,8 +44,8 @@ def describe(
 
     Args:
         resource: A CloudImage or an ImageShare.
-        shares: The ImageShares of a CloudImage; None: the user may not read them.
-        events: About the object; None: the user may not read them.
+        shares: The ImageShares of a CloudImage, or None if the user may not read them.
+        events: About the object, or None if the user may not read them.
         now: The present, for ages.
     """
     resource = plain_model(resource)
@@ -72,28 +72,28 @@ def _head(resource: Resource) -> Iterator[str]:
 
 
 def state_line(resource: Resource) -> str:
-    """Return how the object is, in one line."""
+    """Return the object's state, in one line."""
     reason, message = why(resource)
     state = state_of(resource)
     if resource.status.observed_generation is None:
         return (
-            "Not looked at yet. If this lasts, look whether the operator runs, and whether it "
-            "looks after this namespace."
+            "Not reconciled yet. If this lasts, check that the operator runs and that it watches "
+            "this namespace."
         )
     if resource.metadata.deletion_timestamp is not None:
-        held = f", and held back: {reason}" if state is State.STALLED else ""
+        held = f", blocked by {reason}" if state is State.STALLED else ""
         return f"Being deleted{held}."
     if not is_seen(resource):
-        return "The operator has yet to look at the latest change."
+        return "The operator has not seen the latest change yet."
     if state is State.WORKING:
-        return f"Not there yet: {standing(resource) or 'the operator is at it'}."
+        return f"Not ready yet: {standing(resource) or 'the operator is working on it'}."
     if state is State.STALLED and is_true(resource.status.conditions, ConditionType.READY):
-        return f"Stalled: {reason}. What was Ready before goes on serving."
+        return f"Stalled: {reason}. The previous state stays in use."
     return f"{state}: {message if state is State.READY else reason}".rstrip(".") + "."
 
 
 def standing(resource: Resource) -> str:
-    """Return how far an object is that is not Ready; empty: nobody knows."""
+    """Return the progress of an object that is not Ready; empty if unknown."""
     words = (telling_reason(resource), progress_text(resource))
     return ", ".join(each for each in words if each)
 
@@ -105,7 +105,7 @@ def telling_reason(resource: Resource) -> str:
 
 
 def progress_text(resource: Resource) -> str:
-    """Return how far the bytes or the members are; empty: it is not known."""
+    """Return the progress of the transfer or of the members; empty if unknown."""
     if isinstance(resource, ImageShare):
         summary = resource.status.summary
         return f"{summary.accepted} accepted" if summary and summary.accepted else ""
@@ -127,7 +127,7 @@ def _image_line(image: CloudImage) -> str:
 
 
 def _conditions(resource: Resource) -> Iterator[str]:
-    """Yield each trouble once, although several conditions may tell of it."""
+    """Yield each problem once, although several conditions may report it."""
     groups: dict[str, list[Condition]] = {}
     for each in resource.status.conditions:
         if _is_bad(each):
@@ -141,7 +141,7 @@ def _conditions(resource: Resource) -> Iterator[str]:
         if reason in advice:
             yield f"  Advice: {advice[reason]}"
     if others := _foreign_finalizers(resource):
-        yield f"Its deletion also waits for others than the operator: {', '.join(others)}."
+        yield f"Its deletion also waits for the finalizers {', '.join(others)}."
     yield from _commands(resource)
 
 
@@ -178,10 +178,11 @@ def _commands(resource: Resource) -> Iterator[str]:
     if state_of(resource) is not State.STALLED:
         return
     if resource.metadata.deletion_timestamp is None:
-        yield f"To have it tried again now: cloudimage retry {name} {where}"
+        yield f"To retry it now: cloudimage retry {name} {where}"
     else:
         yield (
-            f"To let it go and leave what is in the cloud: cloudimage force-delete {name} {where}"
+            f"To delete it but leave everything in the cloud: cloudimage force-delete {name} "
+            f"{where}"
         )
 
 
@@ -205,7 +206,7 @@ def _users(image: CloudImage, shares: Sequence[ImageShare] | None) -> Iterator[s
     if shares is None:
         yield "You may not read ImageShares here."
     for share in shares or ():
-        accepted = progress_text(share) or "nobody yet"
+        accepted = progress_text(share) or "not accepted yet"
         yield f"ImageShare {share.metadata.namespace}/{share.metadata.name}: {accepted}"
 
 

@@ -29,8 +29,8 @@ def sentences(server: Callable[[], str] = str) -> Iterator[None]:
         raise CommandError(of_answer(status, body, str(error.reason))) from error
     except HTTPError as error:
         raise CommandError(
-            f"The cluster at {server()} does not answer: {_cause(error)}. Look whether it is up, "
-            "and whether this is the context that you mean (--context)."
+            f"The cluster at {server()} does not answer: {_cause(error)}. Check that it is up, and "
+            "that this is the right context (--context)."
         ) from error
     except ConfigException as error:
         raise CommandError(
@@ -51,21 +51,24 @@ def of_answer(status: int, body: str, reason: str) -> str:
     if status == HTTPStatus.NOT_FOUND and said is None:
         names = " and ".join(kind.crd_name for kind in KINDS)
         return (
-            f"The cluster does not know our kinds: install the operator's chart, or its CRDs "
+            "The cluster does not have the CRDs: install the operator's chart, or its CRDs "
             f"{names}."
         )
     words = (said or reason).rstrip(".")
     if status == HTTPStatus.NOT_FOUND:
-        return f"There is no such object: {words}. Look at the namespace (-n), too."
+        return f"There is no such object: {words}. Also check the namespace (-n)."
     if status == HTTPStatus.UNAUTHORIZED:
         return "The cluster does not accept your credentials: log in again, or choose --context."
     if status == HTTPStatus.FORBIDDEN:
-        return f"You may not do that: {words}. Ask the cluster's administrator for the right."
+        return (
+            f"You are not allowed to do that: {words}. Ask the cluster's administrator for "
+            "permission."
+        )
     return f"The cluster refused with status {status}: {words}."
 
 
 def _message(body: str) -> str | None:
-    """Return the message of a ``Status``; None: the body is none."""
+    """Return the message of a ``Status``, or None if the body is not one."""
     try:
         document = json.loads(body)
     except ValueError:

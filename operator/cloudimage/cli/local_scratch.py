@@ -31,14 +31,15 @@ def private(folder: Path) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise TransferError(
-            Reason.INVALID_REQUEST, f"{folder} cannot be made: {error.strerror}"
+            Reason.INVALID_REQUEST, f"{folder} cannot be created: {error.strerror}"
         ) from error
     found = folder.lstat()  # of a link itself: who made it may turn it elsewhere
     ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
     if not ours or found.st_mode & 0o077:
         raise TransferError(
             Reason.INVALID_REQUEST,
-            f"{folder} must be a folder of your own, of mode 0700; choose another by --scratch",
+            f"{folder} must be a folder that you own, with mode 0700; choose another with "
+            "--scratch",
         )
     return folder
 

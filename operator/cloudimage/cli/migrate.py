@@ -38,7 +38,7 @@ class Wanted:
 
     Attributes:
         name: Its metadata.name.
-        namespace: None: the one in which the manifest is applied.
+        namespace: None for the one in which the manifest is applied.
         secret: Secret with the new cloud's clouds.yaml.
         cloud: Entry in it.
         auth_secret: Secret with the old cloud's token.
@@ -56,22 +56,22 @@ class Wanted:
 
 
 def check(image: GlanceImage) -> None:
-    """Refuse what the operator could not copy.
+    """Refuse images that the operator could not copy.
 
     Raises:
-        CommandError: The image has no bytes, or they are no disk image.
+        CommandError: The image has no bytes, or they are not a disk image.
     """
     if image.status != "active" or not image.size:
         raise CommandError(
             f"Image {image.id} has no bytes to copy (status {image.status}, {image.size or 0} "
-            "bytes); an image of a volume's snapshot has none, for instance."
+            "bytes); for example, an image of a volume's snapshot has none."
         )
     if image.disk_format not in get_args(DiskFormat):
-        raise CommandError(f"Disk format {image.disk_format} is none that can be copied.")
+        raise CommandError(f"Disk format {image.disk_format} cannot be copied.")
     if image.container_format not in _CONTAINERS:
         raise CommandError(
             f"Container format {image.container_format} cannot be copied: the file of image "
-            f"{image.id} is an archive and no disk image."
+            f"{image.id} is an archive, not a disk image."
         )
 
 
@@ -135,22 +135,22 @@ def comments(
     """Yield what the user has to know before this is applied."""
     host = urlsplit(url).hostname
     yield f"Copies image {image.name or '(no name)'} ({image.id}, {image.size} bytes) from {host}."
-    yield f"The operator fetches it with a token that ends at {expires:%Y-%m-%d %H:%M} UTC,"
-    yield "usually an hour after it was made: a transfer must have begun by then, and one that"
-    yield "breaks off later cannot go on. Then run this again and apply its Secret."
+    yield f"The operator fetches it with a token that expires at {expires:%Y-%m-%d %H:%M} UTC,"
+    yield "usually an hour after it was issued: the transfer must have begun by then, and one that"
+    yield "is interrupted later cannot continue. If so, run this again and apply its Secret."
     if with_secret:
-        yield f"Secret {wanted.auth_secret} holds that token, which may do whatever your"
+        yield f"Secret {wanted.auth_secret} holds that token, which may do everything your"
         yield "credentials may: keep this out of Git. Once the CloudImage is Ready, take"
-        yield "spec.source.http.auth out of it and delete that Secret."
+        yield "spec.source.http.auth out of the spec and delete that Secret."
     else:
-        yield f"Secret {wanted.auth_secret} with the token is left out. It is printed when this"
+        yield f"Secret {wanted.auth_secret} with the token is omitted. It is printed when this"
         yield "goes into a pipe or a file: `cloudimage migrate ... | kubectl apply -f -`."
     yield f"The operator must be allowed to fetch from {host}: urlPolicy.allowNetworks of its"
     yield "chart, if that is a private address."
     if strange := [name for name in _OF_OLD_CLOUD if name in _properties(image)]:
-        yield f"These properties name things of the old cloud, look at them: {', '.join(strange)}."
+        yield f"These properties refer to the old cloud, check them: {', '.join(strange)}."
     if not _checksum(image):
-        yield "The old cloud knows no checksum of it, so its bytes are not verified."
+        yield "The old cloud has no checksum of it, so its bytes are not verified."
 
 
 def _metadata(name: str, namespace: str | None) -> dict[str, str]:

@@ -61,7 +61,7 @@ def _looked_up(cloud: str, image: str) -> tuple[GlanceImage, Access]:
     try:
         options, ca_certificate = find(cloud)
     except LocalCloudError as error:
-        raise CommandError(f"{error}. Look at --from-cloud and at your clouds.yaml.") from error
+        raise CommandError(f"{error}. Check --from-cloud and your clouds.yaml.") from error
     with connected(CloudConfig(options, ca_certificate)) as connection:
         found = _find(connection, image)
         with translated("finding the image service"):
@@ -100,5 +100,5 @@ def _identity(connection: Connection) -> BaseIdentityPlugin:
     """
     plugin = connection.session.auth
     if not isinstance(plugin, BaseIdentityPlugin):
-        raise CommandError("The old cloud's auth_type gives no token of Keystone; use another.")
+        raise CommandError("The old cloud's auth_type gives no Keystone token; use another.")
     return plugin

@@ -1,4 +1,4 @@
-"""The commands of those who use CloudImages and ImageShares, each a few lines over its module."""
+"""The commands for users of CloudImages and ImageShares, each a few lines over its module."""
 
 import sys
 import time
@@ -27,8 +27,8 @@ Words = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[KIND] [NAME]...",
-        help="As kubectl takes them: cloudimage (cimg, image), imageshare (cimgshare, share), or "
-        "KIND/NAME. Without a kind CloudImages are meant, without a name all.",
+        help="As in kubectl: cloudimage (cimg, image), imageshare (cimgshare, share), or "
+        "KIND/NAME. The default kind is cloudimage; without a name, all objects.",
         show_default=False,
         autocompletion=completion.words,
     ),
@@ -37,7 +37,7 @@ Names = Annotated[
     list[str],
     typer.Argument(
         metavar="[KIND] NAME...",
-        help="As kubectl takes them, also KIND/NAME. Without a kind CloudImages are meant.",
+        help="As in kubectl, also KIND/NAME. The default kind is cloudimage.",
         autocompletion=completion.words,
     ),
 ]
@@ -46,19 +46,21 @@ Namespace = Annotated[
     typer.Option("--namespace", "-n", help="Namespace.", show_default="that of the context"),
 ]
 Everywhere = Annotated[
-    bool, typer.Option("--all-namespaces", "-A", help="The objects of all namespaces.")
+    bool, typer.Option("--all-namespaces", "-A", help="Objects in all namespaces.")
 ]
 Context = Annotated[
     str | None,
-    typer.Option(help="Context of the kubeconfig.", show_default="the current one"),
+    typer.Option(help="Context in the kubeconfig.", show_default="the current one"),
 ]
 Kubeconfig = Annotated[
     str | None,
-    typer.Option(envvar="KUBECONFIG", help="The kubeconfig.", show_default="~/.kube/config"),
+    typer.Option(
+        envvar="KUBECONFIG", help="Path of the kubeconfig.", show_default="~/.kube/config"
+    ),
 ]
 Output = Annotated[
     Literal["json", "yaml", "wide", "name"] | None,
-    typer.Option("--output", "-o", help="How to print.", show_default="a table"),
+    typer.Option("--output", "-o", help="Output format.", show_default="a table"),
 ]
 
 
@@ -83,7 +85,7 @@ def get(  # noqa: PLR0913  # one parameter an option: that is typer's way
 ) -> None:
     """Show CloudImages or ImageShares, as kubectl get does.
 
-    For instance: cloudimage get, cloudimage get debian-12 -o yaml, cloudimage get shares -A.
+    For example: cloudimage get, cloudimage get debian-12 -o yaml, cloudimage get shares -A.
     """
     from cloudimage.cli import output as printed
 
@@ -104,17 +106,17 @@ def watch(  # noqa: PLR0913  # one parameter an option: that is typer's way
     words: Words = None,
     *,
     timeout: Annotated[
-        str, typer.Option(help="Give up after so long, for instance 90s or 5m; 0: never.")
+        str, typer.Option(help="Give up after this time, for example 90s or 5m; 0 for never.")
     ] = "0",
     namespace: Namespace = None,
     all_namespaces: Everywhere = False,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Show progress until all are Ready: live bars on a terminal, else a line per change.
+    """Show progress until all are Ready: live bars on a terminal, otherwise a line per change.
 
-    The exit status is 0 when all are Ready; 1 when those that are not are stalled or deleted, or
-    when time is up.
+    The exit status is 0 when all are Ready; 1 when the others are stalled or deleted, or on
+    timeout.
     """
     from rich.console import Console
 
@@ -127,7 +129,7 @@ def watch(  # noqa: PLR0913  # one parameter an option: that is typer's way
     with _cluster(kubeconfig, context, namespace, everywhere=all_namespaces) as cluster:
         asked = _asked(words, cluster)
         if len({each.kind.plural for each in asked}) > 1:
-            raise typer.BadParameter("one kind is watched at a time")
+            raise typer.BadParameter("watch takes one kind at a time")
         if not cluster.objects(asked):
             raise CommandError(_none(asked[0].kind, cluster))
         names = [each.name for each in asked if each.name]
@@ -161,7 +163,7 @@ def describe(
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Tell how an object is: why it is not Ready, who holds it, and what to do."""
+    """Describe an object: why it is not Ready, what blocks it, and what to do."""
     from cloudimage.cli import describe as text
 
     with _cluster(kubeconfig, context, namespace, everywhere=all_namespaces) as cluster:
@@ -181,38 +183,41 @@ def retry(
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Have what failed tried again at once, and compared with the cloud anew."""
+    """Retry a failed object now, and compare it with the cloud again."""
     from cloudimage.cli.force_delete import full_name
 
     with _cluster(kubeconfig, context, namespace) as cluster:
         for target in _named(words, cluster):
             thing = cluster.annotate(target, {RETRY_ANNOTATION: datetime.now(UTC).isoformat()})
             resource = target.kind.model.model_validate(thing)
-            say(f"{full_name(resource)} is tried again")
+            say(f"{full_name(resource)} will be retried")
 
 
 def force_delete(
     words: Names,
     *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     namespace: Namespace = None,
     context: Context = None,
     kubeconfig: Kubeconfig = None,
 ) -> None:
-    """Delete an object at once and leave what it made in the cloud, which nobody keeps any more.
+    """Delete an object at once, leaving what it made in the cloud unmanaged.
 
-    For an object whose cloud is away for good, or whose users are not to be waited for. Without
-    need of that use kubectl delete, which cleans up.
+    For an object whose cloud is gone, or whose servers you do not want to wait for. Otherwise use
+    kubectl delete, which cleans up.
     """
     from cloudimage.cli.force_delete import full_name, stays
 
     with _cluster(kubeconfig, context, namespace) as cluster:
         asked = _named(words, cluster)
         if len(asked) > 1:
-            raise typer.BadParameter("one object is deleted by force at a time")
+            raise typer.BadParameter("force-delete takes one object at a time")
         resource = asked[0].kind.model.model_validate(cluster.read(asked[0]))
         left = stays(resource)
-        say(f"{full_name(resource)} goes. In the cloud stay:" + " nothing." * (not left))
+        say(
+            f"{full_name(resource)} will be deleted. These stay in the "
+            "cloud:" + " nothing." * (not left)
+        )
         for each in left:
             say(f"  {each}")
         if not yes:
@@ -225,15 +230,20 @@ def force_delete(
 def migrate(  # noqa: PLR0913  # one parameter an option: that is typer's way
     *,
     from_cloud: Annotated[
-        str, typer.Option(help="The old cloud, in clouds.yaml where openstack finds it.")
+        str,
+        typer.Option(
+            help="The old cloud in clouds.yaml, which is looked up as the openstack client does."
+        ),
     ],
-    image: Annotated[str, typer.Option(help="Id or name of the image there.")],
-    secret: Annotated[str, typer.Option(help="Secret with clouds.yaml of the new cloud.")],
-    cloud: Annotated[str, typer.Option(help="The new cloud, in that clouds.yaml.")],
+    image: Annotated[str, typer.Option(help="Id or name of the image in the old cloud.")],
+    secret: Annotated[str, typer.Option(help="Secret with the new cloud's clouds.yaml.")],
+    cloud: Annotated[str, typer.Option(help="The new cloud in that clouds.yaml.")],
     name: Annotated[str, typer.Option(help="Name of the new CloudImage.")],
     namespace: Annotated[
         str | None,
-        typer.Option("--namespace", "-n", help="Its namespace.", show_default="as applied"),
+        typer.Option(
+            "--namespace", "-n", help="Namespace of the new CloudImage.", show_default="as applied"
+        ),
     ] = None,
     auth_secret: Annotated[
         str,
@@ -243,7 +253,7 @@ def migrate(  # noqa: PLR0913  # one parameter an option: that is typer's way
         bool, typer.Option("--with-visibility", help="Keep the image's visibility.")
     ] = False,
     with_owner: Annotated[
-        bool, typer.Option("--with-owner", help="Keep the id of the project that owns it.")
+        bool, typer.Option("--with-owner", help="Keep the id of the project that owns the image.")
     ] = False,
 ) -> None:
     """Print a CloudImage that copies an image from another cloud, and the Secret it needs.
@@ -251,7 +261,7 @@ def migrate(  # noqa: PLR0913  # one parameter an option: that is typer's way
     cloudimage migrate --from-cloud old --image debian-12 --secret openstack --cloud new --name
     debian-12 | kubectl apply -f -
 
-    The Secret holds a token of the old cloud, so it is left out on a terminal.
+    The Secret holds a token of the old cloud, so it is omitted when printing to a terminal.
     """
     from cloudimage.cli import migrate as manifests
 
@@ -311,14 +321,14 @@ def _asked(words: Sequence[str] | None, cluster: "Cluster") -> tuple[Target, ...
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if cluster.namespace is None and any(each.name for each in asked):
-        raise typer.BadParameter("a name needs one namespace, so leave --all-namespaces out")
+        raise typer.BadParameter("a name cannot be combined with --all-namespaces")
     return asked
 
 
 def _named(words: Sequence[str], cluster: "Cluster") -> tuple[Target, ...]:
     asked = _asked(words, cluster)
     if any(each.name is None for each in asked):
-        raise typer.BadParameter("give the name of an object, too")
+        raise typer.BadParameter("give the name of an object")
     return asked
 
 
@@ -342,7 +352,7 @@ def _none(kind: Kind, cluster: "Cluster") -> str:
 
 
 def _shares(resource: Resource, cluster: "Cluster") -> list[ImageShare] | None:
-    """Return the ImageShares of a CloudImage; None: the user may not read them."""
+    """Return the ImageShares of a CloudImage, or None if the user may not read them."""
     from cloudimage.shares.logic.members import refers_to
 
     if not isinstance(resource, CloudImage):

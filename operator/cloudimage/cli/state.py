@@ -1,4 +1,4 @@
-"""How far an object is, and when there is nothing more to watch."""
+"""The state of an object, and when there is nothing left to watch."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -10,20 +10,20 @@ from cloudimage.controller.logic.conditions import find, is_true
 
 
 class State(StrEnum):
-    """What an object's conditions come to."""
+    """The state that an object's conditions amount to."""
 
     READY = "Ready"
-    """It is as its present spec says."""
+    """It matches its latest spec."""
     WORKING = "Working"
-    """The operator is at it, or has not seen its latest spec yet."""
+    """The operator is working on it, or has not seen the latest spec yet."""
     STALLED = "Stalled"
-    """It cannot go on as things are; perhaps it is tried again by itself."""
+    """Progress is blocked until something changes; it may be retried automatically."""
     GONE = "Gone"
     """It was deleted."""
 
 
 def state_of(resource: Resource | None) -> State:
-    """Return how far an object is; None is one that was deleted."""
+    """Return the state of an object; None is one that was deleted."""
     if resource is None:
         return State.GONE
     conditions = resource.status.conditions
@@ -42,13 +42,13 @@ def state_of(resource: Resource | None) -> State:
 
 
 def is_seen(resource: Resource) -> bool:
-    """Tell whether the operator has looked at the latest spec and the latest wish for a retry."""
+    """Return whether the operator has seen the latest spec and the latest request for a retry."""
     current = resource.status.observed_generation == resource.metadata.generation
     return current and retry.asked(resource) is None
 
 
 def why(resource: Resource) -> tuple[str, str]:
-    """Return the reason and the message of what matters most; two empty texts: nothing does."""
+    """Return the reason and the message of what matters most; two empty texts if nothing does."""
     conditions = resource.status.conditions
     for kind in (ConditionType.DELETION_BLOCKED, ConditionType.STALLED):
         condition = find(conditions, kind)
@@ -59,7 +59,7 @@ def why(resource: Resource) -> tuple[str, str]:
 
 
 def exit_status(states: Collection[State]) -> int | None:
-    """Return 0 when all are Ready, 1 when those that are not cannot become so; None: go on."""
+    """Return 0 when all are Ready, 1 when the others cannot become so, None to continue."""
     unfinished = set(states) - {State.READY}
     if not unfinished:
         return 0

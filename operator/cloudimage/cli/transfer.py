@@ -97,7 +97,7 @@ def run(wanted: Wanted) -> int:
         console.print(plain(f"{error.reason}: {error.message}"), style="red", markup=False)
         return 1
     except KeyboardInterrupt:
-        console.print("stopped; what was fetched is kept for the next time", style="red")
+        console.print("interrupted; the fetched bytes are kept for the next run", style="red")
         return 130
     for each in result.warnings:
         console.print(plain(each), style="yellow", markup=False)
@@ -107,8 +107,8 @@ def run(wanted: Wanted) -> int:
     except CloudError as error:
         console.print(
             plain(
-                f"the image is in Glance, verified, but private and hidden, since it could not be "
-                f"made {wanted.visibility}: {error}"
+                "the image is in Glance and verified, but still private and hidden, because its "
+                f"visibility could not be set to {wanted.visibility}: {error}"
             ),
             style="red",
             markup=False,
@@ -164,7 +164,7 @@ def proof(checksums_url: str, signature_url: str, keyring: Path | None) -> dict[
         ValueError: A signature needs a keyring, and a keyring something that is signed.
     """
     if signature_url and keyring is None:
-        raise ValueError("a signature needs --keyring, the public keys that count")
+        raise ValueError("a signature needs --keyring, the trusted public keys")
     if keyring is not None and not (signature_url or checksums_url):
         raise ValueError("--keyring needs --signature-url or a clearsigned --checksums-url")
     signature = None
@@ -186,7 +186,7 @@ def auth() -> HttpAuth | None:
         for name in ("USERNAME", "PASSWORD", "TOKEN")
     )
     if token and (user or password):
-        raise ValueError("CLOUDIMAGE_SOURCE_TOKEN goes without a user's name and password")
+        raise ValueError("CLOUDIMAGE_SOURCE_TOKEN cannot be combined with a username and password")
     if password and not user:
         raise ValueError("CLOUDIMAGE_SOURCE_PASSWORD needs CLOUDIMAGE_SOURCE_USERNAME")
     return HttpAuth(username=user, password=password, bearer=token) if user or token else None
@@ -203,9 +203,9 @@ def checksum(text: str) -> dict[str, str] | None:
     algorithm, _, value = text.lower().partition(":")
     lengths = {str(name): length for name, length in HEX_LENGTHS.items()}
     if algorithm not in lengths:
-        raise ValueError(f"a checksum is algorithm:hash, by one of {', '.join(lengths)}")
+        raise ValueError(f"a checksum is algorithm:hash, with one of {', '.join(lengths)}")
     if not re.fullmatch(f"[0-9a-f]{{{lengths[algorithm]}}}", value):
-        raise ValueError(f"the hash of {algorithm} has {lengths[algorithm]} hexadecimal digits")
+        raise ValueError(f"a hash of {algorithm} has {lengths[algorithm]} hexadecimal digits")
     return {"algorithm": algorithm, "value": value}
 
 

@@ -62,7 +62,7 @@ def seconds(text: str) -> float | None:
         return float(text) or None
     parts = re.findall(r"(\d+)([smh])", text)
     if not parts or "".join(map("".join, parts)) != text:
-        raise ValueError(f"{text} is no duration such as 90s, 5m or 1h")
+        raise ValueError(f"{text} is not a duration such as 90s, 5m or 1h")
     return sum(int(number) * _UNITS[unit] for number, unit in parts) or None
 
 
@@ -137,7 +137,7 @@ def last_words(rows: Sequence[Row], timeout: str | None) -> list[str]:
 
 
 class Lines:
-    """A line for each change of fate, for logs and pipes."""
+    """A line for each change of state, for logs and pipes."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write

@@ -30,12 +30,12 @@ class Census(Collector):
         self._lock = threading.Lock()
 
     def expect(self, kind: str) -> None:
-        """Count a kind from now on, even while it has no object: a missing number alarms nobody."""
+        """Count a kind from now on, even without objects: a missing series raises no alert."""
         with self._lock:
             self._kinds.add(kind)
 
     def saw(self, kind: str, key: Hashable, conditions: Iterable[Mapping[str, Any]]) -> None:
-        """Take note of an object as it is now.
+        """Record an object as it is now.
 
         Args:
             kind: Plural name of its kind.
@@ -47,24 +47,24 @@ class Census(Collector):
             self._objects[kind, key] = states
 
     def gone(self, kind: str, key: Hashable) -> None:
-        """Forget an object that is not there any more."""
+        """Forget an object that no longer exists."""
         with self._lock:
             self._objects.pop((kind, key), None)
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Yield the metrics without numbers."""
         yield GaugeMetricFamily(
-            "cloudimage_objects", "Objects that the operator looks after.", labels=LABELS[:1]
+            "cloudimage_objects", "Objects that the operator manages.", labels=LABELS[:1]
         )
         yield GaugeMetricFamily(
             "cloudimage_object_conditions",
-            "Objects that have a condition with that status and reason.",
+            "Objects that have a condition with this status and reason.",
             labels=LABELS,
         )
         yield GaugeMetricFamily(
             "cloudimage_object_condition_oldest_timestamp_seconds",
-            "When the condition of these objects took its status, the earliest of them; in seconds "
-            "since 1970.",
+            "Earliest time at which the condition of one of these objects took its status, in "
+            "seconds since 1970.",
             labels=LABELS,
         )
 

@@ -27,14 +27,14 @@ from cloudimage.metrics.objects import Census
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
 
 CANCELLED: Final = "Cancelled"
-"""The reason of a transfer that ended because nobody wants its outcome any more."""
+"""The reason of a transfer that was ended because its result is no longer needed."""
 
-BUILD = Info("cloudimage_build", "The operator's version, its commit, and its Python's version.")
+BUILD = Info("cloudimage_build", "The operator's version and commit, and its Python version.")
 BUILD.info({"version": __version__, "revision": revision(), "python": platform.python_version()})
 
 LEADER = Gauge(
     "cloudimage_leader",
-    "1 while this process looks after the objects; 0 while it stands by for the one that does.",
+    "1 while this process is the leader; 0 while it is on standby.",
 )
 
 OBJECTS = Census()
@@ -42,76 +42,79 @@ REGISTRY.register(OBJECTS)
 
 TRANSFERS_RUNNING = Gauge(
     "cloudimage_transfers_running",
-    "Transfers by the stage that they are in; those in Pending wait for their turn.",
+    "Transfers by their current stage; those in Pending wait for their turn.",
     ["stage"],
 )
 TRANSFERS = Counter(
     "cloudimage_transfers",
-    "Transfers that ended: with the reason Available, Cancelled, or that of their failure.",
+    "Transfers that ended, with the reason Available, Cancelled, or that of their failure.",
     ["reason"],
 )
 TRANSFER_BYTES = Counter(
     "cloudimage_transfer_bytes",
-    "Bytes that transfers went through in each stage, as their progress tells.",
+    "Bytes that transfers processed in each stage, as their progress reports.",
     ["stage"],
 )
 TRANSFER_STAGE_SECONDS = Histogram(
     "cloudimage_transfer_stage_seconds",
-    "How long transfers were in each stage.",
+    "Time that transfers spent in each stage.",
     ["stage"],
     buckets=(0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600, 14400, 43200),
 )
-UPLOADED_BYTES = Counter("cloudimage_uploaded_bytes", "Bytes that Glance stored for us.")
+UPLOADED_BYTES = Counter(
+    "cloudimage_uploaded_bytes", "Bytes that the operator's transfers stored in Glance."
+)
 FAILURES = Counter(
     "cloudimage_failures",
-    "Failures of transfers and of looks at the cloud, those too that pass by themselves.",
+    "Failed transfers and failed requests to the cloud, including transient ones.",
     ["kind", "reason"],
 )
 ORPHANS = Gauge(
     "cloudimage_orphan_images",
-    "Images in Glance that were made here for CloudImages that are gone, as of the last look.",
+    "Orphans: images in Glance whose CloudImage is gone, as of the last check.",
     ["state"],
 )
 RECONCILE_SECONDS = Histogram(
     "cloudimage_reconcile_seconds",
-    "How long each look at an object took, without its waiting.",
+    "Duration of each reconcile, without time spent in the queue.",
     ["kind"],
 )
 RECONCILE_ERRORS = Counter(
     "cloudimage_reconcile_errors",
-    "Looks at an object that ended with a fault of the operator or of the API server; the "
-    "operator's log has them.",
+    "Reconciles that ended with an error of the operator or the API server; see the operator's "
+    "log.",
     ["kind"],
 )
 RECONCILE_LONGEST = Gauge(
     "cloudimage_reconcile_longest_running_seconds",
-    "How long the look at an object that began first has been going on; 0 while there is none.",
+    "Age of the longest-running reconcile; 0 when none is running.",
     ["kind"],
 )
 RECONCILE_OVERDUE = Gauge(
     "cloudimage_reconcile_overdue",
-    "Reconciles that hang beyond their deadline; their places are given to others, within bounds.",
+    "Reconciles that hang beyond their deadline; a limited number of them is replaced by new "
+    "workers.",
     ["kind"],
 )
 QUEUE_DEPTH = Gauge(
     "cloudimage_queue_depth",
-    "Objects that are being looked at or that wait for a worker.",
+    "Objects that are being reconciled or are waiting for a worker.",
     ["kind"],
 )
 REQUEST_SECONDS = Histogram(
     "cloudimage_openstack_request_duration_seconds",
-    "How long OpenStack took to answer the operator itself; transfers are not counted.",
+    "Time that OpenStack took to answer the operator itself; transfers are not counted.",
     ["service", "method", "status"],
     buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
 )
 CONNECTIONS = Gauge(
     "cloudimage_cloud_connections",
-    "Connections to clouds that the operator has open.",
+    "Open connections of the operator to clouds.",
     ["state"],
 )
 LOOP_LAG_SECONDS = Histogram(
     "cloudimage_event_loop_lag_seconds",
-    "How much later than it asked for the operator's event loop woke a task of its own.",
+    "Delay with which the operator's event loop wakes a task.",
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 
@@ -135,28 +138,27 @@ COLLECTORS: Final[tuple[MetricWrapperBase | Census, ...]] = (
     CONNECTIONS,
     LOOP_LAG_SECONDS,
 )
-"""All of ours, in the order of the documentation."""
+"""All our collectors, in the order of the documentation."""
 
 LABELS: Final = {
-    "kind": "`cloudimages` or `imageshares`; of reconciles also `orphans`, looks for images of no "
-    "CloudImage",
+    "kind": "`cloudimages` or `imageshares`; for reconciles also `orphans`, the search for orphans",
     "method": "HTTP method",
     "python": "version of Python",
     "reason": "a reason of docs/reference, or `Cancelled`",
     "revision": "commit that the container was built from",
-    "service": "type of the OpenStack service; `discovery` for questions for a service's versions",
+    "service": "type of the OpenStack service; `discovery` for requests for a service's versions",
     "stage": "stage of a transfer, as in status.progress",
     "state": "of a connection: `idle` or `lent`; of an image: `unfinished` or `finished`",
     "status": "of a condition: `True`, `False` or `Unknown`; of an answer: `2xx` to `5xx`, or "
-    "`none` when there was none",
+    "`none` if there was no answer",
     "type": "type of a condition",
     "version": "version of the operator",
 }
-"""What the values of each label are."""
+"""The values of each label."""
 
 
 def families() -> Iterator[Metric]:
-    """Yield the name, type and help of each metric of ours, without numbers."""
+    """Yield the name, type and help of each of our metrics, without numbers."""
     for collector in COLLECTORS:
         yield from collector.describe()
 
@@ -172,7 +174,7 @@ def names(family: Metric) -> tuple[str, ...]:
 
 
 def live(gauge: Gauge, numbers: Callable[[], dict[str, float]]) -> None:
-    """Have a gauge with one label ask for its numbers whenever Prometheus comes by.
+    """Let a gauge with one label compute its numbers at each scrape.
 
     Args:
         gauge: The gauge.

@@ -1,4 +1,4 @@
-"""What one transfer adds to the metrics, from its progress and its end."""
+"""Updates the metrics from a transfer's progress and end."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -31,7 +31,7 @@ class StageMeter:
         self._since = self.clock()
 
     def saw(self, progress: Progress) -> None:
-        """Take note of progress."""
+        """Record progress."""
         if self.midway:
             self.midway, self._bytes, self._stage = False, progress.transferred, progress.stage
             self._since = self.clock()
@@ -45,7 +45,7 @@ class StageMeter:
         self._bytes = progress.transferred
 
     def ended(self, outcome: Result | Failure, *, cancelled: bool) -> None:
-        """Take note of the end, once."""
+        """Record the end, once."""
         self._leave()
         reason = _reason(outcome)
         if cancelled:

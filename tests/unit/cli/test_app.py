@@ -105,12 +105,12 @@ def test_no_kubeconfig_and_no_such_context(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("get", "debian-12", "-A"), "a name needs one namespace"),
+        (("get", "debian-12", "-A"), "a name cannot be combined"),
         (("get", "pod/a"), "KIND/NAME"),
         (("retry", "shares"), "give the name of an object"),
-        (("force-delete", "a", "b"), "one object is deleted by force at a time"),
-        (("watch", "image/a", "share/b"), "one kind is watched at a time"),
-        (("watch", "--timeout", "soon"), "no duration"),
+        (("force-delete", "a", "b"), "force-delete takes one object"),
+        (("watch", "image/a", "share/b"), "watch takes one kind"),
+        (("watch", "--timeout", "soon"), "not a duration"),
         (("get", "-o", "xml"), "'json', 'yaml', 'wide', 'name'"),
     ],
 )

@@ -93,10 +93,10 @@ def test_documents() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "words"),
     [
-        (404, "404 page not found\n", "does not know our kinds"),
+        (404, "404 page not found\n", "does not have the CRDs"),
         (404, NOT_FOUND, 'There is no such object: cloudimages.cloudimage.dev "x" not found.'),
         (401, "", "does not accept your credentials"),
-        (403, "", "You may not do that: Forbidden."),
+        (403, "", "You are not allowed to do that: Forbidden."),
         (500, "oops", "refused with status 500: Forbidden."),
     ],
 )

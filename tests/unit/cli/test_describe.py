@@ -49,22 +49,22 @@ def told(resource: CloudImage | ImageShare, *shares: ImageShare) -> str:
 @pytest.mark.parametrize(
     ("resource", "line"),
     [
-        (cloud_image(), "Not looked at yet."),
+        (cloud_image(), "Not reconciled yet."),
         (AVAILABLE, "Ready: Available is why."),
-        (UPLOADING, "Not there yet: Uploading 63% at 32.0MiB/s."),
-        (image(), "Not there yet: the operator is at it."),
+        (UPLOADING, "Not ready yet: Uploading 63% at 32.0MiB/s."),
+        (image(), "Not ready yet: the operator is working on it."),
         (
             share(("Ready", "False", "ImageNotReady"), summary={"accepted": "0/1"}),
-            "Not there yet: ImageNotReady, 0/1 accepted.",
+            "Not ready yet: ImageNotReady, 0/1 accepted.",
         ),
         (MISMATCH, "Stalled: ChecksumMismatch."),
         (
             image(("Ready", "True", "ReplacementPending"), ("Stalled", "True", "RevisionFailed")),
-            "Stalled: RevisionFailed. What was Ready before goes on serving.",
+            "Stalled: RevisionFailed. The previous state stays in use.",
         ),
-        (image(("Ready", "True", "Available"), generation=4), "has yet to look at the latest"),
+        (image(("Ready", "True", "Available"), generation=4), "has not seen the latest"),
         (image(deletion_timestamp=NOW), "Being deleted."),
-        (BLOCKED, "Being deleted, and held back: InUse."),
+        (BLOCKED, "Being deleted, blocked by InUse."),
     ],
 )
 def test_state(resource: CloudImage | ImageShare, line: str) -> None:
@@ -106,7 +106,7 @@ def test_who_holds_a_deletion_back() -> None:
     text = told(held)
     assert "InUse (DeletionBlocked is True)" in text
     assert "Advice: Servers or volumes made from the image" in text
-    assert "waits for others than the operator: example.org/audit." in text
+    assert "waits for the finalizers example.org/audit." in text
     assert "cloudimage force-delete cloudimage/debian-12 -n images" in text
 
 
@@ -126,7 +126,9 @@ def test_who_uses_it_and_its_revisions() -> None:
     )
     text = told(used, share(summary={"image": "debian-12", "accepted": "1/2"}))
     assert f"Image:  {IMAGE_ID} (raw, 2.0Gi)" in text
-    assert "2 servers and 1 volume; the credentials see only those of their own project." in text
+    assert (
+        "2 servers and 1 volume; the credentials can see only those of their own project." in text
+    )
     assert "web (s-1, project p-1)\n    and 1 more" in text
     assert "ImageShare images/to-web: 1/2 accepted" in text
     assert f"{IMAGE_ID}   2026-01-02 03:04   3       current" in text
@@ -152,7 +154,7 @@ def test_a_share_has_members_and_a_vocabulary_of_its_own() -> None:
     assert "Advice: Glance has no image with that id or name." in told(
         share(("Ready", "False", "ImageNotFound"))
     )
-    assert "Advice: Keystone refuses the credentials." in told(
+    assert "Advice: Keystone rejects the credentials." in told(
         share(("Stalled", "True", "InvalidCredentials"))
     )
 

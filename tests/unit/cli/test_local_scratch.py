@@ -37,24 +37,24 @@ def test_private_folder_is_made_and_taken_again(tmp_path: Path) -> None:
 def test_folder_that_others_may_enter(tmp_path: Path) -> None:
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(0o755)
-    assert "of mode 0700" in refusal(tmp_path / "open")
+    assert "with mode 0700" in refusal(tmp_path / "open")
 
 
 def test_folder_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     private(tmp_path / "theirs")
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    assert "of your own" in refusal(tmp_path / "theirs")
+    assert "that you own" in refusal(tmp_path / "theirs")
 
 
 def test_link_that_another_may_turn(tmp_path: Path) -> None:
     private(tmp_path / "real")
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert "of your own" in refusal(tmp_path / "link")
+    assert "that you own" in refusal(tmp_path / "link")
 
 
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    assert "cannot be made" in refusal(tmp_path / "file")
+    assert "cannot be created" in refusal(tmp_path / "file")
 
 
 def test_only_what_a_killed_run_left_is_swept(tmp_path: Path) -> None:

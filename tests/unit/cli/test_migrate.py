@@ -127,13 +127,13 @@ def test_what_is_printed_can_be_applied() -> None:
 
 def test_the_comments_say_what_to_heed() -> None:
     text = text_of(old())
-    assert "a token that ends at 2026-01-02 04:04 UTC" in text
-    assert "look at them: kernel_id." in text
+    assert "a token that expires at 2026-01-02 04:04 UTC" in text
+    assert "check them: kernel_id." in text
     assert "urlPolicy.allowNetworks" in text
     assert TOKEN not in text_of(old(), with_secret=False)
     bare = text_of(old(hash_algo=None, hash_value=None, checksum=None, properties={}))
     assert "its bytes are not verified" in bare
-    assert "look at them" not in bare
+    assert "check them" not in bare
 
 
 def test_a_name_of_the_old_cloud_cannot_end_a_comment() -> None:

@@ -89,7 +89,7 @@ def test_durations(text: str, seconds: float | None) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "5 m", "-1s", "5m!"])
 def test_no_durations(text: str) -> None:
-    with pytest.raises(ValueError, match="no duration"):
+    with pytest.raises(ValueError, match="not a duration"):
         watch.seconds(text)
 
 
