@@ -8,6 +8,7 @@ import pytest
 
 from cloudimage.transfer import pipeline
 from cloudimage.transfer.contract import (
+    UNRESTRICTED,
     Result,
     TransferRequest,
 )
@@ -94,6 +95,7 @@ class TransferBench:
             "scratch": self.scratch,
             "cache": self.scratch / "cache",
             "method": {"method": "Upload"},
+            "policy": UNRESTRICTED,
             **others,
         }
         wanted = TransferRequest.model_validate(request)

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from cloudimage import __version__, logs, revision
-from cloudimage.access.policy import ANYWHERE, LOOPBACK, CloudPolicy
+from cloudimage.access.policy import LOOPBACK, CloudPolicy
+from cloudimage.addresses import ANYWHERE
 from cloudimage.leader_election.rules import Terms
 from cloudimage.runners.logic.job_manifest import JobTemplate
 from cloudimage.settings import Settings

@@ -7,13 +7,13 @@ that it never outlives the operator that started it.
 """
 
 from enum import StrEnum
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from cloudimage.access.policy import OPEN, CloudPolicy
+from cloudimage.access.policy import CloudPolicy
+from cloudimage.addresses import ANYWHERE, Networks
 from cloudimage.vocabulary.image import DiskFormat
 
 SECRET_MARK: Final = "cloudimage_dev_secret"  # noqa: S105  # a property, not a password
@@ -158,7 +158,9 @@ class HttpSource(_Model):
 
 
 class UrlPolicy(_Model):
-    """Which URLs are fetched at all; checked on every redirect, too.
+    """Which URLs are fetched at all: by default those of the public internet alone.
+
+    Checked on every redirect, too.
 
     Attributes:
         schemes: Allowed schemes.
@@ -169,22 +171,12 @@ class UrlPolicy(_Model):
     """
 
     schemes: tuple[str, ...] = ("http", "https")
-    allow_networks: tuple[str, ...] = ("0.0.0.0/0", "::/0")
-    deny_networks: tuple[str, ...] = ()
-
-    @field_validator("allow_networks", "deny_networks")
-    @classmethod
-    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
-        for each in networks:
-            ip_network(each)
-        return networks
+    allow_networks: Networks = ()
+    deny_networks: Networks = ()
 
 
-UNRESTRICTED = UrlPolicy()
+UNRESTRICTED = UrlPolicy(allow_networks=ANYWHERE)
 """Any address: for a transfer by hand, on the user's own machine."""
-
-STRICT = UrlPolicy(allow_networks=())
-"""The public internet only: no private, loopback, link-local, shared or reserved address."""
 
 
 Method = Literal["Auto", "Upload", "GlanceDirect", "WebDownload"]
@@ -299,7 +291,7 @@ class TransferRequest(_Model):
     cache: Path | None = None
     method: Import = Import()
     policy: UrlPolicy = UrlPolicy()
-    cloud_policy: CloudPolicy = OPEN
+    cloud_policy: CloudPolicy = CloudPolicy()
     limits: Limits = Limits()
 
 

@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from cloudimage.transfer.contract import (
+    UNRESTRICTED,
     Checksum,
     HttpSource,
     Limits,
     Reason,
     TransferError,
-    UrlPolicy,
 )
 from cloudimage.transfer.source.client import Client
 from cloudimage.transfer.tools.toolbox import Toolbox
@@ -52,7 +52,7 @@ class Site:
     def expect(self, **source: Any) -> Expected:
         """Find out what the image must be."""
         model = HttpSource.model_validate({"url": self.image, **source})
-        with Client(model, UrlPolicy(), LIMITS, self.tools.folder) as client:
+        with Client(model, UNRESTRICTED, LIMITS, self.tools.folder) as client:
             return expect(model, client, self.tools)
 
     def sums(self, content: bytes | str, **wish: Any) -> dict[str, Any]:
