@@ -9,11 +9,9 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from typer.testing import CliRunner
 
 from cloudimage.access.policy import OPEN, CloudPolicy
 from cloudimage.addresses import ANYWHERE
-from cloudimage.cli.app import app
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.errors import CloudRefusedError
@@ -203,25 +201,12 @@ def test_behind_a_proxy_a_refused_name_is_refused_too(
 
 
 def test_the_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Settings] = []
-
-    class Operator:
-        def __init__(self, settings: Settings) -> None:
-            made.append(settings)
-
-        def run(self) -> None:
-            """Do nothing."""
-
-    monkeypatch.setattr("cloudimage.operator.Operator", Operator)
-    monkeypatch.setattr("cloudimage.operator.load_kubernetes_config", lambda: None)
-    monkeypatch.setattr("cloudimage.logs.configure", lambda _: None)
     monkeypatch.setenv("CLOUDIMAGE_CLOUD_HOSTS", "a.example.org, *.example.net")
     monkeypatch.setenv("CLOUDIMAGE_CLOUD_DENY_NETWORKS", "10.0.0.0/8")
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
-    assert CliRunner().invoke(app, ["run"]).exit_code == 0
+    first = Settings().cloud_policy
     monkeypatch.setenv("CLOUDIMAGE_CLOUD_ALLOW_NETWORKS", "192.0.2.0/24")
-    assert CliRunner().invoke(app, ["run"]).exit_code == 0
-    first, second = (each.cloud_policy for each in made)
+    second = Settings().cloud_policy
     assert first.hosts == ("a.example.org", "*.example.net")
     assert first.deny_networks == ("10.0.0.0/8", "10.96.0.1/32")
     assert first.allow_networks == OPEN.allow_networks
