@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import requests
@@ -64,7 +63,7 @@ def _restart(fleet: Fleet, bar: Bar) -> None:
 def _steady(fleet: Fleet, scale: Scale, bar: Bar) -> None:
     """Watch the operator at rest: looks are due one after the other, as they are for hours."""
     fleet.operator.stop()
-    fleet.spread(Settings(Path()).resync_seconds)
+    fleet.spread(Settings().resync_seconds)
     fleet.start()
     fleet.wait_settled(_PATIENCE_SECONDS)
     pid = fleet.pid

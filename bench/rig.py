@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import psutil
 
+from cloudimage.access.policy import OPEN
 from cloudimage.runners.fork_client import ForkServer
-from cloudimage.transfer.contract import EVENTS, Failure, Progress, Result
+from cloudimage.transfer.contract import EVENTS, UNRESTRICTED, Failure, Progress, Result
 from cloudimage.transfer.request import TransferRequest
 from testbed.images import disk, sha256_of
 from testbed.images.disks import Format
@@ -87,6 +88,8 @@ class Rig:
                 },
                 "cloud": {"config": self.openstack.cloud(PROJECT)},
                 "method": {"method": "Upload"},
+                "policy": UNRESTRICTED,
+                "cloud_policy": OPEN,
                 "scratch": str(self.scratch),
             }
         )

@@ -5,10 +5,23 @@ the IPv6 address space, since the answers of :mod:`ipaddress` differ between rel
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import AfterValidator
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
+
+
+def _parsed(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        ip_network(text)
+    return texts
+
+
+Networks = Annotated[tuple[str, ...], AfterValidator(_parsed)]
+"""CIDRs."""
+ANYWHERE: Final = ("0.0.0.0/0", "::/0")
 
 _NOT_PUBLIC_V4: Final = tuple(
     map(

@@ -271,7 +271,7 @@ def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401  # kopf
     return replace(login, server=server) if login is not None else None
 
 
-def _liveness(address: str | None) -> str | None:
+def _liveness(address: str) -> str | None:
     return f"http://{address}/healthz" if address else None
 
 

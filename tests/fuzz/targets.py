@@ -19,7 +19,7 @@ from cloudimage import http_dates
 from cloudimage.access import region
 from cloudimage.cloud.config import parse_clouds_yaml
 from cloudimage.cloud.errors import CloudNotFoundError, InvalidCloudsYamlError
-from cloudimage.transfer.contract import Limits, Reason, TransferError, UrlPolicy
+from cloudimage.transfer.contract import UNRESTRICTED, Limits, Reason, TransferError
 from cloudimage.transfer.image import qemu_checks, vhdx
 from cloudimage.transfer.image.archives import ERRORS, Bounded, untar, unzip
 from cloudimage.transfer.image.disk_end import needed
@@ -114,7 +114,7 @@ def http_date(data: bytes) -> None:
 def http_answer(data: bytes) -> None:
     """A whole answer of a server, redirects and resumed connections included."""
     source = HttpSource(url="http://fuzz.example/disk.img")
-    with _answering(data), Client(source, UrlPolicy(), LIMITS, _folder) as client:
+    with _answering(data), Client(source, UNRESTRICTED, LIMITS, _folder) as client:
         reader = download.Download(client, source.url, verified=False)
         try:
             pieces = [each for each in reader.pieces() if isinstance(each, download.Piece)]
@@ -129,7 +129,7 @@ def http_answer(data: bytes) -> None:
 def http_side_file(data: bytes) -> None:
     """An answer that is to be a list of checksums."""
     source = HttpSource(url="http://fuzz.example/SHA256SUMS")
-    with _answering(data), Client(source, UrlPolicy(), LIMITS, _folder) as client:
+    with _answering(data), Client(source, UNRESTRICTED, LIMITS, _folder) as client:
         try:
             assert len(fetch_text(source.url, client, signed=False)) <= checksum_files.MAX_BYTES
         except TransferError as error:

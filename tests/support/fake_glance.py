@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cloudimage.transfer import pipeline
-from cloudimage.transfer.contract import Result
+from cloudimage.transfer.contract import UNRESTRICTED, Result
 from cloudimage.transfer.glance.client import Body
 from cloudimage.transfer.glance.quota import Usage
 from cloudimage.transfer.interrupts import Interrupts
@@ -92,6 +92,7 @@ class TransferBench:
             "scratch": self.scratch,
             "cache": self.scratch / "cache",
             "method": {"method": "Upload"},
+            "policy": UNRESTRICTED,
             **others,
         }
         wanted = TransferRequest.model_validate(request)

@@ -13,8 +13,17 @@ from typing import Any
 
 from openstack.connection import Connection
 
+from cloudimage.access.policy import OPEN
 from cloudimage.runners.fork_client import ForkServer, Process
-from cloudimage.transfer.contract import EVENTS, Failure, Progress, Reason, Result, Stage
+from cloudimage.transfer.contract import (
+    EVENTS,
+    UNRESTRICTED,
+    Failure,
+    Progress,
+    Reason,
+    Result,
+    Stage,
+)
 from support.fault_proxy import Fault, FaultProxy
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
@@ -80,6 +89,8 @@ class Bench:
             "cloud": {"config": self.openstack.cloud(self.project)},
             "scratch": str(self.scratch),
             "limits": {"stall_seconds": 5},
+            "policy": UNRESTRICTED.model_dump(),
+            "cloud_policy": OPEN.model_dump(),
         }
 
     def put(self, path: Path) -> str:

@@ -3,9 +3,9 @@
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_network
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict
 
-from cloudimage.addresses import Address, any_in, judged
+from cloudimage.addresses import ANYWHERE, Address, Networks, any_in, judged
 
 SPECIAL: Final = (
     "0.0.0.0/8",  # this host
@@ -27,7 +27,6 @@ SPECIAL: Final = (
 )
 """No cloud is there, unless a network of ``allow_networks`` names such an address by itself."""
 
-ANYWHERE: Final = ("0.0.0.0/0", "::/0")
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 
 _WITH_IPV4_AT_THE_END: Final = (IPv6Network("::/96"), IPv6Network("64:ff9b:1::/48"))
@@ -46,15 +45,8 @@ class CloudPolicy(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     hosts: tuple[str, ...] = ()
-    allow_networks: tuple[str, ...] = (*ANYWHERE, *LOOPBACK)
-    deny_networks: tuple[str, ...] = ()
-
-    @field_validator("allow_networks", "deny_networks")
-    @classmethod
-    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
-        for network in networks:
-            ip_network(network)
-        return networks
+    allow_networks: Networks = ANYWHERE
+    deny_networks: Networks = ()
 
     def allows_host(self, host: str) -> bool:
         """Tell whether a URL may have that host."""
@@ -97,5 +89,5 @@ def _is_special(text: str) -> bool:
     )
 
 
-OPEN: Final = CloudPolicy()
+OPEN: Final = CloudPolicy(allow_networks=(*ANYWHERE, *LOOPBACK))
 """Any address but link-local and metadata ones: for commands by hand."""

@@ -20,6 +20,7 @@ from rich.progress import (
 )
 
 from cloudimage.access.local import LocalCloudError, find
+from cloudimage.access.policy import OPEN
 from cloudimage.cli.local_scratch import default_scratch, private, run_folder
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
@@ -69,6 +70,7 @@ def _request(
         cache=cache,
         method=wanted.method,
         policy=contract.UNRESTRICTED,
+        cloud_policy=OPEN,
         limits=limits,
     )
 

@@ -7,13 +7,21 @@ from pathlib import Path
 
 from cloudimage.api.kinds import KINDS
 from cloudimage.api.reasons import ConditionType, Reason, ShareCondition, ShareReason
-from cloudimage.codegen import chart_readme, crd, metrics_page, reference, troubleshooting_page
+from cloudimage.codegen import (
+    chart_readme,
+    crd,
+    metrics_page,
+    reference,
+    settings_page,
+    troubleshooting_page,
+)
 
 CRDS = "crds"
 CHART = "helm/cloudimage-operator"
 CHART_CRDS = f"{CHART}/templates/crds"
 REFERENCE = "docs/reference"
 METRICS = "docs/metrics.md"
+SETTINGS = "docs/settings.md"
 TROUBLESHOOTING = "docs/troubleshooting.md"
 VOCABULARIES = {
     "CloudImage": (ConditionType, Reason),
@@ -34,6 +42,7 @@ def files() -> dict[str, str]:
         **{f"{CHART_CRDS}/{name}": _chart_template(text) for name, text in crds.items()},
         **pages,
         METRICS: metrics_page.render(),
+        SETTINGS: settings_page.render(),
     }
 
 

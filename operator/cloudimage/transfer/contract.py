@@ -8,11 +8,11 @@ that it never outlives the operator that started it.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from ipaddress import ip_network
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, field_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from cloudimage.addresses import ANYWHERE, Networks
 from cloudimage.vocabulary.image import DiskFormat
 
 SECRET_MARK: Final = "cloudimage_dev_secret"  # noqa: S105  # a property, not a password
@@ -142,7 +142,9 @@ class Source(Model):
 
 
 class UrlPolicy(Model):
-    """Which URLs are fetched at all; checked on every redirect, too.
+    """Which URLs are fetched at all: by default those of the public internet alone.
+
+    Checked on every redirect, too.
 
     Attributes:
         schemes: Allowed schemes.
@@ -153,22 +155,12 @@ class UrlPolicy(Model):
     """
 
     schemes: tuple[str, ...] = ("http", "https")
-    allow_networks: tuple[str, ...] = ("0.0.0.0/0", "::/0")
-    deny_networks: tuple[str, ...] = ()
-
-    @field_validator("allow_networks", "deny_networks")
-    @classmethod
-    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
-        for each in networks:
-            ip_network(each)
-        return networks
+    allow_networks: Networks = ()
+    deny_networks: Networks = ()
 
 
-UNRESTRICTED = UrlPolicy()
+UNRESTRICTED = UrlPolicy(allow_networks=ANYWHERE)
 """Any address: for a transfer by hand, on the user's own machine."""
-
-STRICT = UrlPolicy(allow_networks=())
-"""The public internet only: no private, loopback, link-local, shared or reserved address."""
 
 
 Method = Literal["Auto", "Upload", "GlanceDirect", "WebDownload"]

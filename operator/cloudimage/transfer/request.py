@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloudimage.access.policy import OPEN, CloudPolicy
+from cloudimage.access.policy import CloudPolicy
 from cloudimage.transfer.contract import Cloud, Import, Limits, Model, NewImage, Source, UrlPolicy
 from cloudimage.transfer.source.http.model import HttpSource
 
@@ -34,5 +34,5 @@ class TransferRequest(Model):
     cache: Path | None = None
     method: Import = Import()
     policy: UrlPolicy = UrlPolicy()
-    cloud_policy: CloudPolicy = OPEN
+    cloud_policy: CloudPolicy = CloudPolicy()
     limits: Limits = Limits()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cloudimage.transfer import scratch
-from cloudimage.transfer.contract import Checksum, Limits, Reason, TransferError, UrlPolicy
+from cloudimage.transfer.contract import UNRESTRICTED, Checksum, Limits, Reason, TransferError
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.source.http.client import Client
@@ -206,7 +206,7 @@ def test_another_file_system_is_refused(small_disk: Path, tmp_path: Path, url: s
     source, limits = HttpSource(url=url), Limits()
     cache = Cache(small_disk / "cache", limits, shared=True)
     with (
-        Client(source, UrlPolicy(), limits, tmp_path) as client,
+        Client(source, UNRESTRICTED, limits, tmp_path) as client,
         pytest.raises(TransferError) as caught,
     ):
         fetch(source, tmp_path / "source", Meter(lambda _: None), client, cache)

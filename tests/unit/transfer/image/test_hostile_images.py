@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cloudimage.transfer import pipeline
-from cloudimage.transfer.contract import Reason, TransferError
+from cloudimage.transfer.contract import UNRESTRICTED, Reason, TransferError
 from cloudimage.transfer.glance import delivery
 from cloudimage.transfer.image.conversion import Payload
 from cloudimage.transfer.image.qemu_checks import QEMU_FORMATS
@@ -72,6 +72,7 @@ class Bench:
                 "cloud": {"config": {}},
                 "scratch": self._scratch,
                 "method": {"method": "Upload"},
+                "policy": UNRESTRICTED,
                 "limits": LIMITS,
             }
         )

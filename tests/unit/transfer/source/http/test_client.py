@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from cloudimage.transfer.contract import STRICT, Checksum, Limits, Reason, TransferError
+from cloudimage.transfer.contract import Checksum, Limits, Reason, TransferError, UrlPolicy
 from cloudimage.transfer.source.http.model import HttpAuth, HttpSource
 from support.fetching import CONTENT, LOOPBACK, RIGHT, resolver, transfer
 from support.hostile_server import Hostile, Script, answer, redirect
@@ -283,7 +283,7 @@ def test_proxy_of_the_environment(
     """Its own address is the operator's choice; a name it alone can resolve is left to it."""
     with Hostile(GOOD) as proxy:
         monkeypatch.setenv(variable, proxy.url(""))
-        transfer(HttpSource(url="http://images.invalid/disk.img"), tmp_path, STRICT)
+        transfer(HttpSource(url="http://images.invalid/disk.img"), tmp_path, UrlPolicy())
     assert proxy.requests[0].startswith(b"GET http://images.invalid/disk.img HTTP/1.1\r\n")
 
 
@@ -293,7 +293,7 @@ def test_policy_behind_a_proxy(host: str, tmp_path: Path, monkeypatch: pytest.Mo
     with Hostile(GOOD) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url(""))
         with pytest.raises(TransferError) as caught:
-            transfer(HttpSource(url=f"http://{host}/"), tmp_path, STRICT)
+            transfer(HttpSource(url=f"http://{host}/"), tmp_path, UrlPolicy())
     assert caught.value.reason is Reason.SOURCE_REFUSED
     assert proxy.requests == []
 
@@ -303,7 +303,7 @@ def test_redirect_behind_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with Hostile(redirect("http://10.0.0.1/")) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url(""))
         with pytest.raises(TransferError) as caught:
-            transfer(HttpSource(url="http://images.invalid/"), tmp_path, STRICT)
+            transfer(HttpSource(url="http://images.invalid/"), tmp_path, UrlPolicy())
     assert caught.value.reason is Reason.SOURCE_REFUSED
     assert len(proxy.requests) == 1
 
@@ -313,7 +313,7 @@ def test_tunnel_through_a_proxy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with Hostile(answer(b"", status="403 Forbidden")) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url(""))
         with pytest.raises(TransferError) as caught:
-            transfer(HttpSource(url="https://images.invalid/disk.img"), tmp_path, STRICT)
+            transfer(HttpSource(url="https://images.invalid/disk.img"), tmp_path, UrlPolicy())
     assert caught.value.reason is Reason.SOURCE_UNREACHABLE
     assert proxy.requests[0].startswith(b"CONNECT images.invalid:443 ")
 

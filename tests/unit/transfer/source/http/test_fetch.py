@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from cloudimage.transfer.contract import (
+    UNRESTRICTED,
     Checksum,
     Limits,
     Progress,
@@ -61,7 +62,7 @@ def run(
     source: HttpSource,
     target: Path,
     limits: Limits = LIMITS,
-    policy: UrlPolicy = UrlPolicy(),  # noqa: B008 - frozen
+    policy: UrlPolicy = UNRESTRICTED,
     emit: Callable[[Progress], None] = lambda _: None,
 ) -> Fetched:
     """Fetch without a cache; the folder of the target is the transfer's."""

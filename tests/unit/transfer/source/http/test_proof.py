@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from cloudimage.transfer.contract import Checksum, Limits, Reason, TransferError, UrlPolicy
+from cloudimage.transfer.contract import UNRESTRICTED, Checksum, Limits, Reason, TransferError
 from cloudimage.transfer.source.http import side_files
 from cloudimage.transfer.source.http.client import Client
 from cloudimage.transfer.source.http.model import HttpSource
@@ -47,7 +47,7 @@ class Site:
     def expect(self, **source: Any) -> Expected:
         """Find out what the image must be."""
         model = HttpSource.model_validate({"url": self.image, **source})
-        with Client(model, UrlPolicy(), LIMITS, self.tools.folder) as client:
+        with Client(model, UNRESTRICTED, LIMITS, self.tools.folder) as client:
             return expect(model, client, self.tools)
 
     def sums(self, content: bytes | str, **wish: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudimage.addresses import ANYWHERE
 from cloudimage.transfer.contract import Reason, TransferError, UrlPolicy
 from cloudimage.transfer.source.http.model import HttpSource
 from support.fetching import CONTENT, resolver, transfer
@@ -40,7 +41,7 @@ def test_name_is_resolved_once_and_forbidden_addresses_of_it_passed_over(
 
 
 def test_denied_network_wins_over_an_allowed_one(tmp_path: Path) -> None:
-    policy = UrlPolicy(deny_networks=("127.0.0.0/8",))
+    policy = UrlPolicy(allow_networks=ANYWHERE, deny_networks=("127.0.0.0/8",))
     with Hostile(answer(CONTENT)) as server, pytest.raises(TransferError) as caught:
         transfer(HttpSource(url=server.url()), tmp_path, policy)
     assert caught.value.reason is Reason.SOURCE_REFUSED
