@@ -361,7 +361,7 @@ def http_source(spec: CloudImageSpec) -> HttpSource:
     """Return the source; so far http is the only kind.
 
     Raises:
-        ValueError: There is none: the object only takes over an image, or it was admitted by a CRD
+        ValueError: No such source: the object only takes over an image, or it was admitted by a CRD
             that is not this operator's.
     """
     if spec.source is None or spec.source.http is None:

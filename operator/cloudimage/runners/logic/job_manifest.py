@@ -46,7 +46,7 @@ _SECRETS: Final[Mapping[str, Any]] = {
         "sums": {"signature": {"keyring"}},
     },
 }
-"""What of a request comes from the mounts; keyrings and certificates may be in Secrets, too."""
+"""What of a request comes from the mounts; keyrings and certificates may also be in Secrets."""
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ _NOT_UNDERSTOOD: Final = (
     ArithmeticError,
     RecursionError,
 )
-"""What the libraries, or we, make of an answer that is none of the API's."""
+"""What the libraries, or we, raise for an answer that does not conform to the API."""
 
 
 _log = logging.getLogger(__name__)
@@ -209,7 +209,7 @@ class Glance:
         """Return what the project uses of its limits, by their names.
 
         A Glance before Yoga cannot say it, nor one without Keystone's limits: then it is empty.
-        So it is when the question fails: what is too much Glance refuses by itself, only later.
+        So it is when the question fails: Glance itself refuses what is too much, only later.
         """
         try:
             response = self._call("GET", "/info/usage")

@@ -60,7 +60,7 @@ def _glance_direct(target: Target, staged: Payload, wanted: Payload) -> Stored:
 
 
 def web_download(target: Target, source: HttpSource, folder: Path) -> tuple[Stored, int]:
-    """Have Glance fetch the source by itself.
+    """Let Glance fetch the source itself.
 
     Args:
         target: Where to.
@@ -76,7 +76,7 @@ def web_download(target: Target, source: HttpSource, folder: Path) -> tuple[Stor
     """
     shape = source.format or target.image.disk_format
     if shape is None:
-        raise TransferError(Reason.METHOD_UNAVAILABLE, "Glance must be told the source's format")
+        raise TransferError(Reason.METHOD_UNAVAILABLE, "Glance needs the source's format")
     target.meter.start(Stage.UPLOADING)
     with created(target, shape) as identifier:
         method = {"name": "web-download", "uri": source.url}
