@@ -21,7 +21,7 @@ def complete() -> None:
     """``kubectl_complete-cloudimage``: what kubectl runs for TAB behind ``kubectl cloudimage``.
 
     It gets the words so far, the last one maybe empty, prints a line for each offer, and ends with
-    cobra's directive that files are none
+    cobra's directive that files are not offered
     (https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/).
     """
     words = ["cloudimage", *sys.argv[1:]]

@@ -79,14 +79,14 @@ def judged(text: str) -> tuple[Address, ...]:
 
 
 def is_public(address: Address) -> bool:
-    """Tell whether an address is one of the public internet."""
+    """Return whether an address is one of the public internet."""
     if isinstance(address, IPv4Address):
         return not any(address in network for network in _NOT_PUBLIC_V4)
     return address in _GLOBAL_V6 and not any(address in network for network in _NOT_PUBLIC_V6)
 
 
 def any_in(addresses: tuple[Address, ...], networks: tuple[str, ...]) -> bool:
-    """Tell whether one of the addresses is in one of the networks, which are CIDRs."""
+    """Return whether one of the addresses is in one of the networks, which are CIDRs."""
     parsed: tuple[Network, ...] = tuple(map(ip_network, networks))
     return any(
         address.version == network.version and address in network

@@ -22,7 +22,7 @@ class Point(StrEnum):
     ENDED = "ended"
     """The transfer has succeeded; the status does not say so."""
     PATCHED = "patched"
-    """Glance's metadata is as the spec says; the status does not say so."""
+    """Glance's metadata matches the spec; the status does not say so yet."""
     DELETED = "deleted"
     """The Glance images are deleted; the finalizer is still there."""
 

@@ -41,7 +41,7 @@ class Secret:
 
     Attributes:
         held: It has our finalizer.
-        hosts: Its annotation about the hosts that it is for; None: there is none.
+        hosts: Its annotation about the hosts that it is for; None without one.
     """
 
     namespace: str
@@ -59,7 +59,7 @@ class Secret:
 
 
 class StaleError(Exception):
-    """The object changed since it was read: read it again and decide anew."""
+    """The object changed since it was read: read it again and decide again."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Kube:
     """The few requests the operator makes, over one client that all its threads share.
 
     Attributes:
-        namespaces: Those that are looked after; empty: all.
+        namespaces: Those that are watched; empty: all.
         component: The name under which Events are written.
     """
 
@@ -157,7 +157,7 @@ class Kube:
 
         Args:
             model: The kind.
-            namespaces: Where; None: wherever is looked after.
+            namespaces: Where; None: all that are watched.
         """
         group, version, _, plural = _address(model, "")
         options: dict[str, Any] = {"_request_timeout": REQUEST_TIMEOUT_SECONDS}
@@ -180,8 +180,8 @@ class Kube:
         Those of others stay: a strategic merge patch names only our own.
 
         Returns:
-            None when the Secret is gone, is another of that name by now, or may not be held any
-            more because it is being deleted.
+            None when the Secret is gone, is another of that name by now, or can no longer be held
+            because it is being deleted.
         """
         key = "finalizers" if held else "$deleteFromPrimitiveList/finalizers"
         body = {"metadata": {"uid": secret.uid, key: [CREDENTIALS_FINALIZER]}}

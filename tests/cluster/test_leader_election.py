@@ -192,4 +192,4 @@ def test_a_leader_whose_lease_is_anothers_ends(
     patch = ("patch", "lease", RELEASE, "-n", namespace.name, "--type=merge", "-p")
     namespace.cluster.run_kubectl(*patch, '{"spec": {"holderIdentity": "somebody"}}')
     assert psutil.wait_procs([leader], timeout=SECONDS / 2)[1] == []
-    assert "it is not this process's any more" in pair[0].log()
+    assert "another process holds it now" in pair[0].log()

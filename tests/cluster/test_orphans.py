@@ -155,7 +155,7 @@ def test_orphans_are_reported_and_unfinished_ones_deleted_when_asked_for(
 
     orphan, anothers, living = put(secret), put("other"), put(secret, ready.metadata.uid)
     try:
-        assert wait_until(lambda: "an image of no CloudImage" in operator.log(), 30)
+        assert wait_until(lambda: "an image without a CloudImage" in operator.log(), 30)
 
         def is_there(image_id: str) -> bool:
             return bool(glance.get(f"/images/{image_id}").status_code == 200)
@@ -168,7 +168,7 @@ def test_orphans_are_reported_and_unfinished_ones_deleted_when_asked_for(
         assert is_there(anothers)
         assert is_there(made["id"])
         reported = [
-            line for line in operator.log().splitlines() if "image of no CloudImage" in line
+            line for line in operator.log().splitlines() if "image without a CloudImage" in line
         ]
         assert not [line for line in reported if anothers in line or living in line]
         # Each is told of once.

@@ -35,7 +35,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{/*
-What the operator asks of the API server, and no more. manifests/base/rights/rbac.yaml says the same; a
+Only what the operator needs from the API server. manifests/base/rights/rbac.yaml says the same; a
 test compares them.
 */}}
 {{- define "cloudimage-operator.rules" -}}

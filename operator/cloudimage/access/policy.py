@@ -25,7 +25,7 @@ SPECIAL: Final = (
     "fd00:c1::/32",  # Oracle's
     "ff00::/8",
 )
-"""No cloud is there, unless a network of ``allow_networks`` names such an address by itself."""
+"""No cloud is there, unless a network of ``allow_networks`` names just that address."""
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 
@@ -49,12 +49,12 @@ class CloudPolicy(BaseModel):
     deny_networks: Networks = ()
 
     def allows_host(self, host: str) -> bool:
-        """Tell whether a URL may have that host."""
+        """Return whether a URL may have that host."""
         name = host.rstrip(".").lower()
         return not self.hosts or any(_fits(name, each.lower()) for each in self.hosts)
 
     def allows_address(self, text: str) -> bool:
-        """Tell whether an address, as the resolver gives it, may be connected to."""
+        """Return whether an address, as the resolver gives it, may be connected to."""
         forms = _forms(text)
         if any_in(forms, self.deny_networks):
             return False

@@ -67,7 +67,7 @@ class Call:
         """Return the seconds that are left.
 
         Raises:
-            TimeoutError: There are none.
+            TimeoutError: The time is up.
         """
         left = self.deadline - time.monotonic()
         if left <= 0:

@@ -20,7 +20,7 @@ from cloudimage.cli.describe import Event
 
 TIMEOUT_SECONDS = 30
 WATCH_SECONDS = 240
-"""A watch is asked to end after so long and begun anew, before a proxy between does it."""
+"""A watch ends after this time and is started again, before a proxy in between ends it."""
 _AGAIN_SECONDS = 1.0
 _RETRIES = Retry(total=5, connect=0, read=0, allowed_methods=None, raise_on_status=False)
 """As kubectl does it: only what the server itself asks to repeat, by status 429 and Retry-After."""
@@ -37,7 +37,7 @@ class Cluster:
 
     Attributes:
         namespace: Where to look; None: everywhere.
-        watch_seconds: How long a watch lasts before it is begun anew.
+        watch_seconds: How long a watch lasts before it is started again.
     """
 
     client: kubernetes.client.ApiClient
@@ -130,7 +130,7 @@ class Cluster:
     def changes(self, kind: Kind, name: str | None, deadline: float | None) -> Iterator[Objects]:
         """Yield the objects of a kind as they are, and again after each change.
 
-        The watch is begun anew whenever it ends; what happened meanwhile shows as one change.
+        The watch is started again whenever it ends; what happened meanwhile shows as one change.
 
         Args:
             kind: Which.
@@ -244,7 +244,7 @@ def _version(thing: kubernetes.client.CoreV1Event) -> int:
 
 
 def _passes(error: Exception) -> bool:
-    """Tell whether a watch is to be begun anew: after a break, or when its version is forgotten."""
+    """Return whether to start a watch again: after a break, or when its version is too old."""
     if isinstance(error, ApiException):
         status = int(error.status or 0)
         return status == HTTPStatus.GONE or status >= HTTPStatus.INTERNAL_SERVER_ERROR

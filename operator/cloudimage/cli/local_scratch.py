@@ -1,4 +1,4 @@
-"""Folders of one user on a machine that others use, too, for transfers by hand."""
+"""Folders of one user for transfers by hand, on a machine that others also use."""
 
 import fcntl
 import os

@@ -1,10 +1,10 @@
 """``cloudimage transfer-job``: the transfer in a pod, as the operator's Jobs start it.
 
-The request is in two parts, so that no secret stands in the Job: what is none of it, as the
-annotation that the pod sees at ``request/request.json``; and the Secrets and ConfigMaps that the
-CloudImage names, mounted beside it. Progress goes to standard output, from where the operator has
-it by the pod's log; the outcome is also the container's termination message, which stays readable
-as long as the pod.
+The request is in two parts, so that the Job contains no secret: everything else, as the annotation
+that the pod sees at ``request/request.json``; and the Secrets and ConfigMaps that the CloudImage
+names, mounted beside it. Progress goes to standard output, from where the operator has it by the
+pod's log; the outcome is also the container's termination message, which stays readable as long as
+the pod.
 """
 
 import json

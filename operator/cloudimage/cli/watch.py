@@ -56,7 +56,7 @@ def seconds(text: str) -> float | None:
     """Return a duration as kubectl takes it: ``90s``, ``5m``, ``1h30m``; ``0`` is None: for ever.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not a duration.
     """
     if re.fullmatch(r"\d+", text):
         return float(text) or None

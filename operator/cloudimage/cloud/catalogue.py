@@ -7,7 +7,7 @@ from cloudimage.cloud.errors import translated
 
 
 def offers(connection: Connection, service_type: str) -> bool:
-    """Tell whether the cloud has a service, by its official type or an older name of that.
+    """Return whether the cloud has a service, by its official type or an older name of that.
 
     The SDK cannot be asked for a service that is not there: that is an exception of its own.
 

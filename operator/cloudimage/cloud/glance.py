@@ -79,7 +79,7 @@ class Glance:
             owner: Id of the project; None: the credentials' own.
 
         Raises:
-            CloudError: The list could not be had; that is never the same as an empty one.
+            CloudError: The list could not be read, which is never the same as an empty list.
         """
         # "all": without it an own community image is left out.
         query = {name: value, "visibility": "all", "owner": owner or self.project_id or ""}
@@ -100,7 +100,7 @@ class Glance:
             at_most: Not many more are asked for.
 
         Raises:
-            CloudError: The list could not be had; that is never the same as an empty one.
+            CloudError: The list could not be read, which is never the same as an empty list.
         """
         return self._list({**query, "limit": str(at_most)}, at_most)
 
@@ -119,7 +119,7 @@ class Glance:
             return [_image(each) for each in islice(pages(fetch), at_most)]
 
     def get(self, image_id: str) -> GlanceImage | None:
-        """Return the image; None when there is none.
+        """Return the image, or None.
 
         Raises:
             CloudError: Glance did not say either.

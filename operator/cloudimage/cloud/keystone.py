@@ -39,7 +39,7 @@ class Keystone:
             return typed(Project, id=access.project_id, name=access.project_name), domain
 
     def project(self, project_id: str) -> Project | None:
-        """Return the project of that id; None when there is none.
+        """Return the project of that id, or None.
 
         Without the right to look it up it is believed to be there, and its name is not known.
 
@@ -57,7 +57,7 @@ class Keystone:
             return Project(project_id)
 
     def find(self, name: str, domain: str) -> Project | None:
-        """Return the project of that name in a domain; None when there is none.
+        """Return the project of that name in a domain, or None.
 
         Args:
             name: Its name.
@@ -75,7 +75,7 @@ class Keystone:
         return found[0] if found else None
 
     def of_domain(self, domain: str) -> tuple[Project, ...] | None:
-        """Return all projects of a domain, by its name or id; None when there is none such.
+        """Return all projects of a domain, by its name or id; None if there is no such domain.
 
         Raises:
             ForbiddenError: The credentials may not list them.

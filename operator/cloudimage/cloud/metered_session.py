@@ -45,7 +45,7 @@ class ObservedSession(BoundedSession):
         return response
 
     def _is_first(self, error: Exception) -> bool:
-        """Tell whether it is not yet counted: the login within a request may have raised it."""
+        """Return whether it is not yet counted: the login within a request may have raised it."""
         known = error in self._counted
         self._counted.add(error)
         return not known

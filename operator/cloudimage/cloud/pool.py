@@ -94,7 +94,7 @@ class ConnectionPool:
         _close(spent)
 
     def close(self) -> None:
-        """Close all, those too that are lent as soon as they come back."""
+        """Close all, including those that are lent as soon as they come back."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []

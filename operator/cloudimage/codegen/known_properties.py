@@ -10,7 +10,7 @@ _NAMESPACES = ("OS::Compute::", "OS::Glance::")
 """Those of OpenStack's own services: the rest describes software in the guest."""
 
 _LEFT_OUT = frozenset({"OS::Compute::XenAPI", "OS::Compute::VTPM"})
-"""A driver that is no more; and traits, whose prefix the definition misspells."""
+"""A driver that no longer exists; and traits, whose prefix the definition misspells."""
 
 _OPEN_LISTS = frozenset({"vmware_ostype"})
 """Lists that a newer hypervisor makes longer."""

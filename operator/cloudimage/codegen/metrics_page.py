@@ -16,8 +16,8 @@ _INTRODUCTION = """\
 
 Served as `/metrics` at port 9090 of the pod (`CLOUDIMAGE_METRICS_ADDRESS`). The chart has a Service
 for them and, where they are asked for, a ServiceMonitor, alerts and a dashboard:
-[operations.md](operations.md#watching). Numbers of the process itself (`process_*`, `python_*`) are
-there, too.
+[operations.md](operations.md#watching). There are also metrics of the process itself (`process_*`,
+`python_*`).
 
 Counters begin at 0 when the operator starts; `rate` and `increase` know that. The numbers of
 objects are of what the watches showed last and cost the API server nothing."""

@@ -21,7 +21,7 @@ _TERMINAL: Final = (
 
 
 def files(root: Path, name: str) -> dict[str, str]:
-    """Return the page by its path ``name`` below the root; nothing where there is none.
+    """Return the page by its path ``name`` below the root; nothing if it does not exist.
 
     Raises:
         ValueError: The page has no line ``MARKER``.

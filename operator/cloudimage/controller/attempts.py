@@ -54,7 +54,7 @@ class Attempts:
     ) -> float:
         """Report a failure, then count it; return the seconds until the next try.
 
-        In this order: where the status comes too late (`StaleError`), the object is looked at
+        In this order: where the status comes too late (`StaleError`), the object is reconciled
         again, and the failure must not count twice.
 
         Args:

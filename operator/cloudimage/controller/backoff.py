@@ -37,7 +37,7 @@ class Backoff:
     def after_failure(
         self, uid: str, generation: int, pauses: Pauses, asked: float | None = None
     ) -> Failures:
-        """Return what one more failure comes to. It counts once :meth:`remember` is told.
+        """Return what one more failure comes to. It counts once it is passed to :meth:`remember`.
 
         Args:
             uid: The object's.

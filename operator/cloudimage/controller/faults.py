@@ -57,7 +57,7 @@ def passes(error: BaseException) -> bool:
 
 
 def _status(error: BaseException) -> int | None:
-    """Return the HTTP status of the API server's answer; 0 when there was none."""
+    """Return the HTTP status of the API server's answer; 0 without an answer."""
     return int(error.status or 0) if isinstance(error, ApiException) else None
 
 

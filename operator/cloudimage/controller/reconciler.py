@@ -107,7 +107,7 @@ class Reconciler(ABC, Generic[R]):
 
         Args:
             resource: The object.
-            due: When it is to be looked at again, or None if it is not settled.
+            due: When to reconcile it again, or None if it is not settled.
             at_once: Whether it is looked at before it is due; after a failure it waits all the
                 same.
         """

@@ -16,7 +16,7 @@ class ReferenceIndex:
     _states: dict[Key, Hashable] = field(default_factory=dict)
 
     def refers(self, key: Key, targets: Iterable[Key]) -> frozenset[Key]:
-        """Take note of what an object refers to; return what it does not refer to any more."""
+        """Record what an object refers to; return what it no longer refers to."""
         wanted = frozenset(targets)
         dropped = self._targets.pop(key, frozenset()) - wanted
         for target in dropped:
@@ -30,11 +30,11 @@ class ReferenceIndex:
         return dropped
 
     def stands(self, target: Key, state: Hashable | None) -> frozenset[Key]:
-        """Take note of how an object stands; return those that have to look at it again.
+        """Record an object's state; return the objects that have to look at it again.
 
         Args:
             target: The object.
-            state: What those who refer to it go by; None: it is of no use to them.
+            state: What objects that refer to it depend on, or None if it is of no use to them.
         """
         if self._states.get(target) == state:
             return frozenset()

@@ -24,7 +24,7 @@ def _tenants(namespace: str, secret: str) -> Tenants:
 class TenantIndex:
     """What the watches have shown of who uses which Secret; for the event loop only.
 
-    It reads the objects as they are, so that one that is not understood is counted, too.
+    It reads the objects as they are, so that objects that are not understood also count.
     """
 
     _secrets: dict[Key, str] = field(default_factory=dict)

@@ -54,7 +54,7 @@ class Watch:
     _seen: dict[str, _Seen] = field(default_factory=dict)
 
     def take(self, event: kopf.RawEvent) -> Key:
-        """Take note of an event, and return whose it is."""
+        """Record an event, and return the key of its object."""
         metadata: dict[str, Any] = dict(event["object"]["metadata"])
         uid, key = metadata["uid"], key_in(event)
         if event["type"] == "DELETED":

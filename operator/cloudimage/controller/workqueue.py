@@ -224,7 +224,7 @@ class WorkQueue(Generic[K]):
         try:
             self.tell(key, error)
         except BaseException as failure:  # noqa: BLE001  # likewise
-            logger.warning("a fault could not be told", extra=without_text(failure))
+            logger.warning("a fault could not be reported", extra=without_text(failure))
 
     def _failed(self, key: K, error: BaseException) -> float:
         """Log what was raised, and return the pause after it."""

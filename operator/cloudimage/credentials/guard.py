@@ -74,8 +74,8 @@ class SecretGuard:
         Args:
             name: The object.
             secrets: The Secrets, in its namespace.
-            then: Makes it true that the object needs them no more. It comes last: after a crash
-                in between all is done again.
+            then: Makes sure that the object no longer needs them. It comes last: after a crash in
+                between all is done again.
 
         Returns:
             What ``then`` does.
@@ -129,7 +129,7 @@ def _pass_if_forbidden(error: ApiException) -> None:
     """Go on where the right is missing: it must not keep the object for ever.
 
     Raises:
-        ApiException: Anything else, which is tried again.
+        ApiException: Anything else, which is retried.
     """
     if error.status != HTTPStatus.FORBIDDEN:
         raise error

@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Acceptances:
-    """Keeps a new revision in the lists of those who had accepted the one before it.
+    """Keeps a new revision in the lists of the projects that had accepted the one before it.
 
     What cannot be done is logged and left to the ImageShares: it must not hold up a revision.
     """

@@ -17,7 +17,7 @@ _WHY_NOT_ACTIVE = {
 
 
 def is_wanted(resource: CloudImage, standing: Standing) -> bool:
-    """Tell whether the image of spec.adopt is to be looked for.
+    """Return whether the image of spec.adopt is to be looked for.
 
     With a source beside it, it counts only in the beginning: later changes are made from the
     source.
@@ -28,7 +28,7 @@ def is_wanted(resource: CloudImage, standing: Standing) -> bool:
 
 
 def makes_up_for_it(resource: CloudImage) -> bool:
-    """Tell whether an image that is not there is made from the source instead.
+    """Return whether an image that is not there is made from the source instead.
 
     Not in the beginning: a wrong id must not end in a second image.
     """
@@ -132,7 +132,7 @@ def candidate(resource: CloudImage, glance: Glance, standing: Standing) -> Glanc
         ImageNotFoundError: There is no such image.
         ImageDeletedError: There was.
         AdoptionRefusedError: It is not one to take over.
-        RevisionFailedError: Any of these, and an image of an earlier spec goes on serving.
+        RevisionFailedError: Any of these, while a previous image stays in use.
         CloudError: Glance does not answer.
     """
     if resource.spec.adopt is None:

@@ -25,7 +25,7 @@ def burn(resource: CloudImage, lot: Lot, glance: Glance, known: Collection[str])
         known: Ids of the images that were there before.
 
     Raises:
-        CloudError: Glance did not answer as expected; it is to be tried again.
+        CloudError: Glance did not answer as expected; it must be retried.
     """
     for attempt in attempts(lot):
         identifier = image_id(lot.seed, attempt)

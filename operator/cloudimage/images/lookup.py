@@ -28,7 +28,7 @@ def query(wanted: ImageFilter) -> dict[str, str | list[str]]:
 
 
 def fits(wanted: ImageFilter, image: GlanceImage) -> bool:
-    """Tell whether a listed image is meant: Glance reads a name that begins with in: as many."""
+    """Return whether a listed image is meant: Glance reads a name that begins with in: as many."""
     return wanted.name in {None, image.name}
 
 
@@ -56,7 +56,7 @@ def find(resource: CloudImage, glance: Glance) -> GlanceImage:
     """Return the image that spec.import names, of whatever project.
 
     Raises:
-        ImageNotFoundError: There is none (yet).
+        ImageNotFoundError: There is no such image (yet).
         AmbiguousError: The filter fits several.
         CloudError: Glance does not answer.
     """

@@ -51,7 +51,7 @@ class OrphanSweeper:
     Its images are known by the UID of the Secret: see :mod:`cloudimage.images.logic.orphans`.
 
     Attributes:
-        left: Told a place where no CloudImage is any more.
+        left: Called with a place that no longer has a CloudImage.
     """
 
     kube: Kube
@@ -108,7 +108,7 @@ class OrphanSweeper:
                     "status": image.status,
                     "uid": image.properties[Marks.UID],
                 }
-                logger.warning("an image of no CloudImage", extra=details | place._asdict())
+                logger.warning("an image without a CloudImage", extra=details | place._asdict())
 
     def _kept(
         self, place: Place, cloud: Cloud, found: tuple[GlanceImage, ...]
@@ -121,7 +121,7 @@ class OrphanSweeper:
         for identifier in gone:
             cloud.glance.delete(identifier)
             logger.warning(
-                "an unfinished image of no CloudImage is deleted",
+                "an unfinished image without a CloudImage is deleted",
                 extra={"image": identifier} | place._asdict(),
             )
         return tuple(image for image in found if image.id not in gone)

@@ -36,7 +36,7 @@ class Successor:
 
     Attributes:
         changes: What is still to be changed of it, once the earlier ones are put aside.
-        members: Those of the image before, which it has, too.
+        members: Those of the previous image, which it also gets.
     """
 
     image: GlanceImage
@@ -61,7 +61,7 @@ def prepare(
         changes: What the spec wants to be changed of it.
 
     Raises:
-        CloudError: A step failed; those before it are not repeated when it is tried again.
+        CloudError: A step failed; those before it are not repeated when it is retried.
     """
     old = revisions.replaced(resource, standing)
     if old is None:
@@ -79,7 +79,7 @@ def promote(
     """Put the earlier images aside and give the new one their place; return it as it is then.
 
     Raises:
-        CloudError: A step failed; those before it are not repeated when it is tried again.
+        CloudError: A step failed; those before it are not repeated when it is retried.
     """
     for image in standing.previous:
         if patch := revisions.archiving(resource, image):

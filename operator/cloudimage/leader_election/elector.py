@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 _LOOK_SECONDS: Final = 1.0
 _TAKING: Final = frozenset({Step.CREATE, Step.TAKE, Step.RENEW})
-"""RENEW, too: an earlier request may have come through although its answer did not."""
+"""Also RENEW: an earlier request may have come through although its answer did not."""
 
 
 def clock() -> float:
@@ -62,7 +62,7 @@ class Leadership:
                     logger.info("leading", extra={"lease": self.terms.name, "identity": self.me})
                     return True
             except TROUBLES as error:
-                logger.warning("the Lease could not be had", extra={"error": str(error)})
+                logger.warning("the Lease could not be acquired", extra={"error": str(error)})
             if self._view is not None and self._view.lease.holder != holder:
                 holder = self._view.lease.holder
                 logger.info("standing by", extra={"lease": self.terms.name, "holder": holder})
@@ -93,9 +93,7 @@ class Leadership:
             if found is not None and found.holder == self.me:
                 self.leases.replace(rules.released(found, datetime.now(UTC)))
         except TROUBLES as error:
-            logger.warning(
-                "the Lease is not given back: it runs out by itself", extra={"error": str(error)}
-            )
+            logger.warning("the Lease is not released: it will expire", extra={"error": str(error)})
 
     def _try(self, allowed: frozenset[Step]) -> Step:
         """Look at the Lease, write it if that is allowed, and return what was to be done."""
@@ -114,7 +112,7 @@ class Leadership:
         while not self._done.wait(self.terms.retry):
             try:
                 if self._try(frozenset({Step.RENEW})) is not Step.RENEW:
-                    lost("it is not this process's any more")
+                    lost("another process holds it now")
                     return
             except TROUBLES as error:
                 logger.warning("the Lease could not be renewed", extra={"error": str(error)})

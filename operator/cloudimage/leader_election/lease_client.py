@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 from cloudimage.leader_election.rules import Lease, Terms
 
 TROUBLES: Final = (ApiException, HTTPError)
-"""What every request here may raise: an answer that is none, or no answer."""
+"""Errors that any request here may raise: an error response, or no response."""
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Leases:
         self._api = kubernetes.client.CoordinationV1Api(client)
 
     def read(self) -> Lease | None:
-        """Return the Lease as it is now; None when there is none."""
+        """Return the Lease as it is now, or None."""
         try:
             answer: Any = self._api.read_namespaced_lease(
                 self.terms.name,

@@ -95,7 +95,7 @@ class View:
     since: float
 
     def valid(self, now: float) -> bool:
-        """Tell whether somebody may act by this Lease."""
+        """Return whether somebody may act by this Lease."""
         return bool(self.lease.holder) and now < self.since + self.lease.seconds
 
 
@@ -120,7 +120,7 @@ def step(me: str, found: Lease | None, view: View | None, now: float) -> Step:
 
     Args:
         me: The name of this process, which no other one ever has.
-        found: The Lease as it was just read; None when there is none.
+        found: The Lease as it was just read, or None.
         view: What :func:`seen` returned for it.
         now: Of this process's clock.
     """

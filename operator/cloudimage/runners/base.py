@@ -13,7 +13,7 @@ from cloudimage.transfer.contract import Failure, Progress, Result, Stage
 from cloudimage.transfer.request import TransferRequest
 
 NOTIFY_SECONDS = 2.0
-"""Progress is told at most so often: each time costs a version of the object in etcd."""
+"""Progress is reported at most this often: each time costs a version of the object in etcd."""
 
 
 @dataclass
@@ -39,24 +39,24 @@ class Transfer:
     tenant: Hashable = None
 
     def advance(self, progress: Progress) -> None:
-        """Take note of progress."""
+        """Record progress."""
         self.meter.saw(progress)
         self.progress = progress
 
     def end(self, outcome: Result | Failure) -> None:
-        """Take note of the end."""
+        """Record the end."""
         self.meter.ended(outcome, cancelled=self.cancelled)
         self.outcome = outcome
 
 
 class Runner(Protocol):
-    """Runs transfers, keyed by the UID of their object; the reconciler knows no more of it."""
+    """Runs transfers, keyed by the UID of their object; all that the reconciler knows of it."""
 
     def recover(self, notify: Callable[[Key], None]) -> None:
         """Go on with the transfers that outlived an earlier operator; called once, first."""
 
     def view(self, uid: str) -> Transfer | None:
-        """Return the object's transfer, running or ended; None when there is none."""
+        """Return the object's transfer, running or ended, or None."""
 
     def start(
         self,

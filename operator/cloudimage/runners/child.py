@@ -1,4 +1,4 @@
-"""Runs transfers as child processes, so many at a time."""
+"""Runs transfers as child processes, a limited number at a time."""
 
 import logging
 import shutil
@@ -34,7 +34,7 @@ _END_SECONDS = 15.0
 def sweep(scratch: Path) -> None:
     """Remove the folders of transfers that an operator left behind when it was killed.
 
-    Called before any transfer starts; those of the killed operator end by themselves.
+    Called before any transfer starts; those of the killed operator end on their own.
     """
     for folder in scratch.glob(f"{FOLDER_PREFIX}*"):
         logger.warning("removing what a killed operator left", extra={"folder": folder.name})
@@ -63,7 +63,7 @@ class ChildRunner:
         """Do nothing: a child ends with its operator."""
 
     def view(self, uid: str) -> Transfer | None:
-        """Return the object's transfer, running or ended; None when there is none."""
+        """Return the object's transfer, running or ended, or None."""
         return self._transfers.get(uid)
 
     def start(

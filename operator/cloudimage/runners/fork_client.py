@@ -14,7 +14,7 @@ from typing import IO, Final, Protocol, Self
 from cloudimage.transfer.forkserver import NUMBER
 
 UNKNOWN_STATUS: Final = 255
-"""The exit status of a transfer whose server ended before it, or hangs: nobody told it."""
+"""Reported when the fork server died or hung before it could pass on the real exit status."""
 
 _ANSWER_SECONDS: Final = 60.0
 

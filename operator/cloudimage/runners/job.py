@@ -1,6 +1,6 @@
 """Transfers as Kubernetes Jobs: made, watched, ended; found again after the operator's restart.
 
-A transfer's state is looked at anew every few seconds instead of followed as a stream, so that no
+A transfer's state is read again every few seconds instead of followed as a stream, so that no
 outage of the API server, the kubelet or the operator loses anything.
 """
 
@@ -84,7 +84,7 @@ class JobRunner:
             known, owner = self._transfers.get(each.uid), self.kube.read(CloudImage, each.owner)
             if owner is None or owner.metadata.uid != each.uid:
                 # Its labels may be anybody's; Kubernetes deletes it with its owner, if it had one.
-                logger.warning("a Job of no CloudImage here", extra={"job": each.key.name})
+                logger.warning("a Job without a CloudImage here", extra={"job": each.key.name})
             elif known is None:
                 self._follow(each, notify, owner)
             elif known.job != each.key:
@@ -103,7 +103,7 @@ class JobRunner:
         self._submit(found.uid, transfer, owner)
 
     def view(self, uid: str) -> JobTransfer | None:
-        """Return the object's transfer, running or ended; None when there is none."""
+        """Return the object's transfer, running or ended, or None."""
         return self._transfers.get(uid)
 
     def start(
@@ -154,7 +154,7 @@ class JobRunner:
             transfer.wake.set()
 
     def stop(self) -> None:
-        """Look at no transfer any more; the Jobs go on, for the next operator to find."""
+        """Stop watching transfers; the Jobs continue, for the next operator to find."""
         self._stopping = True
         for transfer in list(self._transfers.values()):
             transfer.wake.set()

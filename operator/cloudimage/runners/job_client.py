@@ -16,7 +16,7 @@ from cloudimage.runners.logic.job_manifest import CONTAINER, DIGEST_LABEL, SELEC
 from cloudimage.transfer.contract import EVENTS, Progress
 
 TROUBLES: Final = (ApiException, HTTPError)
-"""What every request here may raise: an answer that is none, or no answer."""
+"""Errors that any request here may raise: an error response, or no response."""
 
 _LOG_SECONDS = 10
 _LOG_LINES = 20
@@ -45,7 +45,7 @@ class Jobs:
     client: kubernetes.client.ApiClient
 
     def create(self, manifest: Any) -> bool:  # noqa: ANN401  # to the client it is a V1Job
-        """Create a Job; return whether there was none of its name."""
+        """Create a Job; return whether its name was free."""
         try:
             self._batch.create_namespaced_job(
                 manifest["metadata"]["namespace"],
@@ -87,7 +87,7 @@ class Jobs:
         )
 
     def progress(self, namespace: str, pod: str) -> Progress | None:
-        """Return the newest progress in a pod's log; None while there is none to be had."""
+        """Return the newest progress in a pod's log; None while it cannot be read."""
         try:
             answer: Any = self._core.read_namespaced_pod_log(
                 pod,

@@ -1,4 +1,4 @@
-"""Threads for transfers, in turn: so many at once, and no tenant has more than its share."""
+"""Threads for transfers, in turn: a limited number at once, and no tenant above its share."""
 
 import threading
 from collections.abc import Callable

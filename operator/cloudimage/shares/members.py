@@ -59,7 +59,7 @@ def find_target(kube: Kube, share: ImageShare) -> Target:
 
     Raises:
         ImageNotReadyError: There is no CloudImage of that name.
-        NotShareableError: There is none, or none for this namespace; which of them is not said,
+        NotShareableError: It does not exist, or not for this namespace; which of them is not said,
             so that nobody can find out what other namespaces have.
         CloudError: The credentials are not there.
     """
@@ -98,7 +98,7 @@ def find_image(glance: Glance, share: ImageShare, owner: CloudImage | None) -> G
 
     Raises:
         ImageNotReadyError: The CloudImage has none yet, or is being deleted.
-        ImageNotFoundError: There is none of that id or name.
+        ImageNotFoundError: No image has that id or name.
         AmbiguousError: There are several of that name.
         CloudError: Glance did not say.
     """
@@ -213,7 +213,7 @@ def take_back(
     Args:
         cloud: Where they are.
         share: The ImageShare.
-        consumers: By whom servers of other projects are seen, too.
+        consumers: Credentials that also see servers of other projects.
         images: Ids of the images.
         projects: Ids of the projects.
 
@@ -221,7 +221,7 @@ def take_back(
         The servers for which it was not done, by their project.
 
     Raises:
-        CloudError: A step failed; those before it are not repeated when it is tried again.
+        CloudError: A step failed; those before it are not repeated when it is retried.
     """
     leaving, staying = set(projects), dict[str, list[Server]]()
     for image_id in images if leaving else ():
@@ -236,7 +236,7 @@ def take_back(
 
 
 def members_of(glance: Glance, image_id: str) -> dict[str, Member]:
-    """Return the members of an image by the id of their project; none where there can be none.
+    """Return the members of an image by the id of their project; empty if it cannot have members.
 
     Raises:
         CloudError: Glance did not say.

@@ -46,7 +46,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
     """Brings the members of one image nearer to an ImageShare's spec each time it is called.
 
     Attributes:
-        image_changed: Has a CloudImage looked at again, from any thread.
+        image_changed: Has a CloudImage reconciled again, from any thread.
     """
 
     model: type[ImageShare] = field(default=ImageShare, init=False)
@@ -107,7 +107,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
         return image
 
     def _resolved(self, cloud: Cloud, share: ImageShare, target: Target) -> Resolved:
-        """Return the projects that get the image: none where it may not be shared any more."""
+        """Return the projects that get the image: none if it may no longer be shared."""
         if target.is_permitted:
             return resolve(cloud, share, self.consumers)
         return Resolved({}, ())

@@ -2,8 +2,8 @@
 
 A transfer reads one :class:`TransferRequest` as a line of JSON from its standard input and writes
 :class:`Event` lines to its standard output: any number of :class:`Progress`, then one
-:class:`Result` or one :class:`Failure`. It ends by itself when its standard input is closed, so
-that it never outlives the operator that started it.
+:class:`Result` or one :class:`Failure`. It ends when its standard input is closed, so that it never
+outlives the operator that started it.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from cloudimage.vocabulary.image import DiskFormat
 SECRET_MARK: Final = "cloudimage_dev_secret"  # noqa: S105  # a property, not a password
 """UID of the Secret whose credentials made the image; it tells clusters apart that share a project.
 
-No image needs it to be found by its CloudImage, so it is none of the marks above.
+No image needs it to be found by its CloudImage, so it is not one of the marks above.
 """
 
 
@@ -232,8 +232,8 @@ class Limits(Model):
         min_average_rate: Bytes per second; a download that has given less, on average since its
             beginning, is given up once ten times ``stall_seconds`` were waited for it. So one of
             ``size`` bytes takes that time, or ``size / min_average_rate`` seconds, at the most.
-        silence_seconds: Seconds without a sign of life from Glance, while it stores or imports,
-            after which the image is given up. Glance itself calls an import dead after an hour.
+        silence_seconds: Seconds without a progress from Glance, while it stores or imports, after
+            which the image is given up. Glance itself calls an import dead after an hour.
         memory: Bytes of memory of the transfer itself (RLIMIT_DATA: heap and stacks of threads).
         tool_memory: Bytes of address space of an external tool such as qemu-img.
         tool_cpu_seconds: CPU seconds of an external tool.

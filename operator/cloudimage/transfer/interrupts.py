@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Interrupts:
-    """Raises ``KeyboardInterrupt`` once, when the transfer shall end, and never in a clean-up.
+    """Raises ``KeyboardInterrupt`` once, when the transfer must end, and never in a clean-up.
 
     Attributes:
         folder: Removed by force if the clean-up itself hangs.
@@ -57,7 +57,7 @@ class Interrupts:
             raise KeyboardInterrupt
 
     def finish(self) -> None:
-        """Take no more notice of anything: the transfer is over."""
+        """Ignore everything from now on: the transfer is over."""
         self._stopping = True
         self._pending = False
 

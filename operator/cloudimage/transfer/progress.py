@@ -37,7 +37,7 @@ class Meter:
         self._emit(Progress(stage=self.stage, total=total))
 
     def count(self, transferred: int) -> None:
-        """Take note that ``transferred`` bytes of the stage are done; report if it is time."""
+        """Record that ``transferred`` bytes of the stage are done; report if it is time."""
         now = self._clock()
         if now - self._samples[-1][0] < INTERVAL_SECONDS and transferred != self._total:
             return

@@ -34,7 +34,7 @@ FOLDER_PREFIX: Final = "transfer-"
 beside it, and what is in them counts."""
 
 STEP: Final = 64 * 2**20
-"""How far ahead there must be space for a file of which nobody knows how long it will be."""
+"""How far ahead there must be space for a file of unknown length."""
 
 _PROMISE: Final = ".promise"
 _SUFFIXES: Final = (".part", ".data", ".json", _PROMISE, ".lock")
@@ -115,7 +115,7 @@ class Cache:
 
     @contextmanager
     def discarding(self, key: str) -> Iterator[None]:
-        """Remove a source if the block fails because of its bytes, unless another is at it."""
+        """Remove a source if the block fails because of its bytes, unless another is using it."""
         try:
             yield
         except TransferError as error:
@@ -124,7 +124,7 @@ class Cache:
             raise
 
     def holds(self, key: str) -> bool:
-        """Tell whether the whole file of a source is there."""
+        """Return whether the whole file of a source is there."""
         return (self._folder / f"{key}.data").exists()
 
     def sweep(self) -> None:

@@ -16,7 +16,7 @@ from typing import Literal
 TRUE = ("1", "t", "true", "on", "y", "yes")
 FALSE = ("0", "f", "false", "off", "n", "no", "")
 """What OpenStack takes for booleans, in any case (oslo.utils, ``strutils.bool_from_string``). It
-takes any other text for false, too, which nobody means who writes it."""
+also reads any other text as false, which is never what was meant."""
 
 DATA = "known_properties.json"
 """The generated file, beside this module."""
@@ -38,7 +38,7 @@ class Rule:
     any_case: bool = False
 
     def allows(self, value: str) -> bool:
-        """Tell whether a property may have that value."""
+        """Return whether a property may have that value."""
         match self.type:
             case "boolean":
                 return value.strip().lower() in TRUE + FALSE

@@ -71,7 +71,7 @@ def find(conditions: Iterable[Condition], kind: str) -> Condition | None:
 
 
 def is_true(conditions: Iterable[Condition], kind: str) -> bool:
-    """Tell whether the condition of that type stands at True."""
+    """Return whether the condition of that type stands at True."""
     condition = find(conditions, kind)
     return condition is not None and condition.status == "True"
 

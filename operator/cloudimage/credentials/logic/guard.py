@@ -36,7 +36,7 @@ def named(resource: Resource) -> frozenset[str]:
 def needed(resource: Resource) -> frozenset[str]:
     """Return the names of the Secrets of its namespace that the object needs.
 
-    Without our finalizer it needs none: nothing was made for it yet, or nobody deletes it any more.
+    Without our finalizer it needs none: nothing was made for it yet, or it is no longer deleted.
     """
     if FINALIZER not in resource.metadata.finalizers:
         return frozenset()
@@ -55,7 +55,7 @@ def _is_observed(resource: Resource) -> bool:
 
 
 def needs_no_cloud(resource: Resource) -> bool:
-    """Tell whether the object may go without a look at the cloud.
+    """Return whether the object may go without a look at the cloud.
 
     What says so is written before anything is made: without it nothing ever was.
     """
@@ -70,9 +70,9 @@ def needs_no_cloud(resource: Resource) -> bool:
 
 
 def is_to_be_held(resource: Resource, *, held: bool) -> bool:
-    """Tell whether our finalizer must be put on the Secret of the spec before the cloud is used.
+    """Return whether our finalizer must be put on the Secret of the spec before the cloud is used.
 
-    Not for an object that is being deleted: nothing is made for it any more.
+    Not for an object that is being deleted: nothing more is made for it.
     """
     secret = credentials_of(resource).secret_name
     deleting = resource.metadata.deletion_timestamp is not None
@@ -85,7 +85,7 @@ def outlived(resource: Resource) -> frozenset[str]:
 
 
 def is_news(resource: Resource) -> bool:
-    """Tell whether status.credentialsSecret is not yet the Secret of the spec."""
+    """Return whether status.credentialsSecret is not yet the Secret of the spec."""
     ref = _credentials_of(resource)
     return ref is not None and resource.status.credentials_secret != ref.secret_name
 

@@ -29,7 +29,7 @@ def complaint(
         secret: Its name.
         annotation: Its annotation: hosts with commas or blanks between, each a name, ``*.`` and a
             name for all names below that one, an address, or ``*``; a port may follow a colon.
-            None: there is none.
+            None without one.
         urls: Those that the credentials would be sent to.
         demanded: Whether there must be an annotation.
 

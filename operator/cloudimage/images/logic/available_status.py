@@ -56,7 +56,7 @@ def available(
     now: datetime,
     *others: Draft,
 ) -> CloudImageStatus:
-    """Return the status of an image that is as the spec says.
+    """Return the status of an image that matches the spec.
 
     Args:
         resource: The CloudImage.

@@ -44,7 +44,7 @@ def lot_of(uid: str, digest: str, started: int | None) -> Lot:
 def unsettled(resource: CloudImage) -> Lot | None:
     """Return the lot whose transfers may have left a request under way; None: they have not.
 
-    After a transfer that succeeded there is none that can succeed: see above.
+    After a transfer that succeeded no other can succeed: see above.
     """
     digest, progress = resource.status.digest, resource.status.progress
     if digest is None or resource.spec.source is None:

@@ -25,7 +25,7 @@ class Upkeep:
 
     Attributes:
         patch: For Glance; empty: nothing is to be changed.
-        drafts: Conditions that are otherwise than for an image that is as the spec says.
+        drafts: Conditions that differ from those of an image that matches the spec.
         event: What is worth an Event once the patch was made.
     """
 
@@ -89,7 +89,7 @@ def lost_marks(resource: CloudImage, image: GlanceImage) -> JsonPatch:
 
 
 def _is_drift(resource: CloudImage, image: GlanceImage, difference: Difference) -> bool:
-    """Tell whether somebody else brought it about: this very spec was applied to the image."""
+    """Return whether somebody else brought it about: this very spec was applied to the image."""
     status = resource.status
     return (
         status.synced_generation == resource.metadata.generation

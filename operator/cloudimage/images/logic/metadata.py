@@ -1,4 +1,4 @@
-"""How metadata differs from the spec, and the smallest JSON patch that mends it."""
+"""How metadata differs from the spec, and the smallest JSON patch that corrects it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -33,7 +33,7 @@ class Difference:
 
     @property
     def operation(self) -> Mapping[str, Any]:
-        """The operation of RFC 6902 that mends it."""
+        """The operation of RFC 6902 that corrects it."""
         if self.wanted is None:
             return {"op": "remove", "path": _path(self.field)}
         # "add" on a member that exists replaces it.
@@ -133,7 +133,7 @@ def _set_before(image: GlanceImage) -> set[str]:
 
 
 def properties_mark(spec: CloudImageSpec) -> dict[str, str]:
-    """Return the mark that names the properties set from here; none when there are none."""
+    """Return the mark that names the properties set from here; empty without any."""
     names = sorted(_named(spec))
     if not names:
         return {}

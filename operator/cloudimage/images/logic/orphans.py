@@ -1,4 +1,4 @@
-"""Images that were made for a CloudImage that is not there any more; pure.
+"""Images that were made for a CloudImage that no longer exists; pure.
 
 An image of another cluster's CloudImage, in the same project, must never be taken for one. So only
 images count that bear the UID of a Secret: that one is in one namespace of one cluster, and only
@@ -22,7 +22,7 @@ def orphans(
     """Return the images that a Secret's credentials made for CloudImages that are gone.
 
     Args:
-        images: Those that bear the mark of the Secret; snapshots of servers may, too.
+        images: Those that bear the mark of the Secret; snapshots of servers may also bear it.
         secret_uid: UID of the Secret.
         living: UIDs of the CloudImages of its namespace, listed after the images.
     """

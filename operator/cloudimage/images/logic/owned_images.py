@@ -52,7 +52,7 @@ def sort(resource: CloudImage, found: Iterable[GlanceImage]) -> Standing:
 
 
 def _complete(image: GlanceImage) -> bool:
-    """Tell whether the transfer came to its end: the mark is set after the last comparison.
+    """Return whether the transfer came to its end: the mark is set after the last comparison.
 
     "deactivated" is an administrator's doing with a complete image.
     """

@@ -88,7 +88,7 @@ def steps(
 ) -> tuple[JsonPatch, JsonPatch]:
     """Return what is changed of the new image before the old one is put aside, and after that.
 
-    What Glance may refuse comes before: the old image goes on serving then.
+    What Glance may refuse comes before: the old image then stays in use.
 
     Args:
         resource: The CloudImage.

@@ -10,9 +10,9 @@ from cloudimage.sources.registry import source_of
 
 
 def is_terminal(resource: CloudImage, reason: str) -> bool:
-    """Tell whether this spec would meet the failure again, whatever others do meanwhile.
+    """Return whether this spec would meet the failure again, whatever others do meanwhile.
 
-    What a publisher's file of checksums says can change with the next build.
+    A publisher's checksum file can change with the next build.
     """
     if reason == Reason.CHECKSUM_MISMATCH and resource.spec.source is not None:
         return not source_of(resource.spec).proof().listed
@@ -20,15 +20,15 @@ def is_terminal(resource: CloudImage, reason: str) -> bool:
 
 
 def was_edited(resource: CloudImage) -> bool:
-    """Tell whether the spec is another than the status was last decided from.
+    """Return whether the spec is another than the status was last decided from.
 
-    While a transfer runs that is its own spec: what it fails for need not be so any more.
+    While a transfer runs that is its own spec: the cause of its failure may no longer hold.
     """
     return resource.status.observed_generation != resource.metadata.generation
 
 
 def gave_up(resource: CloudImage) -> bool:
-    """Tell whether this very spec has failed for good, so that only a change of it helps."""
+    """Return whether this very spec has failed for good, so that only a change of it helps."""
     stalled = find(resource.status.conditions, ConditionType.STALLED)
     return (
         stalled is not None
@@ -68,7 +68,7 @@ _OTHERS_TURN = frozenset({Reason.DEACTIVATED, Reason.DRIFTED, Reason.REFERENCE_N
 
 
 def _stands(resource: CloudImage, kind: ConditionType) -> bool:
-    """Tell whether a condition is as it stays until somebody else does something."""
+    """Return whether a condition is as it stays until somebody else does something."""
     condition = find(resource.status.conditions, kind)
     return condition is not None and (
         condition.status == "True" or condition.reason in _OTHERS_TURN

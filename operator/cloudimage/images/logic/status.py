@@ -123,7 +123,7 @@ def _percent(progress: Progress) -> int | None:
 def failed(
     resource: CloudImage, failure: Failure, now: datetime, retry_at: datetime | None
 ) -> CloudImageStatus:
-    """Return the status after a transfer failed; ``retry_at``: when it is tried again, if ever."""
+    """Return the status after a transfer failed; ``retry_at``: when it is retried, if ever."""
     reason = Reason(failure.reason)
     message = _with_outlook(failure.message, retry_at)
     drafts = [
@@ -185,8 +185,8 @@ class Obstacle:
 def blocked_by_cloud(resource: CloudImage, obstacle: Obstacle, now: datetime) -> CloudImageStatus:
     """Return the status when the cloud or its credentials stand in the way.
 
-    An image that is Ready stays so, unless there is none: servers boot from it whether or not we
-    can look at it.
+    An image that is Ready stays so, unless it is gone: servers boot from it whether or not we can
+    look at it.
     """
     since = outage.since(resource, obstacle.reason, now)
     text = f"{outage.message(obstacle.message, since)} {retry.outlook(obstacle.pauses)}"
@@ -250,7 +250,7 @@ def deletion_blocked(
 
 
 def nothing_left(resource: CloudImage) -> CloudImageStatus:
-    """Return the status of a deleted object of which nothing is in the cloud any more.
+    """Return the status of a deleted object that has nothing left in the cloud.
 
     Written before its Secret is let go: a restart between the two must not look for the Secret.
     """

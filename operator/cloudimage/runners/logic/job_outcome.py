@@ -75,7 +75,7 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing will come of it any more."""
+        """Whether it will no longer produce a result."""
         return self.complete or bool(self.failed)
 
 

@@ -34,13 +34,13 @@ def target(share: ImageShare) -> tuple[str, str] | None:
 
 
 def refers_to(share: ImageShare, image: CloudImage) -> bool:
-    """Tell whether the share is one of that CloudImage, and may be or once was."""
+    """Return whether the share is one of that CloudImage, and may be or once was."""
     named = target(share) == (image.metadata.namespace, image.metadata.name)
     return named and (is_permitted(share, image) or bool(share.status.projects))
 
 
 def is_permitted(share: ImageShare, image: CloudImage) -> bool:
-    """Tell whether the CloudImage lets the share's namespace share it."""
+    """Return whether the CloudImage lets the share's namespace share it."""
     namespace = share.metadata.namespace
     own = image.metadata.namespace == namespace
     return own or namespace in image.spec.shareable_from.namespaces
@@ -72,7 +72,7 @@ def _declared(owner: CloudImage | None) -> str | None:
 
 
 def is_made_shared(image: GlanceImage, owner: CloudImage | None) -> bool:
-    """Tell whether the image's visibility becomes shared: its CloudImage leaves that open."""
+    """Return whether the image's visibility becomes shared: its CloudImage leaves that open."""
     managed = owner is not None and owner.spec.management_policy is ManagementPolicy.MANAGED
     return managed and image.visibility == "private" and _declared(owner) in {None, "shared"}
 
@@ -96,7 +96,7 @@ def conflict(image: GlanceImage, owner: CloudImage | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Ids of projects: who becomes a member of the image, and who is to be one no more."""
+    """Ids of the projects to add as members of the image, and of those to revoke."""
 
     add: tuple[str, ...]
     take: tuple[str, ...]
@@ -105,7 +105,7 @@ class Changes:
 def changes(
     share: ImageShare, wanted: Collection[str], present: Collection[str], *, certain: bool
 ) -> Changes:
-    """Decide who becomes a member and who is to be one no more, unless others want that.
+    """Decide which members to add, and which to revoke unless another ImageShare names them.
 
     Args:
         share: The ImageShare.
@@ -140,7 +140,7 @@ def to_accept_for(
 def counted(share: ImageShare, others: Iterable[ImageShare], images: Collection[str]) -> set[str]:
     """Return the ids of the projects that other ImageShares give one of these images to.
 
-    One that is being deleted counts no more: of two that leave together one must take it back.
+    One that is being deleted does not count: of two that are deleted together one must revoke.
     """
     return {
         project

@@ -234,7 +234,7 @@ def deletion_blocked(share: ImageShare, problem: Problem, now: datetime) -> Imag
 
 
 def nothing_left(share: ImageShare) -> ImageShareStatus:
-    """Return the status of a deleted object of which nothing is in the cloud any more."""
+    """Return the status of a deleted object that has nothing left in the cloud."""
     return share.status.model_copy(update={"projects": (), "members": ()})
 
 

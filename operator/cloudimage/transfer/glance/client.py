@@ -182,7 +182,7 @@ class Glance:
         """Return what the project uses of its limits, by their names.
 
         A Glance before Yoga cannot say it, nor one without Keystone's limits: then it is empty.
-        So it is when the question fails: what is too much Glance refuses by itself, only later.
+        So it is when the question fails: Glance itself refuses what is too much, only later.
         """
         try:
             response = self._call("GET", "/info/usage")

@@ -61,7 +61,7 @@ def _glance_direct(target: Target, staged: Payload, wanted: Payload) -> Stored:
 
 
 def web_download(target: Target, source: Source, folder: Path) -> tuple[Stored, int]:
-    """Have Glance fetch the source by itself.
+    """Let Glance fetch the source itself.
 
     Args:
         target: Where to.
@@ -77,9 +77,7 @@ def web_download(target: Target, source: Source, folder: Path) -> tuple[Stored, 
     """
     shape = source.format or target.image.disk_format
     if shape is None or not isinstance(source, HttpSource):
-        raise TransferError(
-            Reason.METHOD_UNAVAILABLE, "Glance must be told a URL and the source's format"
-        )
+        raise TransferError(Reason.METHOD_UNAVAILABLE, "Glance needs a URL and the source's format")
     target.meter.start(Stage.UPLOADING)
     with created(target, shape) as identifier:
         method = {"name": "web-download", "uri": source.url}

@@ -184,7 +184,7 @@ def _doubt(request: TransferRequest) -> str | None:
     """Return why fetching by Glance may break a promise, or may only work by luck."""
     source, image = request.source, request.image
     if source.checksum is None or source.checksum.algorithm != _STRONG:
-        return f"only a {_STRONG} checksum would prove what Glance fetched, and there is none"
+        return f"only a {_STRONG} checksum would prove what Glance fetched, and none is given"
     if isinstance(source, HttpSource) and source.mirrors:
         return "Glance would not try the mirrors"
     if request.policy != UNRESTRICTED:

@@ -6,7 +6,7 @@ what comes next. A newer one adds the size that a PUT announces (``glance/api/v2
 of 33.0.0), but no copies in more stores. Here the size is always known, and what is over the limit
 is refused whatever the age of Glance: an image that shuts the project off from all further ones is
 not what a quota is for. The rule is Glance's own: whole MiB, rounded down, and just reaching a
-limit is fine. So what goes into one store and is refused here, a newer Glance would refuse, too.
+limit is fine. So what goes into one store and is refused here, a newer Glance would also refuse.
 """
 
 from collections.abc import Mapping

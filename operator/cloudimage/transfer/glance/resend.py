@@ -1,6 +1,6 @@
 """Sends bytes to Glance, a second time when they did not get through.
 
-What was fetched is still there: to begin anew from the source would cost more.
+What was fetched is still there: to begin again from the source would cost more.
 """
 
 import logging
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class BrokenError(Exception):
-    """The bytes did not get through; ``error`` is what to tell when that is not tried again."""
+    """The bytes did not get through; ``error`` is what to report if that is not retried."""
 
     def __init__(self, error: TransferError) -> None:
         super().__init__(error.message)

@@ -1,4 +1,4 @@
-"""Waits for what Glance does by itself: storing, importing, copying to stores.
+"""Waits for what Glance does on its own: storing, importing, copying to stores.
 
 Glance says little meanwhile: an image's status, which stores are still to be filled, and in the
 task of an import a message now and then. An image whose worker died stays as it is for ever.
@@ -87,7 +87,7 @@ class _Patience:
         self._since = self._began = time.monotonic()
 
     def note(self, image: Image, task: Task | None) -> None:
-        """Take note of what is seen now.
+        """Record what is seen now.
 
         Raises:
             TransferError: ``UploadFailed`` when it has been the same for too long.
@@ -110,7 +110,7 @@ class _Patience:
 
 
 def is_stored(image: Image, stores: tuple[str, ...]) -> bool:
-    """Tell whether an image is active, in the stores and in no other's making."""
+    """Return whether an image is active, in the stores and in no other's making."""
     return (
         image["status"] == "active"
         and not image.get("os_glance_importing_to_stores")

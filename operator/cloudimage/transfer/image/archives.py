@@ -39,7 +39,7 @@ class Sink(Protocol):
     """Takes the file."""
 
     def expect(self, size: int) -> None:
-        """Take note that so many bytes will come; raise ``TransferError`` against it."""
+        """Record how many bytes will come; raise ``TransferError`` against it."""
 
     def copy(self, content: "IO[bytes] | Bounded") -> None:
         """Take all that can be read."""
@@ -161,7 +161,7 @@ class Bounded:
         return self._file.tell()
 
     def seekable(self) -> bool:
-        """Tell whether one can go elsewhere."""
+        """Return whether one can go elsewhere."""
         return self._file.seekable()
 
     def file(self) -> IO[bytes]:

@@ -33,9 +33,9 @@ class Payload:
     Attributes:
         format: Glance's disk format of the bytes.
         size: Bytes.
-        open: Returns the bytes anew each time. To be closed after use. It raises ``TransferError``
-            before its last chunk if the bytes are not whole, so that who counts ``size`` bytes
-            has them all.
+        open: Returns the bytes from the start each time. To be closed after use. It raises
+            ``TransferError`` before its last chunk if the bytes are not whole, so that who counts
+            ``size`` bytes has them all.
     """
 
     format: DiskFormat

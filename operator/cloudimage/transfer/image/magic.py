@@ -39,7 +39,7 @@ _TAR_HEADER: Final = 512
 
 
 def raw_content(head: bytes) -> str | None:
-    """Name the file system, or the like, that a raw image without partitions begins with."""
+    """Return the name of the file system, or similar, that an unpartitioned image begins with."""
     for name, offset, magic in _RAW_CONTENTS:
         if head[offset : offset + len(magic)] == magic:
             return name
@@ -63,7 +63,7 @@ def wrapping(head: bytes) -> str | None:
 
 
 def _is_tar(head: bytes) -> bool:
-    """Tell whether there is a header of tar, with the right checksum: the word alone is short."""
+    """Return whether there is a header of tar, with the right checksum: the word alone is short."""
     header = head[:_TAR_HEADER]
     if len(header) < _TAR_HEADER or header[257:262] != b"ustar":
         return False

@@ -92,8 +92,8 @@ def _vmdk(head: bytes, _: format_inspector.FileInspector) -> str | None:
 def described_size(head: bytes) -> int:
     """Return the bytes of a sound VMDK's disk by its descriptor, which VMware goes by.
 
-    qemu goes by the header, which may count the last grain whole: a difference of less than a
-    grain is none.
+    qemu goes by the header, which may count the last grain whole: a difference of less than a grain
+    does not count.
     """
     _, capacity, grain = _VMDK_HEADER.unpack_from(head)
     text = head[_VMDK_DESCRIPTOR].partition(b"\0")[0].decode("latin-1")

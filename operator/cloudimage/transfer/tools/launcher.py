@@ -39,8 +39,8 @@ MOST: Final = 64 * 2**10
 
 _LISTEN_FD: Final = 3  # sd_listen_fds(3)
 _THREADS: Final = 4096
-"""Of all the user's processes together: the kernel counts them on the whole machine, those of other
-containers, too, so that a small number would keep qemu from its threads."""
+"""Of all the user's processes together: the kernel counts them on the whole machine, including
+those of other containers, so a small number would keep qemu from its threads."""
 
 _XCPU_SECONDS: Final = 5
 """Between the signal that the CPU time is over, which a program may catch, and its end."""
@@ -143,7 +143,7 @@ def serve(connection: socket.socket) -> None:
 
 
 class _Programs:
-    """Those that run, and what is told of them and to them."""
+    """The running tools, and the messages about and to them."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
@@ -216,7 +216,7 @@ def _received(connection: socket.socket) -> tuple[Order, list[int]]:
 
 
 def _filters() -> seccomp.Filters | str:
-    """Return the filters, or why there are none."""
+    """Return the filters, or why they are missing."""
     try:
         return seccomp.Filters()
     # pyseccomp raises RuntimeError when imported without libseccomp.

@@ -77,7 +77,7 @@ class Disk:
         """Agree with the server.
 
         Raises:
-            NbdError: It fails, or is none.
+            NbdError: It fails, or is not an NBD server.
         """
         self._connection = connection
         self._deadline = time.monotonic() + ANSWER_SECONDS
@@ -206,11 +206,11 @@ class _Piece:
         return memoryview(self._buffer)[start : start + length]
 
     def leave_hole(self, offset: int, length: int) -> None:
-        """Take note of a part that is a hole."""
+        """Record a part that is a hole."""
         self._count(offset, length)
 
     def finish(self) -> None:
-        """Take note of the end of the answer."""
+        """Record the end of the answer."""
         if self._missing:
             raise NbdError("its answer is incomplete")
         self.whole = True

@@ -157,7 +157,7 @@ class Toolbox:
             raise ToolError(str(error), 0) from error
 
     def disk_head(self, name: str, qemu_format: str, length: int) -> bytes:
-        """Return the first bytes of the disk in an image, fewer only if it has no more.
+        """Return the first bytes of the disk in an image, fewer only if the disk is shorter.
 
         Raises:
             ToolError: They cannot be read.
@@ -362,7 +362,7 @@ def _file_of(program: str) -> str:
     """Return the file of a program.
 
     Raises:
-        TransferError: ``InternalError``: there is none.
+        TransferError: ``InternalError``; the program is missing.
     """
     found = shutil.which(program, path=_path())
     if found is None:

@@ -21,7 +21,7 @@ from typing import Final
 from cloudimage.transfer.contract import Checksum, ChecksumAlgorithm, Reason, TransferError
 
 MAX_BYTES: Final = 2**20
-"""Of a file of checksums, and of a signature, which is shorter anyway."""
+"""Limit of a checksum file, and of a signature, which is shorter anyway."""
 
 MAX_LINE: Final = 4096
 
@@ -82,13 +82,13 @@ class _Entry:
 
 
 def choose(content: bytes, filename: str, sums_name: str) -> Checksum:
-    """Return the strongest checksum that a file of checksums has for a file.
+    """Return the strongest checksum that a checksum file has for a file.
 
     Args:
-        content: Of the file of checksums; if it is clearsigned, only what is inside counts.
+        content: Of the checksum file; if it is clearsigned, only what is inside counts.
         filename: The name to look for; bytes that are no UTF-8 as ``surrogateescape`` has them. A
             file that holds nothing but a hash needs none.
-        sums_name: The name of the file of checksums: it tells BLAKE2b from SHA-512.
+        sums_name: The name of the checksum file: it tells BLAKE2b from SHA-512.
 
     Raises:
         TransferError: ``SumsFileInvalid``.

@@ -28,7 +28,7 @@ _STRONG_HASHES: Final[Mapping[str, str]] = {
     "12": "SHA3-256",
     "14": "SHA3-512",
 }
-"""By the numbers of RFC 9580, 9.5; MD5, SHA-1 and RIPEMD-160 are no proof of anything any more."""
+"""By the numbers of RFC 9580, 9.5; MD5, SHA-1 and RIPEMD-160 no longer prove anything."""
 
 _HASH_FIELD: Final = 7  # of VALIDSIG
 

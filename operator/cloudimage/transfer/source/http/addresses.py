@@ -5,7 +5,7 @@ from cloudimage.transfer.contract import UrlPolicy
 
 
 def is_allowed(text: str, policy: UrlPolicy) -> bool:
-    """Tell whether a policy lets an address be connected to.
+    """Return whether a policy lets an address be connected to.
 
     An IPv6 address that stands for an IPv4 one (mapped, or behind NAT64) is as public as that.
     """

@@ -80,7 +80,7 @@ class Gate:
         raise problem or OSError("no address")
 
     def check_behind_proxy(self, host: str) -> None:
-        """Refuse a name that a proxy shall resolve, as far as we can resolve it.
+        """Check a host that the proxy will resolve, if it also resolves here.
 
         Raises:
             TransferError: ``SourceRefused``.
@@ -199,7 +199,7 @@ class Adapter(HTTPAdapter):
 
 
 def check_host(host: str, policy: UrlPolicy) -> None:
-    """Refuse a name that someone else shall resolve and connect to.
+    """Check a name that someone else will resolve and connect to.
 
     Raises:
         TransferError: ``SourceRefused`` if the policy refuses any of its addresses.

@@ -19,7 +19,7 @@ MAX_RESUMES: Final = 5
 """How often a broken connection is taken up again without much progress in between."""
 
 RESUME_PROGRESS: Final = 64 * 2**20
-"""Bytes after which a resumed connection has proved useful and the count starts anew."""
+"""Bytes after which a resumed connection has proved useful and the count starts again."""
 
 MAX_PATIENCE: Final = 5.0
 """Seconds that a busy server is waited for; one that asks for more is left for another attempt."""
@@ -43,7 +43,7 @@ class Piece:
 
 
 class Beginning:
-    """The file's first byte comes next. What came before, if anything, counts no more."""
+    """The file's first byte comes next. What came before, if anything, is discarded."""
 
 
 class _BusyError(UnansweredError):
@@ -82,7 +82,7 @@ class Download:
     def pieces(
         self, position: int = 0, total: int | None = None, validator: str | None = None
     ) -> Iterator[Beginning | Piece]:
-        """Yield the pieces of the file, and its beginning each time that it begins anew.
+        """Yield the pieces of the file, and its beginning each time that it begins again.
 
         Args:
             position: Where to begin, for who has the bytes before that.
@@ -139,7 +139,7 @@ class Download:
             raise self.unproven()
 
     def _accept(self, response: requests.Response) -> bool:
-        """Decide by status and headers whether the body is the rest, or the file anew (True)."""
+        """Decide by status and headers whether the body is the whole file again, not the rest."""
         status, headers = response.status_code, response.headers
         if self._position and status == HTTPStatus.PARTIAL_CONTENT:
             if rules.resumes_at(headers) != (self._position, self.total or -1):
@@ -150,7 +150,7 @@ class Download:
                 raise UnansweredError(self._changed())
             return False
         if self._position and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise self._truncated("has no more data")
+            raise self._truncated("has no further data")
         if status in rules.BUSY:
             raise _BusyError(rules.status_error(status, response.url, headers))
         if status != HTTPStatus.OK:
@@ -169,7 +169,7 @@ class Download:
                 chunk = self._client.read(response, CHUNK)
             pace.came(len(chunk))
         except urllib3.exceptions.ProtocolError as error:
-            raise UnansweredError(self._truncated("breaks off")) from error
+            raise UnansweredError(self._truncated("was interrupted")) from error
         except CONNECTION_ERRORS as error:
             if framing.is_cut(error):
                 return self._cut(error)
@@ -186,7 +186,7 @@ class Download:
     def _cut(self, error: BaseException) -> bytes:
         """Return the end of a body that TLS says was cut, if something else proves the file."""
         if self.total is not None or self._needs_end:
-            raise UnansweredError(self._truncated("breaks off")) from error
+            raise UnansweredError(self._truncated("was interrupted")) from error
         self.proven = False
         return b""
 
@@ -264,7 +264,7 @@ class _Pace:
             self._whole.seconds += waited
 
     def came(self, size: int) -> None:
-        """Count bytes; judge unless they are none, which is the end."""
+        """Count bytes; judge unless there are 0, which is the end."""
         self._recent.size += size
         self._whole.size += size
         stall = self._limits.stall_seconds

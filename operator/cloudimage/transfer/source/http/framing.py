@@ -37,7 +37,7 @@ class Response(http.client.HTTPResponse):
         """Read at most ``n`` bytes of the body, waiting for one piece at the most.
 
         Raises:
-            http.client.IncompleteRead: The chunks end too early, or are none.
+            http.client.IncompleteRead: The chunks end too early, or are invalid.
         """
         if not self.chunked or self.fp is None:
             return super().read1(n)

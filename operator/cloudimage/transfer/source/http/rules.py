@@ -61,7 +61,7 @@ def checked_url(url: str, schemes: Collection[str] = SCHEMES) -> str:
 
 
 def _is_valid(url: str) -> bool:
-    """Tell whether a URL is one of HTTP, of which no two parsers see different hosts."""
+    """Return whether a URL is one of HTTP, of which no two parsers see different hosts."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -112,7 +112,7 @@ def bad_redirect(url: str) -> TransferError:
 
 
 def same_origin(one: str, other: str) -> bool:
-    """Tell whether two URLs have the same scheme, host and port, so may share credentials."""
+    """Return whether two URLs have the same scheme, host and port, so may share credentials."""
     return _origin(one) == _origin(other)
 
 
@@ -159,7 +159,7 @@ def validator(headers: Mapping[str, str]) -> str | None:
 
 
 def is_same(headers: Mapping[str, str], known: str) -> bool:
-    """Tell whether a 206 is a part of the representation with the validator ``known``.
+    """Return whether a 206 is a part of the representation with the validator ``known``.
 
     It must repeat an entity tag, but may leave a Last-Modified out (RFC 9110, 15.3.7).
     """
@@ -175,13 +175,13 @@ def resumes_at(headers: Mapping[str, str]) -> tuple[int, int] | None:
 
 
 def is_page(headers: Mapping[str, str]) -> bool:
-    """Tell whether the Content-Type is a web page's."""
+    """Return whether the Content-Type is a web page's."""
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     return kind in {"text/html", "application/xhtml+xml"}
 
 
 def looks_like_page(beginning: bytes) -> bool:
-    """Tell whether a body begins as HTML or XML, whatever its Content-Type says."""
+    """Return whether a body begins as HTML or XML, whatever its Content-Type says."""
     return _HTML.match(beginning) is not None
 
 

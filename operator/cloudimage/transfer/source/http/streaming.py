@@ -72,7 +72,7 @@ def try_streaming(
 
     Args:
         source: The source, with its checksum if one is known.
-        image: What Glance shall hold.
+        image: What Glance will hold.
         client: To ask the servers; it must stay open until the payload was read.
         folder: For the bytes that are looked at.
 
@@ -111,7 +111,7 @@ class _Probe:
         self.tail = b""
 
     def is_raw(self, source: HttpSource, folder: Path) -> bool:
-        """Tell whether the file is raw and nothing else."""
+        """Return whether the file is raw and nothing else."""
         if self.total > self._client.limits.max_download or magic.wrapping(self.head):
             return False
         path = folder / "head"
