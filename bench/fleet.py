@@ -25,6 +25,7 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
 from cloudimage.api.meta import API_VERSION, FINALIZER, GROUP, VERSION
 from cloudimage.images.logic import schedule, transfer_request
+from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.glance.image_lifecycle import image_id, new_image
 from cloudimage.vocabulary.marks import Marks
 from support.fault_proxy import Fault, FaultProxy
@@ -166,7 +167,9 @@ class Fleet:
         self._objects.patch_namespaced_custom_object_status(*self._address, copy.name, body)
 
     def _make_image(self, resource: CloudImage) -> None:
-        wanted = transfer_request.new_image(resource, resource.metadata.name)
+        wanted = transfer_request.new_image(
+            resource, Desired.of(resource.spec), resource.metadata.name
+        )
         identifier = image_id(wanted.id_seed, 0)
         body = new_image(wanted, identifier, "raw") | {
             "os_hidden": False,

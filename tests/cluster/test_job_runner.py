@@ -9,6 +9,7 @@ import yaml
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.images.logic import transfer_request
+from cloudimage.images.logic.desired import Desired
 from cloudimage.runners.logic.job_manifest import JobTemplate, manifest
 from cloudimage.sources.registry import source_of
 from cloudimage.transfer.contract import Cloud
@@ -189,7 +190,7 @@ def test_a_job_that_only_claims_to_be_an_images_holds_up_nothing(
     assert resource is not None
     forged = manifest(
         resource,
-        transfer_request.digest(resource.spec),
+        Desired.of(resource.spec).content_key,
         _request(resource),
         JobTemplate(image="forged"),
     )
@@ -205,7 +206,7 @@ def test_a_job_that_only_claims_to_be_an_images_holds_up_nothing(
 def _request(resource: CloudImage) -> TransferRequest:
     return TransferRequest(
         source=source_of(resource.spec).request(),
-        image=transfer_request.new_image(resource, "debian-12"),
+        image=transfer_request.new_image(resource, Desired.of(resource.spec), "debian-12"),
         cloud=Cloud(config={}),
         scratch=Path("/scratch"),
     )

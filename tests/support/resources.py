@@ -5,7 +5,7 @@ from typing import Any
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.models import GlanceImage
-from cloudimage.images.logic import transfer_request
+from cloudimage.images.logic.desired import Desired
 from cloudimage.vocabulary.marks import Marks
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -52,7 +52,7 @@ def glance_image(resource: CloudImage, **changes: Any) -> GlanceImage:
     image_id = changes.pop("id", "11111111-1111-4111-8111-111111111111")
     properties = {
         Marks.UID: resource.metadata.uid,
-        Marks.DIGEST: transfer_request.digest(resource.spec),
+        Marks.DIGEST: Desired.of(resource.spec).content_key,
         Marks.IMAGE_ID: image_id,
         Marks.VERIFIED: "sha512:" + "cd" * 64,
         **changes.pop("properties", {}),

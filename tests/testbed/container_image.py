@@ -70,7 +70,15 @@ def _operator(name: str) -> None:
 def _own_limits() -> tuple[str, ...]:
     """Have steps run under our own limits: root without CAP_SYS_RESOURCE can raise none."""
     kinds = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
-    limits = {name: resource.getrlimit(kind) for name, kind in kinds.items()}
+    limits: dict[str, tuple[int, ...]] = {
+        name: resource.getrlimit(kind) for name, kind in kinds.items()
+    }
+    # buildah first lowers that of processes to how many there can be.
+    processes = int(Path("/proc/sys/kernel/pid_max").read_text())
+    limits["nproc"] = tuple(
+        processes if each == resource.RLIM_INFINITY else min(each, processes)
+        for each in limits["nproc"]
+    )
     return tuple(f"--ulimit={name}={soft}:{hard}" for name, (soft, hard) in limits.items())
 
 

@@ -6,7 +6,8 @@ from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.models import GlanceImage, JsonPatch
 from cloudimage.controller.errors import ImageNotFoundError
-from cloudimage.images.logic import revisions, transfer_request
+from cloudimage.images.logic import revisions
+from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import Standing
 from cloudimage.vocabulary.marks import Marks
 
@@ -82,7 +83,7 @@ def refusal(resource: CloudImage, image: GlanceImage, project_id: str | None) ->
     return why and f"Image {image.id} cannot be adopted: {why}."
 
 
-def marks(resource: CloudImage, image: GlanceImage) -> JsonPatch:
+def marks(resource: CloudImage, desired: Desired, image: GlanceImage) -> JsonPatch:
     """Return the patch that makes the image the resource's, as if it had been made here.
 
     The mark as verified holds Glance's own hash: there is no other to compare it with.
@@ -90,7 +91,7 @@ def marks(resource: CloudImage, image: GlanceImage) -> JsonPatch:
     algorithm = image.hash_algo if image.hash_value else "md5"
     values = {
         Marks.UID: resource.metadata.uid,
-        Marks.DIGEST: transfer_request.digest(resource.spec),
+        Marks.DIGEST: desired.content_key,
         Marks.IMAGE_ID: image.id,
         Marks.VERIFIED: f"{algorithm}:{image.hash_value or image.checksum}",
     }
@@ -148,14 +149,18 @@ def candidate(resource: CloudImage, glance: Glance, standing: Standing) -> Glanc
 
 
 def take_over(
-    resource: CloudImage, glance: Glance, standing: Standing, image: GlanceImage
+    resource: CloudImage,
+    desired: Desired,
+    glance: Glance,
+    standing: Standing,
+    image: GlanceImage,
 ) -> Standing:
     """Mark the image as the resource's, and return how things stand then.
 
     Raises:
         CloudError: Glance does not answer, or refuses.
     """
-    image = glance.patch(image.id, marks(resource, image))
+    image = glance.patch(image.id, marks(resource, desired, image))
     return Standing(
         current=image,
         previous=tuple(each for each in standing.previous if each.id != image.id),

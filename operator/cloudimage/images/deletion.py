@@ -19,6 +19,7 @@ from cloudimage.credentials.logic import guard
 from cloudimage.failpoints import Point, reached
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.logic import burned_ids, deletion, metadata, owned_images, status
+from cloudimage.images.logic.desired import Desired
 from cloudimage.images.owned_images import images_of
 from cloudimage.kube import Kube
 from cloudimage.runners.base import Runner
@@ -53,7 +54,9 @@ class Deletion:
     def _with_cloud(self, resource: CloudImage) -> float | None:
         try:
             with self.clouds.borrow(loader.load(self.kube, resource)) as cloud:
-                standing = owned_images.sort(resource, images_of(cloud, resource))
+                desired = Desired.of(resource.spec)
+                found = images_of(cloud, resource, desired)
+                standing = owned_images.sort(resource, desired, found)
                 if lot := burned_ids.unsettled(resource):
                     burn(resource, lot, cloud.glance, {image.id for image in standing.all})
                 if resource.spec.deletion_policy is DeletionPolicy.ORPHAN:

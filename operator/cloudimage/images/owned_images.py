@@ -4,11 +4,12 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.images.logic import drift, references
+from cloudimage.images.logic.desired import Desired
 from cloudimage.kube import Key, Kube
 from cloudimage.vocabulary.marks import Marks
 
 
-def images_of(cloud: Cloud, resource: CloudImage) -> list[GlanceImage]:
+def images_of(cloud: Cloud, resource: CloudImage, desired: Desired) -> list[GlanceImage]:
     """Return the images that carry the resource's UID, in whichever project they are by now.
 
     These are the credentials' own, the one of spec.image.owner, and wherever the image of the
@@ -25,13 +26,15 @@ def images_of(cloud: Cloud, resource: CloudImage) -> list[GlanceImage]:
     if known is not None and all(each.id != known for each in found):
         image = cloud.glance.get(known)
         found += [image] if image else []
-    marked = [_with_marks(cloud, resource, image) for image in found]
+    marked = [_with_marks(cloud, resource, desired, image) for image in found]
     return [image for image in marked if image.properties.get(Marks.UID) == uid]
 
 
-def _with_marks(cloud: Cloud, resource: CloudImage, image: GlanceImage) -> GlanceImage:
+def _with_marks(
+    cloud: Cloud, resource: CloudImage, desired: Desired, image: GlanceImage
+) -> GlanceImage:
     """Return the image, with the marks back that somebody took from it."""
-    patch = drift.lost_marks(resource, image)
+    patch = drift.lost_marks(resource, desired, image)
     return cloud.glance.patch(image.id, patch) if patch else image
 
 

@@ -11,7 +11,6 @@ from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
-from cloudimage.cloud.models import GlanceImage
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.controller.logic import retry
 from cloudimage.controller.reconciler import Reconciler, now
@@ -32,6 +31,7 @@ from cloudimage.images.logic import (
     status,
     transfer_request,
 )
+from cloudimage.images.logic.desired import Desired
 from cloudimage.images.owned_images import images_of, upkeep_of
 from cloudimage.kube import Key, key_of
 from cloudimage.runners.base import Runner
@@ -88,9 +88,10 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     def _apply(self, resource: CloudImage) -> float | None:
         uid = resource.metadata.uid
         moving = self.runner.view(uid)
+        desired = Desired.of(resource.spec)
         if moving is None:
-            return self._settle(resource, None)
-        if moving.cancelled or moving.digest != transfer_request.digest(resource.spec):
+            return self._settle(resource, desired, None)
+        if moving.cancelled or moving.digest != desired.content_key:
             self.runner.cancel(uid)
             return _CANCELLED_SECONDS
         match moving.outcome:
@@ -99,16 +100,18 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 return None
             case contract.Failure() if schedule.was_edited(resource):
                 self.runner.forget(uid)
-                return self._settle(resource, None)
+                return self._settle(resource, desired, None)
             case contract.Failure() as failure:
                 delay = self._failed(resource, failure)
                 self.runner.forget(uid)
                 return delay
             case contract.Result() as result:
                 reached(Point.ENDED, resource.metadata.name)
-                return self._settle(resource, result)
+                return self._settle(resource, desired, result)
 
-    def _settle(self, resource: CloudImage, result: contract.Result | None) -> float | None:
+    def _settle(
+        self, resource: CloudImage, desired: Desired, result: contract.Result | None
+    ) -> float | None:
         resource = self.retried(resource)
         if schedule.gave_up(resource):
             return None
@@ -119,21 +122,24 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             config = loader.load(self.kube, resource)
             resource = self.guard.record(resource)
             with self.clouds.borrow(config) as cloud:
-                standing = owned_images.sort(resource, images_of(cloud, resource))
+                found = images_of(cloud, resource, desired)
+                standing = owned_images.sort(resource, desired, found)
                 if adoption.is_wanted(resource, standing):
-                    resource, standing = self._adopt(resource, cloud, standing)
-                self._burn(resource, cloud, standing)
+                    resource, standing = self._adopt(resource, desired, cloud, standing)
+                self._burn(resource, desired, cloud, standing)
                 if standing.current is None:
-                    self._start(resource, cloud, config, standing)
+                    self._start(resource, desired, cloud, config, standing)
                     return None
-                return self._keep(resource, cloud, standing, standing.current, result)
+                return self._keep(resource, desired, cloud, standing, result)
         except CloudError as error:
             return self._blocked_by_cloud(resource, error)
 
-    def _burn(self, resource: CloudImage, cloud: Cloud, standing: owned_images.Standing) -> None:
+    def _burn(
+        self, resource: CloudImage, desired: Desired, cloud: Cloud, standing: owned_images.Standing
+    ) -> None:
         """Settle what an earlier transfer may have left under way, before it is forgotten."""
-        digest, starts = transfer_request.digest(resource.spec), standing.current is None
-        if lot := burned_ids.to_settle_first(resource, digest, starts=starts):
+        starts = standing.current is None
+        if lot := burned_ids.to_settle_first(resource, desired.content_key, starts=starts):
             burn(resource, lot, cloud.glance, {image.id for image in standing.all})
 
     def _observe(self, resource: CloudImage) -> float | None:
@@ -154,14 +160,14 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         return self._not_before(resource) or self.settings.resync_seconds
 
     def _adopt(
-        self, resource: CloudImage, cloud: Cloud, standing: owned_images.Standing
+        self, resource: CloudImage, desired: Desired, cloud: Cloud, standing: owned_images.Standing
     ) -> tuple[CloudImage, owned_images.Standing]:
         """Take over the image of spec.adopt, after the status says so: a deletion must know."""
         image = adopting.candidate(resource, cloud.glance, standing)
         if image is None:
             return resource, standing
-        resource = self.write(resource, status.adopting(resource, now()))
-        return resource, adopting.take_over(resource, cloud.glance, standing, image)
+        resource = self.write(resource, status.adopting(resource, desired, now()))
+        return resource, adopting.take_over(resource, desired, cloud.glance, standing, image)
 
     def _not_before(self, resource: CloudImage, *, at_once: bool = False) -> float:
         due = schedule.next_sync(resource, self.settings.resync_seconds)
@@ -170,12 +176,15 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     def _keep(
         self,
         resource: CloudImage,
+        desired: Desired,
         cloud: Cloud,
         standing: owned_images.Standing,
-        image: GlanceImage,
         result: contract.Result | None,
     ) -> float:
-        """Bring the image's metadata in line, and what came before it out of its way."""
+        """Bring the current image's metadata in line, and what came before it out of its way."""
+        image = standing.current
+        if image is None:
+            raise ValueError("unreachable: without one a transfer is started")
         upkeep = upkeep_of(self.kube, resource, image)
         successor = rollout.prepare(resource, cloud.glance, standing, image, upkeep.patch)
         Acceptances(self.consumers).carry_over(resource, cloud.glance, successor)
@@ -186,7 +195,9 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             self.attempts.status.post(resource, upkeep.event)
         usage = rollout.usage_of(cloud, image.id)
         olds = rollout.look(cloud, standing.previous)
-        new = available_status.available(resource, image, usage, result, now(), *upkeep.drafts)
+        new = available_status.available(
+            resource, desired, image, usage, result, now(), *upkeep.drafts
+        )
         resource = self.write(resource, revisions.listed(new, image, olds))
         olds = rollout.retire(resource, cloud, standing, olds)
         resource = self.write(resource, revisions.listed(resource.status, image, olds))
@@ -201,6 +212,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     def _start(
         self,
         resource: CloudImage,
+        desired: Desired,
         cloud: Cloud,
         config: CloudConfig,
         standing: owned_images.Standing,
@@ -215,7 +227,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         texts = loader.load_texts(self.kube, namespace, references, hosts_demanded=demanded)
         serving = revisions.serving(resource, standing)
         deleted = drift.deletion(resource, standing.all)
-        resource = self.write(resource, status.starting(resource, serving, now()))
+        resource = self.write(resource, status.starting(resource, desired, serving, now()))
         if deleted:
             self.attempts.status.post(resource, deleted)
         reached(Point.STARTING, resource.metadata.name)
@@ -223,6 +235,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             source=source.request().with_texts(texts),
             image=transfer_request.new_image(
                 resource,
+                desired,
                 revisions.name_to_begin_with(resource, standing),
                 config.origin.secret_uid if config.origin else None,
             ),
@@ -237,7 +250,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         key = key_of(resource)
         self.runner.start(
             resource.metadata.uid,
-            transfer_request.digest(resource.spec),
+            desired.content_key,
             request,
             lambda: self.notify(key),
             resource,

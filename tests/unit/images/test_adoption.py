@@ -15,8 +15,8 @@ from cloudimage.images.logic import (
     owned_images,
     schedule,
     status,
-    transfer_request,
 )
+from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import Standing
 from cloudimage.vocabulary.marks import Marks
 from support.resources import NOW, UID, cloud_image, glance_image
@@ -124,7 +124,10 @@ def test_a_source_that_failed_for_good_is_forgotten_with_the_source() -> None:
 
 
 def _marked(resource: CloudImage, image: GlanceImage) -> dict[str, str]:
-    return {each["path"]: each["value"] for each in adoption.marks(resource, image)}
+    return {
+        each["path"]: each["value"]
+        for each in adoption.marks(resource, Desired.of(resource.spec), image)
+    }
 
 
 @pytest.mark.parametrize("spec", [ADOPT, ONLY], ids=["with a source", "alone"])
@@ -134,8 +137,8 @@ def test_the_marks_make_it_current(spec: dict[str, Any]) -> None:
     assert marks["/cloudimage_dev_verified"] == "sha512:" + "cd" * 64
     properties = {path.removeprefix("/"): value for path, value in marks.items()}
     image = glance_image(cloud_image(), properties=properties)
-    assert owned_images.sort(resource, [image]).current == image
-    assert marks["/cloudimage_dev_digest"] == transfer_request.digest(resource.spec)
+    assert owned_images.sort(resource, Desired.of(resource.spec), [image]).current == image
+    assert marks["/cloudimage_dev_digest"] == Desired.of(resource.spec).content_key
     assert marks["/cloudimage_dev_uid"] == UID
 
 
@@ -148,7 +151,9 @@ def test_an_image_without_glances_better_hash_is_marked_by_its_md5() -> None:
 @pytest.mark.parametrize("spec", [ADOPT, ONLY], ids=["with a source", "alone"])
 def test_nobody_claims_to_know_where_adopted_bytes_come_from(spec: dict[str, Any]) -> None:
     resource = cloud_image(**spec)
-    new = available_status.available(resource, glance_image(resource), None, None, NOW)
+    new = available_status.available(
+        resource, Desired.of(resource.spec), glance_image(resource), None, None, NOW
+    )
     assert conditions(new) == {
         "Ready": ("True", "Available"),
         "Verified": ("Unknown", "NoChecksum"),
@@ -156,14 +161,16 @@ def test_nobody_claims_to_know_where_adopted_bytes_come_from(spec: dict[str, Any
         "Synced": ("True", "InSync"),
         "PropertiesValid": ("True", "PropertiesKnown"),
     }
-    made = available_status.available(resource, glance_image(resource, id=OTHER), None, None, NOW)
+    made = available_status.available(
+        resource, Desired.of(resource.spec), glance_image(resource, id=OTHER), None, None, NOW
+    )
     assert conditions(made)["Uploaded"] == ("True", "HashMatched")
 
 
 def test_the_digest_is_known_before_an_image_is_marked() -> None:
     resource = cloud_image(**ONLY)
-    new = status.adopting(resource, NOW)
-    assert new.digest == transfer_request.digest(resource.spec)
+    new = status.adopting(resource, Desired.of(resource.spec), NOW)
+    assert new.digest == Desired.of(resource.spec).content_key
     assert conditions(new)["Reconciling"] == ("True", "Progressing")
 
 
@@ -178,7 +185,9 @@ def test_the_digest_is_known_before_an_image_is_marked() -> None:
 )
 def test_without_an_image_nothing_stays_ready(reason: Reason, ready: tuple[str, str]) -> None:
     resource = cloud_image()
-    known = available_status.available(resource, glance_image(resource), None, None, NOW)
+    known = available_status.available(
+        resource, Desired.of(resource.spec), glance_image(resource), None, None, NOW
+    )
     resource = resource.model_copy(update={"status": known})
     obstacle = status.Obstacle(reason, "why", stalled=True, pauses=retry.AWAY)
     assert conditions(status.blocked_by_cloud(resource, obstacle, NOW))["Ready"] == ready

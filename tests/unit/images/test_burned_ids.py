@@ -13,6 +13,7 @@ from cloudimage.cloud.models import GlanceImage
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.logic import burned_ids, transfer_request
 from cloudimage.images.logic.burned_ids import Lot
+from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.glance.image_lifecycle import attempts, image_id
 from cloudimage.vocabulary.marks import Marks
 from support.resources import UID, cloud_image, glance_image
@@ -123,7 +124,7 @@ def test_the_order_of_a_lot_stays_and_differs_from_others() -> None:
 def transferring(stage: str | None, started: int | None = 1, **status: Any) -> CloudImage:
     """Return a CloudImage whose last transfer came to a stage."""
     known = {
-        "digest": transfer_request.digest(cloud_image().spec),
+        "digest": Desired.of(cloud_image().spec).content_key,
         "transfersStarted": started,
         **status,
     }
@@ -149,7 +150,7 @@ def test_only_after_a_success_nothing_can_be_under_way(
 
 
 def test_a_lot_is_settled_before_the_next_one_begins() -> None:
-    digest = transfer_request.digest(cloud_image().spec)
+    digest = Desired.of(cloud_image().spec).content_key
     settled = [
         started
         for started in range(1, 64)
@@ -166,6 +167,6 @@ def test_a_lot_is_settled_before_the_next_one_begins() -> None:
 def test_a_transfer_tries_the_ids_that_are_burnt() -> None:
     """The request and the burning go by the same status."""
     resource = transferring("Pending", 33)
-    image = transfer_request.new_image(resource, "name")
+    image = transfer_request.new_image(resource, Desired.of(resource.spec), "name")
     lot = burned_ids.unsettled(resource)
     assert lot == (image.id_seed, image.lot)

@@ -7,9 +7,9 @@ from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus, SourceStatus, Summary, TransferProgress
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic.conditions import Draft
-from cloudimage.images.logic import property_checks, transfer_request
+from cloudimage.images.logic import property_checks
+from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.status import next_status, size_text, used_by
-from cloudimage.sources.registry import source_of
 from cloudimage.transfer.contract import Result, Stage
 
 
@@ -48,8 +48,9 @@ def observed(
     return next_status(resource, drafts, now, changes)
 
 
-def available(
+def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewhere
     resource: CloudImage,
+    desired: Desired,
     image: GlanceImage,
     usage: Usage | None,
     result: Result | None,
@@ -60,6 +61,7 @@ def available(
 
     Args:
         resource: The CloudImage.
+        desired: What its spec wants.
         image: The image, after its metadata was brought in line.
         usage: Who uses it; None keeps what was known.
         result: The end of the transfer that made it, when that was just now.
@@ -68,14 +70,14 @@ def available(
     """
     drafts = [
         _availability(image),
-        _verified(resource, image),
+        _verified(resource, desired, image),
         _uploaded(resource, image),
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, "Glance's metadata equals the spec."),
         property_checks.draft(resource),
         *others,
     ]
     changes: dict[str, object] = {
-        "digest": transfer_request.digest(resource.spec),
+        "digest": desired.content_key,
         "image_id": image.id,
         "disk_format": image.disk_format,
         "visibility": image.visibility,
@@ -145,8 +147,8 @@ def _uploaded(resource: CloudImage, image: GlanceImage) -> Draft:
     )
 
 
-def _verified(resource: CloudImage, image: GlanceImage) -> Draft:
-    if resource.spec.source is None or _was_adopted(resource, image):
+def _verified(resource: CloudImage, desired: Desired, image: GlanceImage) -> Draft:
+    if desired.source is None or _was_adopted(resource, image):
         return Draft(
             ConditionType.VERIFIED,
             "Unknown",
@@ -154,7 +156,7 @@ def _verified(resource: CloudImage, image: GlanceImage) -> Draft:
             "The image was already in Glance; the operator does not know where its bytes come "
             "from.",
         )
-    proof = source_of(resource.spec).proof()
+    proof = desired.source.proof()
     wanted = proof.checksum
     if not proof.is_given:
         return Draft(

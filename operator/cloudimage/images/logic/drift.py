@@ -10,7 +10,8 @@ from cloudimage.api.meta import Event
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.cloud.models import GlanceImage, JsonPatch
 from cloudimage.controller.logic.conditions import Draft
-from cloudimage.images.logic import metadata, references, transfer_request
+from cloudimage.images.logic import metadata, references
+from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.metadata import Difference
 from cloudimage.images.logic.references import Links
 from cloudimage.vocabulary.marks import Marks
@@ -64,7 +65,7 @@ def deletion(resource: CloudImage, found: Iterable[GlanceImage]) -> Event | None
     return Event("Warning", Reason.IMAGE_DELETED, message)
 
 
-def lost_marks(resource: CloudImage, image: GlanceImage) -> JsonPatch:
+def lost_marks(resource: CloudImage, desired: Desired, image: GlanceImage) -> JsonPatch:
     """Return the patch that gives an image of ours the marks back that somebody took from it.
 
     Without them it would look like nobody's, or like one that was never finished. That it is ours,
@@ -80,7 +81,7 @@ def lost_marks(resource: CloudImage, image: GlanceImage) -> JsonPatch:
     )
     marks = {
         Marks.UID: resource.metadata.uid,
-        Marks.DIGEST: transfer_request.digest(resource.spec),
+        Marks.DIGEST: desired.content_key,
         Marks.IMAGE_ID: image.id,
         Marks.VERIFIED: verified,
     }

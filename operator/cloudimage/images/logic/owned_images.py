@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.models import GlanceImage
-from cloudimage.images.logic import transfer_request
+from cloudimage.images.logic.desired import Desired
 from cloudimage.vocabulary.marks import Marks
 
 
@@ -29,7 +29,7 @@ class Standing:
         return (*((self.current,) if self.current else ()), *self.previous, *self.leftovers)
 
 
-def sort(resource: CloudImage, found: Iterable[GlanceImage]) -> Standing:
+def sort(resource: CloudImage, desired: Desired, found: Iterable[GlanceImage]) -> Standing:
     """Sort what Glance listed under the CloudImage's UID.
 
     A snapshot inherits the marks of the image its server was booted from; it is told apart by the
@@ -37,9 +37,8 @@ def sort(resource: CloudImage, found: Iterable[GlanceImage]) -> Standing:
     """
     ours = [each for each in found if each.properties.get(Marks.IMAGE_ID) == each.id]
     complete = [each for each in ours if _complete(each)]
-    wanted = transfer_request.digest(resource.spec)
     matching = sorted(
-        (each for each in complete if each.properties.get(Marks.DIGEST) == wanted),
+        (each for each in complete if each.properties.get(Marks.DIGEST) == desired.content_key),
         # More than one is left by two operators at once: the one that users know stays.
         key=lambda each: (each.id != resource.status.image_id, each.id),
     )

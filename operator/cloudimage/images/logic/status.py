@@ -17,7 +17,8 @@ from cloudimage.api.status import (
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic import outage, retry
 from cloudimage.controller.logic.conditions import Draft, is_true, renewed
-from cloudimage.images.logic import property_checks, transfer_request
+from cloudimage.images.logic import property_checks
+from cloudimage.images.logic.desired import Desired
 from cloudimage.plaintext import plain
 from cloudimage.transfer.contract import Failure, Progress, Stage
 
@@ -52,11 +53,14 @@ def _not_ready(resource: CloudImage, reason: Reason, message: str) -> list[Draft
     return [Draft(ConditionType.READY, "False", reason, message)]
 
 
-def starting(resource: CloudImage, serving: GlanceImage | None, now: datetime) -> CloudImageStatus:
+def starting(
+    resource: CloudImage, desired: Desired, serving: GlanceImage | None, now: datetime
+) -> CloudImageStatus:
     """Return the status written before a transfer starts: it is about to touch the cloud.
 
     Args:
         resource: The CloudImage.
+        desired: What its spec wants.
         serving: The image of the previous spec, which serves meanwhile, if there is one.
         now: The present.
     """
@@ -80,7 +84,7 @@ def starting(resource: CloudImage, serving: GlanceImage | None, now: datetime) -
         Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
     ]
     changes = {
-        "digest": transfer_request.digest(resource.spec),
+        "digest": desired.content_key,
         "transfers_started": (resource.status.transfers_started or 0) + 1,
         "image_id": serving.id if serving else None,
         "disk_format": resource.spec.image.disk_format,
@@ -210,14 +214,14 @@ def _ready_in_trouble(resource: CloudImage, reason: Reason, message: str) -> lis
     return _not_ready(resource, reason, message)
 
 
-def adopting(resource: CloudImage, now: datetime) -> CloudImageStatus:
+def adopting(resource: CloudImage, desired: Desired, now: datetime) -> CloudImageStatus:
     """Return the status written before an image is marked as ours: a deletion must know of it."""
     message = "The image of spec.adopt is being adopted."
     drafts = [
         *_not_ready(resource, Reason.PROGRESSING, message),
         Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
     ]
-    return next_status(resource, drafts, now, {"digest": transfer_request.digest(resource.spec)})
+    return next_status(resource, drafts, now, {"digest": desired.content_key})
 
 
 def used_by(usage: Usage) -> UsedBy:

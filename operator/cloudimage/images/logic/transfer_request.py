@@ -1,42 +1,25 @@
 """What an image's bytes depend on, and the request for the transfer that makes them."""
 
-import hashlib
-import json
-
 from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, Import
 from cloudimage.images.logic import burned_ids, metadata
-from cloudimage.sources.registry import source_of
+from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer import contract
 from cloudimage.vocabulary.marks import Marks
 
 
-def digest(spec: CloudImageSpec) -> str:
-    """Return the digest of all that the bytes in Glance, and where they are stored, depend on."""
-    if spec.source is None and spec.adopt is not None:
-        return hashlib.sha256(f"adopt:{spec.adopt.id}".encode()).hexdigest()[:32]
-    parts: dict[str, object] = {
-        **source_of(spec).content(),
-        "disk_format": spec.image.disk_format,
-        "container_format": spec.image.container_format,
-    }
-    # Left out where they are not set: the digest of what was made before they existed stays.
-    if spec.image.compress:
-        parts["compress"] = True
-    if spec.import_ and spec.import_.stores:
-        parts["stores"] = sorted(spec.import_.stores)
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def new_image(resource: CloudImage, name: str, secret_uid: str | None = None) -> contract.NewImage:
+def new_image(
+    resource: CloudImage, desired: Desired, name: str, secret_uid: str | None = None
+) -> contract.NewImage:
     """Return the Glance image that a transfer for this resource makes.
 
     Args:
         resource: The CloudImage, with the status that says that the transfer starts.
+        desired: What its spec wants.
         name: What the image is called until it is verified.
         secret_uid: UID of the Secret with the credentials.
     """
     image = resource.spec.image
-    uid, content = resource.metadata.uid, digest(resource.spec)
+    uid, content = resource.metadata.uid, desired.content_key
     seed, lot = burned_ids.lot_of(uid, content, resource.status.transfers_started)
     return contract.NewImage(
         id_seed=seed,

@@ -7,6 +7,7 @@ import pytest
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.images.logic import drift
+from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.references import Links
 from cloudimage.vocabulary.marks import Marks
 from support.resources import cloud_image, glance_image
@@ -111,8 +112,10 @@ OURS = {**APPLIED, "checksums": {"sha512": "cd" * 64}}
 def test_a_mark_that_somebody_took_is_put_back_as_it_was(mark: Marks) -> None:
     resource = cloud_image(status=OURS)
     whole = glance_image(resource)
-    assert drift.lost_marks(resource, whole) == ()
-    [operation] = drift.lost_marks(resource, glance_image(resource, properties={mark: None}))
+    assert drift.lost_marks(resource, Desired.of(resource.spec), whole) == ()
+    [operation] = drift.lost_marks(
+        resource, Desired.of(resource.spec), glance_image(resource, properties={mark: None})
+    )
     assert operation == {"op": "add", "path": f"/{mark}", "value": whole.properties[mark]}
 
 
@@ -132,7 +135,7 @@ def test_only_what_the_status_knows_for_ours_is_marked(
 ) -> None:
     resource = cloud_image(status=status, **spec)
     bare = glance_image(resource, properties=dict.fromkeys(Marks))
-    assert drift.lost_marks(resource, bare) == ()
+    assert drift.lost_marks(resource, Desired.of(resource.spec), bare) == ()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.images.logic import metadata, transfer_request
+from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.metadata import Difference
 from cloudimage.vocabulary.marks import Marks
 from support.resources import cloud_image, glance_image
@@ -115,14 +116,24 @@ def test_the_image_says_which_properties_were_set_from_here() -> None:
     )
     mark = '["b","ramdisk_id","ä"]'
     path = f"/{Marks.PROPERTIES}"
-    assert transfer_request.new_image(resource, "debian-12").properties[Marks.PROPERTIES] == mark
+    assert (
+        transfer_request.new_image(resource, Desired.of(resource.spec), "debian-12").properties[
+            Marks.PROPERTIES
+        ]
+        == mark
+    )
     before = glance_image(resource)
     assert metadata.bookkeeping(resource, before) == ({"op": "add", "path": path, "value": mark},)
     right = glance_image(resource, properties={Marks.PROPERTIES: mark})
     assert metadata.bookkeeping(resource, right) == ()
     assert metadata.bookkeeping(cloud_image(), right) == ({"op": "remove", "path": path},)
     assert metadata.bookkeeping(cloud_image(), before) == ()
-    assert Marks.PROPERTIES not in transfer_request.new_image(cloud_image(), "debian-12").properties
+    assert (
+        Marks.PROPERTIES
+        not in transfer_request.new_image(
+            cloud_image(), Desired.of(cloud_image().spec), "debian-12"
+        ).properties
+    )
 
 
 def test_an_orphan_loses_every_mark_and_nothing_else() -> None:

@@ -5,6 +5,7 @@ import pytest
 from cloudimage.api.reasons import TERMINAL_REASONS, ConditionType, Reason
 from cloudimage.controller.logic.conditions import Draft
 from cloudimage.images.logic import available_status, owned_images, schedule, transfer_request
+from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.contract import Reason as TransferReason
 from cloudimage.vocabulary.marks import Marks
 from support.resources import NOW, UID, cloud_image, glance_image
@@ -13,7 +14,9 @@ from support.resources import NOW, UID, cloud_image, glance_image
 def test_a_complete_image_of_the_wanted_content_is_current() -> None:
     resource = cloud_image()
     image = glance_image(resource)
-    assert owned_images.sort(resource, [image]) == owned_images.Standing(image, (), ())
+    assert owned_images.sort(resource, Desired.of(resource.spec), [image]) == owned_images.Standing(
+        image, (), ()
+    )
 
 
 def test_a_snapshot_that_inherited_our_marks_is_not_ours() -> None:
@@ -23,7 +26,7 @@ def test_a_snapshot_that_inherited_our_marks_is_not_ours() -> None:
     snapshot = glance_image(
         resource, id=snapshot.id, properties={Marks.IMAGE_ID: ours.id, "image_type": "snapshot"}
     )
-    assert owned_images.sort(resource, [ours, snapshot]).all == (ours,)
+    assert owned_images.sort(resource, Desired.of(resource.spec), [ours, snapshot]).all == (ours,)
 
 
 @pytest.mark.parametrize(
@@ -33,19 +36,23 @@ def test_a_snapshot_that_inherited_our_marks_is_not_ours() -> None:
 def test_an_unfinished_image_is_a_leftover(unfinished: dict[str, object]) -> None:
     resource = cloud_image()
     image = glance_image(resource, **unfinished)
-    assert owned_images.sort(resource, [image]) == owned_images.Standing(None, (), (image,))
+    assert owned_images.sort(resource, Desired.of(resource.spec), [image]) == owned_images.Standing(
+        None, (), (image,)
+    )
 
 
 def test_an_image_of_an_earlier_spec_is_previous() -> None:
     old = glance_image(cloud_image(http={"checksum": {"sha256": "00" * 32}}))
-    assert owned_images.sort(cloud_image(), [old]) == owned_images.Standing(None, (old,), ())
+    assert owned_images.sort(
+        cloud_image(), Desired.of(cloud_image().spec), [old]
+    ) == owned_images.Standing(None, (old,), ())
 
 
 def test_of_two_equal_images_the_one_that_users_know_stays() -> None:
     known = "99999999-9999-4999-8999-999999999999"
     resource = cloud_image(status={"imageID": known})
     images = [glance_image(resource), glance_image(resource, id=known)]
-    standing = owned_images.sort(resource, images)
+    standing = owned_images.sort(resource, Desired.of(resource.spec), images)
     assert standing.current == images[1]
     assert standing.previous == (images[0],)
 
@@ -53,7 +60,7 @@ def test_of_two_equal_images_the_one_that_users_know_stays() -> None:
 def test_a_deactivated_image_is_complete() -> None:
     resource = cloud_image()
     image = glance_image(resource, status="deactivated")
-    assert owned_images.sort(resource, [image]).current == image
+    assert owned_images.sort(resource, Desired.of(resource.spec), [image]).current == image
 
 
 @pytest.mark.parametrize(
@@ -72,31 +79,31 @@ def test_the_digest_changes_with_the_bytes_and_only_with_them(
 ) -> None:
     changed = cloud_image(**change)  # type: ignore[arg-type]  # the keywords differ by row
     assert (
-        transfer_request.digest(cloud_image().spec) == transfer_request.digest(changed.spec)
+        Desired.of(cloud_image().spec).content_key == Desired.of(changed.spec).content_key
     ) is same
 
 
 def test_other_stores_are_another_image_and_their_order_is_not() -> None:
     def digest(*stores: str, method: str = "Auto") -> str:
         wanted = {"method": method, **({"stores": stores} if stores else {})}
-        return transfer_request.digest(cloud_image(**{"import": wanted}).spec)
+        return Desired.of(cloud_image(**{"import": wanted}).spec).content_key
 
     assert digest("a", "b") == digest("b", "a")
     assert len({digest(), digest("a"), digest("a", "b")}) == 3
     # What was made before stores counted stays, and by which way the bytes went changes none.
-    assert digest() == digest(method="Upload") == transfer_request.digest(cloud_image().spec)
+    assert digest() == digest(method="Upload") == Desired.of(cloud_image().spec).content_key
 
 
 def test_without_a_checksum_the_url_is_the_content() -> None:
     def digest(url: str) -> str:
-        return transfer_request.digest(cloud_image(http={"url": url, "checksum": None}).spec)
+        return Desired.of(cloud_image(http={"url": url, "checksum": None}).spec).content_key
 
     assert digest("https://example.org/a") != digest("https://example.org/b")
 
 
 def test_the_new_image_carries_marks_that_no_property_of_the_spec_can_take() -> None:
     forged = cloud_image(image={"properties": {Marks.UID: "forged", "a": "b"}})
-    image = transfer_request.new_image(forged, "debian-12")
+    image = transfer_request.new_image(forged, Desired.of(forged.spec), "debian-12")
     assert image.properties[Marks.UID] == UID
     assert image.properties["a"] == "b"
     assert image.id_seed.startswith(UID)
@@ -135,7 +142,9 @@ def test_a_checksum_of_the_publishers_is_not_given_up() -> None:
 def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:
     resource = cloud_image()
     assert schedule.next_sync(resource, 600) is None
-    new = available_status.available(resource, glance_image(resource), None, None, NOW)
+    new = available_status.available(
+        resource, Desired.of(resource.spec), glance_image(resource), None, None, NOW
+    )
     settled = resource.model_copy(update={"status": new})
     due = schedule.next_sync(settled, 600)
     assert due is not None
@@ -163,7 +172,9 @@ def test_what_waits_for_others_is_looked_at_when_it_is_due_like_the_rest(
 ) -> None:
     resource = cloud_image()
     image = glance_image(resource, status=state)
-    new = available_status.available(resource, image, None, None, NOW, *drafts)
+    new = available_status.available(
+        resource, Desired.of(resource.spec), image, None, None, NOW, *drafts
+    )
     due = schedule.next_sync(resource.model_copy(update={"status": new}), 600)
     assert (due is not None) is settled
 

@@ -9,7 +9,8 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.models import GlanceImage, Server, Usage
 from cloudimage.controller.logic.events import of_transitions
-from cloudimage.images.logic import available_status, metadata, revisions, status, transfer_request
+from cloudimage.images.logic import available_status, metadata, revisions, status
+from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import Standing
 from cloudimage.images.logic.revisions import Old
 from cloudimage.transfer.contract import Failure, Stage
@@ -171,12 +172,14 @@ def test_unused_images_beyond_the_limit_go(
 def test_revisions_are_listed_the_newest_first_with_who_uses_them() -> None:
     resource = cloud_image()
     current = glance_image(resource, created_at=NOW - timedelta(days=2))
-    known = available_status.available(resource, current, Usage(SERVER, "AllProjects"), None, NOW)
+    known = available_status.available(
+        resource, Desired.of(resource.spec), current, Usage(SERVER, "AllProjects"), None, NOW
+    )
     new = revisions.listed(known, current, [Old(old(3), None), Old(old(1), 0)])
     assert [each.to_json() for each in new.revisions] == [
         {
             "imageID": image.id,
-            "digest": transfer_request.digest(spec.spec),
+            "digest": Desired.of(spec.spec).content_key,
             "created": f"{image.created_at:%Y-%m-%dT%H:%M:%SZ}",
             "current": image is current,
             **({} if servers is None else {"users": servers}),
@@ -190,7 +193,9 @@ def test_revisions_are_listed_the_newest_first_with_who_uses_them() -> None:
 
 
 def _ready(resource: CloudImage) -> CloudImage:
-    new = available_status.available(resource, glance_image(resource), None, None, NOW)
+    new = available_status.available(
+        resource, Desired.of(resource.spec), glance_image(resource), None, None, NOW
+    )
     return resource.model_copy(update={"status": new})
 
 
@@ -215,7 +220,11 @@ def test_an_image_that_is_returned_to_does_not_show_how_another_was_made() -> No
     def shown(new: CloudImageStatus) -> tuple[object, ...]:
         return (new.method, new.virtual_size, new.source)
 
-    returned = available_status.available(resource, image, None, None, NOW)
+    returned = available_status.available(
+        resource, Desired.of(resource.spec), image, None, None, NOW
+    )
     assert shown(returned) == (None, image.virtual_size, None)
     same = cloud_image(status={"imageID": image.id, **made})
-    assert shown(available_status.available(same, image, None, None, NOW))[:2] == ("Upload", 7)
+    assert shown(available_status.available(same, Desired.of(same.spec), image, None, None, NOW))[
+        :2
+    ] == ("Upload", 7)

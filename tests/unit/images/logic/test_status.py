@@ -13,6 +13,7 @@ from cloudimage.controller.logic.conditions import Draft
 from cloudimage.controller.logic.events import of_transitions
 from cloudimage.credentials.logic import guard
 from cloudimage.images.logic import available_status, deletion, status
+from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.contract import Failure, Progress, Result, SourceInfo, Stage
 from cloudimage.transfer.contract import Reason as TransferReason
 from support.resources import NOW, cloud_image, glance_image
@@ -31,12 +32,15 @@ def after(resource: CloudImage, new: CloudImageStatus, generation: int = 3) -> C
 
 def ready(resource: CloudImage) -> CloudImage:
     return after(
-        resource, available_status.available(resource, glance_image(resource), None, None, NOW)
+        resource,
+        available_status.available(
+            resource, Desired.of(resource.spec), glance_image(resource), None, None, NOW
+        ),
     )
 
 
 def test_starting_says_in_progress_by_kstatus_and_records_the_digest_first() -> None:
-    new = status.starting(cloud_image(), None, NOW)
+    new = status.starting(cloud_image(), Desired.of(cloud_image().spec), None, NOW)
     assert conditions(new) == {
         "Ready": ("False", "Progressing"),
         "Verified": ("Unknown", "Pending"),
@@ -53,14 +57,16 @@ def test_starting_says_in_progress_by_kstatus_and_records_the_digest_first() -> 
 def test_while_a_replacement_is_made_the_old_image_serves() -> None:
     resource = ready(cloud_image())
     old = glance_image(cloud_image())
-    new = status.starting(resource, old, LATER)
+    new = status.starting(resource, Desired.of(resource.spec), old, LATER)
     assert conditions(new)["Ready"] == ("True", "ReplacementPending")
     assert conditions(new)["Reconciling"] == ("True", "Progressing")
     assert new.image_id == old.id
 
 
 def test_progress_is_a_share_of_the_stage() -> None:
-    resource = after(cloud_image(), status.starting(cloud_image(), None, NOW))
+    resource = after(
+        cloud_image(), status.starting(cloud_image(), Desired.of(cloud_image().spec), None, NOW)
+    )
     progress = Progress(stage=Stage.UPLOADING, transferred=63, total=100, rate=7.5)
     new = status.transferring(resource, progress)
     assert new.progress is not None
@@ -82,7 +88,9 @@ def test_every_stage_is_in_the_description_of_the_field() -> None:
 
 
 def test_available_is_ready_and_no_longer_reconciling() -> None:
-    started = after(cloud_image(), status.starting(cloud_image(), None, NOW))
+    started = after(
+        cloud_image(), status.starting(cloud_image(), Desired.of(cloud_image().spec), None, NOW)
+    )
     result = Result(
         image_id="i",
         disk_format="raw",
@@ -95,7 +103,9 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
         ),
     )
     usage = Usage((Server("s", "web", "p"),), "AllProjects")
-    new = available_status.available(started, glance_image(started), usage, result, LATER)
+    new = available_status.available(
+        started, Desired.of(started.spec), glance_image(started), usage, result, LATER
+    )
     assert conditions(new) == {
         "Ready": ("True", "Available"),
         "Verified": ("True", "ChecksumMatched"),
@@ -116,14 +126,16 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
 
 def test_without_a_checksum_the_source_is_not_called_verified() -> None:
     resource = cloud_image(http={"checksum": None})
-    new = available_status.available(resource, glance_image(resource), None, None, NOW)
+    new = available_status.available(
+        resource, Desired.of(resource.spec), glance_image(resource), None, None, NOW
+    )
     assert conditions(new)["Verified"] == ("Unknown", "NoChecksum")
 
 
 def test_a_deactivated_image_is_not_ready() -> None:
     resource = cloud_image()
     image = glance_image(resource, status="deactivated")
-    new = available_status.available(resource, image, None, None, NOW)
+    new = available_status.available(resource, Desired.of(resource.spec), image, None, None, NOW)
     assert conditions(new)["Ready"] == ("False", "Deactivated")
 
 
@@ -173,7 +185,12 @@ def test_a_cloud_that_is_away_is_told_once_with_the_time_it_began() -> None:
     )
     assert deleted.cloud_unreachable_since == NOW
     again = available_status.available(
-        after(resource, first), glance_image(resource), None, None, LATER
+        after(resource, first),
+        Desired.of(after(resource, first).spec),
+        glance_image(resource),
+        None,
+        None,
+        LATER,
     )
     assert again.cloud_unreachable_since is None
 
@@ -218,24 +235,31 @@ def test_a_deletion_that_a_cloud_holds_up_says_it_in_the_words_of_the_first_try(
 
 def test_a_transition_time_moves_only_with_the_status() -> None:
     first = ready(cloud_image())
-    second = available_status.available(first, glance_image(first), None, None, LATER)
+    second = available_status.available(
+        first, Desired.of(first.spec), glance_image(first), None, None, LATER
+    )
     assert {each.last_transition_time for each in second.conditions} == {NOW}
-    third = status.starting(first, None, LATER)
+    third = status.starting(first, Desired.of(first.spec), None, LATER)
     times = {each.type: each.last_transition_time for each in third.conditions}
     assert times["Ready"] == LATER
 
 
 def test_every_condition_carries_the_generation_it_was_computed_from() -> None:
     resource = after(cloud_image(), CloudImageStatus(), generation=9)
-    new = available_status.available(resource, glance_image(resource), None, None, NOW)
+    new = available_status.available(
+        resource, Desired.of(resource.spec), glance_image(resource), None, None, NOW
+    )
     assert {each.observed_generation for each in new.conditions} == {9}
 
 
 def test_each_change_of_fate_is_one_event_and_repeats_none() -> None:
     resource = cloud_image()
-    started = after(resource, status.starting(resource, None, NOW))
+    started = after(resource, status.starting(resource, Desired.of(resource.spec), None, NOW))
     done = after(
-        started, available_status.available(started, glance_image(started), None, None, LATER)
+        started,
+        available_status.available(
+            started, Desired.of(started.spec), glance_image(started), None, None, LATER
+        ),
     )
     begun = list(of_transitions(resource.status.conditions, started.status.conditions))
     ended = list(of_transitions(started.status.conditions, done.status.conditions))
@@ -249,19 +273,26 @@ def test_what_nothing_is_stalled_by_but_somebody_should_hear_of_is_a_warning_onc
     wrong = after(cloud_image(image={"properties": {"hw_pmu": "perhaps"}}), right.status)
     drifted = Draft(ConditionType.SYNCED, "False", Reason.DRIFTED, "m")
     image = glance_image(wrong, status="deactivated")
-    new = after(wrong, available_status.available(wrong, image, None, None, LATER, drifted))
+    new = after(
+        wrong,
+        available_status.available(
+            wrong, Desired.of(wrong.spec), image, None, None, LATER, drifted
+        ),
+    )
     events = list(of_transitions(right.status.conditions, new.status.conditions))
     assert [each.type for each in events] == ["Warning"] * 3
     assert {each.reason for each in events} == {"Deactivated", "Drifted", "InvalidProperties"}
-    again = available_status.available(new, image, None, None, LATER, drifted)
+    again = available_status.available(new, Desired.of(new.spec), image, None, None, LATER, drifted)
     assert not list(of_transitions(new.status.conditions, again.conditions))
 
 
 def test_properties_that_cannot_work_are_a_warning_only() -> None:
     resource = cloud_image(image={"properties": {"hw_pmu": "perhaps"}})
     for new in (
-        status.starting(resource, None, NOW),
-        available_status.available(resource, glance_image(resource), None, None, NOW),
+        status.starting(resource, Desired.of(resource.spec), None, NOW),
+        available_status.available(
+            resource, Desired.of(resource.spec), glance_image(resource), None, None, NOW
+        ),
     ):
         assert conditions(new)["PropertiesValid"] == ("False", "InvalidProperties")
     assert conditions(ready(resource).status)["Ready"] == ("True", "Available")

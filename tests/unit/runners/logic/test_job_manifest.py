@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cli import transfer_job
 from cloudimage.images.logic import transfer_request
+from cloudimage.images.logic.desired import Desired
 from cloudimage.runners.logic.job_manifest import (
     MOUNTS,
     REQUEST_ANNOTATION,
@@ -64,7 +65,7 @@ def request(resource: CloudImage, cacert: str | None = "CERT " + SECRET) -> Tran
     texts = {each.name: known[each.name] for each in source.references()}
     return TransferRequest(
         source=source.request().with_texts(texts),
-        image=transfer_request.new_image(resource, "debian-12"),
+        image=transfer_request.new_image(resource, Desired.of(resource.spec), "debian-12"),
         cloud=Cloud(config=CLOUDS["clouds"]["prod"], ca_certificate=cacert),
         scratch=Path("/operators/own"),
         cache=Path("/operators/own/cache"),

@@ -1,0 +1,50 @@
+"""What a spec wants, computed once for each look and handed on."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Self
+
+from cloudimage.api.cloudimage import CloudImageSpec
+from cloudimage.sources.base import SpecSource
+from cloudimage.sources.registry import source_of
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What a spec wants of the bytes.
+
+    Attributes:
+        source: Where they come from; None: the image is only taken over.
+        content_key: A digest of all that the bytes in Glance, and the stores that hold them,
+            depend on; status.digest is that of the image there is.
+    """
+
+    source: SpecSource | None
+    content_key: str
+
+    @classmethod
+    def of(cls, spec: CloudImageSpec) -> Self:
+        """Return what a spec wants.
+
+        Raises:
+            ValueError: Its source is of a kind that is not known.
+        """
+        if spec.source is None and spec.adopt is not None:
+            return cls(None, _digest(f"adopt:{spec.adopt.id}"))
+        source = source_of(spec)
+        parts: dict[str, object] = {
+            **source.content(),
+            "disk_format": spec.image.disk_format,
+            "container_format": spec.image.container_format,
+        }
+        # Left out where they are not set: the key of what was made before they existed stays.
+        if spec.image.compress:
+            parts["compress"] = True
+        if spec.import_ and spec.import_.stores:
+            parts["stores"] = sorted(spec.import_.stores)
+        return cls(source, _digest(json.dumps(parts, sort_keys=True)))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
