@@ -7,7 +7,7 @@ from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus, SourceStatus, Summary, TransferProgress
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic.conditions import Draft
-from cloudimage.images.logic import property_checks
+from cloudimage.images.logic import property_checks, readiness
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.status import next_status, size_text, used_by
 from cloudimage.transfer.contract import Result, Stage
@@ -25,7 +25,7 @@ def observed(
         now: The present.
     """
     drafts = [
-        _availability(image),
+        readiness.of_image(image),
         Draft(
             ConditionType.SYNCED,
             "True",
@@ -69,7 +69,7 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         others: Conditions that are otherwise.
     """
     drafts = [
-        _availability(image),
+        readiness.of_image(image),
         _verified(resource, desired, image),
         _uploaded(resource, image),
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, "Glance's metadata equals the spec."),
@@ -108,26 +108,6 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
             checksums=result.source.checksums,
         )
     return next_status(resource, drafts, now, changes)
-
-
-def _availability(image: GlanceImage) -> Draft:
-    if image.status == "active":
-        return Draft(
-            ConditionType.READY, "True", Reason.AVAILABLE, f"Image {image.id} can be used."
-        )
-    if image.status != "deactivated":
-        return Draft(
-            ConditionType.READY,
-            "False",
-            Reason.PENDING,
-            f"Image {image.id} cannot be used yet: its status in Glance is {image.status}.",
-        )
-    return Draft(
-        ConditionType.READY,
-        "False",
-        Reason.DEACTIVATED,
-        f"Image {image.id} was deactivated in Glance; an administrator can reactivate it.",
-    )
 
 
 def _was_adopted(resource: CloudImage, image: GlanceImage) -> bool:

@@ -10,7 +10,7 @@ from cloudimage.api.meta import Event
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.cloud.models import GlanceImage, JsonPatch
 from cloudimage.controller.logic.conditions import Draft
-from cloudimage.images.logic import metadata, references
+from cloudimage.images.logic import metadata, readiness, references
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.metadata import Difference
 from cloudimage.images.logic.references import Links
@@ -111,7 +111,7 @@ def _waiting(image: GlanceImage, links: Links) -> tuple[Draft, ...]:
     usable = links.missing.keys() <= image.properties.keys()
     if usable or image.status != "active":
         return (synced,)
-    return (Draft(ConditionType.READY, "False", Reason.REFERENCE_NOT_READY, message), synced)
+    return (readiness.refused(Reason.REFERENCE_NOT_READY, message), synced)
 
 
 def _drifted(drift: tuple[Difference, ...]) -> Draft:

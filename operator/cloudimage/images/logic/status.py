@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import RETRY_ANNOTATION
-from cloudimage.api.reasons import ABSENT_REASONS, ConditionType, Reason
+from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import (
     CloudImageStatus,
     ServerReference,
@@ -16,8 +16,8 @@ from cloudimage.api.status import (
 )
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic import outage, retry
-from cloudimage.controller.logic.conditions import Draft, is_true, renewed
-from cloudimage.images.logic import property_checks
+from cloudimage.controller.logic.conditions import Draft, renewed
+from cloudimage.images.logic import property_checks, readiness
 from cloudimage.images.logic.desired import Desired
 from cloudimage.plaintext import plain
 from cloudimage.transfer.contract import Failure, Progress, Stage
@@ -46,13 +46,6 @@ def next_status(
     return renewed(resource.status, resource.metadata.generation, drafts, now, changes)
 
 
-def _not_ready(resource: CloudImage, reason: Reason, message: str) -> list[Draft]:
-    """Return Ready=False, but for an image that stays usable whatever goes on beside it."""
-    if is_true(resource.status.conditions, ConditionType.READY):
-        return []
-    return [Draft(ConditionType.READY, "False", reason, message)]
-
-
 def starting(
     resource: CloudImage, desired: Desired, serving: GlanceImage | None, now: datetime
 ) -> CloudImageStatus:
@@ -65,18 +58,8 @@ def starting(
         now: The present.
     """
     message = "The image is being made; see status.progress."
-    ready = (
-        Draft(
-            ConditionType.READY,
-            "True",
-            Reason.REPLACEMENT_PENDING,
-            f"The previous image {serving.id} stays in use until the new one is ready.",
-        )
-        if serving
-        else Draft(ConditionType.READY, "False", Reason.PROGRESSING, message)
-    )
     drafts = [
-        ready,
+        readiness.while_made(serving, message),
         Draft(ConditionType.VERIFIED, "Unknown", Reason.PENDING, "Not downloaded yet."),
         Draft(ConditionType.UPLOADED, "False", Reason.PROGRESSING, message),
         Draft(ConditionType.SYNCED, "False", Reason.PENDING, "There is no image yet."),
@@ -131,7 +114,7 @@ def failed(
     reason = Reason(failure.reason)
     message = _with_outlook(failure.message, retry_at)
     drafts = [
-        _ready_after_failure(resource, reason, message),
+        readiness.after_failure(resource, reason, message),
         Draft(ConditionType.UPLOADED, "False", reason, message),
         Draft(ConditionType.STALLED, "True", reason, message),
     ]
@@ -139,19 +122,6 @@ def failed(
         drafts.append(Draft(ConditionType.VERIFIED, "False", reason, message))
     changes = {"progress": TransferProgress(stage=failure.stage), "summary": None}
     return next_status(resource, drafts, now, changes)
-
-
-def _ready_after_failure(resource: CloudImage, reason: Reason, message: str) -> Draft:
-    """Return Ready: True where an image of an earlier spec serves."""
-    if not is_true(resource.status.conditions, ConditionType.READY):
-        return Draft(ConditionType.READY, "False", reason, message)
-    return Draft(
-        ConditionType.READY,
-        "True",
-        Reason.REVISION_FAILED,
-        f"The previous image {resource.status.image_id} stays in use. The new one could not be "
-        f"made: {message}",
-    )
 
 
 def _with_outlook(message: str, retry_at: datetime | None) -> str:
@@ -199,26 +169,18 @@ def blocked_by_cloud(resource: CloudImage, obstacle: Obstacle, now: datetime) ->
     text = outage.first_told(resource, ConditionType.RECONCILING, obstacle.reason, text)
     kind = ConditionType.STALLED if obstacle.stalled else ConditionType.RECONCILING
     drafts = [
-        *_ready_in_trouble(resource, obstacle.reason, text),
+        *readiness.in_trouble(resource, obstacle.reason, text),
         Draft(ConditionType.SYNCED, "Unknown", obstacle.reason, text),
         Draft(kind, "True", obstacle.reason, text),
     ]
     return next_status(resource, drafts, now, {"cloud_unreachable_since": since})
 
 
-def _ready_in_trouble(resource: CloudImage, reason: Reason, message: str) -> list[Draft]:
-    if reason is Reason.REVISION_FAILED:
-        return [_ready_after_failure(resource, reason, message)]
-    if reason in ABSENT_REASONS:
-        return [Draft(ConditionType.READY, "False", reason, message)]
-    return _not_ready(resource, reason, message)
-
-
 def adopting(resource: CloudImage, desired: Desired, now: datetime) -> CloudImageStatus:
     """Return the status written before an image is marked as ours: a deletion must know of it."""
     message = "The image of spec.adopt is being adopted."
     drafts = [
-        *_not_ready(resource, Reason.PROGRESSING, message),
+        *readiness.unless_ready(resource, Reason.PROGRESSING, message),
         Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
     ]
     return next_status(resource, drafts, now, {"digest": desired.content_key})
