@@ -71,12 +71,13 @@ image: $(STAMP)  ## Build the container image without a registry, on Debian made
 	$(BIN)/python -m testbed install whole
 
 .PHONY: lint
-lint: $(STAMP)  ## Format check, lint, types, import rules, generated files
+lint: $(STAMP)  ## Format check, lint, types, import rules, generated files, wording
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/cloudimage crds --check
+	$(BIN)/python tools/wording.py
 
 .PHONY: format
 format: $(STAMP)  ## Format the code and mend what ruff can mend by itself

@@ -62,7 +62,7 @@ def test_each_mirror_must_be_one_of_them() -> None:
     urls = ["https://images.example.org/", "https://evil.example/", "https://evil.example/2"]
     said = complaint("registry", "images.example.org", urls, demanded=False)
     assert said is not None
-    assert said.startswith("Secret registry is not for evil.example: ")
+    assert said.startswith("Secret registry is not for evil.example, ")
 
 
 def test_without_the_annotation_it_is_for_any_host_unless_it_is_demanded() -> None:

@@ -238,7 +238,7 @@ CASES = [
         "has shrunk meanwhile",
         broken_then(answer(b"", status="416 Range Not Satisfiable")),
         Reason.SOURCE_TRUNCATED,
-        "has no more",
+        "has no further data",
     ),
     Case(
         "becomes a page meanwhile",

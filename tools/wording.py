@@ -1,0 +1,63 @@
+"""Checks the words: prints each phrase of ``wording.txt`` in what users and developers read.
+
+Read are the texts and docstrings of the package, the pages of docs/, the README, the changelog's
+unreleased part, the CRDs and the chart. Usage: ``wording.py [ROOT]``.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+LIST = Path(__file__).with_suffix(".txt")
+PATTERNS = ("README.md", "docs/*.md", "docs/reference/*.md", "crds/*.yaml", "helm/**/*")
+SUFFIXES = {".md", ".yaml", ".json", ".tpl", ".txt"}
+PACKAGE = "operator/cloudimage"
+UNCHECKED = {"cli/run.py", "settings.py", "cloud/errors.py", "transfer/glance/errors.py"}
+"""Modules whose texts were not revised yet."""
+
+
+def rules() -> list[tuple[re.Pattern[str], str]]:
+    """Return each pattern and what to say instead; a space in a pattern is any white space."""
+    lines = [line for line in LIST.read_text().splitlines() if line and line[0] != "#"]
+    pairs = [line.split(" => ") for line in lines]
+    # In comments of YAML and in Markdown's quotes, a line begins with a sign.
+    gap = r"(?:\\s|\\n[ ]*[#>][ ])+"
+    return [(re.compile(re.sub(" ", gap, pattern)), better) for pattern, better in pairs]
+
+
+def texts(root: Path) -> Iterator[tuple[Path, int, str]]:
+    """Yield each text with its file and the line where it begins."""
+    for path in sorted(path for pattern in PATTERNS for path in root.glob(pattern)):
+        if path.suffix in SUFFIXES:
+            yield path, 1, path.read_text()
+    changelog = root / "CHANGELOG.md"
+    yield changelog, 1, re.split(r"\n## \[\d", changelog.read_text())[0]
+    for path in sorted((root / PACKAGE).rglob("*.py")):
+        if path.relative_to(root / PACKAGE).as_posix() not in UNCHECKED:
+            yield from ((path, line, text) for line, text in strings(path))
+
+
+def strings(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the docstrings and other strings of a module, without what is filled in."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.lineno, node.value
+
+
+def main(root: Path) -> int:
+    """Print what was found; return the exit status."""
+    found = 0
+    for path, first, text in texts(root):
+        for pattern, better in rules():
+            for match in pattern.finditer(text):
+                line = first + text.count("\n", 0, match.start())
+                phrase = " ".join(match[0].split()).replace(" # ", " ")
+                print(f'{path.relative_to(root)}:{line}: "{phrase}": say {better}')
+                found += 1
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else ".")))
