@@ -47,7 +47,7 @@ class Failure:
     Attributes:
         kind: What to do about it.
         sentence: Words that may be shown, the same each time that the same goes wrong.
-        status: The answer's; None: there was none.
+        status: The answer's HTTP status, or None without an answer.
         retry_after: Seconds that the cloud asked us to wait, if it did.
     """
 

@@ -17,8 +17,8 @@ def source_of(spec: CloudImageSpec) -> SpecSource:
     """Return the source of a spec.
 
     Raises:
-        ValueError: There is none: the object only takes over an image, or it was admitted by a CRD
-            that is not this operator's.
+        ValueError: The spec has no source: the object only adopts an image, or it was admitted by
+            another operator's CRD.
     """
     for name, kind in _KINDS.items():
         member = getattr(spec.source, name, None)

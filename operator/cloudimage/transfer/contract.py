@@ -144,7 +144,7 @@ class Source(Model):
 class UrlPolicy(Model):
     """Which URLs are fetched at all: by default those of the public internet alone.
 
-    Checked on every redirect, too.
+    It is also checked on every redirect.
 
     Attributes:
         schemes: Allowed schemes.

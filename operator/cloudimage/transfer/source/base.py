@@ -62,16 +62,16 @@ class Reader(Protocol):
         """Forget what is kept of the source if the block fails because of its bytes."""
 
     def is_kept(self) -> bool:
-        """Tell whether the whole file is in the scratch already."""
+        """Return whether the whole file is in the scratch already."""
 
     def stream(self, image: NewImage) -> Stream | None:
         """Return the source if it can go into Glance as it comes; None: it has to be fetched."""
 
     def can_fetch_after(self, error: TransferError) -> bool:
-        """Tell whether fetching may succeed where the stream failed with this."""
+        """Return whether fetching may succeed where the stream failed with this."""
 
     def fetch(self, target: Path) -> Fetched:
-        """Put the whole file at ``target``, for reading only; go on where an earlier one broke off.
+        """Put the whole file at ``target``, for reading only; resume an interrupted fetch.
 
         Raises:
             TransferError: It cannot be had, or is not what it must be.

@@ -57,7 +57,7 @@ class Hashes:
         return Fetched(self.size, checksums)
 
     def are_right(self) -> bool:
-        """Tell whether the source's checksum, if it has one, is among them."""
+        """Return whether the source's checksum, if it has one, is among them."""
         wanted = self._checksum
         return wanted is None or self._hashes[wanted.algorithm].hexdigest() == wanted.value
 

@@ -28,11 +28,11 @@ class Signature(Model):
 
 
 class SumsFile(Model):
-    """A file of checksums that the publisher keeps beside the image.
+    """A checksum file that the publisher keeps beside the image.
 
     Attributes:
         filename: The image's name in it; None: the last part of the source's URL.
-        signature: Over the file of checksums.
+        signature: Over the checksum file.
     """
 
     url: str

@@ -41,7 +41,7 @@ class HttpReader:
         return self._context.cache.discarding(cache_key(self._source))
 
     def is_kept(self) -> bool:
-        """Tell whether the whole file is in the scratch already."""
+        """Return whether the whole file is in the scratch already."""
         return self._context.cache.holds(cache_key(self._source))
 
     def stream(self, image: NewImage) -> StreamedFile | None:
@@ -49,7 +49,7 @@ class HttpReader:
         return try_streaming(self._source, image, self._client, self._context.folder)
 
     def can_fetch_after(self, error: TransferError) -> bool:
-        """Tell whether a mirror may have what this server does not give."""
+        """Return whether a mirror may have what this server does not give."""
         return bool(self._source.mirrors) and error.reason in SERVERS
 
     def fetch(self, target: Path) -> Fetched:
