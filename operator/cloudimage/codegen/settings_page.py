@@ -9,7 +9,7 @@ _HEAD = """\
 
 Each setting of `cloudimage run` comes from its option, else from its environment variable, else
 it has the default. An empty variable counts as unset. A wrong value ends the operator with status 2
-and a message. The [chart](../helm/cloudimage-operator/README.md) sets the variables from its values.
+and a message. The [chart](../helm/cloudimage-operator/README.md) sets them from its values.
 
 | Variable | Option | Type | Default | Meaning |
 |---|---|---|---|---|
