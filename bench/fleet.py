@@ -215,7 +215,7 @@ class Fleet:
 
         def date(position: int) -> None:
             resource = resources[position]
-            due, last = schedule.next_sync(resource, period), resource.status.last_sync_time
+            due, last = schedule.next_resync(resource, period), resource.status.last_sync_time
             if due is None or last is None:
                 raise RuntimeError(f"{resource.metadata.name} is not settled")
             back = (due - last).total_seconds() * position / len(resources)

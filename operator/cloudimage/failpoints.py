@@ -47,7 +47,7 @@ class Point(StrEnum):
 _halts: Final = set(os.environ.get("CLOUDIMAGE_HALT_AT", "").split())
 
 
-def reached(point: Point, name: str) -> None:
+def failpoint(point: Point, name: str) -> None:
     """Stop this process if it is to halt here and has not done so before.
 
     Args:

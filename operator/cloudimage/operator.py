@@ -178,9 +178,9 @@ class Operator:
         if image is not None:
             self._sweep(Place.of(image))
         names = references.of(image.spec.image).values() if image else ()
-        self._references.refers(key, (Key(key.namespace, name) for name in names))
-        self._wake(self._references.stands(key, references.image_id(image) if image else None))
-        for share in self._shares.stands(key, members.state(image) if image else None):
+        self._references.set_targets(key, (Key(key.namespace, name) for name in names))
+        self._wake(self._references.set_state(key, references.image_id(image) if image else None))
+        for share in self._shares.set_state(key, members.state(image) if image else None):
             self.shares.look_again(share)
             self.share_queue.add(share, urgent=True)
 
@@ -195,10 +195,10 @@ class Operator:
         key = self._shares_watch.take(event)
         share = _parsed(ImageShare, event)
         if share is not None and (target := members.target(share)):
-            self._shares.refers(key, (Key(*target),))
+            self._shares.set_targets(key, (Key(*target),))
         elif event["type"] == "DELETED":
             # A CloudImage may have waited for that.
-            self._wake(self._shares.refers(key, ()))
+            self._wake(self._shares.set_targets(key, ()))
 
     def _wake(self, keys: Iterable[Key]) -> None:
         """Queue CloudImages that wait for another object, which is another one now."""

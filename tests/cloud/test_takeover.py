@@ -9,8 +9,7 @@ from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud, open_cloud
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.images import rollout
-from cloudimage.images.logic import metadata
-from cloudimage.images.logic.owned_images import Standing
+from cloudimage.images.logic import metadata, owned_images
 from support.resources import cloud_image
 from testbed.openstack import OpenStack
 
@@ -53,9 +52,9 @@ def test_whatever_was_done_before_the_end_is_the_same(
                 crash.setattr(cloud.glance, name, _counted(getattr(cloud.glance, name), count))
             count[0] = left
             changes = tuple(each.operation for each in metadata.differences(resource, after))
-            standing = Standing(after, (before,), ())
-            successor = rollout.prepare(resource, cloud.glance, standing, after, changes)
-            return rollout.promote(resource, cloud.glance, standing, successor)
+            owned = owned_images.OwnedImages(after, (before,), ())
+            successor = rollout.prepare(resource, cloud.glance, owned, after, changes)
+            return rollout.promote(resource, cloud.glance, owned, successor)
 
     count = [0]
     try:

@@ -8,9 +8,9 @@ import sys
 import pytest
 
 _PROGRAM = """
-from cloudimage.failpoints import Point, reached
-reached(Point.MARKED, "debian")
-reached(Point.MARKED, "debian")
+from cloudimage.failpoints import Point, failpoint
+failpoint(Point.MARKED, "debian")
+failpoint(Point.MARKED, "debian")
 """
 
 

@@ -135,7 +135,7 @@ def transfer(  # noqa: PLR0913  # one parameter an option: that is typer's way
     from cloudimage.transfer.source.http.model import HttpSource
 
     try:
-        wanted = transfer_command.Wanted(
+        wanted = transfer_command.CommandRequest(
             source=HttpSource.model_validate(
                 {
                     "url": url,
@@ -173,7 +173,7 @@ def transfer_job(
     mounts: Annotated[
         Path, typer.Option(help="Folder where the request's volumes are mounted.")
     ] = Path(MOUNTS),
-    last_words: Annotated[
+    termination_message: Annotated[
         Path, typer.Option(help="File to write the termination message to.")
     ] = Path("/dev/termination-log"),
     scratch: Annotated[
@@ -183,7 +183,7 @@ def transfer_job(
     """Transfer one image in the pod of a Job that the operator made; not for use by hand."""
     from cloudimage.cli import transfer_job
 
-    raise typer.Exit(transfer_job.run(mounts, scratch, last_words))
+    raise typer.Exit(transfer_job.run(mounts, scratch, termination_message))
 
 
 @app.command(rich_help_panel=_OPERATOR)

@@ -150,7 +150,7 @@ def watch(  # noqa: PLR0913  # one parameter an option: that is typer's way
                 display,
                 "/".join if all_namespaces else lambda key: key[1],
             )
-        for sentence in follow.last_words(rows, timeout if status is None else None):
+        for sentence in follow.termination_message(rows, timeout if status is None else None):
             say(sentence, err=True)
         raise typer.Exit(1 if status is None else status)
 

@@ -39,7 +39,7 @@ from cloudimage.vocabulary.image import Visibility
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CommandRequest:
     """What the command line asks for, already in the transfer's own contract.
 
     Attributes:
@@ -59,7 +59,11 @@ class Wanted:
 
 
 def _request(
-    wanted: Wanted, cloud: contract.Cloud, folder: Path, cache: Path, limits: contract.Limits
+    wanted: CommandRequest,
+    cloud: contract.Cloud,
+    folder: Path,
+    cache: Path,
+    limits: contract.Limits,
 ) -> TransferRequest:
     """Return the request of a transfer by hand: any URL is fine, it is the user's own machine."""
     return TransferRequest(
@@ -75,7 +79,7 @@ def _request(
     )
 
 
-def run(wanted: Wanted) -> int:
+def run(wanted: CommandRequest) -> int:
     """Move the image, show it, print its id on standard output; return the exit status."""
     limits = contract.Limits(max_scratch=wanted.max_scratch)
     restrain(limits)

@@ -20,7 +20,7 @@ from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.tools import confinement
 from cloudimage.transfer.worker import carry_out
 
-LAST_WORDS_BYTES: Final = 4096
+TERMINATION_MESSAGE_BYTES: Final = 4096
 """A container's termination message is cut off after so much (Kubernetes' API reference)."""
 
 _OTHER_VOLUMES: Final = frozenset({"request", "cloud"})
@@ -28,19 +28,20 @@ _OTHER_VOLUMES: Final = frozenset({"request", "cloud"})
 _log = logging.getLogger(__name__)
 
 
-def run(mounts: Path, scratch: Path, last_words: Path) -> int:
+def run(mounts: Path, scratch: Path, termination_message: Path) -> int:
     """Move the image that the mounts describe; return the exit status.
 
     Args:
         mounts: The folder of the volumes.
         scratch: The folder for the transfer's files.
-        last_words: The file that becomes the termination message.
+        termination_message: The file that becomes the termination message.
     """
     # A line each, whatever is in it: both streams become one log, and its lines are events.
     logs.configure("INFO")
     with confinement.prepared():
         return carry_out(
-            lambda _: assembled(mounts, scratch), lambda outcome: _leave(last_words, outcome)
+            lambda _: assembled(mounts, scratch),
+            lambda outcome: _leave(termination_message, outcome),
         )
 
 
@@ -88,17 +89,17 @@ def _optional(path: Path) -> str | None:
 
 def _leave(path: Path, outcome: Result | Failure) -> None:
     try:
-        path.write_text(last_words(outcome))
+        path.write_text(termination_message(outcome))
     except OSError as error:
         _log.warning("the outcome is only in the log: %s", error.strerror)
 
 
-def last_words(outcome: Result | Failure) -> str:
+def termination_message(outcome: Result | Failure) -> str:
     """Return the outcome as JSON, its sentences cut where it would be too long to be kept."""
     text = outcome.model_dump_json()
-    if len(text.encode()) <= LAST_WORDS_BYTES:
+    if len(text.encode()) <= TERMINATION_MESSAGE_BYTES:
         return text
     if isinstance(outcome, Result):
         return outcome.model_copy(update={"warnings": (), "method_reason": ""}).model_dump_json()
     shorter = outcome.message[: len(outcome.message) * 3 // 4]
-    return last_words(outcome.model_copy(update={"message": shorter}))
+    return termination_message(outcome.model_copy(update={"message": shorter}))

@@ -120,7 +120,7 @@ def follow(
     return None, rows
 
 
-def last_words(rows: Sequence[Row], timeout: str | None) -> list[str]:
+def termination_message(rows: Sequence[Row], timeout: str | None) -> list[str]:
     """Return why there is nothing more to wait for, of each object that is not Ready.
 
     Args:

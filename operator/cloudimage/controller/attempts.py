@@ -111,7 +111,7 @@ class Attempts:
         """
         written = self.status.write(resource, left)
         self.guard.release(resource, lambda: self.kube.set_finalizer(written, present=False))
-        self.status.post(resource, event)
+        self.status.record_event(resource, event)
 
     def _next(self, resource: Resource, reason: str, asked: float | None) -> Failures:
         uid, generation = resource.metadata.uid, resource.metadata.generation

@@ -15,7 +15,7 @@ class ReferenceIndex:
     _users: defaultdict[Key, set[Key]] = field(default_factory=lambda: defaultdict(set))
     _states: dict[Key, Hashable] = field(default_factory=dict)
 
-    def refers(self, key: Key, targets: Iterable[Key]) -> frozenset[Key]:
+    def set_targets(self, key: Key, targets: Iterable[Key]) -> frozenset[Key]:
         """Record what an object refers to; return what it no longer refers to."""
         wanted = frozenset(targets)
         dropped = self._targets.pop(key, frozenset()) - wanted
@@ -29,7 +29,7 @@ class ReferenceIndex:
             self._targets[key] = wanted
         return dropped
 
-    def stands(self, target: Key, state: Hashable | None) -> frozenset[Key]:
+    def set_state(self, target: Key, state: Hashable | None) -> frozenset[Key]:
         """Record an object's state; return the objects that have to look at it again.
 
         Args:

@@ -33,10 +33,10 @@ class StatusWriter:
             return resource
         written = self.kube.write_status(resource, new)
         for event in of_transitions(resource.status.conditions, new.conditions):
-            self.post(resource, event)
+            self.record_event(resource, event)
         return written
 
-    def post(self, resource: Resource, event: Event) -> None:
+    def record_event(self, resource: Resource, event: Event) -> None:
         """Post an Event; one that cannot be posted is logged, for the work itself is done."""
         logger.info(event.message, extra={"reason": event.reason, **_names(resource)})
         try:

@@ -8,7 +8,7 @@ from cloudimage.cloud.models import GlanceImage, JsonPatch
 from cloudimage.controller.errors import ImageNotFoundError
 from cloudimage.images.logic import revisions
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.logic.owned_images import Standing
+from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.vocabulary.marks import Marks
 
 _WHY_NOT_ACTIVE = {
@@ -17,15 +17,15 @@ _WHY_NOT_ACTIVE = {
 }
 
 
-def is_wanted(resource: CloudImage, standing: Standing) -> bool:
+def is_wanted(resource: CloudImage, owned: OwnedImages) -> bool:
     """Return whether the image of spec.adopt is to be looked for.
 
     With a source beside it, it counts only in the beginning: later changes are made from the
     source.
     """
-    if resource.spec.adopt is None or standing.current is not None:
+    if resource.spec.adopt is None or owned.current is not None:
         return False
-    return resource.spec.source is None or not standing.previous
+    return resource.spec.source is None or not owned.previous
 
 
 def makes_up_for_it(resource: CloudImage) -> bool:
@@ -126,7 +126,7 @@ _ERRORS: tuple[type[CloudError], ...] = (
 )
 
 
-def candidate(resource: CloudImage, glance: Glance, standing: Standing) -> GlanceImage | None:
+def candidate(resource: CloudImage, glance: Glance, owned: OwnedImages) -> GlanceImage | None:
     """Return the image to take over; None: it is made from the source instead.
 
     Raises:
@@ -142,9 +142,9 @@ def candidate(resource: CloudImage, glance: Glance, standing: Standing) -> Glanc
     if image is None:
         if makes_up_for_it(resource):
             return None
-        raise _error(resource, standing, *gone(resource, resource.spec.adopt.id.lower()))
+        raise _error(resource, owned, *gone(resource, resource.spec.adopt.id.lower()))
     if why := refusal(resource, image, glance.project_id):
-        raise _error(resource, standing, Reason.ADOPTION_REFUSED, why)
+        raise _error(resource, owned, Reason.ADOPTION_REFUSED, why)
     return image
 
 
@@ -152,23 +152,23 @@ def take_over(
     resource: CloudImage,
     desired: Desired,
     glance: Glance,
-    standing: Standing,
+    owned: OwnedImages,
     image: GlanceImage,
-) -> Standing:
+) -> OwnedImages:
     """Mark the image as the resource's, and return how things stand then.
 
     Raises:
         CloudError: Glance does not answer, or refuses.
     """
     image = glance.patch(image.id, marks(resource, desired, image))
-    return Standing(
+    return OwnedImages(
         current=image,
-        previous=tuple(each for each in standing.previous if each.id != image.id),
-        leftovers=tuple(each for each in standing.leftovers if each.id != image.id),
+        previous=tuple(each for each in owned.previous if each.id != image.id),
+        leftovers=tuple(each for each in owned.leftovers if each.id != image.id),
     )
 
 
-def _error(resource: CloudImage, standing: Standing, reason: Reason, message: str) -> CloudError:
-    if revisions.serving(resource, standing):
+def _error(resource: CloudImage, owned: OwnedImages, reason: Reason, message: str) -> CloudError:
+    if revisions.serving(resource, owned):
         return RevisionFailedError(message)
     return next(each for each in _ERRORS if each.reason == reason)(message)

@@ -16,7 +16,7 @@ from cloudimage.controller.attempts import Attempts
 from cloudimage.controller.logic import outage
 from cloudimage.credentials import loader
 from cloudimage.credentials.logic import guard
-from cloudimage.failpoints import Point, reached
+from cloudimage.failpoints import Point, failpoint
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.logic import burned_ids, deletion, metadata, owned_images, status
 from cloudimage.images.logic.desired import Desired
@@ -56,28 +56,28 @@ class Deletion:
             with self.clouds.borrow(loader.load(self.kube, resource)) as cloud:
                 desired = Desired.of(resource.spec)
                 found = images_of(cloud, resource, desired)
-                standing = owned_images.sort(resource, desired, found)
+                owned = owned_images.classify(resource, desired, found)
                 if lot := burned_ids.unsettled(resource):
-                    burn(resource, lot, cloud.glance, {image.id for image in standing.all})
+                    burn(resource, lot, cloud.glance, {image.id for image in owned.all})
                 if resource.spec.deletion_policy is DeletionPolicy.ORPHAN:
-                    self._orphan(resource, cloud, standing)
+                    self._orphan(resource, cloud, owned)
                     return None
-                return self._delete(resource, cloud, standing)
+                return self._delete(resource, cloud, owned)
         except CloudError as error:
             return self._blocked_by_cloud(resource, error)
 
     def _delete(
-        self, resource: CloudImage, cloud: Cloud, standing: owned_images.Standing
+        self, resource: CloudImage, cloud: Cloud, owned: owned_images.OwnedImages
     ) -> float | None:
         blockers = [
             blocker
-            for image in standing.all
+            for image in owned.all
             if (blocker := self._delete_image(resource, cloud, image)) is not None
         ]
         if blockers:
             return self.attempts.blocked(resource, _blocked(resource, deletion.foremost(blockers)))
-        reached(Point.DELETED, resource.metadata.name)
-        names = ", ".join(each.id for each in standing.all) or "none"
+        failpoint(Point.DELETED, resource.metadata.name)
+        names = ", ".join(each.id for each in owned.all) or "none"
         self._release(resource, f"Deleted from Glance: {names}.")
         return None
 
@@ -99,10 +99,10 @@ class Deletion:
             logger.info("it was already deleted", extra={"image": image.id})
         return None
 
-    def _orphan(self, resource: CloudImage, cloud: Cloud, standing: owned_images.Standing) -> None:
-        for image in standing.leftovers:
+    def _orphan(self, resource: CloudImage, cloud: Cloud, owned: owned_images.OwnedImages) -> None:
+        for image in owned.leftovers:
             cloud.glance.delete(image.id)
-        kept = [each for each in standing.all if each not in standing.leftovers]
+        kept = [each for each in owned.all if each not in owned.leftovers]
         for image in kept:
             cloud.glance.patch(image.id, metadata.without_marks(image))
         names = ", ".join(each.id for each in kept) or "none"
@@ -111,7 +111,7 @@ class Deletion:
     def _blocked_by_cloud(self, resource: CloudImage, error: CloudError) -> float:
         """Say since when and how to let go, and come back with growing pauses."""
         reason = Reason(error.reason)
-        said = outage.holds_up(resource, reason, str(error), datetime.now(UTC))
+        said = outage.deletion_message(resource, reason, str(error), datetime.now(UTC))
         new = _blocked(resource, deletion.Blocker(reason, said))
         return self.attempts.failed(resource, new, reason, error.retry_after)
 

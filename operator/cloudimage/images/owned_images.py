@@ -38,11 +38,11 @@ def _with_marks(
     return cloud.glance.patch(image.id, patch) if patch else image
 
 
-def upkeep_of(kube: Kube, resource: CloudImage, image: GlanceImage) -> drift.Upkeep:
+def metadata_plan(kube: Kube, resource: CloudImage, image: GlanceImage) -> drift.MetadataPlan:
     """Decide what the image's metadata needs, with a look at the objects that it refers to."""
     wanted = resource.spec.image
     namespace = resource.metadata.namespace
     found = {
         name: kube.read(CloudImage, Key(namespace, name)) for name in references.of(wanted).values()
     }
-    return drift.upkeep(resource, image, references.resolve(wanted, found))
+    return drift.plan_metadata(resource, image, references.resolve(wanted, found))

@@ -15,7 +15,7 @@ from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.controller.logic import retry
 from cloudimage.controller.reconciler import Reconciler, now
 from cloudimage.credentials import loader
-from cloudimage.failpoints import Point, reached
+from cloudimage.failpoints import Point, failpoint
 from cloudimage.images import adoption, lookup, rollout
 from cloudimage.images import adoption as adopting
 from cloudimage.images.acceptances import Acceptances
@@ -32,7 +32,7 @@ from cloudimage.images.logic import (
     transfer_request,
 )
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.owned_images import images_of, upkeep_of
+from cloudimage.images.owned_images import images_of, metadata_plan
 from cloudimage.kube import Key, key_of
 from cloudimage.runners.base import Runner
 from cloudimage.settings import Settings
@@ -73,7 +73,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             return self._observe(resource)
         if FINALIZER not in resource.metadata.finalizers:
             resource = self.held(resource)
-            reached(Point.FINALIZER, resource.metadata.name)
+            failpoint(Point.FINALIZER, resource.metadata.name)
         return self._apply(resource)
 
     def retrying(self, resource: CloudImage, value: str, now: datetime) -> CloudImageStatus:
@@ -98,7 +98,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             case None:
                 self.write(resource, status.transferring(resource, moving.progress))
                 return None
-            case contract.Failure() if schedule.was_edited(resource):
+            case contract.Failure() if schedule.spec_changed(resource):
                 self.runner.forget(uid)
                 return self._settle(resource, desired, None)
             case contract.Failure() as failure:
@@ -106,14 +106,14 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 self.runner.forget(uid)
                 return delay
             case contract.Result() as result:
-                reached(Point.ENDED, resource.metadata.name)
+                failpoint(Point.ENDED, resource.metadata.name)
                 return self._settle(resource, desired, result)
 
     def _settle(
         self, resource: CloudImage, desired: Desired, result: contract.Result | None
     ) -> float | None:
         resource = self.retried(resource)
-        if schedule.gave_up(resource):
+        if schedule.has_failed_for_good(resource):
             return None
         awakened = self.is_awakened(resource)
         if wait := self._not_before(resource, at_once=result is not None or awakened):
@@ -123,24 +123,24 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             resource = self.guard.record(resource)
             with self.clouds.borrow(config) as cloud:
                 found = images_of(cloud, resource, desired)
-                standing = owned_images.sort(resource, desired, found)
-                if adoption.is_wanted(resource, standing):
-                    resource, standing = self._adopt(resource, desired, cloud, standing)
-                self._burn(resource, desired, cloud, standing)
-                if standing.current is None:
-                    self._start(resource, desired, cloud, config, standing)
+                owned = owned_images.classify(resource, desired, found)
+                if adoption.is_wanted(resource, owned):
+                    resource, owned = self._adopt(resource, desired, cloud, owned)
+                self._burn(resource, desired, cloud, owned)
+                if owned.current is None:
+                    self._start(resource, desired, cloud, config, owned)
                     return None
-                return self._keep(resource, desired, cloud, standing, result)
+                return self._keep(resource, desired, cloud, owned, result)
         except CloudError as error:
             return self._blocked_by_cloud(resource, error)
 
     def _burn(
-        self, resource: CloudImage, desired: Desired, cloud: Cloud, standing: owned_images.Standing
+        self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
     ) -> None:
         """Settle what an earlier transfer may have left under way, before it is forgotten."""
-        starts = standing.current is None
+        starts = owned.current is None
         if lot := burned_ids.to_settle_first(resource, desired.content_key, starts=starts):
-            burn(resource, lot, cloud.glance, {image.id for image in standing.all})
+            burn(resource, lot, cloud.glance, {image.id for image in owned.all})
 
     def _observe(self, resource: CloudImage) -> float | None:
         """Show an image that is not ours; it is only looked at."""
@@ -160,17 +160,17 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         return self._not_before(resource) or self.settings.resync_seconds
 
     def _adopt(
-        self, resource: CloudImage, desired: Desired, cloud: Cloud, standing: owned_images.Standing
-    ) -> tuple[CloudImage, owned_images.Standing]:
+        self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
+    ) -> tuple[CloudImage, owned_images.OwnedImages]:
         """Take over the image of spec.adopt, after the status says so: a deletion must know."""
-        image = adopting.candidate(resource, cloud.glance, standing)
+        image = adopting.candidate(resource, cloud.glance, owned)
         if image is None:
-            return resource, standing
+            return resource, owned
         resource = self.write(resource, status.adopting(resource, desired, now()))
-        return resource, adopting.take_over(resource, desired, cloud.glance, standing, image)
+        return resource, adopting.take_over(resource, desired, cloud.glance, owned, image)
 
     def _not_before(self, resource: CloudImage, *, at_once: bool = False) -> float:
-        due = schedule.next_sync(resource, self.settings.resync_seconds)
+        due = schedule.next_resync(resource, self.settings.resync_seconds)
         return self.wait(resource, due, at_once=at_once)
 
     def _keep(
@@ -178,33 +178,33 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         resource: CloudImage,
         desired: Desired,
         cloud: Cloud,
-        standing: owned_images.Standing,
+        owned: owned_images.OwnedImages,
         result: contract.Result | None,
     ) -> float:
         """Bring the current image's metadata in line, and what came before it out of its way."""
-        image = standing.current
+        image = owned.current
         if image is None:
             raise ValueError("unreachable: without one a transfer is started")
-        upkeep = upkeep_of(self.kube, resource, image)
-        successor = rollout.prepare(resource, cloud.glance, standing, image, upkeep.patch)
+        plan = metadata_plan(self.kube, resource, image)
+        successor = rollout.prepare(resource, cloud.glance, owned, image, plan.patch)
         Acceptances(self.consumers).carry_over(resource, cloud.glance, successor)
-        image = rollout.promote(resource, cloud.glance, standing, successor)
-        if upkeep.patch:
-            reached(Point.PATCHED, resource.metadata.name)
-        if upkeep.event:
-            self.attempts.status.post(resource, upkeep.event)
+        image = rollout.promote(resource, cloud.glance, owned, successor)
+        if plan.patch:
+            failpoint(Point.PATCHED, resource.metadata.name)
+        if plan.event:
+            self.attempts.status.record_event(resource, plan.event)
         usage = rollout.usage_of(cloud, image.id)
-        olds = rollout.look(cloud, standing.previous)
+        previous = rollout.look(cloud, owned.previous)
         new = available_status.available(
-            resource, desired, image, usage, result, now(), *upkeep.drafts
+            resource, desired, image, usage, result, now(), *plan.drafts
         )
-        resource = self.write(resource, revisions.listed(new, image, olds))
-        olds = rollout.retire(resource, cloud, standing, olds)
-        resource = self.write(resource, revisions.listed(resource.status, image, olds))
+        resource = self.write(resource, revisions.listed(new, image, previous))
+        previous = rollout.retire(resource, cloud, owned, previous)
+        resource = self.write(resource, revisions.listed(resource.status, image, previous))
         if result:
             for warning in result.warnings:
                 event = Event("Warning", Reason.WEAK_CHECKSUM, warning)
-                self.attempts.status.post(resource, event)
+                self.attempts.status.record_event(resource, event)
         self.runner.forget(resource.metadata.uid)
         self.attempts.backoff.clear(resource.metadata.uid)
         return self._not_before(resource) or self.settings.resync_seconds
@@ -215,28 +215,28 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         desired: Desired,
         cloud: Cloud,
         config: CloudConfig,
-        standing: owned_images.Standing,
+        owned: owned_images.OwnedImages,
     ) -> None:
         """Start a transfer, after the status says so: a deletion must know of it."""
-        for leftover in standing.leftovers:
+        for leftover in owned.leftovers:
             cloud.glance.delete(leftover.id)
         self.runner.forget(resource.metadata.uid)
         demanded = self.settings.auth_needs_hosts
         source, namespace = source_of(resource.spec), resource.metadata.namespace
         references = source.references()
         texts = loader.load_texts(self.kube, namespace, references, hosts_demanded=demanded)
-        serving = revisions.serving(resource, standing)
-        deleted = drift.deletion(resource, standing.all)
+        serving = revisions.serving(resource, owned)
+        deleted = drift.deletion(resource, owned.all)
         resource = self.write(resource, status.starting(resource, desired, serving, now()))
         if deleted:
-            self.attempts.status.post(resource, deleted)
-        reached(Point.STARTING, resource.metadata.name)
+            self.attempts.status.record_event(resource, deleted)
+        failpoint(Point.STARTING, resource.metadata.name)
         request = TransferRequest(
             source=source.request().with_texts(texts),
             image=transfer_request.new_image(
                 resource,
                 desired,
-                revisions.name_to_begin_with(resource, standing),
+                revisions.name_to_begin_with(resource, owned),
                 config.origin.secret_uid if config.origin else None,
             ),
             cloud=contract.Cloud(config=dict(config.options), ca_certificate=config.ca_certificate),

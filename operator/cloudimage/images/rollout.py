@@ -14,8 +14,8 @@ from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.models import GlanceImage, JsonPatch, Member, Usage
 from cloudimage.images.logic import revisions
-from cloudimage.images.logic.owned_images import Standing
-from cloudimage.images.logic.revisions import Old
+from cloudimage.images.logic.owned_images import OwnedImages
+from cloudimage.images.logic.revisions import PreviousImage
 from cloudimage.shares.logic import members as sharing
 
 logger = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ class Successor:
 def prepare(
     resource: CloudImage,
     glance: Glance,
-    standing: Standing,
+    owned: OwnedImages,
     new: GlanceImage,
     changes: JsonPatch,
 ) -> Successor:
@@ -56,14 +56,14 @@ def prepare(
     Args:
         resource: The CloudImage.
         glance: Where its images are.
-        standing: How they stand.
+        owned: How they stand.
         new: The one that the spec wants.
         changes: What the spec wants to be changed of it.
 
     Raises:
         CloudError: A step failed; those before it are not repeated when it is retried.
     """
-    old = revisions.replaced(resource, standing)
+    old = revisions.replaced(resource, owned)
     if old is None:
         return Successor(new, changes)
     before, changes = revisions.steps(resource, old, new, changes)
@@ -74,14 +74,14 @@ def prepare(
 
 
 def promote(
-    resource: CloudImage, glance: Glance, standing: Standing, new: Successor
+    resource: CloudImage, glance: Glance, owned: OwnedImages, new: Successor
 ) -> GlanceImage:
     """Put the earlier images aside and give the new one their place; return it as it is then.
 
     Raises:
         CloudError: A step failed; those before it are not repeated when it is retried.
     """
-    for image in standing.previous:
+    for image in owned.previous:
         if patch := revisions.archiving(resource, image):
             glance.patch(image.id, patch)
     return glance.patch(new.image.id, new.changes) if new.changes else new.image
@@ -101,9 +101,9 @@ def _share_alike(glance: Glance, old: GlanceImage, new: GlanceImage) -> Collecti
     return wanted.values()
 
 
-def look(cloud: Cloud, images: Iterable[GlanceImage]) -> list[Old]:
+def look(cloud: Cloud, images: Iterable[GlanceImage]) -> list[PreviousImage]:
     """Return the earlier images with who uses them."""
-    return [Old(each, _users(cloud, each)) for each in images]
+    return [PreviousImage(each, _users(cloud, each)) for each in images]
 
 
 def _users(cloud: Cloud, image: GlanceImage) -> int | None:
@@ -124,15 +124,15 @@ def _is_offered(glance: Glance, image: GlanceImage) -> bool:
 
 
 def retire(
-    resource: CloudImage, cloud: Cloud, standing: Standing, olds: Sequence[Old]
-) -> list[Old]:
+    resource: CloudImage, cloud: Cloud, owned: OwnedImages, previous: Sequence[PreviousImage]
+) -> list[PreviousImage]:
     """Delete what is unfinished or not to be kept; return the earlier images that are left."""
-    for leftover in standing.leftovers:
+    for leftover in owned.leftovers:
         if not leftover.protected and _users(cloud, leftover) == 0:
             _delete(cloud.glance, leftover)
-    surplus = revisions.surplus(resource, olds)
+    surplus = revisions.surplus(resource, previous)
     gone = {each.id for each in surplus if _delete(cloud.glance, each)}
-    return [each for each in olds if each.image.id not in gone]
+    return [each for each in previous if each.image.id not in gone]
 
 
 def _delete(glance: Glance, image: GlanceImage) -> bool:

@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final, Protocol
 
 from cloudimage.leader_election import rules
-from cloudimage.leader_election.lease_client import TROUBLES, Leases
+from cloudimage.leader_election.lease_client import API_ERRORS, Leases
 from cloudimage.leader_election.rules import Step, Terms, View
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Leadership:
                 if self._try(_TAKING) in _TAKING:
                     logger.info("leading", extra={"lease": self.terms.name, "identity": self.me})
                     return True
-            except TROUBLES as error:
+            except API_ERRORS as error:
                 logger.warning("the Lease could not be acquired", extra={"error": str(error)})
             if self._view is not None and self._view.lease.holder != holder:
                 holder = self._view.lease.holder
@@ -92,7 +92,7 @@ class Leadership:
             found = self.leases.read()
             if found is not None and found.holder == self.me:
                 self.leases.replace(rules.released(found, datetime.now(UTC)))
-        except TROUBLES as error:
+        except API_ERRORS as error:
             logger.warning("the Lease is not released: it will expire", extra={"error": str(error)})
 
     def _try(self, allowed: frozenset[Step]) -> Step:
@@ -114,7 +114,7 @@ class Leadership:
                 if self._try(frozenset({Step.RENEW})) is not Step.RENEW:
                     lost("another process holds it now")
                     return
-            except TROUBLES as error:
+            except API_ERRORS as error:
                 logger.warning("the Lease could not be renewed", extra={"error": str(error)})
 
     def _watch(self, lost: Callable[[str], None]) -> None:

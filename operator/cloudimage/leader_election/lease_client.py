@@ -12,13 +12,13 @@ from urllib3.exceptions import HTTPError
 
 from cloudimage.leader_election.rules import Lease, Terms
 
-TROUBLES: Final = (ApiException, HTTPError)
+API_ERRORS: Final = (ApiException, HTTPError)
 """Errors that any request here may raise: an error response, or no response."""
 
 
 @dataclass
 class Leases:
-    """The three requests for one Lease; each may raise :data:`TROUBLES`."""
+    """The three requests for one Lease; each may raise :data:`API_ERRORS`."""
 
     terms: Terms
     _api: kubernetes.client.CoordinationV1Api = field(init=False, repr=False)

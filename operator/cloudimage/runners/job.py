@@ -21,7 +21,7 @@ from cloudimage.controller.tenants import tenants_of
 from cloudimage.kube import Key, Kube
 from cloudimage.runners.base import NOTIFY_SECONDS, Transfer, numbers_of
 from cloudimage.runners.child import fault
-from cloudimage.runners.job_client import TROUBLES, Found, Jobs
+from cloudimage.runners.job_client import API_ERRORS, Found, Jobs
 from cloudimage.runners.logic import job_outcome
 from cloudimage.runners.logic.job_manifest import TERMINATION_GRACE_SECONDS, JobTemplate, manifest
 from cloudimage.runners.metrics import StageMeter
@@ -190,7 +190,7 @@ class JobRunner:
             try:
                 if (outcome := self._look(transfer)) is not None:
                     return outcome
-            except TROUBLES as error:
+            except API_ERRORS as error:
                 if lasting := _lasting(error, transfer.progress.stage):
                     return lasting
                 logger.warning("a Job cannot be seen now", extra={"job": transfer.job.name})
@@ -237,14 +237,14 @@ class JobRunner:
                 self.jobs.delete(transfer.job, wait_for_pods=True)
                 if self.jobs.look(transfer.job) is None:
                     return
-            except TROUBLES as error:
+            except API_ERRORS as error:
                 logger.warning("a Job stays yet", extra={"job": transfer.job.name, "error": error})
             time.sleep(NOTIFY_SECONDS / 2)
 
     def _delete(self, key: Key) -> None:
         try:
             self.jobs.delete(key, wait_for_pods=False)
-        except TROUBLES as error:
+        except API_ERRORS as error:
             # Kubernetes deletes it after its time, or with its CloudImage.
             logger.warning("a Job stays", extra={"job": key.name, "error": str(error)})
 

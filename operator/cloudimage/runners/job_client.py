@@ -15,7 +15,7 @@ from cloudimage.runners.logic import job_outcome
 from cloudimage.runners.logic.job_manifest import CONTAINER, DIGEST_LABEL, SELECTOR, UID_LABEL
 from cloudimage.transfer.contract import EVENTS, Progress
 
-TROUBLES: Final = (ApiException, HTTPError)
+API_ERRORS: Final = (ApiException, HTTPError)
 """Errors that any request here may raise: an error response, or no response."""
 
 _LOG_SECONDS = 10
@@ -40,7 +40,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Jobs:
-    """The few requests that transfers as Jobs need; each may raise :data:`TROUBLES`."""
+    """The few requests that transfers as Jobs need; each may raise :data:`API_ERRORS`."""
 
     client: kubernetes.client.ApiClient
 
@@ -98,7 +98,7 @@ class Jobs:
                 _request_timeout=_LOG_SECONDS,
             )
             log = answer.data
-        except TROUBLES:  # the kubelet's, not ours: the state of the pod tells more
+        except API_ERRORS:  # the kubelet's, not ours: the state of the pod tells more
             return None
         return newest_progress(log)
 
@@ -190,7 +190,7 @@ def _pod(pod: Any) -> job_outcome.Pod:  # noqa: ANN401  # the client has no type
         waiting_message=(waiting.message or "") if waiting else "",
         ended=(ended.reason or "") if ended else "",
         exit_code=ended.exit_code if ended else None,
-        last_words=(ended.message or "") if ended else "",
+        termination_message=(ended.message or "") if ended else "",
         # Kubernetes sets it to when the grace period ends.
         overdue=_seconds_since(deleted) if deleted else None,
     )

@@ -54,7 +54,7 @@ class ShareDeletion:
     def _take_back(self, share: ImageShare) -> float | None:
         target = find_target(self.kube, share)
         image_id = share.status.image_id or ""
-        images = sharing.images_of(image_id, target.owner)
+        images = sharing.all_revisions(image_id, target.owner)
         with self.clouds.borrow(target.config) as cloud, self.locks[image_id]:
             others = self.kube.read_all(ImageShare)
             leaving = set(share.status.projects) - sharing.counted(share, others, images)
@@ -71,7 +71,7 @@ class ShareDeletion:
     def _blocked_by_cloud(self, share: ImageShare, error: CloudError) -> float:
         """Say since when and how to let go, and come back with growing pauses."""
         reason = reason_of(error)
-        said = outage.holds_up(share, reason, str(error), datetime.now(UTC))
+        said = outage.deletion_message(share, reason, str(error), datetime.now(UTC))
         new = status.deletion_blocked(share, Problem(reason, said), datetime.now(UTC))
         return self.attempts.failed(share, new, reason, error.retry_after)
 

@@ -22,7 +22,7 @@ from cloudimage.credentials import loader
 from cloudimage.kube import Key, Kube
 from cloudimage.shares.consumers import Consumers
 from cloudimage.shares.logic import members as sharing
-from cloudimage.shares.logic.members import Wanted
+from cloudimage.shares.logic.members import WantedProject
 from cloudimage.shares.logic.status import Problem
 
 T = TypeVar("T")
@@ -133,7 +133,7 @@ def _of_id(glance: Glance, image_id: str) -> GlanceImage:
 class Resolved:
     """The projects of a spec, by their ids, and what is wrong with those that were not found."""
 
-    wanted: Mapping[str, Wanted]
+    wanted: Mapping[str, WantedProject]
     problems: tuple[Problem, ...]
 
 
@@ -143,7 +143,7 @@ def resolve(cloud: Cloud, share: ImageShare, consumers: Consumers) -> Resolved:
     Raises:
         CloudError: Keystone did not answer.
     """
-    wanted: dict[str, Wanted] = {}
+    wanted: dict[str, WantedProject] = {}
     problems = []
     for entry in share.spec.projects:
         try:
@@ -159,7 +159,7 @@ def resolve(cloud: Cloud, share: ImageShare, consumers: Consumers) -> Resolved:
         for project in found:
             before = wanted.get(project.id)
             ref = entry.accept_with or (before.accept_with if before else None)
-            wanted[project.id] = Wanted(project, ref)
+            wanted[project.id] = WantedProject(project, ref)
     if len(wanted) > MOST_MEMBERS:
         text = f"The spec selects {len(wanted)} projects; at most {MOST_MEMBERS} are allowed"
         problems.append(Problem(ShareReason.MEMBER_QUOTA_EXCEEDED, text))

@@ -151,7 +151,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
         projects = sharing.recorded(share, resolved.wanted)
         if projects == share.status.projects and image.id == share.status.image_id:
             return share
-        return self.write(share, status.about_to(share, image.id, projects, now()))
+        return self.write(share, status.sharing_started(share, image.id, projects, now()))
 
     def _add(self, cloud: Cloud, image: GlanceImage, projects: tuple[str, ...]) -> Problem | None:
         """Make projects members; return why not all of them."""
@@ -180,15 +180,15 @@ class ImageShareReconciler(Reconciler[ImageShare]):
     ) -> sharing.Staying:
         if not projects:
             return {}
-        images = sharing.images_of(image.id, target.owner)
+        images = sharing.all_revisions(image.id, target.owner)
         others = self.kube.read_all(ImageShare)
         leaving = set(projects) - sharing.counted(share, others, images)
         return take_back(cloud, share, self.consumers, images, leaving)
 
     def _settled(self, share: ImageShare, outcome: Outcome) -> float:
         moment, period = now(), self.settings.resync_seconds
-        new = status.looked(share, outcome, moment)
-        if not status.is_news(share.status, new, period):
+        new = status.synced(share, outcome, moment)
+        if not status.worth_writing(share.status, new, period):
             new = share.status
         share = self.write(share, new)
         problem = outcome.problem or outcome.acceptance

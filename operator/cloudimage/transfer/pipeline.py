@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cloudimage.failpoints import Point, reached
+from cloudimage.failpoints import Point, failpoint
 from cloudimage.transfer.contract import Result, Stage, TransferError
 from cloudimage.transfer.glance.client import Glance
 from cloudimage.transfer.glance.delivery import (
@@ -18,7 +18,7 @@ from cloudimage.transfer.glance.delivery import (
     deliver_stream,
     source_info,
 )
-from cloudimage.transfer.glance.image_lifecycle import Target
+from cloudimage.transfer.glance.image_lifecycle import UploadContext
 from cloudimage.transfer.glance.methods import Choice
 from cloudimage.transfer.image.conversion import largest
 from cloudimage.transfer.image.expansion import expand
@@ -45,7 +45,7 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     with telling_when_full(), workspace(request.scratch, interrupts) as folder:
         stores = tuple(dict.fromkeys(request.method.stores))
         glance = Glance(request.cloud, folder, request.cloud_policy)
-        target = Target(glance, request.image, meter, interrupts, stores, limits)
+        target = UploadContext(glance, request.image, meter, interrupts, stores, limits)
         choice = choose_method(request, target)
         if choice.method == "WebDownload":
             outcome = by_web_download(target, request, choice, folder)
@@ -55,7 +55,9 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
         return _through_us(request, target, choice, folder)
 
 
-def _through_us(request: TransferRequest, target: Target, choice: Choice, folder: Path) -> Result:
+def _through_us(
+    request: TransferRequest, target: UploadContext, choice: Choice, folder: Path
+) -> Result:
     """Move the bytes by way of the scratch."""
     limits, meter = request.limits, target.meter
     tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
@@ -71,17 +73,17 @@ def _through_us(request: TransferRequest, target: Target, choice: Choice, folder
                 return result.model_copy(update={"warnings": expected.warnings})
             path = folder / "source"
             fetched = source.fetch(path)
-            reached(Point.FETCHED, request.image.name)
+            failpoint(Point.FETCHED, request.image.name)
             meter.start(Stage.VERIFYING)
             verify(expected, path, tools)
-            reached(Point.VERIFIED, request.image.name)
+            failpoint(Point.VERIFIED, request.image.name)
             path = expand(path, limits, tools, meter, cache)
             meter.start(Stage.INSPECTING)
             declared, min_disk = request.source.format, request.image.min_disk
             found = inspect(
                 path, declared, min_disk, limits, tools, verified=expected.proves_the_file
             )
-            reached(Point.INSPECTED, request.image.name)
+            failpoint(Point.INSPECTED, request.image.name)
             info = source_info(found, fetched)
             if written := largest(path.name, found, request.image.disk_format, tools):
                 cache.reserve(folder / "converted", written)
@@ -89,7 +91,7 @@ def _through_us(request: TransferRequest, target: Target, choice: Choice, folder
     return result.model_copy(update={"warnings": expected.warnings})
 
 
-def _streamed(source: Reader, target: Target, choice: Choice) -> Result | None:
+def _streamed(source: Reader, target: UploadContext, choice: Choice) -> Result | None:
     """Move a raw source with no disk between; None: it has to go through the scratch."""
     stream = source.stream(target.image)
     if stream is None:

@@ -101,7 +101,7 @@ def run(
     keyed = ({("images", name): each for name, each in shot.items()} for shot in snapshots)
     asked = [("images", name) for name in names]
     status, rows = watch.follow(keyed, asked, watch.Lines(lines.append), lambda key: key[1])
-    return status, lines, watch.last_words(rows, "5m" if status is None else None)
+    return status, lines, watch.termination_message(rows, "5m" if status is None else None)
 
 
 def test_a_line_for_each_change_until_all_are_ready() -> None:

@@ -17,7 +17,7 @@ from cloudimage.images.logic import (
     status,
 )
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.logic.owned_images import Standing
+from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.vocabulary.marks import Marks
 from support.resources import NOW, UID, cloud_image, glance_image
 
@@ -25,7 +25,7 @@ ID = "11111111-1111-4111-8111-111111111111"
 OTHER = "99999999-9999-4999-8999-999999999999"
 ADOPT = {"adopt": {"id": ID}}
 ONLY = ADOPT | {"source": None}
-NONE = Standing(None, (), ())
+NONE = OwnedImages(None, (), ())
 MISMATCH = {
     "type": "Stalled",
     "status": "True",
@@ -41,26 +41,26 @@ def conditions(new: CloudImageStatus) -> dict[str, tuple[str, str]]:
     return {each.type: (each.status, each.reason) for each in new.conditions}
 
 
-def previous() -> Standing:
-    return Standing(None, (glance_image(cloud_image(), id=OTHER),), ())
+def previous() -> OwnedImages:
+    return OwnedImages(None, (glance_image(cloud_image(), id=OTHER),), ())
 
 
 @pytest.mark.parametrize(
-    ("spec", "standing", "expected"),
+    ("spec", "owned", "expected"),
     [
         ({}, NONE, False),
         (ADOPT, NONE, True),
         (ONLY, NONE, True),
-        (ONLY, Standing(glance_image(cloud_image()), (), ()), False),
+        (ONLY, OwnedImages(glance_image(cloud_image()), (), ()), False),
         (ADOPT, previous(), False),
         (ONLY, previous(), True),
     ],
     ids=["made", "at first", "alone", "done", "another source", "another id"],
 )
 def test_with_a_source_adoption_counts_only_in_the_beginning(
-    spec: dict[str, Any], standing: Standing, *, expected: bool
+    spec: dict[str, Any], owned: OwnedImages, *, expected: bool
 ) -> None:
-    assert adoption.is_wanted(cloud_image(**spec), standing) is expected
+    assert adoption.is_wanted(cloud_image(**spec), owned) is expected
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_an_image_that_is_not_one_to_take_over_is_refused(
 
 
 def test_a_source_that_failed_for_good_is_forgotten_with_the_source() -> None:
-    assert not schedule.gave_up(cloud_image(status={"conditions": [MISMATCH]}, **ONLY))
+    assert not schedule.has_failed_for_good(cloud_image(status={"conditions": [MISMATCH]}, **ONLY))
 
 
 def _marked(resource: CloudImage, image: GlanceImage) -> dict[str, str]:
@@ -137,7 +137,7 @@ def test_the_marks_make_it_current(spec: dict[str, Any]) -> None:
     assert marks["/cloudimage_dev_verified"] == "sha512:" + "cd" * 64
     properties = {path.removeprefix("/"): value for path, value in marks.items()}
     image = glance_image(cloud_image(), properties=properties)
-    assert owned_images.sort(resource, Desired.of(resource.spec), [image]).current == image
+    assert owned_images.classify(resource, Desired.of(resource.spec), [image]).current == image
     assert marks["/cloudimage_dev_digest"] == Desired.of(resource.spec).content_key
     assert marks["/cloudimage_dev_uid"] == UID
 
@@ -240,4 +240,4 @@ def test_an_observed_image_is_shown_as_it_is(state: str, ready: tuple[str, str])
     assert new.digest is None
     observed = resource.model_copy(update={"status": new})
     if state == "active":
-        assert schedule.next_sync(observed, 600) is not None
+        assert schedule.next_resync(observed, 600) is not None

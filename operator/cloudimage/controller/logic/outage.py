@@ -12,14 +12,14 @@ HOW_TO_LET_GO = (
 )
 
 
-def since(resource: Resource, reason: str, now: datetime) -> datetime | None:
+def unreachable_since(resource: Resource, reason: str, now: datetime) -> datetime | None:
     """Return when the cloud became unreachable; None if the failure is another one."""
     if reason != Reason.CLOUD_UNREACHABLE:
         return None
     return resource.status.cloud_unreachable_since or now
 
 
-def message(said: str, since: datetime | None) -> str:
+def sentence(said: str, since: datetime | None) -> str:
     """Return what went wrong as whole sentences, with the time at which it began.
 
     The time is the first failure's and not the last one's: the status is written once and not at
@@ -31,7 +31,7 @@ def message(said: str, since: datetime | None) -> str:
     return f"{sentence} The cloud has been unreachable since {since:%Y-%m-%d %H:%M} UTC."
 
 
-def first_told(resource: Resource, kind: str, reason: str, text: str) -> str:
+def keep_first(resource: Resource, kind: str, reason: str, text: str) -> str:
     """Return the text, or what a condition already says about a cloud that stays unreachable.
 
     Each try may fail at another request; the status is to be written once.
@@ -42,7 +42,7 @@ def first_told(resource: Resource, kind: str, reason: str, text: str) -> str:
     return text
 
 
-def holds_up(resource: Resource, reason: str, said: str, now: datetime) -> str:
+def deletion_message(resource: Resource, reason: str, said: str, now: datetime) -> str:
     """Return what a blocked deletion says about the cloud, and how to delete anyway."""
-    text = f"{message(said, since(resource, reason, now))} {HOW_TO_LET_GO}"
-    return first_told(resource, ConditionType.DELETION_BLOCKED, reason, text)
+    text = f"{sentence(said, unreachable_since(resource, reason, now))} {HOW_TO_LET_GO}"
+    return keep_first(resource, ConditionType.DELETION_BLOCKED, reason, text)

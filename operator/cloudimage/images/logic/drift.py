@@ -21,7 +21,7 @@ _LONGEST_VALUE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
+class MetadataPlan:
     """What an image's metadata needs.
 
     Attributes:
@@ -35,7 +35,7 @@ class Upkeep:
     event: Event | None = None
 
 
-def upkeep(resource: CloudImage, image: GlanceImage, links: Links) -> Upkeep:
+def plan_metadata(resource: CloudImage, image: GlanceImage, links: Links) -> MetadataPlan:
     """Decide what to do about the metadata of the image.
 
     What a reference leads to is put in place under every policy: it changes with another
@@ -46,10 +46,10 @@ def upkeep(resource: CloudImage, image: GlanceImage, links: Links) -> Upkeep:
     waiting = _waiting(image, links)
     if drift and resource.spec.drift_policy is DriftPolicy.REPORT:
         patch = tuple(each.operation for each in differing if each not in drift)
-        return Upkeep(patch, (*waiting, _drifted(drift)))
+        return MetadataPlan(patch, (*waiting, _drifted(drift)))
     changes = tuple(each.operation for each in differing)
     patch = (*changes, *metadata.bookkeeping(resource, image))
-    return Upkeep(patch, waiting, _corrected(drift) if drift else None)
+    return MetadataPlan(patch, waiting, _corrected(drift) if drift else None)
 
 
 def deletion(resource: CloudImage, found: Iterable[GlanceImage]) -> Event | None:

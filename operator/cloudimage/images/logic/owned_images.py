@@ -10,7 +10,7 @@ from cloudimage.vocabulary.marks import Marks
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class OwnedImages:
     """The Glance images that belong to a CloudImage, sorted by what they are good for.
 
     Attributes:
@@ -29,7 +29,7 @@ class Standing:
         return (*((self.current,) if self.current else ()), *self.previous, *self.leftovers)
 
 
-def sort(resource: CloudImage, desired: Desired, found: Iterable[GlanceImage]) -> Standing:
+def classify(resource: CloudImage, desired: Desired, found: Iterable[GlanceImage]) -> OwnedImages:
     """Sort what Glance listed under the CloudImage's UID.
 
     A snapshot inherits the marks of the image its server was booted from; it is told apart by the
@@ -43,7 +43,7 @@ def sort(resource: CloudImage, desired: Desired, found: Iterable[GlanceImage]) -
         key=lambda each: (each.id != resource.status.image_id, each.id),
     )
     current = matching[0] if matching else None
-    return Standing(
+    return OwnedImages(
         current=current,
         previous=tuple(each for each in complete if each is not current),
         leftovers=tuple(each for each in ours if not _complete(each)),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.status import CloudImageStatus, Revision
 from cloudimage.cloud.models import GlanceImage, JsonPatch, Usage
-from cloudimage.images.logic.owned_images import Standing
+from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.plaintext import plain
 from cloudimage.vocabulary.marks import Marks
 
@@ -21,7 +21,7 @@ _SHOWING = frozenset({"/name", "/os_hidden"})
 
 
 @dataclass(frozen=True, slots=True)
-class Old:
+class PreviousImage:
     """An image of an earlier spec.
 
     Attributes:
@@ -33,10 +33,10 @@ class Old:
     users: int | None
 
 
-def name_to_begin_with(resource: CloudImage, standing: Standing) -> str:
+def name_to_begin_with(resource: CloudImage, owned: OwnedImages) -> str:
     """Return the name of a new image while it is made: another than that of one it replaces."""
     name = resource.spec.image.name or resource.metadata.name
-    return _with_suffix(name, PROVISIONAL) if standing.previous else name
+    return _with_suffix(name, PROVISIONAL) if owned.previous else name
 
 
 def _with_suffix(name: str, suffix: str) -> str:
@@ -48,20 +48,20 @@ def newest_first(images: Iterable[GlanceImage]) -> list[GlanceImage]:
     return sorted(images, key=lambda each: (each.created_at, each.id), reverse=True)
 
 
-def replaced(resource: CloudImage, standing: Standing) -> GlanceImage | None:
+def replaced(resource: CloudImage, owned: OwnedImages) -> GlanceImage | None:
     """Return the earlier image whose place is yet to be taken; None: that is done.
 
     It is the one that the status names, which is written last of all. A status that was lost is
     made up for by what can be seen: an image that was replaced is hidden.
     """
-    known = [each for each in standing.previous if each.id == resource.status.image_id]
-    seen = [each for each in newest_first(standing.previous) if not each.hidden]
+    known = [each for each in owned.previous if each.id == resource.status.image_id]
+    seen = [each for each in newest_first(owned.previous) if not each.hidden]
     return next(iter(known or seen), None)
 
 
-def serving(resource: CloudImage, standing: Standing) -> GlanceImage | None:
+def serving(resource: CloudImage, owned: OwnedImages) -> GlanceImage | None:
     """Return the earlier image that serves while a new one is made, if one can."""
-    image = replaced(resource, standing)
+    image = replaced(resource, owned)
     return image if image and image.status == "active" else None
 
 
@@ -116,13 +116,13 @@ def users_seen(usage: Usage | None, *, offered: bool) -> int | None:
     return len(usage.servers) + len(usage.volumes or ())
 
 
-def surplus(resource: CloudImage, olds: Iterable[Old]) -> tuple[GlanceImage, ...]:
+def surplus(resource: CloudImage, previous: Iterable[PreviousImage]) -> tuple[GlanceImage, ...]:
     """Return the earlier images to delete: unused ones beyond spec.revisionHistoryLimit.
 
     A protected one stays, as it does when the CloudImage is deleted, until spec.image.protected
     is false: somebody else may have protected it.
     """
-    unused = newest_first(each.image for each in olds if each.users == 0)
+    unused = newest_first(each.image for each in previous if each.users == 0)
     return tuple(
         each
         for each in unused[resource.spec.revision_history_limit :]
@@ -130,12 +130,14 @@ def surplus(resource: CloudImage, olds: Iterable[Old]) -> tuple[GlanceImage, ...
     )
 
 
-def listed(status: CloudImageStatus, current: GlanceImage, olds: Sequence[Old]) -> CloudImageStatus:
+def listed(
+    status: CloudImageStatus, current: GlanceImage, previous: Sequence[PreviousImage]
+) -> CloudImageStatus:
     """Return the status with its revisions, the newest first."""
-    users = {each.image.id: each.users for each in olds}
+    users = {each.image.id: each.users for each in previous}
     used_by = status.used_by
     users[current.id] = used_by.servers + (used_by.volumes or 0) if used_by else None
-    images = newest_first([current, *(each.image for each in olds)])
+    images = newest_first([current, *(each.image for each in previous)])
     revisions = tuple(
         Revision(
             image_id=plain(each.id),

@@ -19,7 +19,7 @@ def is_terminal(resource: CloudImage, reason: str) -> bool:
     return reason in TERMINAL_REASONS
 
 
-def was_edited(resource: CloudImage) -> bool:
+def spec_changed(resource: CloudImage) -> bool:
     """Return whether the spec is another than the status was last decided from.
 
     While a transfer runs that is its own spec: the cause of its failure may no longer hold.
@@ -27,7 +27,7 @@ def was_edited(resource: CloudImage) -> bool:
     return resource.status.observed_generation != resource.metadata.generation
 
 
-def gave_up(resource: CloudImage) -> bool:
+def has_failed_for_good(resource: CloudImage) -> bool:
     """Return whether this very spec has failed for good, so that only a change of it helps."""
     stalled = find(resource.status.conditions, ConditionType.STALLED)
     return (
@@ -38,7 +38,7 @@ def gave_up(resource: CloudImage) -> bool:
     )
 
 
-def next_sync(resource: CloudImage, period: float) -> datetime | None:
+def next_resync(resource: CloudImage, period: float) -> datetime | None:
     """Return when a settled object is due to be compared with Glance; None: it is not settled.
 
     The time of the last comparison is in the status, so that a restart of the operator wakes

@@ -125,7 +125,7 @@ def failed(
 
 
 def _with_outlook(message: str, retry_at: datetime | None) -> str:
-    sentence = outage.message(message, None)
+    sentence = outage.sentence(message, None)
     if retry_at is None:
         return f"{sentence} {retry.outlook(None)}"
     return (
@@ -162,11 +162,11 @@ def blocked_by_cloud(resource: CloudImage, obstacle: Obstacle, now: datetime) ->
     An image that is Ready stays so, unless it is gone: servers boot from it whether or not we can
     look at it.
     """
-    since = outage.since(resource, obstacle.reason, now)
-    text = f"{outage.message(obstacle.message, since)} {retry.outlook(obstacle.pauses)}"
+    since = outage.unreachable_since(resource, obstacle.reason, now)
+    text = f"{outage.sentence(obstacle.message, since)} {retry.outlook(obstacle.pauses)}"
     if since is not None:
         text = f"{text} {outage.HOW_TO_LET_GO}"
-    text = outage.first_told(resource, ConditionType.RECONCILING, obstacle.reason, text)
+    text = outage.keep_first(resource, ConditionType.RECONCILING, obstacle.reason, text)
     kind = ConditionType.STALLED if obstacle.stalled else ConditionType.RECONCILING
     drafts = [
         *readiness.in_trouble(resource, obstacle.reason, text),
@@ -209,7 +209,9 @@ def deletion_blocked(
         Draft(ConditionType.DELETION_BLOCKED, "True", reason, message),
         Draft(ConditionType.RECONCILING, "True", Reason.DELETING, message),
     ]
-    changes: dict[str, object] = {"cloud_unreachable_since": outage.since(resource, reason, now)}
+    changes: dict[str, object] = {
+        "cloud_unreachable_since": outage.unreachable_since(resource, reason, now)
+    }
     if usage:
         changes["used_by"] = used_by(usage)
     return next_status(resource, drafts, now, changes)

@@ -32,7 +32,7 @@ TERMINATION_GRACE_SECONDS: Final = 60
 """A transfer that is stopped takes its half-made image away."""
 
 _SCRATCH = "/scratch"
-_LAST_WORDS = "/dev/termination-log"
+_TERMINATION_MESSAGE = "/dev/termination-log"
 _KEPT_SECONDS = 3600
 _NONROOT = 65532
 _READ_BY_GROUP = 0o440
@@ -166,14 +166,14 @@ def _pod(resource: CloudImage, request: TransferRequest, template: JobTemplate) 
                 "image": template.image,
                 "imagePullPolicy": template.pull_policy,
                 "command": ["cloudimage", "transfer-job"],
-                "args": ["--mounts", MOUNTS, "--last-words", _LAST_WORDS],
+                "args": ["--mounts", MOUNTS, "--termination-message", _TERMINATION_MESSAGE],
                 "env": [
                     {"name": "CLOUDIMAGE_SCRATCH_DIR", "value": _SCRATCH},
                     # The root file system is read-only.
                     {"name": "TMPDIR", "value": _SCRATCH},
                     *({"name": name, "value": text} for name, text in template.environment.items()),
                 ],
-                "terminationMessagePath": _LAST_WORDS,
+                "terminationMessagePath": _TERMINATION_MESSAGE,
                 "resources": dict(template.resources),
                 "securityContext": {
                     "allowPrivilegeEscalation": False,

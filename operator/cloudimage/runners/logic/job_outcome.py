@@ -37,7 +37,7 @@ class Pod:
         unschedulable: Why no node takes it.
         waiting: Reason for which the container is not there yet.
         ended: Reason for which the container ended, for instance OOMKilled.
-        last_words: The container's termination message.
+        termination_message: The container's termination message.
         overdue: Seconds since it should have been gone; None: nobody deleted it.
     """
 
@@ -51,7 +51,7 @@ class Pod:
     waiting_message: str = ""
     ended: str = ""
     exit_code: int | None = None
-    last_words: str = ""
+    termination_message: str = ""
     overdue: float | None = None
 
 
@@ -91,18 +91,18 @@ def outcome(job: Job | None, stage: Stage) -> Result | Failure | None:
     """
     if job is None or job.deleting:
         return _failure(Reason.INTERRUPTED, "The transfer's Job was deleted", stage)
-    own = last_words(job.pod)
+    own = termination_message(job.pod)
     if own is not None and not (isinstance(own, Failure) and own.reason is Reason.INTERRUPTED):
         return own
     return _ended(job, stage) or own or _not_started(job, stage)
 
 
-def last_words(pod: Pod | None) -> Result | Failure | None:
+def termination_message(pod: Pod | None) -> Result | Failure | None:
     """Return the outcome that the transfer itself left; None when it left none."""
-    if pod is None or not pod.last_words:
+    if pod is None or not pod.termination_message:
         return None
     try:
-        event = EVENTS.validate_json(pod.last_words)
+        event = EVENTS.validate_json(pod.termination_message)
     except ValidationError:
         return None
     return event if isinstance(event, Result | Failure) else None
@@ -147,7 +147,7 @@ def _of_pod(pod: Pod, stage: Stage) -> Failure | None:
             "chart",
             stage,
         )
-    if pod.last_words:
+    if pod.termination_message:
         return None
     return _failure(
         Reason.INTERNAL_ERROR,

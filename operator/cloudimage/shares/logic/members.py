@@ -20,7 +20,7 @@ _DOMAIN_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedProject:
     """A project that the spec names, with the credentials that accept for it, if it gives any."""
 
     project: Project
@@ -125,7 +125,7 @@ def changes(
 
 
 def to_accept_for(
-    wanted: Mapping[str, Wanted], members: Mapping[str, Member]
+    wanted: Mapping[str, WantedProject], members: Mapping[str, Member]
 ) -> dict[str, CloudCredentialsRef]:
     """Return the projects that have not said anything yet, with the credentials that may."""
     return {
@@ -157,7 +157,7 @@ def recorded(share: ImageShare, wanted: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*share.status.projects, *wanted)))
 
 
-def images_of(image_id: str, owner: CloudImage | None) -> tuple[str, ...]:
+def all_revisions(image_id: str, owner: CloudImage | None) -> tuple[str, ...]:
     """Return the images that may have members of ours: the present one, and earlier revisions."""
     earlier = owner.status.revisions if owner else ()
     return tuple(dict.fromkeys((image_id, *(each.image_id for each in earlier))))
@@ -220,7 +220,7 @@ def due(share: ImageShare, period: float, now: datetime) -> datetime | None:
     return status.last_sync_time + timedelta(seconds=next_look(share, period, now))
 
 
-def names_of(share: ImageShare, wanted: Mapping[str, Wanted]) -> dict[str, str]:
+def names_of(share: ImageShare, wanted: Mapping[str, WantedProject]) -> dict[str, str]:
     """Return the names of projects by their id, as far as they are or were known."""
     known = {each.project_id: each.project_name for each in share.status.members}
     now = {key: each.project.name for key, each in wanted.items()}

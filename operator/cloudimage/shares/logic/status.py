@@ -13,7 +13,7 @@ from cloudimage.controller.logic import outage, retry
 from cloudimage.controller.logic.conditions import Draft, is_true, renewed
 from cloudimage.plaintext import plain
 from cloudimage.shares.logic import members as sharing
-from cloudimage.shares.logic.members import Wanted
+from cloudimage.shares.logic.members import WantedProject
 
 _MOST_NAMED = 5
 _OTHERS_REASONS = frozenset(
@@ -59,7 +59,7 @@ class Outcome:
     """
 
     image: GlanceImage
-    wanted: Mapping[str, Wanted]
+    wanted: Mapping[str, WantedProject]
     members: Mapping[str, Member]
     kept: frozenset[str]
     problem: Problem | None
@@ -67,7 +67,7 @@ class Outcome:
     staying: str | None
 
 
-def is_news(old: ImageShareStatus, new: ImageShareStatus, period: float) -> bool:
+def worth_writing(old: ImageShareStatus, new: ImageShareStatus, period: float) -> bool:
     """Return whether a status is worth a write: a new last_sync_time alone is not, each time.
 
     Args:
@@ -82,7 +82,7 @@ def is_news(old: ImageShareStatus, new: ImageShareStatus, period: float) -> bool
     return same.to_json() != old.to_json() or elapsed >= period / 2
 
 
-def about_to(
+def sharing_started(
     share: ImageShare, image_id: str, projects: tuple[str, ...], now: datetime
 ) -> ImageShareStatus:
     """Return the status written before members are changed: a deletion must know of them."""
@@ -94,7 +94,7 @@ def about_to(
     return _renewed(share, drafts, now, update)
 
 
-def looked(share: ImageShare, outcome: Outcome, now: datetime) -> ImageShareStatus:
+def synced(share: ImageShare, outcome: Outcome, now: datetime) -> ImageShareStatus:
     """Return the status after a look that came to its end."""
     wanted, members = outcome.wanted, outcome.members
     ours = outcome.kept | (wanted.keys() & members.keys())
@@ -189,7 +189,7 @@ def _summary(share: ImageShare, accepted: str | None) -> ShareSummary:
 
 
 def _with_outlook(problem: Problem) -> str:
-    said = outage.message(problem.message, None)
+    said = outage.sentence(problem.message, None)
     return f"{said} {retry.outlook(retry.pauses(problem.reason))}"
 
 
@@ -201,12 +201,12 @@ def _kstatus(reason: Reason | ShareReason, message: str) -> Draft:
 
 def blocked_by_cloud(share: ImageShare, problem: Problem, now: datetime) -> ImageShareStatus:
     """Return the status when the image, the cloud or its credentials stand in the way."""
-    since = outage.since(share, problem.reason, now)
+    since = outage.unreachable_since(share, problem.reason, now)
     outlook = retry.outlook(retry.pauses(problem.reason))
-    text = f"{outage.message(problem.message, since)} {outlook}"
+    text = f"{outage.sentence(problem.message, since)} {outlook}"
     if since is not None:
         text = f"{text} {outage.HOW_TO_LET_GO}"
-    text = outage.first_told(share, ShareCondition.RECONCILING, problem.reason, text)
+    text = outage.keep_first(share, ShareCondition.RECONCILING, problem.reason, text)
     drafts = [_kstatus(problem.reason, text)]
     ready = is_true(share.status.conditions, ShareCondition.READY)
     if not (ready and problem.reason in _PASSING):
@@ -229,7 +229,7 @@ def deletion_blocked(share: ImageShare, problem: Problem, now: datetime) -> Imag
         Draft(ShareCondition.DELETION_BLOCKED, "True", problem.reason, problem.message),
         Draft(ShareCondition.RECONCILING, "True", Reason.DELETING, problem.message),
     ]
-    since = outage.since(share, problem.reason, now)
+    since = outage.unreachable_since(share, problem.reason, now)
     return _renewed(share, drafts, now, {"cloud_unreachable_since": since})
 
 

@@ -13,11 +13,11 @@ from cloudimage.transfer.contract import (
     SourceInfo,
     TransferError,
 )
-from cloudimage.transfer.glance.image_lifecycle import Stored, Target
+from cloudimage.transfer.glance.image_lifecycle import Stored, UploadContext
 from cloudimage.transfer.glance.import_methods import glance_direct, web_download
 from cloudimage.transfer.glance.methods import Choice, Offers, choose
 from cloudimage.transfer.glance.upload import upload
-from cloudimage.transfer.image.conversion import Payload, Wanted, as_file, convert
+from cloudimage.transfer.image.conversion import Payload, TargetFormat, as_file, convert
 from cloudimage.transfer.image.inspection import Inspected
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import TransferRequest
@@ -43,12 +43,12 @@ class Located:
     found: Inspected
     tools: Toolbox
 
-    def as_wanted(self, wanted: Wanted, meter: Meter) -> Payload:
+    def as_wanted(self, wanted: TargetFormat, meter: Meter) -> Payload:
         """Return the file as what is wanted."""
         return convert(self.path, self.found, wanted, self.tools, meter)
 
 
-def choose_method(request: TransferRequest, target: Target) -> Choice:
+def choose_method(request: TransferRequest, target: UploadContext) -> Choice:
     """Choose the method by what the cloud offers; a plain upload needs no offer.
 
     Raises:
@@ -82,7 +82,7 @@ def _refused(request: TransferRequest) -> str | None:
 
 
 def by_web_download(
-    target: Target, request: TransferRequest, choice: Choice, folder: Path
+    target: UploadContext, request: TransferRequest, choice: Choice, folder: Path
 ) -> Result | Choice:
     """Have Glance fetch the source; what is known of that is what Glance says of the image.
 
@@ -111,7 +111,7 @@ def by_web_download(
     return result.model_copy(update={"warnings": weakness(request.source.checksum)})
 
 
-def deliver(target: Target, choice: Choice, located: Located, source: SourceInfo) -> Result:
+def deliver(target: UploadContext, choice: Choice, located: Located, source: SourceInfo) -> Result:
     """Give the fetched file to Glance.
 
     Raises:
@@ -119,7 +119,7 @@ def deliver(target: Target, choice: Choice, located: Located, source: SourceInfo
     """
     if choice.method == "GlanceDirect" and choice.asked:
         return _result(_convert_by_store(target, located), choice, source)
-    wanted = Wanted(target.image.disk_format, target.image.compress)
+    wanted = TargetFormat(target.image.disk_format, target.image.compress)
     payload = located.as_wanted(wanted, target.meter)
     if choice.method == "GlanceDirect":
         try:
@@ -131,7 +131,7 @@ def deliver(target: Target, choice: Choice, located: Located, source: SourceInfo
     return _result(upload(target, payload), choice, source)
 
 
-def deliver_stream(target: Target, choice: Choice, stream: Stream) -> Result:
+def deliver_stream(target: UploadContext, choice: Choice, stream: Stream) -> Result:
     """Give Glance a raw source as it comes from its server.
 
     Raises:
@@ -152,11 +152,11 @@ def source_info(found: Inspected, fetched: Fetched) -> SourceInfo:
     )
 
 
-def _convert_by_store(target: Target, located: Located) -> Stored:
+def _convert_by_store(target: UploadContext, located: Located) -> Stored:
     """Stage the file as it is; what Glance makes of it must be what we would make of it."""
     wanted, found = target.image.disk_format, located.found
     if wanted in {None, found.format}:
-        payload = located.as_wanted(Wanted(), target.meter)
+        payload = located.as_wanted(TargetFormat(), target.meter)
         return glance_direct(target, payload, payload)
     if wanted != "raw":
         raise TransferError(
@@ -164,7 +164,7 @@ def _convert_by_store(target: Target, located: Located) -> Stored:
             f"Glance's conversion from {found.format} to {wanted} cannot be verified against our "
             "own: GlanceDirect converts to raw only",
         )
-    proof = located.as_wanted(Wanted("raw"), target.meter)
+    proof = located.as_wanted(TargetFormat("raw"), target.meter)
     return glance_direct(target, as_file(located.path, found.format), proof)
 
 

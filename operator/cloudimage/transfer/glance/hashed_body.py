@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from cloudimage.failpoints import Point, reached
+from cloudimage.failpoints import Point, failpoint
 from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.image.conversion import Chunks, Payload
 from cloudimage.transfer.progress import Meter
@@ -54,7 +54,7 @@ class HashedBody:
                 yield chunk
                 self.sent += len(chunk)
                 self._meter.count(self.sent)
-                reached(Point.SENDING, self._name)
+                failpoint(Point.SENDING, self._name)
 
 
 def compare(stored: dict[str, Any], payload: Payload, sha512: Any) -> None:  # noqa: ANN401 - hashlib's type has no name

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from cloudimage.failpoints import Point, reached
+from cloudimage.failpoints import Point, failpoint
 from cloudimage.transfer.contract import Limits, NewImage, Reason, TransferError
 from cloudimage.transfer.glance.client import Glance
 from cloudimage.transfer.interrupts import Interrupts
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Target:
+class UploadContext:
     """Where the bytes go.
 
     Attributes:
@@ -82,7 +82,7 @@ def attempts(lot: tuple[str, int] | None = None) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def created(target: Target, shape: DiskFormat) -> Iterator[str]:
+def created(target: UploadContext, shape: DiskFormat) -> Iterator[str]:
     """Create a queued image, private and hidden, and hand out its id.
 
     Whatever fails in the block, also an interrupt, deletes it.
@@ -95,7 +95,7 @@ def created(target: Target, shape: DiskFormat) -> Iterator[str]:
         undo.pop_all()
 
 
-def _create(target: Target, shape: DiskFormat, undo: contextlib.ExitStack) -> str:
+def _create(target: UploadContext, shape: DiskFormat, undo: contextlib.ExitStack) -> str:
     image = target.image
     for attempt in attempts(None if image.lot is None else (image.id_seed, image.lot)):
         identifier = image_id(image.id_seed, attempt)
@@ -107,7 +107,7 @@ def _create(target: Target, shape: DiskFormat, undo: contextlib.ExitStack) -> st
             if not was_created:
                 undo.pop_all()
         if was_created:
-            reached(Point.CREATED, image.name)
+            failpoint(Point.CREATED, image.name)
             return identifier
     raise TransferError(
         Reason.CLOUD_ERROR, f"Glance rejected {MAX_ATTEMPTS} ids in a row as already used"
@@ -131,7 +131,7 @@ def new_image(image: NewImage, identifier: str, shape: DiskFormat) -> dict[str, 
     }
 
 
-def settle(target: Target, identifier: str, image: dict[str, Any]) -> Stored:
+def settle(target: UploadContext, identifier: str, image: dict[str, Any]) -> Stored:
     """Mark an image as verified, whose bytes were compared with what they must be.
 
     Args:
@@ -143,13 +143,13 @@ def settle(target: Target, identifier: str, image: dict[str, Any]) -> Stored:
         TransferError: ``InvalidImage``, ``Forbidden`` and the cloud's.
     """
     algorithm, value = image["os_hash_algo"], image["os_hash_value"]
-    reached(Point.STORED, target.image.name)
+    failpoint(Point.STORED, target.image.name)
     target.glance.set_property(identifier, Marks.VERIFIED, f"{algorithm}:{value}")
-    reached(Point.MARKED, target.image.name)
+    failpoint(Point.MARKED, target.image.name)
     return Stored(identifier, image["disk_format"], image["size"], algorithm, value)
 
 
-def discard(target: Target, identifier: str) -> None:
+def discard(target: UploadContext, identifier: str) -> None:
     """Delete an image that was not finished; failing that, note it down."""
     deadline = time.monotonic() + DELETE_SECONDS
     with target.interrupts.deferred():
@@ -167,7 +167,7 @@ def discard(target: Target, identifier: str) -> None:
         target.leftovers.append(identifier)
 
 
-def discard_leftovers(target: Target) -> None:
+def discard_leftovers(target: UploadContext) -> None:
     """Try again to delete what could not be deleted, now that some time has passed."""
     leftovers, target.leftovers[:] = list(target.leftovers), []
     for identifier in leftovers:

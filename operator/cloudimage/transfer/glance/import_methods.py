@@ -5,10 +5,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from cloudimage.failpoints import Point, reached
+from cloudimage.failpoints import Point, failpoint
 from cloudimage.transfer.contract import Checksum, Reason, Source, Stage, TransferError
 from cloudimage.transfer.glance.hashed_body import HashedBody, compare, hash_of
-from cloudimage.transfer.glance.image_lifecycle import Stored, Target, created, settle
+from cloudimage.transfer.glance.image_lifecycle import Stored, UploadContext, created, settle
 from cloudimage.transfer.glance.quota import Quota, check_quota
 from cloudimage.transfer.glance.resend import repeated, send
 from cloudimage.transfer.glance.wait import wait_until_stored
@@ -23,7 +23,7 @@ _TAIL: Final = 64 * 2**10
 _COPIED: Final = re.compile(r"Copied (\d+) MiB")
 
 
-def glance_direct(target: Target, staged: Payload, wanted: Payload) -> Stored:
+def glance_direct(target: UploadContext, staged: Payload, wanted: Payload) -> Stored:
     """Stage bytes and have Glance import them.
 
     Args:
@@ -40,7 +40,7 @@ def glance_direct(target: Target, staged: Payload, wanted: Payload) -> Stored:
     return repeated(target, partial(_glance_direct, target, staged, wanted))
 
 
-def _glance_direct(target: Target, staged: Payload, wanted: Payload) -> Stored:
+def _glance_direct(target: UploadContext, staged: Payload, wanted: Payload) -> Stored:
     target.meter.start(Stage.UPLOADING, staged.size)
     with created(target, staged.format) as identifier:
         body = HashedBody(staged, target.meter, target.image.name)
@@ -50,7 +50,7 @@ def _glance_direct(target: Target, staged: Payload, wanted: Payload) -> Stored:
             raise TransferError(
                 Reason.UPLOAD_MISMATCH, f"Glance staged {size} bytes, but {staged.size} were sent"
             )
-        reached(Point.STAGED, target.image.name)
+        failpoint(Point.STAGED, target.image.name)
         target.glance.start_import(identifier, {"name": "glance-direct"}, target.stores)
         # Our own conversion, for its hash alone; it takes no time of its own beside Glance's.
         sha512 = body.sha512 if wanted is staged else hash_of(wanted.open(), "sha512")
@@ -60,7 +60,7 @@ def _glance_direct(target: Target, staged: Payload, wanted: Payload) -> Stored:
         return settle(target, identifier, image)
 
 
-def web_download(target: Target, source: Source, folder: Path) -> tuple[Stored, int]:
+def web_download(target: UploadContext, source: Source, folder: Path) -> tuple[Stored, int]:
     """Let Glance fetch the source itself.
 
     Args:
@@ -96,7 +96,7 @@ def web_download(target: Target, source: Source, folder: Path) -> tuple[Stored, 
         return settle(target, identifier, image), virtual_size
 
 
-def copy_to_stores(target: Target, identifier: str, stores: tuple[str, ...]) -> None:
+def copy_to_stores(target: UploadContext, identifier: str, stores: tuple[str, ...]) -> None:
     """Have Glance copy an active image to more stores.
 
     Raises:
@@ -107,7 +107,7 @@ def copy_to_stores(target: Target, identifier: str, stores: tuple[str, ...]) -> 
         _wait(target, identifier)
 
 
-def _wait(target: Target, identifier: str) -> dict[str, Any]:
+def _wait(target: UploadContext, identifier: str) -> dict[str, Any]:
     def note(task: dict[str, Any]) -> None:
         if copied := _COPIED.search(task.get("message") or ""):
             target.meter.count(int(copied[1]) * 2**20)
@@ -145,7 +145,7 @@ def _check_sum(image: dict[str, Any], checksum: Checksum | None) -> None:
         )
 
 
-def _look(target: Target, identifier: str, image: dict[str, Any], path: Path) -> int:
+def _look(target: UploadContext, identifier: str, image: dict[str, Any], path: Path) -> int:
     """Inspect what Glance fetched, by its two ends; return its virtual size."""
     size = image["size"]
     begin = max(0, size - _TAIL)

@@ -11,7 +11,7 @@ from typing import Final
 from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.glance.errors import AwayError
 from cloudimage.transfer.glance.hashed_body import HashedBody
-from cloudimage.transfer.glance.image_lifecycle import Stored, Target, discard_leftovers
+from cloudimage.transfer.glance.image_lifecycle import Stored, UploadContext, discard_leftovers
 
 RETRY_PAUSES: Final = (1.0, 5.0)
 """Seconds before the bytes are sent again, as a new image."""
@@ -27,7 +27,7 @@ class BrokenError(Exception):
         self.error = error
 
 
-def repeated(target: Target, work: Callable[[], Stored]) -> Stored:
+def repeated(target: UploadContext, work: Callable[[], Stored]) -> Stored:
     """Do the work that makes one image, again with another one when its sending broke.
 
     Raises:

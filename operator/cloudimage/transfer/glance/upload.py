@@ -4,7 +4,7 @@ from functools import partial
 
 from cloudimage.transfer.contract import Reason, Stage, TransferError
 from cloudimage.transfer.glance.hashed_body import HashedBody, compare
-from cloudimage.transfer.glance.image_lifecycle import Stored, Target, created, settle
+from cloudimage.transfer.glance.image_lifecycle import Stored, UploadContext, created, settle
 from cloudimage.transfer.glance.import_methods import copy_to_stores
 from cloudimage.transfer.glance.quota import Quota, check_quota
 from cloudimage.transfer.glance.resend import BrokenError, repeated, send
@@ -12,7 +12,7 @@ from cloudimage.transfer.glance.wait import wait_until_stored
 from cloudimage.transfer.image.conversion import Payload
 
 
-def upload(target: Target, payload: Payload) -> Stored:
+def upload(target: UploadContext, payload: Payload) -> Stored:
     """Upload the payload as a new image, into the first store, then copy it to the others.
 
     Raises:
@@ -26,7 +26,7 @@ def upload(target: Target, payload: Payload) -> Stored:
     return repeated(target, partial(_upload, target, payload))
 
 
-def _upload(target: Target, payload: Payload) -> Stored:
+def _upload(target: UploadContext, payload: Payload) -> Stored:
     first, others = target.stores[:1], target.stores[1:]
     target.meter.start(Stage.UPLOADING, payload.size)
     with created(target, payload.format) as identifier:

@@ -44,7 +44,7 @@ class Payload:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TargetFormat:
     """What a file is to become.
 
     Attributes:
@@ -57,7 +57,9 @@ class Wanted:
     compress: bool = False
 
 
-def convert(path: Path, found: Inspected, wanted: Wanted, tools: Toolbox, meter: Meter) -> Payload:
+def convert(
+    path: Path, found: Inspected, wanted: TargetFormat, tools: Toolbox, meter: Meter
+) -> Payload:
     """Prepare the upload of a file.
 
     To raw it is converted while it is uploaded; else into a file beside it.

@@ -65,10 +65,10 @@ def test_a_try_that_was_asked_for_is_no_longer_given_up() -> None:
         reason=TransferReason.CHECKSUM_MISMATCH, message="it differs", stage=Stage.VERIFYING
     )
     failed = resource.model_copy(update={"status": status.failed(resource, failure, NOW, None)})
-    assert schedule.gave_up(failed)
+    assert schedule.has_failed_for_good(failed)
     new = status.retrying(failed, "1", NOW)
     tried = failed.model_copy(update={"status": new})
-    assert not schedule.gave_up(tried)
+    assert not schedule.has_failed_for_good(tried)
     assert retry.asked(tried) is None
     assert {each.type for each in new.conditions if each.status == "True"} == {"Reconciling"}
 

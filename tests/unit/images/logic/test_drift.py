@@ -17,10 +17,10 @@ NOTHING = Links({}, {})
 APPLIED = {"imageID": ID, "syncedGeneration": 3}
 
 
-def upkeep(
+def plan_metadata(
     resource: CloudImage, links: Links = NOTHING, image: GlanceImage | None = None
-) -> drift.Upkeep:
-    return drift.upkeep(resource, image or glance_image(resource, min_disk=9), links)
+) -> drift.MetadataPlan:
+    return drift.plan_metadata(resource, image or glance_image(resource, min_disk=9), links)
 
 
 def wanting(status: dict[str, Any], policy: str, **image: Any) -> CloudImage:
@@ -39,11 +39,11 @@ REPLACED = {"op": "replace", "path": "/min_disk", "value": 1}
 def test_a_spec_that_was_not_applied_yet_is_applied_under_each_policy(
     policy: str, status: dict[str, Any]
 ) -> None:
-    assert upkeep(wanting(status, policy)) == drift.Upkeep((REPLACED,))
+    assert plan_metadata(wanting(status, policy)) == drift.MetadataPlan((REPLACED,))
 
 
 def test_drift_is_put_back_and_an_event_names_the_fields() -> None:
-    found = upkeep(wanting(APPLIED, "Correct"))
+    found = plan_metadata(wanting(APPLIED, "Correct"))
     assert found.patch == (REPLACED,)
     assert found.drafts == ()
     assert found.event is not None
@@ -59,7 +59,7 @@ def test_drift_is_only_reported_where_the_spec_says_so() -> None:
         properties={"b": "2", "cloudimage_dev_properties": '["a","b"]'},
         tags=frozenset({"y"}),
     )
-    found = upkeep(resource, image=image)
+    found = plan_metadata(resource, image=image)
     assert found.patch == ()
     assert found.event is None
     [draft] = found.drafts
@@ -73,7 +73,7 @@ def test_drift_is_only_reported_where_the_spec_says_so() -> None:
 @pytest.mark.parametrize("policy", ["Correct", "Report"])
 def test_our_own_mark_is_no_drift(policy: str) -> None:
     resource = cloud_image(image={"properties": {"a": "1"}}, status=APPLIED, driftPolicy=policy)
-    found = upkeep(resource, image=glance_image(resource, properties={"a": "1"}))
+    found = plan_metadata(resource, image=glance_image(resource, properties={"a": "1"}))
     [operation] = found.patch
     assert operation["path"] == "/cloudimage_dev_properties"
     assert (found.drafts, found.event) == ((), None)
@@ -81,7 +81,7 @@ def test_our_own_mark_is_no_drift(policy: str) -> None:
 
 def test_what_a_reference_leads_to_is_put_in_place_beside_drift_that_is_reported() -> None:
     resource = wanting(APPLIED, "Report", kernelRef={"name": "kernel"})
-    found = upkeep(resource, Links({"kernel_id": "id"}, {}))
+    found = plan_metadata(resource, Links({"kernel_id": "id"}, {}))
     assert found.patch == ({"op": "add", "path": "/kernel_id", "value": "id"},)
     assert [each.reason for each in found.drafts] == ["Drifted"]
 
@@ -100,7 +100,7 @@ def test_without_its_kernel_an_image_is_not_ready_unless_it_has_an_earlier_one(
 ) -> None:
     resource = cloud_image(image={"kernelRef": {"name": "kernel"}})
     links = Links({}, {"kernel_id": "CloudImage kernel does not exist."})
-    found = upkeep(resource, links, glance_image(resource, **observed))
+    found = plan_metadata(resource, links, glance_image(resource, **observed))
     assert [each.type for each in found.drafts] == types
     assert {(each.status, each.reason) for each in found.drafts} == {("False", "ReferenceNotReady")}
 

@@ -14,9 +14,9 @@ from support.resources import NOW, UID, cloud_image, glance_image
 def test_a_complete_image_of_the_wanted_content_is_current() -> None:
     resource = cloud_image()
     image = glance_image(resource)
-    assert owned_images.sort(resource, Desired.of(resource.spec), [image]) == owned_images.Standing(
-        image, (), ()
-    )
+    assert owned_images.classify(
+        resource, Desired.of(resource.spec), [image]
+    ) == owned_images.OwnedImages(image, (), ())
 
 
 def test_a_snapshot_that_inherited_our_marks_is_not_ours() -> None:
@@ -26,7 +26,9 @@ def test_a_snapshot_that_inherited_our_marks_is_not_ours() -> None:
     snapshot = glance_image(
         resource, id=snapshot.id, properties={Marks.IMAGE_ID: ours.id, "image_type": "snapshot"}
     )
-    assert owned_images.sort(resource, Desired.of(resource.spec), [ours, snapshot]).all == (ours,)
+    assert owned_images.classify(resource, Desired.of(resource.spec), [ours, snapshot]).all == (
+        ours,
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,31 +38,31 @@ def test_a_snapshot_that_inherited_our_marks_is_not_ours() -> None:
 def test_an_unfinished_image_is_a_leftover(unfinished: dict[str, object]) -> None:
     resource = cloud_image()
     image = glance_image(resource, **unfinished)
-    assert owned_images.sort(resource, Desired.of(resource.spec), [image]) == owned_images.Standing(
-        None, (), (image,)
-    )
+    assert owned_images.classify(
+        resource, Desired.of(resource.spec), [image]
+    ) == owned_images.OwnedImages(None, (), (image,))
 
 
 def test_an_image_of_an_earlier_spec_is_previous() -> None:
     old = glance_image(cloud_image(http={"checksum": {"sha256": "00" * 32}}))
-    assert owned_images.sort(
+    assert owned_images.classify(
         cloud_image(), Desired.of(cloud_image().spec), [old]
-    ) == owned_images.Standing(None, (old,), ())
+    ) == owned_images.OwnedImages(None, (old,), ())
 
 
 def test_of_two_equal_images_the_one_that_users_know_stays() -> None:
     known = "99999999-9999-4999-8999-999999999999"
     resource = cloud_image(status={"imageID": known})
     images = [glance_image(resource), glance_image(resource, id=known)]
-    standing = owned_images.sort(resource, Desired.of(resource.spec), images)
-    assert standing.current == images[1]
-    assert standing.previous == (images[0],)
+    owned = owned_images.classify(resource, Desired.of(resource.spec), images)
+    assert owned.current == images[1]
+    assert owned.previous == (images[0],)
 
 
 def test_a_deactivated_image_is_complete() -> None:
     resource = cloud_image()
     image = glance_image(resource, status="deactivated")
-    assert owned_images.sort(resource, Desired.of(resource.spec), [image]).current == image
+    assert owned_images.classify(resource, Desired.of(resource.spec), [image]).current == image
 
 
 @pytest.mark.parametrize(
@@ -129,7 +131,7 @@ def test_only_a_terminal_reason_of_this_very_spec_is_given_up(
         "lastTransitionTime": "2026-01-01T00:00:00Z",
         "observedGeneration": generation,
     }
-    assert schedule.gave_up(cloud_image(status={"conditions": [condition]})) is expected
+    assert schedule.has_failed_for_good(cloud_image(status={"conditions": [condition]})) is expected
 
 
 def test_a_checksum_of_the_publishers_is_not_given_up() -> None:
@@ -141,19 +143,19 @@ def test_a_checksum_of_the_publishers_is_not_given_up() -> None:
 
 def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:
     resource = cloud_image()
-    assert schedule.next_sync(resource, 600) is None
+    assert schedule.next_resync(resource, 600) is None
     new = available_status.available(
         resource, Desired.of(resource.spec), glance_image(resource), None, None, NOW
     )
     settled = resource.model_copy(update={"status": new})
-    due = schedule.next_sync(settled, 600)
+    due = schedule.next_resync(settled, 600)
     assert due is not None
     assert 480 <= (due - NOW).total_seconds() <= 720
-    assert schedule.next_sync(settled, 600) == due
+    assert schedule.next_resync(settled, 600) == due
     other = settled.metadata.model_copy(update={"uid": UID[:-1] + "9"})
-    assert schedule.next_sync(settled.model_copy(update={"metadata": other}), 600) != due
+    assert schedule.next_resync(settled.model_copy(update={"metadata": other}), 600) != due
     edited = settled.metadata.model_copy(update={"generation": 4})
-    assert schedule.next_sync(settled.model_copy(update={"metadata": edited}), 600) is None
+    assert schedule.next_resync(settled.model_copy(update={"metadata": edited}), 600) is None
 
 
 @pytest.mark.parametrize(
@@ -175,7 +177,7 @@ def test_what_waits_for_others_is_looked_at_when_it_is_due_like_the_rest(
     new = available_status.available(
         resource, Desired.of(resource.spec), image, None, None, NOW, *drafts
     )
-    due = schedule.next_sync(resource.model_copy(update={"status": new}), 600)
+    due = schedule.next_resync(resource.model_copy(update={"status": new}), 600)
     assert (due is not None) is settled
 
 

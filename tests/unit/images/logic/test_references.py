@@ -70,27 +70,27 @@ USER, KERNEL, RAMDISK = (Key("images", name) for name in ("server", "kernel", "r
 
 def test_who_refers_to_it_hears_of_each_change_and_of_nothing_else() -> None:
     index = ReferenceIndex()
-    assert index.refers(USER, (KERNEL, RAMDISK)) == set()
-    assert index.stands(KERNEL, None) == set()
-    assert index.stands(KERNEL, "1") == {USER}
-    assert index.stands(KERNEL, "1") == set()
-    assert index.stands(Key("images", "other"), "1") == set()
-    assert index.stands(KERNEL, "2") == {USER}
-    assert index.stands(KERNEL, None) == {USER}
-    assert index.stands(RAMDISK, "3") == {USER}
-    assert index.stands(RAMDISK, None) == {USER}
+    assert index.set_targets(USER, (KERNEL, RAMDISK)) == set()
+    assert index.set_state(KERNEL, None) == set()
+    assert index.set_state(KERNEL, "1") == {USER}
+    assert index.set_state(KERNEL, "1") == set()
+    assert index.set_state(Key("images", "other"), "1") == set()
+    assert index.set_state(KERNEL, "2") == {USER}
+    assert index.set_state(KERNEL, None) == {USER}
+    assert index.set_state(RAMDISK, "3") == {USER}
+    assert index.set_state(RAMDISK, None) == {USER}
 
 
 def test_who_refers_no_longer_hears_nothing() -> None:
     index = ReferenceIndex()
-    index.refers(USER, (KERNEL, RAMDISK))
-    assert index.refers(USER, (KERNEL,)) == {RAMDISK}
-    assert index.stands(RAMDISK, "1") == set()
-    assert index.refers(USER, ()) == {KERNEL}
-    assert index.stands(KERNEL, "1") == set()
+    index.set_targets(USER, (KERNEL, RAMDISK))
+    assert index.set_targets(USER, (KERNEL,)) == {RAMDISK}
+    assert index.set_state(RAMDISK, "1") == set()
+    assert index.set_targets(USER, ()) == {KERNEL}
+    assert index.set_state(KERNEL, "1") == set()
 
 
 def test_a_name_of_another_namespace_is_another_object() -> None:
     index = ReferenceIndex()
-    index.refers(USER, (KERNEL,))
-    assert index.stands(Key("elsewhere", "kernel"), "1") == set()
+    index.set_targets(USER, (KERNEL,))
+    assert index.set_state(Key("elsewhere", "kernel"), "1") == set()

@@ -11,8 +11,8 @@ from cloudimage.cloud.models import GlanceImage, Server, Usage
 from cloudimage.controller.logic.events import of_transitions
 from cloudimage.images.logic import available_status, metadata, revisions, status
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.logic.owned_images import Standing
-from cloudimage.images.logic.revisions import Old
+from cloudimage.images.logic.owned_images import OwnedImages
+from cloudimage.images.logic.revisions import PreviousImage
 from cloudimage.transfer.contract import Failure, Stage
 from cloudimage.transfer.contract import Reason as TransferReason
 from support.resources import NOW, cloud_image, glance_image
@@ -33,8 +33,8 @@ def aside(number: int, **changes: Any) -> GlanceImage:
     return old(number, **{"name": f"debian-12 ({NOW:%Y-%m-%d})", "hidden": True, **changes})
 
 
-def standing(*previous: GlanceImage) -> Standing:
-    return Standing(None, previous, ())
+def owned(*previous: GlanceImage) -> OwnedImages:
+    return OwnedImages(None, previous, ())
 
 
 @pytest.mark.parametrize(
@@ -52,13 +52,13 @@ def test_the_image_that_is_replaced_is_the_one_that_the_status_names_or_that_is_
     status_id: str | None, previous: tuple[GlanceImage, ...], expected: int | None
 ) -> None:
     resource = cloud_image(status={"imageID": status_id})
-    found = revisions.replaced(resource, standing(*previous))
+    found = revisions.replaced(resource, owned(*previous))
     assert (found and found.id) == (expected and old(expected).id)
 
 
 def test_a_deactivated_image_serves_nobody() -> None:
-    assert revisions.serving(cloud_image(), standing(old())) == old()
-    assert revisions.serving(cloud_image(), standing(old(status="deactivated"))) is None
+    assert revisions.serving(cloud_image(), owned(old())) == old()
+    assert revisions.serving(cloud_image(), owned(old(status="deactivated"))) is None
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_only_a_replacement_begins_with_another_name(
     previous: tuple[GlanceImage, ...], name: str | None, expected: str
 ) -> None:
     resource = cloud_image(image={"name": name})
-    assert revisions.name_to_begin_with(resource, standing(*previous)) == expected
+    assert revisions.name_to_begin_with(resource, owned(*previous)) == expected
 
 
 def test_what_glance_may_refuse_is_changed_before_anybody_sees_it() -> None:
@@ -139,16 +139,26 @@ def test_no_servers_are_none_only_where_all_would_be_seen(
 
 
 @pytest.mark.parametrize(
-    ("limit", "image", "olds", "expected"),
+    ("limit", "image", "previous", "expected"),
     [
-        (1, {}, [Old(old(1), 0)], []),
-        (1, {}, [Old(old(3), 0), Old(old(1), 0), Old(old(2), 0)], [2, 3]),
-        (0, {}, [Old(old(1), 0)], [1]),
-        (0, {}, [Old(old(1), 2), Old(old(2), None)], []),
-        (1, {}, [Old(old(1), 1), Old(old(2), 0), Old(old(3), 0)], [3]),
-        (0, {}, [Old(old(1, protected=True), 0)], []),
-        (0, {"protected": True}, [Old(old(1, protected=True), 0)], []),
-        (0, {"protected": False}, [Old(old(1, protected=True), 0)], [1]),
+        (1, {}, [PreviousImage(old(1), 0)], []),
+        (
+            1,
+            {},
+            [PreviousImage(old(3), 0), PreviousImage(old(1), 0), PreviousImage(old(2), 0)],
+            [2, 3],
+        ),
+        (0, {}, [PreviousImage(old(1), 0)], [1]),
+        (0, {}, [PreviousImage(old(1), 2), PreviousImage(old(2), None)], []),
+        (
+            1,
+            {},
+            [PreviousImage(old(1), 1), PreviousImage(old(2), 0), PreviousImage(old(3), 0)],
+            [3],
+        ),
+        (0, {}, [PreviousImage(old(1, protected=True), 0)], []),
+        (0, {"protected": True}, [PreviousImage(old(1, protected=True), 0)], []),
+        (0, {"protected": False}, [PreviousImage(old(1, protected=True), 0)], [1]),
     ],
     ids=[
         "the newest stays",
@@ -162,10 +172,10 @@ def test_no_servers_are_none_only_where_all_would_be_seen(
     ],
 )
 def test_unused_images_beyond_the_limit_go(
-    limit: int, image: dict[str, Any], olds: list[Old], expected: list[int]
+    limit: int, image: dict[str, Any], previous: list[PreviousImage], expected: list[int]
 ) -> None:
     resource = cloud_image(image=image, revisionHistoryLimit=limit)
-    gone = [each.id for each in revisions.surplus(resource, olds)]
+    gone = [each.id for each in revisions.surplus(resource, previous)]
     assert gone == [old(number).id for number in expected]
 
 
@@ -175,7 +185,7 @@ def test_revisions_are_listed_the_newest_first_with_who_uses_them() -> None:
     known = available_status.available(
         resource, Desired.of(resource.spec), current, Usage(SERVER, "AllProjects"), None, NOW
     )
-    new = revisions.listed(known, current, [Old(old(3), None), Old(old(1), 0)])
+    new = revisions.listed(known, current, [PreviousImage(old(3), None), PreviousImage(old(1), 0)])
     assert [each.to_json() for each in new.revisions] == [
         {
             "imageID": image.id,

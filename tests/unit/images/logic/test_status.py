@@ -197,12 +197,12 @@ def test_a_cloud_that_is_away_is_told_once_with_the_time_it_began() -> None:
 
 def test_a_deletion_that_a_cloud_holds_up_says_since_when_each_time_alike() -> None:
     resource = cloud_image(status={"cloudUnreachableSince": "2026-01-01T10:11:12Z"})
-    since = outage.since(resource, Reason.CLOUD_UNREACHABLE, NOW)
-    assert outage.message("no answer", since) == (
+    since = outage.unreachable_since(resource, Reason.CLOUD_UNREACHABLE, NOW)
+    assert outage.sentence("no answer", since) == (
         "no answer. The cloud has been unreachable since 2026-01-01 10:11 UTC."
     )
-    assert outage.since(resource, Reason.FORBIDDEN, NOW) is None
-    assert outage.message("no answer!", None) == "no answer!"
+    assert outage.unreachable_since(resource, Reason.FORBIDDEN, NOW) is None
+    assert outage.sentence("no answer!", None) == "no answer!"
 
 
 def test_each_try_at_a_cloud_that_is_away_is_told_in_the_words_of_the_first() -> None:
@@ -221,7 +221,7 @@ def test_each_try_at_a_cloud_that_is_away_is_told_in_the_words_of_the_first() ->
 
 def test_a_deletion_that_a_cloud_holds_up_says_it_in_the_words_of_the_first_try() -> None:
     def blocked_by(resource: CloudImage, error: str, reason: Reason) -> CloudImage:
-        said = outage.holds_up(resource, reason, error, NOW)
+        said = outage.deletion_message(resource, reason, error, NOW)
         new = status.deletion_blocked(resource, reason, said, None, NOW)
         return resource.model_copy(update={"status": new})
 

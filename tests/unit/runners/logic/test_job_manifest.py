@@ -275,8 +275,8 @@ def test_what_is_not_mounted_is_named(
 @pytest.mark.parametrize("text", ["short", "x" * 9000, "\N{PILE OF POO}" * 3000, "\0" * 3000])
 def test_last_words_fit_and_stay_an_event(text: str) -> None:
     failure = Failure(reason=Reason.UPLOAD_FAILED, message=text, stage=Stage.UPLOADING)
-    written = transfer_job.last_words(failure)
-    assert len(written.encode()) <= transfer_job.LAST_WORDS_BYTES
+    written = transfer_job.termination_message(failure)
+    assert len(written.encode()) <= transfer_job.TERMINATION_MESSAGE_BYTES
     read = Failure.model_validate_json(written)
     assert read.reason is Reason.UPLOAD_FAILED
     assert text.startswith(read.message)
@@ -297,7 +297,7 @@ def test_a_result_keeps_all_but_its_sentences() -> None:
         source=source,
         warnings=("w" * 5000,),
     )
-    read = Result.model_validate_json(transfer_job.last_words(result))
+    read = Result.model_validate_json(transfer_job.termination_message(result))
     assert read == result.model_copy(update={"warnings": ()})
 
 

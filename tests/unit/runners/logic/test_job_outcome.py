@@ -22,7 +22,7 @@ MIXED = (
 def ended(failure: Failure | None = None, **more: str | int) -> Job:
     """Return a Job whose pod ended, with the transfer's last words."""
     words = failure.model_dump_json() if failure else ""
-    pod = Pod("p", phase="Failed", exit_code=1, last_words=words)
+    pod = Pod("p", phase="Failed", exit_code=1, termination_message=words)
     changed = {name: value for name, value in more.items() if name in Pod.__slots__}
     return Job(age=100, pod=_with(pod, changed), failed="BackoffLimitExceeded")
 
@@ -116,7 +116,7 @@ def test_a_result_counts_whatever_became_of_the_pod() -> None:
         '"hash_algo":"sha512","hash_value":"ab","source":{"format":"raw","size":1,'
         '"actual_size":1,"virtual_size":1,"checksums":{}}}'
     )
-    pod = Pod("p", "Failed", reason="Evicted", message="no memory", last_words=words)
+    pod = Pod("p", "Failed", reason="Evicted", message="no memory", termination_message=words)
     found = outcome(Job(age=1, pod=pod, failed="DeadlineExceeded"), Stage.UPLOADING)
     assert found is not None
     assert found.type == "result"

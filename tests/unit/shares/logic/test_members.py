@@ -15,7 +15,7 @@ from cloudimage.credentials.logic import guard as holding
 from cloudimage.images.logic import deletion
 from cloudimage.shares.logic import members as sharing
 from cloudimage.shares.logic import status as share_status
-from cloudimage.shares.logic.members import Wanted
+from cloudimage.shares.logic.members import WantedProject
 from cloudimage.shares.logic.status import Outcome, Problem
 from support.resources import NOW, UID, cloud_image, glance_image
 
@@ -51,8 +51,8 @@ def member(project: str, status: Any = "pending") -> Member:
     return Member(project, status, NOW)
 
 
-def wanted(*projects: str) -> dict[str, Wanted]:
-    return {each: Wanted(Project(each, f"name of {each}"), None) for each in projects}
+def wanted(*projects: str) -> dict[str, WantedProject]:
+    return {each: WantedProject(Project(each, f"name of {each}"), None) for each in projects}
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,9 @@ def test_who_comes_and_who_goes(
 
 def test_only_for_those_who_said_nothing_is_it_accepted() -> None:
     ref = CloudCredentialsRef(secret_name="openstack", cloud_name="web")
-    given = {each: Wanted(Project(each), ref) for each in ("new", "said no", "said yes", "absent")}
+    given = {
+        each: WantedProject(Project(each), ref) for each in ("new", "said no", "said yes", "absent")
+    }
     members = {
         "new": member("new"),
         "said no": member("said no", "rejected"),
@@ -181,8 +183,8 @@ def test_what_was_given_is_never_forgotten() -> None:
             ],
         }
     )
-    assert sharing.images_of("new", image) == ("new", "old")
-    assert sharing.images_of("one", None) == ("one",)
+    assert sharing.all_revisions("new", image) == ("new", "old")
+    assert sharing.all_revisions("one", None) == ("one",)
 
 
 @pytest.mark.parametrize(
@@ -225,7 +227,7 @@ def test_users_are_named_and_the_many_counted() -> None:
     assert "and 2 more projects" in many
 
 
-def looked(share: ImageShare, **changes: Any) -> Any:
+def synced(share: ImageShare, **changes: Any) -> Any:
     values: dict[str, Any] = {
         "image": glance("shared"),
         "wanted": wanted("a", "b"),
@@ -236,7 +238,7 @@ def looked(share: ImageShare, **changes: Any) -> Any:
         "staying": None,
         **changes,
     }
-    return share_status.looked(share, Outcome(**values), NOW)
+    return share_status.synced(share, Outcome(**values), NOW)
 
 
 def said(status: Any, kind: ShareCondition) -> tuple[str, str, str]:
@@ -246,7 +248,7 @@ def said(status: Any, kind: ShareCondition) -> tuple[str, str, str]:
 
 
 def test_all_is_well_when_all_are_members_and_have_accepted() -> None:
-    status = looked(image_share())
+    status = synced(image_share())
     assert said(status, ShareCondition.READY)[:2] == ("True", "Shared")
     assert said(status, ShareCondition.ACCEPTED)[:2] == ("True", "AllAccepted")
     assert [each.type for each in status.conditions] == ["Ready", "Accepted"]
@@ -272,7 +274,7 @@ def test_who_has_not_accepted_is_told_with_what_to_run(
     states: tuple[str, str], acceptance: Problem | None, reason: str, words: str
 ) -> None:
     members = {name: member(name, state) for name, state in zip("ab", states, strict=True)}
-    status = looked(image_share(), members=members, acceptance=acceptance)
+    status = synced(image_share(), members=members, acceptance=acceptance)
     assert said(status, ShareCondition.READY)[0] == "True"
     assert said(status, ShareCondition.ACCEPTED)[:2] == ("False", reason)
     assert words in said(status, ShareCondition.ACCEPTED)[2]
@@ -284,7 +286,7 @@ def test_who_has_not_accepted_is_told_with_what_to_run(
 def test_what_could_not_be_given_is_not_ready_and_what_was_is_recorded() -> None:
     full = Problem(ShareReason.MEMBER_QUOTA_EXCEEDED, "no more than one")
     members = {"a": member("a")}
-    status = looked(image_share(), members=members, kept=frozenset({"old"}), problem=full)
+    status = synced(image_share(), members=members, kept=frozenset({"old"}), problem=full)
     assert said(status, ShareCondition.READY)[:2] == ("False", "MemberQuotaExceeded")
     assert said(status, ShareCondition.STALLED)[0] == "True"
     # One of an earlier revision is none of this image, and still to be taken back.
@@ -295,12 +297,12 @@ def test_what_could_not_be_given_is_not_ready_and_what_was_is_recorded() -> None
 
 def test_of_projects_that_cannot_be_looked_up_nobody_says_that_they_accepted() -> None:
     hidden = Problem(Reason.FORBIDDEN, "listing projects is not allowed")
-    status = looked(image_share(), wanted={}, members={}, kept=frozenset(), problem=hidden)
+    status = synced(image_share(), wanted={}, members={}, kept=frozenset(), problem=hidden)
     assert said(status, ShareCondition.ACCEPTED)[:2] == ("Unknown", "Forbidden")
 
 
 def test_those_who_keep_it_while_they_use_it_are_told() -> None:
-    status = looked(image_share(), staying="Servers still use it.")
+    status = synced(image_share(), staying="Servers still use it.")
     assert said(status, ShareCondition.RECONCILING) == ("True", "InUse", "Servers still use it.")
     assert said(status, ShareCondition.READY)[0] == "True"
 
@@ -316,7 +318,7 @@ def test_those_who_keep_it_while_they_use_it_are_told() -> None:
     ],
 )
 def test_trouble(reason: Any, kind: ShareCondition, ready: str) -> None:
-    standing = image_share().model_copy(update={"status": looked(image_share())})
+    standing = image_share().model_copy(update={"status": synced(image_share())})
     status = share_status.blocked_by_cloud(standing, Problem(reason, "trouble"), NOW)
     assert said(status, kind)[:2] == ("True", reason)
     assert said(status, kind)[2].startswith("trouble.")
@@ -326,13 +328,13 @@ def test_trouble(reason: Any, kind: ShareCondition, ready: str) -> None:
 
 
 def test_a_look_alone_is_no_news_until_half_the_period_is_over() -> None:
-    old = looked(image_share())
+    old = synced(image_share())
     soon = old.model_copy(update={"last_sync_time": NOW + timedelta(seconds=10)})
     late = old.model_copy(update={"last_sync_time": NOW + timedelta(seconds=1000)})
-    assert not share_status.is_news(old, soon, 1800)
-    assert share_status.is_news(old, late, 1800)
-    assert share_status.is_news(old, soon.model_copy(update={"image_id": "2"}), 1800)
-    assert share_status.is_news(image_share().status, old, 1800)
+    assert not share_status.worth_writing(old, soon, 1800)
+    assert share_status.worth_writing(old, late, 1800)
+    assert share_status.worth_writing(old, soon.model_copy(update={"image_id": "2"}), 1800)
+    assert share_status.worth_writing(image_share().status, old, 1800)
 
 
 def test_shares_hold_a_cloudimage_back() -> None:

@@ -11,7 +11,7 @@ from cloudimage.transfer.contract import Limits, NewImage, Reason, TransferError
 from cloudimage.transfer.glance import image_lifecycle
 from cloudimage.transfer.glance.errors import AwayError
 from cloudimage.transfer.glance.hashed_body import HashedBody
-from cloudimage.transfer.glance.image_lifecycle import Stored, Target, image_id
+from cloudimage.transfer.glance.image_lifecycle import Stored, UploadContext, image_id
 from cloudimage.transfer.glance.quota import Usage
 from cloudimage.transfer.glance.upload import upload
 from cloudimage.transfer.image.conversion import Payload
@@ -42,7 +42,7 @@ def go(glance: FakeGlance) -> Stored:
     payload = Payload("raw", len(CONTENT), cast("Any", chunks))
     limits = Limits(silence_seconds=glance.silence)
     meter = Meter(lambda _: None)
-    target = Target(cast("Glance", glance), IMAGE, meter, Interrupts(), limits=limits)
+    target = UploadContext(cast("Glance", glance), IMAGE, meter, Interrupts(), limits=limits)
     return upload(target, payload)
 
 

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from cloudimage.transfer.contract import Limits
-from cloudimage.transfer.image.conversion import Wanted, convert, largest
+from cloudimage.transfer.image.conversion import TargetFormat, convert, largest
 from cloudimage.transfer.image.inspection import Inspected
 from cloudimage.transfer.image.qemu_checks import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
@@ -33,7 +33,7 @@ def test_no_conversion_writes_more_than_was_reserved(tools: Toolbox, wanted: Dis
         path = tools.folder / "disk"
     found = Inspected(shape, path.stat().st_size, SIZE)
     bound = largest(path.name, found, wanted, tools)
-    convert(path, found, Wanted(wanted), tools, Meter(lambda _: None))
+    convert(path, found, TargetFormat(wanted), tools, Meter(lambda _: None))
     written = (tools.folder / "converted").stat().st_blocks * 512
     assert written <= bound <= SIZE + 24 * MIB
 

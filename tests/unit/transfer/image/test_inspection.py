@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloudimage.transfer.contract import DiskFormat, Limits, Reason, TransferError
-from cloudimage.transfer.image.conversion import Wanted, convert
+from cloudimage.transfer.image.conversion import TargetFormat, convert
 from cloudimage.transfer.image.inspection import inspect, is_fixed_vhd
 from cloudimage.transfer.image.qemu_checks import data_end
 from cloudimage.transfer.progress import Meter
@@ -273,9 +273,9 @@ def test_compressed_data_cut_within_its_last_cluster(disk: Path, image: Path) ->
     assert not found.proven
     for wanted in (None, "qcow2"):
         with pytest.raises(TransferError) as caught:
-            convert(image, found, Wanted(wanted), tools, Meter(lambda _: None))
+            convert(image, found, TargetFormat(wanted), tools, Meter(lambda _: None))
         assert caught.value.reason is Reason.SOURCE_TRUNCATED
-    payload = convert(image, found, Wanted("raw"), tools, Meter(lambda _: None))
+    payload = convert(image, found, TargetFormat("raw"), tools, Meter(lambda _: None))
     with pytest.raises(TransferError) as caught:
         sum(map(len, payload.open()))
     assert caught.value.reason is Reason.CONVERSION_FAILED

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cloudimage.transfer.contract import DiskFormat, Limits, Reason, TransferError
-from cloudimage.transfer.image.conversion import Wanted, convert, largest
+from cloudimage.transfer.image.conversion import TargetFormat, convert, largest
 from cloudimage.transfer.image.inspection import Inspected, inspect
 from cloudimage.transfer.image.qemu_checks import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
@@ -47,7 +47,7 @@ def test_the_whole_disk_arrives(tmp_path: Path, odd_disk: Path, creator: str, ki
     WRITERS[kind](CREATORS[creator])(odd_disk, path)
     found, tools = look(path)
     assert (found.format, found.virtual_size) == ("vhd", SIZE)
-    payload = convert(path, found, Wanted("raw"), tools, Meter(lambda _: None))
+    payload = convert(path, found, TargetFormat("raw"), tools, Meter(lambda _: None))
     assert b"".join(payload.open()) == odd_disk.read_bytes()
 
 
@@ -57,7 +57,7 @@ def test_the_whole_disk_is_converted(tmp_path: Path, odd_disk: Path, wanted: Dis
     dynamic(CREATORS["VirtualBox"])(odd_disk, path)
     found, tools = look(path)
     assert largest(path.name, found, wanted, tools) > SIZE // 2
-    convert(path, found, Wanted(wanted), tools, Meter(lambda _: None))
+    convert(path, found, TargetFormat(wanted), tools, Meter(lambda _: None))
     back = tmp_path / "back"
     formats = ("-f", QEMU_FORMATS[wanted], "-O", "raw")
     qemu_img("convert", *formats, tmp_path / "converted", back)
