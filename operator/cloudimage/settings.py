@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     )
 
     workers: ClassVar[int] = 64
-    """How many objects are looked after at once; bytes do not move in these. One namespace, and one
+    """How many objects are managed at once; bytes do not move in these. One namespace, and one
     Secret, has a quarter of them."""
 
     # Transfers make folders of mode 0700 in it.

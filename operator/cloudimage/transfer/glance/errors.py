@@ -39,7 +39,7 @@ class AwayError(TransferError):
 
 
 class FaultError(TransferError):
-    """The cloud answered that it failed by itself, and not that it is away for a while."""
+    """The cloud answered with a server error that does not ask to come again later."""
 
 
 @contextmanager
