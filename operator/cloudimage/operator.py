@@ -235,10 +235,10 @@ def _runner(settings: Settings, kube: Kube) -> Runner:
     if settings.job is None:
         return ChildRunner(settings.max_concurrent_transfers)
     return JobRunner(
+        settings.max_concurrent_transfers,
         Jobs(kube.client),
         kube,
         settings.job,
-        settings.max_concurrent_transfers,
         settings.namespaces,
     )
 

@@ -13,13 +13,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.controller.faults import name_of, without_text
 from cloudimage.controller.tenants import tenants_of
 from cloudimage.kube import Key
-from cloudimage.runners.base import NOTIFY_SECONDS, Transfer, numbers_of
+from cloudimage.runners.base import NOTIFY_SECONDS, Transfer, TransfersInTurn, failure
 from cloudimage.runners.fork_client import ForkServer, Process
 from cloudimage.runners.priorities import Priorities
-from cloudimage.runners.turns import Turns
 from cloudimage.transfer.contract import EVENTS, Failure, Progress, Reason, Result, Stage
 from cloudimage.transfer.request import TransferRequest
 
@@ -42,29 +40,18 @@ def sweep(scratch: Path) -> None:
 
 
 @dataclass
-class ChildRunner:
+class ChildRunner(TransfersInTurn[Transfer]):
     """Runs each transfer as a process of its own, keyed by the UID of its object.
 
     Attributes:
-        max_concurrent: How many run at once, a quarter of them for one tenant; further ones wait.
         spawn: Starts a process that reads a request and writes events.
     """
 
-    max_concurrent: int
     spawn: Callable[[], Process] = field(default_factory=lambda: ForkServer().spawn)
-    _transfers: dict[str, Transfer] = field(default_factory=dict)
-    _turns: Turns = field(init=False)
     _priorities: Priorities = field(default_factory=Priorities)
-
-    def __post_init__(self) -> None:
-        self._turns = Turns(self.max_concurrent, "transfer")
 
     def recover(self, notify: Callable[[Key], None]) -> None:
         """Do nothing: a child ends with its operator."""
-
-    def view(self, uid: str) -> Transfer | None:
-        """Return the object's transfer, running or ended, or None."""
-        return self._transfers.get(uid)
 
     def start(
         self,
@@ -84,16 +71,8 @@ class ChildRunner:
             owner: The object, on whose account it runs.
         """
         tenants = tenants_of(owner) if owner is not None else ()
-        transfer = self._transfers[uid] = Transfer(digest, notify, tenant=tenants[:1])
-        self._turns.add(uid, tenants, partial(self._work, uid, transfer, request))
-
-    def by_stage(self) -> dict[str, float]:
-        """Return how many transfers that have not ended are in each stage; from any thread."""
-        return numbers_of(self._transfers)
-
-    def forget(self, uid: str) -> None:
-        """Drop a transfer that has ended; its outcome was taken note of."""
-        self._transfers.pop(uid, None)
+        transfer = Transfer(digest, notify, tenant=tenants[:1])
+        self.add(uid, transfer, tenants, partial(self._run, transfer, request))
 
     def cancel(self, uid: str) -> None:
         """Have the transfer end; :meth:`view` shows it until it has.
@@ -124,17 +103,6 @@ class ChildRunner:
             if transfer.process is not None:
                 transfer.process.kill()
 
-    def _work(self, uid: str, transfer: Transfer, request: TransferRequest) -> None:
-        try:
-            outcome = self._run(transfer, request)
-        except BaseException as error:  # noqa: BLE001  # it must have an outcome, whatever it is
-            outcome = fault(uid, error, transfer.progress.stage)
-        with transfer.lock:
-            transfer.end(outcome)
-        if transfer.cancelled:
-            self.forget(uid)
-        transfer.notify()
-
     def _run(self, transfer: Transfer, request: TransferRequest) -> Result | Failure:
         # Temporary, so that a transfer that was killed leaves no file either.
         with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=request.scratch) as folder:
@@ -143,7 +111,7 @@ class ChildRunner:
     def _run_in(self, transfer: Transfer, request: TransferRequest) -> Result | Failure:
         with transfer.lock:
             if transfer.cancelled:
-                return _failure(Reason.INTERRUPTED, "cancelled", Stage.PENDING)
+                return failure(Reason.INTERRUPTED, "cancelled", Stage.PENDING)
             process = transfer.process = self.spawn()
         with process, self._priorities.running(process.pid, transfer.tenant):
             try:
@@ -153,7 +121,7 @@ class ChildRunner:
                 if process.stdin:
                     process.stdin.close()
                 _wait(process)
-        return outcome or _failure(
+        return outcome or failure(
             Reason.INTERNAL_ERROR,
             f"the transfer ended with status {process.returncode} and without a result",
             transfer.progress.stage,
@@ -184,16 +152,6 @@ class ChildRunner:
         return None
 
 
-def fault(uid: str, error: BaseException, stage: Stage) -> Failure:
-    """Log what nobody expected while a transfer ran, and return it as the transfer's outcome."""
-    logger.error("a transfer could not be run", extra={"uid": uid, **without_text(error)})
-    return _failure(
-        Reason.INTERNAL_ERROR,
-        f"the transfer could not be run ({name_of(error)}); the operator's log has the details",
-        stage,
-    )
-
-
 def _parse(line: bytes) -> Progress | Result | Failure | None:
     try:
         return EVENTS.validate_json(line)
@@ -208,7 +166,3 @@ def _wait(process: Process) -> None:
         process.wait(_END_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
-
-
-def _failure(reason: Reason, message: str, stage: Stage) -> Failure:
-    return Failure(reason=reason, message=message, stage=stage)

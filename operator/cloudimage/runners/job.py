@@ -19,13 +19,11 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.controller.faults import passes
 from cloudimage.controller.tenants import tenants_of
 from cloudimage.kube import Key, Kube
-from cloudimage.runners.base import NOTIFY_SECONDS, Transfer, numbers_of
-from cloudimage.runners.child import fault
+from cloudimage.runners.base import NOTIFY_SECONDS, Transfer, TransfersInTurn
 from cloudimage.runners.job_client import API_ERRORS, Found, Jobs
 from cloudimage.runners.logic import job_outcome
 from cloudimage.runners.logic.job_manifest import TERMINATION_GRACE_SECONDS, JobTemplate, manifest
 from cloudimage.runners.metrics import StageMeter
-from cloudimage.runners.turns import Turns
 from cloudimage.transfer.contract import Failure, Reason, Result, Stage
 from cloudimage.transfer.request import TransferRequest
 
@@ -53,26 +51,18 @@ class JobTransfer(Transfer):
 
 
 @dataclass
-class JobRunner:
+class JobRunner(TransfersInTurn[JobTransfer]):
     """Runs each transfer as a Job in the namespace of its object, keyed by the object's UID.
 
     Attributes:
-        max_concurrent: How many Jobs there are at once, a quarter of them for one tenant; further
-            transfers wait.
         namespaces: Where Jobs of ours can be; empty: everywhere.
     """
 
     jobs: Jobs
     kube: Kube
     template: JobTemplate
-    max_concurrent: int
     namespaces: tuple[str, ...] = ()
-    _transfers: dict[str, JobTransfer] = field(default_factory=dict)
-    _turns: Turns = field(init=False)
     _stopping: bool = False
-
-    def __post_init__(self) -> None:
-        self._turns = Turns(self.max_concurrent, "job")
 
     def recover(self, notify: Callable[[Key], None]) -> None:
         """Go on with the Jobs that an earlier operator made; may be called again.
@@ -102,10 +92,6 @@ class JobRunner:
         )
         self._submit(found.uid, transfer, owner)
 
-    def view(self, uid: str) -> JobTransfer | None:
-        """Return the object's transfer, running or ended, or None."""
-        return self._transfers.get(uid)
-
     def start(
         self,
         uid: str,
@@ -126,10 +112,6 @@ class JobRunner:
         body = manifest(owner, digest, request, self.template)
         key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
         self._submit(uid, JobTransfer(digest, notify, job=key, manifest=body), owner)
-
-    def by_stage(self) -> dict[str, float]:
-        """Return how many transfers that have not ended are in each stage; from any thread."""
-        return numbers_of(self._transfers)
 
     def forget(self, uid: str) -> None:
         """Drop a transfer that has ended, and its Job; its outcome was taken note of."""
@@ -164,20 +146,7 @@ class JobRunner:
         """Do nothing: the Jobs go on, for the next operator to find."""
 
     def _submit(self, uid: str, transfer: JobTransfer, owner: CloudImage) -> None:
-        self._transfers[uid] = transfer
-        self._turns.add(uid, tenants_of(owner), partial(self._work, uid, transfer))
-
-    def _work(self, uid: str, transfer: JobTransfer) -> None:
-        try:
-            outcome = self._watch(transfer)
-        except BaseException as error:  # noqa: BLE001  # it must have an outcome, whatever it is
-            outcome = fault(uid, error, transfer.progress.stage)
-        if outcome is None:
-            return
-        transfer.end(outcome)
-        if transfer.cancelled:
-            self.forget(uid)
-        transfer.notify()
+        self.add(uid, transfer, tenants_of(owner), partial(self._watch, transfer))
 
     def _watch(self, transfer: JobTransfer) -> Result | Failure | None:
         """Look again and again until the transfer ends; None: the operator does."""
