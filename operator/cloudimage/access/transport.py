@@ -17,13 +17,13 @@ from urllib.parse import urljoin, urlsplit
 import requests
 import urllib3
 from keystoneauth1.session import TCPKeepAliveAdapter
-from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
 
 from cloudimage.access import answers
 from cloudimage.access.entry import shown
 from cloudimage.access.errors import AddressRefusedError, AnswerRefusedError
+from cloudimage.access.gated import GatedAdapter, resolve
 from cloudimage.access.policy import CloudPolicy
 
 CONNECT_SECONDS: Final = 20.0
@@ -113,7 +113,7 @@ class Gate:
             OSError: No address could be connected to.
         """
         host, port = connection.host.strip("[]"), connection.port or connection.default_port
-        found = _resolve(host)
+        found = resolve(host)
         allowed = self._allowed(host, found) if checked else found
         problem: OSError | None = None
         for address in allowed[:_MAX_ADDRESSES]:
@@ -136,7 +136,7 @@ class Gate:
         """
         self._check_host(host)
         try:
-            found = _resolve(host)
+            found = resolve(host)
         except OSError:
             return
         if len(self._allowed(host, found)) < len(found):
@@ -161,41 +161,16 @@ def _refusal(host: str) -> AddressRefusedError:
     )
 
 
-def _resolve(host: str) -> list[str]:
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
-class Adapter(TCPKeepAliveAdapter):
+class Adapter(GatedAdapter, TCPKeepAliveAdapter):
     """Sends a request through a gate and reads its answer, whole unless it is to be streamed."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        super().__init__()
+        super().__init__(gate)
 
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as inherited
-        """Have direct connections checked."""
-        super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = _pools(self._gate, checked=True)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> urllib3.ProxyManager:  # noqa: ANN401 - as inherited
-        """Leave the proxy's own address alone: whoever runs this process chose it."""
-        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **options)
-        manager.pool_classes_by_scheme = _pools(self._gate, checked=False)
-        return manager
-
-    def get_connection_with_tls_context(
-        self,
-        request: requests.PreparedRequest,
-        verify: Any,  # noqa: ANN401 - as inherited
-        proxies: Any = None,  # noqa: ANN401 - as inherited
-        cert: Any = None,  # noqa: ANN401 - as inherited
-    ) -> urllib3.connectionpool.ConnectionPool:
-        """Choose the connection: to a proxy only if the policy does not speak against the host."""
-        url = request.url or ""
-        if select_proxy(url, proxies):
-            self._gate.check_behind_proxy((urllib3.util.parse_url(url).host or "").strip("[]"))
-        return super().get_connection_with_tls_context(request, verify, proxies, cert)
+    def pools(self, *, checked: bool) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+        """Return pools of this gate's connections."""
+        return _pools(self._gate, checked=checked)
 
     def send(  # noqa: PLR0913, PLR0917 - as inherited
         self,

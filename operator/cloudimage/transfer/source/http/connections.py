@@ -19,14 +19,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
-from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
 from urllib3.util.ssl_ import create_urllib3_context
 
+from cloudimage.access.gated import GatedAdapter, resolve
 from cloudimage.transfer.contract import Reason, TransferError, UrlPolicy
 from cloudimage.transfer.source.http import addresses, framing
 
@@ -56,7 +54,7 @@ class Gate:
             OSError: No address could be connected to.
         """
         host, port = connection.host.strip("[]"), connection.port or connection.default_port
-        found = _resolve(host)
+        found = resolve(host)
         allowed = [each for each in found if addresses.is_allowed(each, self._policy)]
         candidates = allowed if checked else found
         if not candidates:
@@ -166,36 +164,16 @@ class _Alarm:
                 self._changed.wait(None if never else max(0.0, self._moment - time.monotonic()))
 
 
-class Adapter(HTTPAdapter):
+class Adapter(GatedAdapter):
     """requests' transport over a gate."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
-        super().__init__()
+        super().__init__(gate)
 
-    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as inherited
-        """Have direct connections checked."""
-        super().init_poolmanager(*arguments, **options)
-        self.poolmanager.pool_classes_by_scheme = _pools(self._gate, checked=True)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> urllib3.ProxyManager:  # noqa: ANN401 - as inherited
-        """Leave the proxy's own address alone: whoever runs this process chose it."""
-        manager: urllib3.ProxyManager = super().proxy_manager_for(proxy, **options)
-        manager.pool_classes_by_scheme = _pools(self._gate, checked=False)
-        return manager
-
-    def get_connection_with_tls_context(
-        self,
-        request: requests.PreparedRequest,
-        verify: Any,  # noqa: ANN401 - as inherited
-        proxies: Any = None,  # noqa: ANN401 - as inherited
-        cert: Any = None,  # noqa: ANN401 - as inherited
-    ) -> urllib3.connectionpool.ConnectionPool:
-        """Choose the connection: to a proxy only if the policy does not speak against the host."""
-        url = request.url or ""
-        if select_proxy(url, proxies):
-            self._gate.check_behind_proxy((urllib3.util.parse_url(url).host or "").strip("[]"))
-        return super().get_connection_with_tls_context(request, verify, proxies, cert)
+    def pools(self, *, checked: bool) -> dict[str, type[urllib3.HTTPConnectionPool]]:
+        """Return pools of this gate's connections."""
+        return _pools(self._gate, checked=checked)
 
 
 def check_host(host: str, policy: UrlPolicy) -> None:
@@ -205,7 +183,7 @@ def check_host(host: str, policy: UrlPolicy) -> None:
         TransferError: ``SourceRefused`` if the policy refuses any of its addresses.
         OSError: It cannot be resolved here.
     """
-    for each in _resolve(host):
+    for each in resolve(host):
         if not addresses.is_allowed(each, policy):
             raise refusal(host, each)
 
@@ -216,11 +194,6 @@ def refusal(host: str, address: str) -> TransferError:
         Reason.SOURCE_REFUSED,
         f"{host} has the address {address}, which the operator's URL policy does not allow",
     )
-
-
-def _resolve(host: str) -> list[str]:
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def _pools(gate: Gate, *, checked: bool) -> dict[str, type[urllib3.HTTPConnectionPool]]:
