@@ -139,7 +139,7 @@ class Operator:
         metrics.live(metrics.ORPHANS, self.sweeper.numbers)
         metrics.live(metrics.CONNECTIONS, self.clouds.numbers)
         for queue in (self.queue, self.share_queue):
-            metrics.OBJECTS.expect(queue.kind)
+            metrics.OBJECTS.register(queue.kind)
 
     def _notify(self, key: Key) -> None:
         self.queue.add(key)

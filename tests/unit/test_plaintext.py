@@ -24,7 +24,7 @@ from cloudimage.cli.force_delete import stays
 from cloudimage.cli.migrate import render
 from cloudimage.cli.watch import row_of
 from cloudimage.cloud.models import Server, Usage
-from cloudimage.controller.logic.conditions import Draft, merged
+from cloudimage.controller.logic.conditions import Draft, merge
 from cloudimage.images.logic import status
 from cloudimage.plaintext import PlainFormatter, plain, plain_lines, plain_model, plain_tree
 from support.resources import NOW, cloud_image
@@ -85,13 +85,13 @@ def test_a_tree_has_plain_texts_and_keys() -> None:
 
 @given(TEXTS)
 def test_conditions_and_events_are_plain_and_bounded(text: str) -> None:
-    [made] = merged([], [Draft(ConditionType.READY, "False", Reason.CLOUD_ERROR, text)], 1, NOW)
+    [made] = merge([], [Draft(ConditionType.READY, "False", Reason.CLOUD_ERROR, text)], 1, NOW)
     assert shows(made.message)
     assert shows(Event("Warning", Reason.CLOUD_ERROR, text).message)
 
 
 def test_long_messages_are_cut_by_bytes() -> None:
-    [made] = merged(
+    [made] = merge(
         [], [Draft(ConditionType.READY, "False", Reason.CLOUD_ERROR, "€" * 40_000)], 1, NOW
     )
     assert len(made.message.encode()) <= 32768

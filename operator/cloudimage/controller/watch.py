@@ -64,7 +64,7 @@ class Watch:
             self.queue.add(key)
             return key
         conditions = event["object"].get("status", {}).get("conditions", [])
-        metrics.OBJECTS.saw(self.queue.kind, key, conditions)
+        metrics.OBJECTS.update(self.queue.kind, key, conditions)
         before, now = self._seen.get(uid), _Seen.of(metadata)
         if before != now:
             self._seen[uid] = now

@@ -21,7 +21,7 @@ class _State(NamedTuple):
     reason: str
 
 
-class Census(Collector):
+class ObjectStates(Collector):
     """Counts the objects that were seen last, by kind and condition; safe to share."""
 
     def __init__(self) -> None:
@@ -29,12 +29,12 @@ class Census(Collector):
         self._kinds: set[str] = set()
         self._lock = threading.Lock()
 
-    def expect(self, kind: str) -> None:
+    def register(self, kind: str) -> None:
         """Count a kind from now on, even without objects: a missing series raises no alert."""
         with self._lock:
             self._kinds.add(kind)
 
-    def saw(self, kind: str, key: Hashable, conditions: Iterable[Mapping[str, Any]]) -> None:
+    def update(self, kind: str, key: Hashable, conditions: Iterable[Mapping[str, Any]]) -> None:
         """Record an object as it is now.
 
         Args:

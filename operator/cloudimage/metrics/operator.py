@@ -21,7 +21,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 
 from cloudimage import __version__, revision
-from cloudimage.metrics.objects import Census
+from cloudimage.metrics.objects import ObjectStates
 
 # Half as many series again, for what Prometheus' text format has no use for.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
@@ -37,7 +37,7 @@ LEADER = Gauge(
     "1 while this process is the leader; 0 while it is on standby.",
 )
 
-OBJECTS = Census()
+OBJECTS = ObjectStates()
 REGISTRY.register(OBJECTS)
 
 TRANSFERS_RUNNING = Gauge(
@@ -118,7 +118,7 @@ LOOP_LAG_SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 
-COLLECTORS: Final[tuple[MetricWrapperBase | Census, ...]] = (
+COLLECTORS: Final[tuple[MetricWrapperBase | ObjectStates, ...]] = (
     BUILD,
     LEADER,
     OBJECTS,

@@ -19,7 +19,7 @@ from cloudimage.shares.consumers import Consumers, reason_of
 from cloudimage.shares.logic import members as sharing
 from cloudimage.shares.logic import status
 from cloudimage.shares.logic.status import Problem
-from cloudimage.shares.members import ImageNotReadyError, NotShareableError, find_target, take_back
+from cloudimage.shares.members import ImageNotReadyError, NotShareableError, find_target, revoke
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class ShareDeletion:
         with self.clouds.borrow(target.config) as cloud, self.locks[image_id]:
             others = self.kube.read_all(ImageShare)
             leaving = set(share.status.projects) - sharing.counted(share, others, images)
-            staying = take_back(cloud, share, self.consumers, images, leaving)
+            staying = revoke(cloud, share, self.consumers, images, leaving)
         if staying:
             text = sharing.users(staying, sharing.names_of(share, {}))
             problem = Problem(ShareReason.IN_USE, text)

@@ -201,13 +201,13 @@ def _there(found: T | None, text: str) -> T:
     return found
 
 
-def take_back(
+def revoke(
     cloud: Cloud,
     share: ImageShare,
     consumers: Consumers,
     images: Iterable[str],
     projects: Iterable[str],
-) -> sharing.Staying:
+) -> sharing.UsersByProject:
     """Take images from projects that do not use them.
 
     Args:

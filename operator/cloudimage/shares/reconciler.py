@@ -28,7 +28,7 @@ from cloudimage.shares.members import (
     find_target,
     members_of,
     resolve,
-    take_back,
+    revoke,
 )
 
 _STAYING_SECONDS = 60.0
@@ -177,13 +177,13 @@ class ImageShareReconciler(Reconciler[ImageShare]):
         target: Target,
         image: GlanceImage,
         projects: tuple[str, ...],
-    ) -> sharing.Staying:
+    ) -> sharing.UsersByProject:
         if not projects:
             return {}
         images = sharing.all_revisions(image.id, target.owner)
         others = self.kube.read_all(ImageShare)
         leaving = set(projects) - sharing.counted(share, others, images)
-        return take_back(cloud, share, self.consumers, images, leaving)
+        return revoke(cloud, share, self.consumers, images, leaving)
 
     def _settled(self, share: ImageShare, outcome: Outcome) -> float:
         moment, period = now(), self.settings.resync_seconds

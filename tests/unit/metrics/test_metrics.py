@@ -18,7 +18,7 @@ from cloudimage.codegen import metrics_page
 from cloudimage.controller.logic.conditions import ConditionType
 from cloudimage.controller.workqueue import WorkQueue
 from cloudimage.metrics import operator as metrics
-from cloudimage.metrics.objects import Census
+from cloudimage.metrics.objects import ObjectStates
 from cloudimage.runners.base import Transfer, numbers_of
 from cloudimage.runners.metrics import StageMeter, by_stage
 from cloudimage.transfer.contract import Failure, Progress, Reason, Stage
@@ -47,7 +47,7 @@ def condition(kind: str, status: str, reason: str, minute: int = 0) -> dict[str,
     }
 
 
-def samples(census: Census) -> dict[tuple[str, ...], float]:
+def samples(census: ObjectStates) -> dict[tuple[str, ...], float]:
     """Return the census' numbers by the metric's name and the labels' values."""
     return {
         (each.name.removeprefix("cloudimage_object"), *each.labels.values()): each.value
@@ -57,18 +57,18 @@ def samples(census: Census) -> dict[tuple[str, ...], float]:
 
 
 def test_objects_are_counted_as_the_watch_saw_them_last() -> None:
-    census = Census()
-    census.expect("imageshares")
+    census = ObjectStates()
+    census.register("imageshares")
     ready, stalled = ConditionType.READY, ConditionType.STALLED
-    census.saw("cloudimages", "a", [condition(ready, "True", "Available", 5)])
-    census.saw("cloudimages", "b", [condition(ready, "False", "Progressing")])
+    census.update("cloudimages", "a", [condition(ready, "True", "Available", 5)])
+    census.update("cloudimages", "b", [condition(ready, "False", "Progressing")])
     broken = [
         condition(ready, "False", "UnsafeImage", 3),
         condition(stalled, "True", "UnsafeImage", 4),
     ]
-    census.saw("cloudimages", "b", broken)
-    census.saw("cloudimages", "c", [condition(ready, "True", "Available", 2)])
-    census.saw("imageshares", "a", [condition(ready, "True", "Shared", 9)])
+    census.update("cloudimages", "b", broken)
+    census.update("cloudimages", "c", [condition(ready, "True", "Available", 2)])
+    census.update("imageshares", "a", [condition(ready, "True", "Shared", 9)])
     census.gone("imageshares", "a")
     oldest = "_condition_oldest_timestamp_seconds"
     assert samples(census) == {

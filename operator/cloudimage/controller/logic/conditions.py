@@ -76,7 +76,7 @@ def is_true(conditions: Iterable[Condition], kind: str) -> bool:
     return condition is not None and condition.status == "True"
 
 
-def merged(
+def merge(
     standing: Iterable[Condition], drafts: Iterable[Draft], generation: int, now: datetime
 ) -> tuple[Condition, ...]:
     """Return the conditions to write, in a fixed order.
@@ -104,7 +104,7 @@ def merged(
     return (*known, *after.values())
 
 
-def renewed(
+def with_conditions(
     status: S,
     generation: int,
     drafts: Iterable[Draft],
@@ -117,6 +117,6 @@ def renewed(
             "cloud_unreachable_since": None,
             **(changes or {}),
             "observed_generation": generation,
-            "conditions": merged(status.conditions, drafts, generation, now),
+            "conditions": merge(status.conditions, drafts, generation, now),
         }
     )

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from cloudimage.api.meta import Condition
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.controller.logic import retry
-from cloudimage.controller.logic.conditions import Draft, is_true, merged
+from cloudimage.controller.logic.conditions import Draft, is_true, merge
 
 
 def conditions_of(thing: Mapping[str, Any]) -> tuple[Condition, ...]:
@@ -47,7 +47,7 @@ def after_fault(thing: Mapping[str, Any], fault: str, now: datetime) -> dict[str
         drafts.append(Draft(ConditionType.READY, "False", Reason.INTERNAL_ERROR, text))
     if "deletionTimestamp" in metadata:
         drafts.append(Draft(ConditionType.DELETION_BLOCKED, "True", Reason.INTERNAL_ERROR, text))
-    conditions = merged(standing, drafts, generation, now)
+    conditions = merge(standing, drafts, generation, now)
     return {
         **_status(thing),
         "observedGeneration": generation,

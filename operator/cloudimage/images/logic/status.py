@@ -16,7 +16,7 @@ from cloudimage.api.status import (
 )
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic import outage, retry
-from cloudimage.controller.logic.conditions import Draft, renewed
+from cloudimage.controller.logic.conditions import Draft, with_conditions
 from cloudimage.images.logic import property_checks, readiness
 from cloudimage.images.logic.desired import Desired
 from cloudimage.plaintext import plain
@@ -43,7 +43,7 @@ def next_status(
     changes: Mapping[str, object] | None = None,
 ) -> CloudImageStatus:
     """Return the status with other conditions and other fields, for the present generation."""
-    return renewed(resource.status, resource.metadata.generation, drafts, now, changes)
+    return with_conditions(resource.status, resource.metadata.generation, drafts, now, changes)
 
 
 def starting(

@@ -10,7 +10,7 @@ from cloudimage.api.reasons import ShareCondition
 from cloudimage.cloud.models import GlanceImage, Member, Project, Server
 from cloudimage.controller.logic.conditions import find, is_true
 
-Staying = Mapping[str, Sequence[Server]]
+UsersByProject = Mapping[str, Sequence[Server]]
 """Servers by the id of their project, for whose sake the image stays with it."""
 
 _SOONEST_SECONDS = 15.0
@@ -163,7 +163,7 @@ def all_revisions(image_id: str, owner: CloudImage | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((image_id, *(each.image_id for each in earlier))))
 
 
-def users(staying: Staying, names: Mapping[str, str]) -> str:
+def users(staying: UsersByProject, names: Mapping[str, str]) -> str:
     """Return who still uses an image, in a sentence.
 
     Args:

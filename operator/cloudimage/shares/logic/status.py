@@ -10,7 +10,7 @@ from cloudimage.api.meta import RETRY_ANNOTATION
 from cloudimage.api.reasons import CREDENTIALS_REASONS, Reason, ShareCondition, ShareReason
 from cloudimage.cloud.models import GlanceImage, Member
 from cloudimage.controller.logic import outage, retry
-from cloudimage.controller.logic.conditions import Draft, is_true, renewed
+from cloudimage.controller.logic.conditions import Draft, is_true, with_conditions
 from cloudimage.plaintext import plain
 from cloudimage.shares.logic import members as sharing
 from cloudimage.shares.logic.members import WantedProject
@@ -241,4 +241,4 @@ def nothing_left(share: ImageShare) -> ImageShareStatus:
 def _renewed(
     share: ImageShare, drafts: list[Draft], now: datetime, update: Mapping[str, object]
 ) -> ImageShareStatus:
-    return renewed(share.status, share.metadata.generation, drafts, now, update)
+    return with_conditions(share.status, share.metadata.generation, drafts, now, update)
