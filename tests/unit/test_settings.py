@@ -107,7 +107,7 @@ def test_spellings_of_yes_and_no(made: list[Settings], value: str, *, expected: 
         ("cloud_deny_networks", "example.org", "does not appear to be an IPv4 or IPv6 network"),
         ("job_resources", "[]", "[] is no JSON object"),
         ("job_env", "{", "Expecting property name"),
-        ("job_pod", '{"hostNetwork": true}', "hostNetwork: not to be set"),
+        ("job_pod", '{"hostNetwork": true}', "hostNetwork cannot be set"),
         ("lease", "images", "images is not NAMESPACE/NAME of a Lease"),
         ("lease_seconds", "2", "greater than or equal to 3"),
     ],
