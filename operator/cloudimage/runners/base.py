@@ -110,7 +110,7 @@ class TransfersInTurn(Generic[T]):
         self._turns = Turns(self.max_concurrent, "transfer")
 
     def view(self, uid: str) -> T | None:
-        """Return the object's transfer, running or ended; None when there is none."""
+        """Return the transfer of an object, running or ended, or None."""
         return self._transfers.get(uid)
 
     def by_stage(self) -> dict[str, float]:

@@ -19,7 +19,7 @@ from cloudimage.controller.logic.conditions import ConditionType
 from cloudimage.controller.workqueue import WorkQueue
 from cloudimage.metrics import operator as metrics
 from cloudimage.metrics.objects import ObjectStates
-from cloudimage.runners.base import Transfer, numbers_of
+from cloudimage.runners.base import Transfer, TransfersInTurn
 from cloudimage.runners.metrics import StageMeter, by_stage
 from cloudimage.transfer.contract import Failure, Progress, Reason, Stage
 from testbed.process import free_ports
@@ -139,8 +139,10 @@ def test_transfers_that_have_ended_do_not_run() -> None:
     there[0].advance(Progress(stage=Stage.UPLOADING))
     there[1].advance(Progress(stage=Stage.UPLOADING))
     there[1].end(failure())
-    running = numbers_of(dict(zip("abc", there, strict=True)))
-    assert {stage: count for stage, count in running.items() if count} == {
+    runner = TransfersInTurn[Transfer](max_concurrent=3)
+    for uid, each in zip("abc", there, strict=True):
+        runner.add(uid, each, (), lambda: None)
+    assert {stage: count for stage, count in runner.by_stage().items() if count} == {
         "Pending": 1,
         "Uploading": 1,
     }
