@@ -78,7 +78,7 @@ def test_a_setting_comes_from_its_option_else_from_its_variable(
     setting = BY_NAME[name]
     assert run(**{setting.variable: value})[0] == 0
     assert run(setting.option, value, **{setting.variable: "ignored"})[0] == 0
-    assert run(**{setting.variable: ""})[0] == 0, "an empty variable is none"
+    assert run(**{setting.variable: ""})[0] == 0, "an empty variable counts as unset"
     found = [getattr(each, name) for each in made]
     assert found == [expected, expected, getattr(Settings(), name)]
 

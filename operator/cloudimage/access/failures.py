@@ -89,7 +89,7 @@ _BY_CLASS: Final[Mapping[type[Exception], Kind]] = {
     requests.exceptions.InvalidJSONError: Kind.NOT_UNDERSTOOD,
     OSError: Kind.UNREACHABLE,
     urllib3.exceptions.HTTPError: Kind.OTHER,
-    # What the libraries, or we, make of an answer that is none of the API's.
+    # Raised by the libraries, or by us, for an answer that does not conform to the API.
     LookupError: Kind.NOT_UNDERSTOOD,
     TypeError: Kind.NOT_UNDERSTOOD,
     ValueError: Kind.NOT_UNDERSTOOD,

@@ -352,7 +352,7 @@ def test_exceptions_of_the_libraries(exception: Exception, reason: Reason) -> No
 
 
 def test_each_try_fails_in_the_same_words() -> None:
-    """Else each would write the status anew."""
+    """Otherwise each of them would be another write of the status."""
 
     def told(number: int) -> set[str]:
         text = f"It broke. (HTTP 500) (Request-ID: req-{number}d69c5ab-5a35-4e9a-8d27-92ab3b0d4d0)"
