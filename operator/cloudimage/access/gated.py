@@ -1,7 +1,7 @@
 """requests' transport over a gate, which judges every address that is connected to."""
 
 import socket
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 import requests
@@ -17,7 +17,7 @@ class Gate(Protocol):
         """Raise if the policy does not allow a host that the proxy will resolve."""
 
 
-class GatedAdapter(HTTPAdapter):
+class GatedAdapter(HTTPAdapter, ABC):
     """Has each connection made by a gate, be it direct or by a proxy of the environment."""
 
     def __init__(self, gate: Gate) -> None:

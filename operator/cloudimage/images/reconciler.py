@@ -17,7 +17,6 @@ from cloudimage.controller.reconciler import Reconciler, now
 from cloudimage.credentials import loader
 from cloudimage.failpoints import Point, failpoint
 from cloudimage.images import adoption, lookup, rollout
-from cloudimage.images import adoption as adopting
 from cloudimage.images.acceptances import Acceptances
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
@@ -163,11 +162,11 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
     ) -> tuple[CloudImage, owned_images.OwnedImages]:
         """Take over the image of spec.adopt, after the status says so: a deletion must know."""
-        image = adopting.candidate(resource, cloud.glance, owned)
+        image = adoption.candidate(resource, cloud.glance, owned)
         if image is None:
             return resource, owned
         resource = self.write(resource, status.adopting(resource, desired, now()))
-        return resource, adopting.take_over(resource, desired, cloud.glance, owned, image)
+        return resource, adoption.take_over(resource, desired, cloud.glance, owned, image)
 
     def _not_before(self, resource: CloudImage, *, at_once: bool = False) -> float:
         due = schedule.next_resync(resource, self.settings.resync_seconds)
