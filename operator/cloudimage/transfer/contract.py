@@ -1,7 +1,7 @@
 """What goes into a transfer and what comes out: the contract with whoever runs it.
 
-A transfer reads one :class:`~cloudimage.transfer.request.TransferRequest` as a line of JSON from its
-standard input and writes :class:`Event` lines to its standard output: any number of
+A transfer reads one :class:`~cloudimage.transfer.request.TransferRequest` as a line of JSON from
+its standard input and writes :class:`Event` lines to its standard output: any number of
 :class:`Progress`, then one :class:`Result` or one :class:`Failure`. It ends when its standard input
 is closed, so that it never outlives the operator that started it.
 """
