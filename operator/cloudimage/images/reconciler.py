@@ -17,13 +17,11 @@ from cloudimage.controller.reconciler import Reconciler, now
 from cloudimage.credentials import loader
 from cloudimage.failpoints import Point, failpoint
 from cloudimage.images import adoption, lookup, rollout
-from cloudimage.images.acceptances import Acceptances
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
 from cloudimage.images.logic import (
     available_status,
     burned_ids,
-    drift,
     owned_images,
     revisions,
     schedule,
@@ -36,7 +34,6 @@ from cloudimage.kube import Key, key_of
 from cloudimage.runners.base import Runner
 from cloudimage.settings import Settings
 from cloudimage.shares.consumers import Consumers
-from cloudimage.sources.registry import source_of
 from cloudimage.transfer import contract
 from cloudimage.transfer.request import TransferRequest
 
@@ -101,7 +98,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 self.runner.forget(uid)
                 return self._settle(resource, desired, None)
             case contract.Failure() as failure:
-                delay = self._failed(resource, failure)
+                delay = self._failed(resource, desired, failure)
                 self.runner.forget(uid)
                 return delay
             case contract.Result() as result:
@@ -112,7 +109,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, result: contract.Result | None
     ) -> float | None:
         resource = self.retried(resource)
-        if schedule.has_failed_for_good(resource):
+        if schedule.has_failed_for_good(resource, desired):
             return None
         awakened = self.is_awakened(resource)
         if wait := self._not_before(resource, at_once=result is not None or awakened):
@@ -185,9 +182,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         if image is None:
             raise ValueError("unreachable: without one a transfer is started")
         plan = metadata_plan(self.kube, resource, image)
-        successor = rollout.prepare(resource, cloud.glance, owned, image, plan.patch)
-        Acceptances(self.consumers).carry_over(resource, cloud.glance, successor)
-        image = rollout.promote(resource, cloud.glance, owned, successor)
+        image = rollout.roll_out(resource, cloud.glance, owned, image, plan.patch, self.consumers)
         if plan.patch:
             failpoint(Point.PATCHED, resource.metadata.name)
         if plan.event:
@@ -221,11 +216,14 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             cloud.glance.delete(leftover.id)
         self.runner.forget(resource.metadata.uid)
         demanded = self.settings.auth_needs_hosts
-        source, namespace = source_of(resource.spec), resource.metadata.namespace
-        references = source.references()
-        texts = loader.load_texts(self.kube, namespace, references, hosts_demanded=demanded)
+        source, namespace = desired.source, resource.metadata.namespace
+        if source is None:
+            raise ValueError("unreachable: without a source an image is only adopted")
+        texts = loader.load_texts(
+            self.kube, namespace, source.references(), hosts_demanded=demanded
+        )
         serving = revisions.serving(resource, owned)
-        deleted = drift.deletion(resource, owned.all)
+        deleted = owned_images.deletion_event(resource, owned)
         resource = self.write(resource, status.starting(resource, desired, serving, now()))
         if deleted:
             self.attempts.status.record_event(resource, deleted)
@@ -255,9 +253,11 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             resource,
         )
 
-    def _failed(self, resource: CloudImage, failure: contract.Failure) -> float | None:
+    def _failed(
+        self, resource: CloudImage, desired: Desired, failure: contract.Failure
+    ) -> float | None:
         reason = Reason(failure.reason)
-        if schedule.is_terminal(resource, reason):
+        if schedule.is_terminal(desired, reason):
             new = status.failed(resource, failure, now(), None)
             self.attempts.failed_for_good(resource, new, reason)
             return None

@@ -15,7 +15,7 @@ from cloudimage.api.status import (
     UsedBy,
 )
 from cloudimage.cloud.models import GlanceImage, Usage
-from cloudimage.controller.logic import outage, retry
+from cloudimage.controller.logic import conditions, retry
 from cloudimage.controller.logic.conditions import Draft, with_conditions
 from cloudimage.images.logic import property_checks, readiness
 from cloudimage.images.logic.desired import Desired
@@ -125,7 +125,7 @@ def failed(
 
 
 def _with_outlook(message: str, retry_at: datetime | None) -> str:
-    sentence = outage.sentence(message, None)
+    sentence = conditions.sentences(message, None)
     if retry_at is None:
         return f"{sentence} {retry.outlook(None)}"
     return (
@@ -162,11 +162,11 @@ def blocked_by_cloud(resource: CloudImage, obstacle: Obstacle, now: datetime) ->
     An image that is Ready stays so, unless it is gone: servers boot from it whether or not we can
     look at it.
     """
-    since = outage.unreachable_since(resource, obstacle.reason, now)
-    text = f"{outage.sentence(obstacle.message, since)} {retry.outlook(obstacle.pauses)}"
+    since = conditions.unreachable_since(resource, obstacle.reason, now)
+    text = f"{conditions.sentences(obstacle.message, since)} {retry.outlook(obstacle.pauses)}"
     if since is not None:
-        text = f"{text} {outage.HOW_TO_LET_GO}"
-    text = outage.keep_first(resource, ConditionType.RECONCILING, obstacle.reason, text)
+        text = f"{text} {conditions.HOW_TO_LET_GO}"
+    text = conditions.keep_first(resource, ConditionType.RECONCILING, obstacle.reason, text)
     kind = ConditionType.STALLED if obstacle.stalled else ConditionType.RECONCILING
     drafts = [
         *readiness.in_trouble(resource, obstacle.reason, text),
@@ -210,7 +210,7 @@ def deletion_blocked(
         Draft(ConditionType.RECONCILING, "True", Reason.DELETING, message),
     ]
     changes: dict[str, object] = {
-        "cloud_unreachable_since": outage.unreachable_since(resource, reason, now)
+        "cloud_unreachable_since": conditions.unreachable_since(resource, reason, now)
     }
     if usage:
         changes["used_by"] = used_by(usage)
