@@ -181,6 +181,9 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         image = owned.current
         if image is None:
             raise ValueError("unreachable: without one a transfer is started")
+        if result is not None:
+            new = available_status.delivered(resource, desired, image, result, now())
+            resource = self.write(resource, new)
         plan = metadata_plan(self.kube, resource, image)
         image = rollout.roll_out(resource, cloud.glance, owned, image, plan.patch, self.consumers)
         if plan.patch:
@@ -192,9 +195,12 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         new = available_status.available(
             resource, desired, image, usage, result, now(), *plan.drafts
         )
-        resource = self.write(resource, revisions.listed(new, image, previous))
+        changed = revisions.source_changed(resource, desired, new)
+        resource = self.write(resource, revisions.listed(new, desired, image, previous))
+        if changed:
+            self.attempts.status.record_event(resource, changed)
         previous = rollout.retire(resource, cloud, owned, previous)
-        resource = self.write(resource, revisions.listed(resource.status, image, previous))
+        resource = self.write(resource, revisions.listed(resource.status, desired, image, previous))
         if result:
             for warning in result.warnings:
                 event = Event("Warning", Reason.WEAK_CHECKSUM, warning)
@@ -240,6 +246,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             scratch=self.settings.scratch,
             cache=self.settings.scratch / "cache",
             method=transfer_request.method(resource.spec),
+            pinned=revisions.to_be_met(resource, desired),
             policy=self.settings.policy,
             cloud_policy=self.settings.cloud_policy,
             limits=transfer_request.limits(resource.spec, self.settings.limits),

@@ -7,7 +7,7 @@ import pytest
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus, TransferProgress
-from cloudimage.cloud.models import Server, Usage
+from cloudimage.cloud.models import Scope, Server, Usage
 from cloudimage.controller.logic import conditions, retry
 from cloudimage.controller.logic.conditions import Draft
 from cloudimage.controller.logic.events import of_transitions
@@ -121,7 +121,67 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
         "checksums": {"sha256": "s"},
     }
     assert new.to_json()["usedBy"]["servers"] == 1
-    assert new.to_json()["summary"] == {"progress": "100%", "size": "2.0Gi"}
+    assert new.to_json()["summary"] == {"progress": "100%", "size": "2.0Gi", "inUse": "1"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "visibility", "shown"),
+    [
+        ("AllProjects", "public", "0"),
+        ("OwnProject", "private", "0"),
+        ("OwnProject", "public", "0+"),
+        ("OwnProject", "shared", "0+"),
+    ],
+)
+def test_no_user_is_a_fact_only_where_all_would_be_seen(
+    scope: Scope, visibility: str, shown: str
+) -> None:
+    resource = ready(cloud_image())
+    image = glance_image(resource, visibility=visibility)
+    desired, usage = Desired.of(resource.spec), Usage((), scope)
+    new = available_status.available(resource, desired, image, usage, None, LATER)
+    assert new.summary is not None
+    assert new.summary.in_use == shown
+    assert new.used_by is not None
+    assert new.used_by.last_check_time == LATER
+    # Where the cloud does not answer, what was known stays, with its time.
+    resource = after(resource, new)
+    kept = available_status.available(
+        resource, desired, image, None, None, LATER + timedelta(hours=1)
+    )
+    assert (kept.summary, kept.used_by) == (new.summary, new.used_by)
+
+
+def test_the_image_is_shown_as_glance_has_it() -> None:
+    resource = cloud_image()
+    image = glance_image(
+        resource,
+        updated_at=LATER,
+        min_disk=3,
+        min_ram=512,
+        tags=frozenset({"b", "a"}),
+        stores=("slow", "fast"),
+        properties={"x" * 9: "v" * 5000},
+    )
+    new = available_status.available(resource, Desired.of(resource.spec), image, None, None, NOW)
+    assert new.to_json()["image"] == {
+        "name": "debian-12",
+        "status": "active",
+        "owner": "project",
+        "created": "2026-01-02T03:04:05Z",
+        "updated": "2026-01-02T03:09:05Z",
+        "containerFormat": "bare",
+        "minDiskGiB": 3,
+        "minRamMiB": 512,
+        "protected": False,
+        "hidden": False,
+        "tags": ["a", "b"],
+        "stores": ["fast", "slow"],
+    }
+    seen = available_status.observed(resource, image, None, NOW).image
+    assert seen is not None
+    assert seen.properties is not None
+    assert len(seen.properties["x" * 9].encode()) == 1024
 
 
 def test_without_a_checksum_the_source_is_not_called_verified() -> None:
