@@ -29,7 +29,7 @@ from cloudimage.images.logic import (
     transfer_request,
 )
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.owned_images import images_of, metadata_plan
+from cloudimage.images.owned_images import images_of, metadata_plan, name_drafts
 from cloudimage.kube import Key, key_of
 from cloudimage.runners.base import Runner
 from cloudimage.settings import Settings
@@ -193,7 +193,14 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         usage = rollout.usage_of(cloud, image.id)
         previous = rollout.look(cloud, owned.previous)
         new = available_status.available(
-            resource, desired, image, usage, result, now(), *plan.drafts
+            resource,
+            desired,
+            image,
+            usage,
+            result,
+            now(),
+            *plan.drafts,
+            *name_drafts(cloud.glance, image),
         )
         changed = revisions.source_changed(resource, desired, new)
         resource = self.write(resource, revisions.listed(new, desired, image, previous))
