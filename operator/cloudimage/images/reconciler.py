@@ -159,7 +159,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
     ) -> tuple[CloudImage, owned_images.OwnedImages]:
         """Take over the image of spec.adopt, after the status says so: a deletion must know."""
-        image = adoption.candidate(resource, cloud.glance, owned)
+        image = adoption.candidate(resource, cloud.glance, owned, self.kube)
         if image is None:
             return resource, owned
         resource = self.write(resource, status.adopting(resource, desired, now()))
