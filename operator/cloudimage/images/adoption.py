@@ -88,9 +88,9 @@ def refusal(
         )
     elif uid is not None:
         why = (
-            f"it belongs to a CloudImage with the UID {uid}, which is not in this namespace. Delete "
-            "that CloudImage with deletionPolicy Orphan; if it no longer exists in any cluster, "
-            f"remove the image's property {Marks.UID}"
+            f"it belongs to a CloudImage with the UID {uid}, which is not in this namespace. "
+            "Delete that CloudImage with deletionPolicy Orphan; if it no longer exists in any "
+            f"cluster, remove the image's property {Marks.UID}"
         )
     elif wanted.disk_format not in {None, image.disk_format}:
         why = (
