@@ -304,6 +304,7 @@ VHD_CASES = [
     Case("half", cut(VHD, 0.5), TRUNCATED),
     Case("first header alone", cut(VHD, 512), NOT_AN_IMAGE),
     Case("511 bytes of a header", cut(VHD, 511), NOT_AN_IMAGE),
+    Case("fixed, kept", VHD_FIXED, UNSUPPORTED, "fixed VHD", opened=True),
     Case("fixed, declared as raw", VHD_FIXED, UNSAFE, "it is vhd", "raw"),
     Case("fixed, some of it lost", cut(VHD_FIXED, -513), UNSAFE, "declared", "vhd"),
 ]
@@ -478,5 +479,4 @@ ODD_BUT_SOUND = {
         "vmdk",
     ),
     "VDI of a size that is no whole sectors": (patched(VDI, (0x170, "<Q", SIZE - 100)), "vdi"),
-    "fixed VHD": (VHD_FIXED, "vhd"),
 }

@@ -228,10 +228,10 @@ GPT_WRONG_CRC = PROTECTIVE + b"EFI PART" + bytes([0, 0, 1, 0, 92, 0, 0, 0]) + b"
 GPT_WRONG_CRC += bytes(MIB - len(GPT_WRONG_CRC))
 
 
-def gpt(*last_sectors: int, size: int, sector: int = 512) -> bytes:
+def gpt(*last_sectors: int, size: int, sector: int = 512, first: int = 34) -> bytes:
     """Return a disk with a GUID table of partitions that end there, and no backup of it."""
     table = b"".join(
-        bytes([1] * 32) + struct.pack("<QQ", 34, last).ljust(96, b"\0") for last in last_sectors
+        bytes([1] * 32) + struct.pack("<QQ", first, last).ljust(96, b"\0") for last in last_sectors
     ).ljust(128 * 128, b"\0")
     header = struct.pack("<8sIIII", b"EFI PART", 0x10000, 92, 0, 0)
     last = size // sector

@@ -135,7 +135,7 @@ class Toolbox:
 
     @contextmanager
     def disk(self, name: str, qemu_format: str) -> Iterator[Disk]:
-        """Serve the disk in an image by qemu-nbd beside the block, which reads it to its end.
+        """Serve the disk in an image by qemu-nbd beside the block, which reads what it likes.
 
         Raises:
             ToolError: It cannot be read.
@@ -152,7 +152,9 @@ class Toolbox:
                 self.stream(*command, listener=listener, seconds=seconds),
                 connection,
             ):
-                yield Disk(connection)
+                disk = Disk(connection)
+                yield disk
+                disk.disconnect()
         except NbdError as error:
             raise ToolError(str(error), 0) from error
 

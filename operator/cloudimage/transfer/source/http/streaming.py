@@ -117,7 +117,7 @@ class _Probe:
         path = folder / "head"
         path.write_bytes(self.head)
         try:
-            if shape_of(path, self.total, source.format) != "raw":
+            if shape_of(path, self.total, source.format, self._read) != "raw":
                 return False
         finally:
             path.unlink()
@@ -143,6 +143,12 @@ class _Probe:
             Reason.SOURCE_UNREACHABLE,
             f"{rules.redacted(self.url)} changed while it was being read",
         )
+
+    def _read(self, offset: int, length: int) -> bytes:
+        """Return a piece of the file, for what its inspection looks at behind the beginning."""
+        if offset + length <= len(self.head):
+            return self.head[offset : offset + length]
+        return self._part(offset, length)
 
     def _part(self, offset: int, length: int) -> bytes:
         headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
