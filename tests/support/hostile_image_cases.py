@@ -40,6 +40,7 @@ from support.hostile_images import (
     text_vmdk,
     vhd,
     vhdx_item,
+    vhdx_with_log,
     with_descriptor,
     with_snapshot,
     zipped,
@@ -319,6 +320,7 @@ VHDX_CASES = [
     Case("metadata", replaced(VHDX, (b"metadata", b"METADATA")), NOT_AN_IMAGE),
     Case("half", cut(VHDX, 0.5), TRUNCATED),
     Case("headers alone", cut(VHDX, 300_000), NOT_AN_IMAGE),
+    Case("log to replay", vhdx_with_log, UNSUPPORTED, "was not closed"),
     Case("first header alone", cut(VHDX, 65536), NOT_AN_IMAGE),
 ]
 

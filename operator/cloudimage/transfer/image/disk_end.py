@@ -2,7 +2,7 @@
 
 Both say where they end. A disk that ends before is a part of one, whatever its server says of its
 length, and so is a partition with less room than its file system: kernels refuse to mount that.
-LVM, encrypted volumes and swap say nothing here, and neither does a superblock that makes no sense.
+LVM, encrypted volumes and swap say nothing here, and neither does a superblock that is invalid.
 """
 
 import struct

@@ -1,7 +1,7 @@
 """How many bytes a file system takes by its superblock; pure.
 
 Each rule reads a file system's first bytes (``magic.HEAD_LENGTH``) and returns 0 where the
-superblock makes no sense: two or four bytes of a signature may be there by chance.
+superblock is invalid: two or four bytes of a signature may be there by chance.
 """
 
 import struct

@@ -21,7 +21,8 @@ _COMPLAINTS: Final = {
     "end of file": Reason.SOURCE_TRUNCATED,
     "File too large": Reason.IMAGE_TOO_LARGE,
 }
-"""What qemu-img says of a file that it cannot open; anything else: the file is no image."""
+"""What qemu-img says of a file that it cannot open; anything else: the file is no sound image."""
+_LOG_TO_REPLAY: Final = "log that needs to be replayed"
 _MOST_OF_A_LINE = 4096
 _CHECK_STATUSES = frozenset({0, 2, 3, 63})  # sound, corrupt, leaks, format without checks
 
@@ -42,6 +43,8 @@ def open_disk(name: str, shape: DiskFormat, tools: Toolbox) -> int:
     try:
         info = tools.json("qemu-img", "info", "--output=json", *image(name, QEMU_FORMATS[shape]))
     except ToolError as error:
+        if _LOG_TO_REPLAY in error.message:
+            raise _unclean(shape) from error
         reasons = (each for words, each in _COMPLAINTS.items() if words in error.message)
         raise TransferError(
             next(reasons, Reason.SOURCE_NOT_AN_IMAGE),
@@ -56,6 +59,15 @@ def open_disk(name: str, shape: DiskFormat, tools: Toolbox) -> int:
     if not isinstance(virtual_size, int) or virtual_size <= 0:
         raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, f"the {shape} image is an empty disk")
     return virtual_size
+
+
+def _unclean(shape: DiskFormat) -> TransferError:
+    return TransferError(
+        Reason.UNSUPPORTED_FORMAT,
+        f"the {shape} image was not closed: its last changes are in its log, not in its disk. "
+        "Shut down what uses it before it is copied, or have the log replayed where the image is "
+        "made, by Mount-VHD and Dismount-VHD or by qemu-img check -r all, and publish it again",
+    )
 
 
 def check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> bool:
