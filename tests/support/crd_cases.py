@@ -55,6 +55,10 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "declared raw": {"spec.source.http.format": "raw"},
     "ami in ami": {"spec.image": {"diskFormat": "ami", "containerFormat": "ami"}},
     "ari by its container alone": {"spec.image": {"containerFormat": "ari"}},
+    "a kernel by its source": {
+        "spec.source.http.format": "aki",
+        "spec.image": {"containerFormat": "aki"},
+    },
     "ova that is adopted": {
         "spec.source": None,
         "spec.adopt.id": "0b1c2d3e-4f5a-4697-8879-6a5b4c3d2e1f",
@@ -194,6 +198,10 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     "raw in aki": (
         {"spec.image": {"diskFormat": "raw", "containerFormat": "aki"}},
         "Glance requires containerFormat to equal diskFormat",
+    ),
+    "a kernel in bare": (
+        {"spec.source.http.format": "aki"},
+        "Glance requires containerFormat to equal it",
     ),
     "ova": ({"spec.image": {"containerFormat": "ova"}}, "a plain disk and nothing around it"),
     "docker": ({"spec.image": {"containerFormat": "docker"}}, "use bare"),

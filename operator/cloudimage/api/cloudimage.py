@@ -30,6 +30,11 @@ _LIKE_CONTAINER = (
     "!has(self.diskFormat) || self.containerFormat == self.diskFormat || "
     "!(self.diskFormat in ['ami', 'aki', 'ari'] || self.containerFormat in ['ami', 'aki', 'ari'])"
 )
+_LIKE_SOURCE = (
+    "!has(self.source) || !has(self.source.http) || !has(self.source.http.format) || "
+    "!(self.source.http.format in ['ami', 'aki', 'ari']) || "
+    "self.image.containerFormat == self.source.http.format"
+)
 _NO_PACKAGE = (
     "an image made from a source is a plain disk and nothing around it: containerFormat cannot be "
     "compressed, docker or ova; use bare"
@@ -301,6 +306,10 @@ _SPEC_RULES = (
     (
         "self.managementPolicy != 'Unmanaged' || (!has(self.source) && !has(self.adopt))",
         "an Unmanaged image can have neither source nor adopt",
+    ),
+    (
+        _LIKE_SOURCE,
+        "for a source in the format ami, aki or ari, Glance requires containerFormat to equal it",
     ),
     (
         f"!has(self.source) || !(self.image.containerFormat in [{_PACKAGES}])",

@@ -22,7 +22,7 @@ def settled(request: TransferRequest) -> TransferRequest:
             f"the container format {image.container_format} is not supported: the image would be a "
             "plain disk with a wrong label. Set spec.image.containerFormat to bare",
         )
-    declared = _declared(image, source.format)
+    declared = _declared(image)
     if declared is None:
         return request
     formats = {image.container_format, image.disk_format or declared}
@@ -36,6 +36,6 @@ def settled(request: TransferRequest) -> TransferRequest:
     return request.model_copy(update={"source": source.model_copy(update={"format": declared})})
 
 
-def _declared(image: NewImage, source: DiskFormat | None) -> DiskFormat | None:
-    named = {image.disk_format, image.container_format, source}
+def _declared(image: NewImage) -> DiskFormat | None:
+    named = {image.disk_format, image.container_format}
     return next((each for each in sorted(NOT_DISKS) if each in named), None)

@@ -86,7 +86,7 @@ def test_label_that_would_be_wrong_is_refused_before_the_download(
 
 @pytest.mark.parametrize(
     ("source", "wanted", "container"),
-    [("aki", None, "bare"), ("aki", "ari", "ari"), (None, "raw", "aki"), ("qcow2", "ami", "ami")],
+    [("aki", "aki", "bare"), ("aki", "ari", "ari"), (None, "raw", "aki"), ("qcow2", "ami", "ami")],
 )
 def test_formats_that_glance_refuses_together(
     source: str | None,
