@@ -24,7 +24,11 @@ class ConditionType(StrEnum):
     SYNCED = "Synced"
     """The image's metadata in Glance equals the spec."""
     PROPERTIES_VALID = "PropertiesValid"
-    """No property has a value that OpenStack's definitions rule out. Only a warning."""
+    """No property has a value that OpenStack's definitions rule out, or a name that looks misspelt.
+    Only a warning."""
+    NAME_UNIQUE = "NameUnique"
+    """No other image that the credentials can see has the image's name in Glance. Only a
+    warning."""
     DELETION_BLOCKED = "DeletionBlocked"
     """The object is being deleted, but the image is still in use; the message says by what."""
     RECONCILING = "Reconciling"
@@ -52,6 +56,11 @@ class Reason(StrEnum):
 
     CHECKSUM_MATCHED = "ChecksumMatched"
     """The source file matches the checksum in the spec."""
+    SOURCE_CHANGED = "SourceChanged"
+    """The image was deleted in Glance, and the source is no longer the file that it was made from;
+    the message has both checksums. With spec.sourceChangePolicy Refuse nothing is uploaded: set it
+    to Accept, or change the checksum or the URL in spec.source. Retried with growing pauses. With
+    Accept it is an Event: the image was made again from the present file."""
     NO_CHECKSUM = "NoChecksum"
     """The spec has no checksum, so only the upload to Glance was verified, not the source."""
     HASH_MATCHED = "HashMatched"
@@ -68,7 +77,14 @@ class Reason(StrEnum):
     PROPERTIES_KNOWN = "PropertiesKnown"
     """Every property that OpenStack documents has a valid value."""
     INVALID_PROPERTIES = "InvalidProperties"
-    """A property has a value that cannot work; the message says which values are valid."""
+    """A property has a value that cannot work, or a name that looks misspelt; the message says what
+    is valid."""
+    UNIQUE = "Unique"
+    """No other image has that name, or the image is hidden and cannot be found by its name."""
+    NAME_NOT_UNIQUE = "NameNotUnique"
+    """Other images have the same name in Glance, so that a client that looks for it finds several;
+    the message has their ids. Another CloudImage may have made one of them. Change
+    spec.image.name, or rename or hide the others."""
     REFERENCE_NOT_READY = "ReferenceNotReady"
     """The CloudImage of kernelRef or ramdiskRef does not exist or is not Ready. Continues
     automatically once it is."""
