@@ -55,6 +55,16 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "blake2b": checksum(blake2b="0" * 128),
     "declared raw": {"spec.source.http.format": "raw"},
     "ami in ami": {"spec.image": {"diskFormat": "ami", "containerFormat": "ami"}},
+    "ari by its container alone": {"spec.image": {"containerFormat": "ari"}},
+    "a kernel by its source": {
+        "spec.source.http.format": "aki",
+        "spec.image": {"containerFormat": "aki"},
+    },
+    "ova that is adopted": {
+        "spec.source": None,
+        "spec.adopt.id": "0b1c2d3e-4f5a-4697-8879-6a5b4c3d2e1f",
+        "spec.image": {"containerFormat": "ova"},
+    },
     "a long name beyond ASCII": {"spec.image.name": "ß" * 255},
     "the largest numbers": {"spec.image": {"minDiskGiB": 2**31 - 1, "minRamMiB": 2**31 - 1}},
     "zero": {"spec.image": {"minDiskGiB": 0, "minRamMiB": 0}},
@@ -189,6 +199,20 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     "ami in the default": (
         {"spec.image": {"diskFormat": "ami"}},
         "Glance requires containerFormat to equal diskFormat",
+    ),
+    "raw in aki": (
+        {"spec.image": {"diskFormat": "raw", "containerFormat": "aki"}},
+        "Glance requires containerFormat to equal diskFormat",
+    ),
+    "a kernel in bare": (
+        {"spec.source.http.format": "aki"},
+        "Glance requires containerFormat to equal it",
+    ),
+    "ova": ({"spec.image": {"containerFormat": "ova"}}, "a plain disk and nothing around it"),
+    "docker": ({"spec.image": {"containerFormat": "docker"}}, "use bare"),
+    "compressed": (
+        {"spec.image": {"diskFormat": "qcow2", "containerFormat": "compressed"}},
+        "containerFormat cannot be compressed, docker or ova",
     ),
     "name too long": ({"spec.image.name": "n" * 256}, "may not be more than 255"),
     "empty name": ({"spec.image.name": ""}, "spec.image.name: Invalid value"),

@@ -9,7 +9,13 @@ from cloudimage.api import admission
 from cloudimage.api.meta import ApiModel, Like, Resource, SecretName, rules
 from cloudimage.api.source import Source
 from cloudimage.api.status import CloudImageStatus
-from cloudimage.vocabulary.image import BASE_ATTRIBUTES, ContainerFormat, DiskFormat, Visibility
+from cloudimage.vocabulary.image import (
+    BASE_ATTRIBUTES,
+    PACKAGES,
+    ContainerFormat,
+    DiskFormat,
+    Visibility,
+)
 
 ImageName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -25,9 +31,19 @@ _RESERVED = ", ".join(f"'{name}'" for name in BASE_ATTRIBUTES)
 # What a reference sets must not be set a second time.
 _EITHER_REF = "!has(self.{ref}) || !has(self.properties) || !('{name}' in self.properties)"
 _LIKE_CONTAINER = (
-    "!has(self.diskFormat) || !(self.diskFormat in ['ami', 'aki', 'ari']) || "
-    "self.containerFormat == self.diskFormat"
+    "!has(self.diskFormat) || self.containerFormat == self.diskFormat || "
+    "!(self.diskFormat in ['ami', 'aki', 'ari'] || self.containerFormat in ['ami', 'aki', 'ari'])"
 )
+_LIKE_SOURCE = (
+    "!has(self.source) || !has(self.source.http) || !has(self.source.http.format) || "
+    "!(self.source.http.format in ['ami', 'aki', 'ari']) || "
+    "self.image.containerFormat == self.source.http.format"
+)
+_NO_PACKAGE = (
+    "an image made from a source is a plain disk and nothing around it: containerFormat cannot be "
+    "compressed, docker or ova; use bare"
+)
+_PACKAGES = ", ".join(f"'{name}'" for name in sorted(PACKAGES))
 
 
 class CloudCredentialsRef(ApiModel):
@@ -86,7 +102,10 @@ class Image(
         "also has its own limit.",
     )
     container_format: ContainerFormat = Field(
-        default="bare", description="Glance's container_format."
+        default="bare",
+        description="Glance's container_format. For ami, aki and ari it equals diskFormat. "
+        "compressed, docker and ova are for adopted images only: what is made from a source is a "
+        "plain disk.",
     )
     visibility: Visibility | None = Field(
         default=None,
@@ -308,6 +327,14 @@ _SPEC_RULES = (
     (
         "self.managementPolicy != 'Unmanaged' || (!has(self.source) && !has(self.adopt))",
         "an Unmanaged image can have neither source nor adopt",
+    ),
+    (
+        _LIKE_SOURCE,
+        "for a source in the format ami, aki or ari, Glance requires containerFormat to equal it",
+    ),
+    (
+        f"!has(self.source) || !(self.image.containerFormat in [{_PACKAGES}])",
+        _NO_PACKAGE,
     ),
 )
 

@@ -76,6 +76,11 @@ def refusal(
     why = None
     if image.status != "active":
         why = _WHY_NOT_ACTIVE.get(image.status, f"its status is {image.status}, not active")
+    elif not image.size:
+        why = (
+            "it has no bytes (size 0): what it boots from is elsewhere, for example "
+            "in a volume's snapshot, and would not be kept with it"
+        )
     elif image.owner != project_id:
         why = (
             f"it belongs to project {image.owner}, but the credentials belong to project "

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
-from cloudimage.api.meta import FINALIZER, Event
+from cloudimage.api.meta import FINALIZER
 from cloudimage.api.reasons import ABSENT_REASONS, CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.config import CloudConfig
@@ -209,8 +209,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         previous = rollout.retire(resource, cloud, owned, previous)
         resource = self.write(resource, revisions.listed(resource.status, desired, image, previous))
         if result:
-            for warning in result.warnings:
-                event = Event("Warning", Reason.WEAK_CHECKSUM, warning)
+            for event in available_status.warnings(result):
                 self.attempts.status.record_event(resource, event)
         self.runner.forget(resource.metadata.uid)
         self.attempts.backoff.clear(resource.metadata.uid)

@@ -43,6 +43,18 @@ def after(resource: CloudImage, new: CloudImageStatus, generation: int = 3) -> C
     return resource.model_copy(update={"status": new, "metadata": metadata})
 
 
+def test_what_was_left_out_is_not_called_a_weak_checksum() -> None:
+    result = Result.model_construct(
+        warnings=("md5 can be forged",), left_out=("README was left out",)
+    )
+    assert [
+        (each.type, each.reason, each.message) for each in available_status.warnings(result)
+    ] == [
+        ("Warning", Reason.WEAK_CHECKSUM, "md5 can be forged"),
+        ("Warning", Reason.SOURCE_PARTLY_USED, "README was left out"),
+    ]
+
+
 def ready(resource: CloudImage) -> CloudImage:
     return after(
         resource,
