@@ -257,7 +257,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
 
     def _failed(self, resource: CloudImage, failure: contract.Failure) -> float | None:
         reason = Reason(failure.reason)
-        if schedule.is_terminal(resource, reason):
+        if schedule.is_terminal(resource, reason, failure.stage):
             new = status.failed(resource, failure, now(), None)
             self.attempts.failed_for_good(resource, new, reason)
             return None
