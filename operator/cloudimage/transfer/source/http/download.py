@@ -269,6 +269,8 @@ class Download:
         head = b""
         while len(head) < _HEAD and (chunk := self._read(response, pace)):
             head += chunk
+        if rules.cannot_be_a_file(self.encoding) and not self._verified:
+            raise self._or_elsewhere(self._encoded(), response.url)
         labelled = rules.is_page(response.headers) and not self._verified
         if rules.looks_like_page(head) or (labelled and rules.is_text(head)):
             raise self._or_elsewhere(self._page(), response.url)
@@ -351,6 +353,11 @@ class Download:
             Reason.SOURCE_NOT_AN_IMAGE,
             f"{rules.redacted(self.url)} is a web page, not an image",
         )
+
+    def _encoded(self) -> TransferError:
+        where = rules.redacted(self.url)
+        error = TransferError(Reason.SOURCE_REFUSED, f"{where} gives no bytes of the file itself")
+        return rules.encoded(error, self.encoding)
 
     def _empty(self) -> TransferError:
         return TransferError(Reason.SOURCE_NOT_AN_IMAGE, f"{rules.redacted(self.url)} is empty")

@@ -217,6 +217,11 @@ def encoded(error: TransferError, encoding: str) -> TransferError:
     )
 
 
+def cannot_be_a_file(encoding: str) -> bool:
+    """Return whether a Content-Encoding is one that files are not kept in, unlike gzip."""
+    return encoding.strip().lower() in {"br", "compress", "deflate", "x-compress"}
+
+
 def connection_error(error: BaseException, url: str, stall_seconds: float) -> TransferError:
     """Return what an exception of requests or urllib3 means, without its text: it may hold secrets.
 
