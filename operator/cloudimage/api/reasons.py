@@ -154,16 +154,17 @@ class Reason(StrEnum):
     """The source's server, or the operator's URL policy, refuses it. Fix the Secret of
     spec.source.http.auth, or change the spec. Retried with growing pauses."""
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
-    """The file is not a disk image, or one that cannot be opened: the message says what it is, or
-    quotes the program that read it. Change the spec, or have the image made again."""
+    """What came is not a disk image but, for example, a web page or an empty file, or an image that
+    cannot be opened: the message says what it is, or quotes the program that read it. Change the
+    spec, or have the image made again, unless the server is only being repaired."""
     SOURCE_TRUNCATED = "SourceTruncated"
     """The file ended before its announced length, or nothing proves that it is complete: its server
     gives no length and just closes the connection. Give a checksum, or make the server send a
     Content-Length. Retried with growing pauses."""
     CHECKSUM_MISMATCH = "ChecksumMismatch"
-    """The source file does not match the checksum in the spec. Nothing was uploaded. Change one of
-    them. With spec.source.http.checksum.from the checksum file is read again with growing pauses,
-    since the publisher may be in the middle of publishing a new build."""
+    """The source file does not match the checksum in the spec, or in its checksum file. Nothing was
+    uploaded. Change one of them. Retried with pauses of up to an hour, since the mirror or the
+    publisher may be in the middle of an update; checksum files are read again each time."""
     SUMS_FILE_INVALID = "SumsFileInvalid"
     """The checksum file cannot be read, or does not name the source file. Change
     spec.source.http.checksum.from. Retried with growing pauses, since the publisher may fix it."""
@@ -249,19 +250,24 @@ ABSENT_REASONS = frozenset(
 TERMINAL_REASONS = frozenset(
     {
         Reason.INVALID_IMAGE,
-        Reason.SOURCE_NOT_AN_IMAGE,
-        Reason.CHECKSUM_MISMATCH,
         Reason.METHOD_UNAVAILABLE,
-        Reason.UNSAFE_IMAGE,
-        Reason.UNSUPPORTED_FORMAT,
-        Reason.IMAGE_TOO_LARGE,
         Reason.INVALID_REQUEST,
     }
 )
 """The same spec would fail again: not retried until the spec changes or the annotation
-cloudimage.dev/retry gets a new value.
+cloudimage.dev/retry gets a new value."""
 
-Whether a ChecksumMismatch is one of them: :func:`cloudimage.images.logic.schedule.is_terminal`."""
+TERMINAL_IF_PROVEN = frozenset(
+    {
+        Reason.SOURCE_NOT_AN_IMAGE,
+        Reason.UNSAFE_IMAGE,
+        Reason.UNSUPPORTED_FORMAT,
+        Reason.IMAGE_TOO_LARGE,
+    }
+)
+"""Faults of the bytes, which are also terminal if these are the bytes that the checksum or the
+signature demands. Otherwise the server may have others the next time:
+:func:`cloudimage.images.logic.schedule.is_terminal`."""
 
 
 def member_docs(vocabulary: type[StrEnum]) -> dict[str, str]:

@@ -65,7 +65,8 @@ class ChecksumsFile(ApiModel):
     filename: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
         default=None,
         description="The source file's exact name in the checksum file. Defaults to the last part "
-        "of the source's URL.",
+        "of the source's URL; in an unsigned file of one name, whose URL is the source's with a "
+        "suffix such as .sha256, it may be any.",
     )
 
 

@@ -34,7 +34,7 @@ from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.resource_limits import restrain
 from cloudimage.transfer.source.http.model import HttpAuth, HttpSource
-from cloudimage.transfer.verify.checksum_files import HEX_LENGTHS
+from cloudimage.transfer.verify.checksum_lines import HEX_LENGTHS
 from cloudimage.vocabulary.image import Visibility
 
 

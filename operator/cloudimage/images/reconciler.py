@@ -270,7 +270,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, failure: contract.Failure
     ) -> float | None:
         reason = Reason(failure.reason)
-        if schedule.is_terminal(desired, reason):
+        if schedule.is_terminal(desired, reason, failure.stage):
             new = status.failed(resource, failure, now(), None)
             self.attempts.failed_for_good(resource, new, reason)
             return None

@@ -55,7 +55,7 @@ class StreamedFile:
         download = Download(self._client, probe.url, verified=verified)
         for piece in download.pieces():
             if isinstance(piece, Beginning):
-                if hashes.size or download.total != probe.total:
+                if hashes.size or download.part.total != probe.total:
                     raise probe.changed()
                 continue
             probe.check(piece.offset, piece.content)
@@ -111,6 +111,7 @@ class _Probe:
         self._verified = verified
         self.total, self._validator = 0, ""
         self._looks = 0
+        self._place: str | None = None
         self.head = self._part(0, HEAD_LENGTH)
         self.tail = b""
 
@@ -163,7 +164,9 @@ class _Probe:
             headers["If-Range"] = self._validator
         with (
             self._client.within(2 * self._client.limits.stall_seconds),
-            closing(self._client.get(self.url, headers, verified=self._verified)) as response,
+            closing(
+                self._client.get(self.url, headers, verified=self._verified, at=self._place)
+            ) as response,
         ):
             place = rules.resumes_at(response.headers)
             validator = rules.validator(response.headers)
@@ -171,7 +174,7 @@ class _Probe:
             partial = response.status_code == HTTPStatus.PARTIAL_CONTENT
             if not (partial and told and place and validator):
                 raise self.changed()
-            self.total, self._validator = place[1], validator
+            self.total, self._validator, self._place = place[1], validator, response.url
             content = b""
             while len(content) <= length and (piece := self._client.read(response, length + 1)):
                 content += piece
