@@ -11,7 +11,7 @@ import yaml
 
 import cloudimage
 from cloudimage.api.kinds import KINDS
-from cloudimage.api.meta import GROUP
+from cloudimage.api.names import GROUP
 from cloudimage.runners.logic.job_manifest import JobTemplate
 from cloudimage.settings import SETTINGS
 from testbed.paths import REPOSITORY

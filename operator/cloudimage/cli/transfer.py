@@ -4,7 +4,7 @@ import os
 import re
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,44 @@ class CommandRequest:
     visibility: Visibility
     scratch: Path | None
     max_scratch: int
+
+
+def wanted(given: Mapping[str, Any]) -> CommandRequest:
+    """Return what the options ask for, by their names.
+
+    Raises:
+        ValueError: One of them is invalid; with a sentence.
+    """
+    certificate = given["ca_certificate"]
+    return CommandRequest(
+        source=HttpSource.model_validate(
+            {
+                "url": given["url"],
+                "mirrors": given["mirror"],
+                "checksum": checksum(given["checksum"]),
+                "format": given["source_format"] or None,
+                "auth": auth(),
+                "ca_certificate": certificate.read_text() if certificate else None,
+                **_proof(given["checksums_url"], given["signature_url"], given["keyring"]),
+            }
+        ),
+        image=_new_image(
+            given["name"],
+            given["prop"],
+            disk_format=given["disk_format"] or None,
+            container_format=given["container_format"],
+            min_disk=given["min_disk"] or None,
+            min_ram=given["min_ram"] or None,
+            tags=given["tag"],
+        ),
+        method=contract.Import.model_validate(
+            {"method": given["method"], "stores": given["store"]}
+        ),
+        cloud=given["os_cloud"],
+        visibility=given["visibility"],
+        scratch=given["scratch"],
+        max_scratch=given["max_scratch_gib"] * 2**30,
+    )
 
 
 def _request(
@@ -163,7 +201,7 @@ class _Display:
         )
 
 
-def proof(checksums_url: str, signature_url: str, keyring: Path | None) -> dict[str, Any]:
+def _proof(checksums_url: str, signature_url: str, keyring: Path | None) -> dict[str, Any]:
     """Return the source's ``sums`` and ``signature``; that is over the sums where there are some.
 
     Raises:
@@ -215,7 +253,7 @@ def checksum(text: str) -> dict[str, str] | None:
     return {"algorithm": algorithm, "value": value}
 
 
-def new_image(name: str, properties: Sequence[str], **attributes: object) -> contract.NewImage:
+def _new_image(name: str, properties: Sequence[str], **attributes: object) -> contract.NewImage:
     """Return the image to make, with an id of its own each time.
 
     Raises:

@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from cloudimage.cli.app import app
 from cloudimage.cli.transfer import checksum

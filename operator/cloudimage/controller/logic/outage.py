@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from cloudimage.api.meta import FORCE_DELETE_ANNOTATION, Resource
+from cloudimage.api.meta import Resource
+from cloudimage.api.names import FORCE_DELETE_ANNOTATION
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.controller.logic.conditions import find
 
