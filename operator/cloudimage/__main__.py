@@ -1,12 +1,19 @@
 """The command ``cloudimage``, and ``python -m cloudimage``."""
 
 import sys
+from pathlib import Path
 
 from cloudimage.transfer.prctl import hide_memory
 
 
 def main() -> None:
-    """Run the command line, with its memory hidden before anything of weight is imported."""
+    """Run the command line, with its memory hidden before anything of weight is imported.
+
+    As a single file, it is the program that completes words if that is what it is called.
+    """
+    if Path(sys.argv[0]).name == "kubectl_complete-cloudimage":
+        complete()
+        return
     hide_memory()
     from cloudimage.cli.app import app  # noqa: PLC0415  # after the memory is hidden
     from cloudimage.cli.completion import VARIABLE  # noqa: PLC0415  # likewise

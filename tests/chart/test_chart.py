@@ -256,6 +256,13 @@ def test_values_reach_the_pod(render: Render) -> None:
     assert only(objects, "ServiceAccount")["metadata"]["annotations"] == {"role": "images"}
 
 
+def test_without_an_image_of_ones_own_nothing_is_installed(helm: Helm) -> None:
+    done = helm("template", "x", str(CHART))
+    assert done.returncode != 0
+    assert "image.repository is empty" in done.stderr
+    assert "--set image.repository=registry.example.org/cloudimage-operator" in done.stderr
+
+
 def test_an_account_of_ones_own(render: Render) -> None:
     objects = render(serviceAccount={"create": False, "name": "mine"})
     assert of_kind(objects, "ServiceAccount") == {}
