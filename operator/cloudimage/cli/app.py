@@ -43,29 +43,8 @@ def app() -> None:
     show_envvar=True,
     help="The cloud in clouds.yaml, which is looked up as the openstack client does.",
 )
-@click.option("--mirror", multiple=True, help="Another URL of the same file; repeatable.")
-@click.option(
-    "--checksum",
-    default="",
-    help="Checksum of the source file as algorithm:hash, for example sha256:ab12...",
-)
-@click.option(
-    "--checksums-url", default="", help="URL of a checksum file that lists the source file."
-)
-@click.option(
-    "--signature-url",
-    default="",
-    help="URL of an OpenPGP signature of the checksum file if one is given, otherwise of the "
-    "source file.",
-)
-@options.file(
-    "--keyring",
-    help="File with the trusted public keys, ASCII-armored. Without --signature-url the checksum "
-    "file must be clearsigned.",
-)
-@options.file("--ca-certificate", help="PEM file of CA certificates for the source's TLS.")
+@options.source
 @click.option("--disk-format", help="Disk format to convert to.")
-@click.option("--source-format", help="Refuse the file unless it has this disk format.")
 @click.option(
     "--container-format", default="bare", show_default=True, help="Glance's container_format."
 )
@@ -89,23 +68,7 @@ def app() -> None:
     help="Auto, Upload, GlanceDirect or WebDownload.",
 )
 @click.option("--store", multiple=True, help="A Glance store; repeatable.")
-@click.option(
-    "--scratch",
-    type=click.Path(path_type=Path),
-    envvar="CLOUDIMAGE_SCRATCH_DIR",
-    show_envvar=True,
-    show_default="cloudimage in XDG_CACHE_HOME or ~/.cache",
-    help="Folder for the transfer's files.",
-)
-@click.option(
-    "--max-scratch-gib",
-    type=click.IntRange(min=1),
-    default=100,
-    show_default=True,
-    envvar="CLOUDIMAGE_MAX_SCRATCH_GIB",
-    show_envvar=True,
-    help="GiB that the files may take, including those kept from earlier transfers.",
-)
+@options.scratch
 def transfer(**given: Any) -> None:  # noqa: ANN401  # its options
     """Transfer one image into Glance by hand, as the operator does; print its id.
 
@@ -122,6 +85,34 @@ def transfer(**given: Any) -> None:  # noqa: ANN401  # its options
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     raise click.exceptions.Exit(by_hand.run(wanted))
+
+
+@click.command()
+@click.argument("place", metavar="URL|FILE")
+@options.source
+@click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["json"]),
+    show_default="text",
+    help="Output format.",
+)
+@options.scratch
+def inspect(place: str, output: str | None, **given: Any) -> None:  # noqa: ANN401  # its options
+    """Show what an image is, as qemu-img info does, without trusting the file.
+
+    It is fetched, verified, unpacked and inspected as for a CloudImage, under the same limits. The
+    exit status is 1 for a file that a CloudImage would not take; why is said.
+
+    The source's credentials come from the environment, as for transfer.
+    """
+    from cloudimage.cli import inspect as by_hand
+
+    try:
+        wanted = by_hand.wanted(place, given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    raise click.exceptions.Exit(by_hand.run(wanted, as_json=output == "json"))
 
 
 @click.command("transfer-job", hidden=True)
@@ -165,7 +156,7 @@ def metadefs(folder: Path) -> None:
     click.echo(definitions.render(folder), nl=False)
 
 
-app.add("Your images and shares", *objects.COMMANDS, transfer)
+app.add("Your images and shares", *objects.COMMANDS, transfer, inspect)
 app.add("The operator and its sources", run, crds, metadefs)
 app.add("This program", completion)
 app.add_command(transfer_job)

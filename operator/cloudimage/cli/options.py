@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
@@ -83,8 +84,65 @@ def clusters(command: Callable[..., None]) -> Command:
 
 def file(name: str, **attributes: Any) -> Callable[[Command], Command]:  # noqa: ANN401  # click's
     """Add an option for a file that must be there."""
-    from pathlib import Path  # its type alone
-
     return click.option(
         name, type=click.Path(exists=True, dir_okay=False, path_type=Path), **attributes
     )
+
+
+def source(command: Command) -> Command:
+    """Add what is known of a source beside its URL."""
+    return _all(
+        command,
+        click.option("--mirror", multiple=True, help="Another URL of the same file; repeatable."),
+        click.option(
+            "--checksum",
+            default="",
+            help="Checksum of the source file as algorithm:hash, for example sha256:ab12...",
+        ),
+        click.option(
+            "--checksums-url", default="", help="URL of a checksum file that lists the source file."
+        ),
+        click.option(
+            "--signature-url",
+            default="",
+            help="URL of an OpenPGP signature of the checksum file if one is given, otherwise of "
+            "the source file.",
+        ),
+        file(
+            "--keyring",
+            help="File with the trusted public keys, ASCII-armored. Without --signature-url the "
+            "checksum file must be clearsigned.",
+        ),
+        file("--ca-certificate", help="PEM file of CA certificates for the source's TLS."),
+        click.option("--source-format", help="Refuse the file unless it has this disk format."),
+    )
+
+
+def scratch(command: Command) -> Command:
+    """Add where files go, and how much of them."""
+    return _all(
+        command,
+        click.option(
+            "--scratch",
+            type=click.Path(path_type=Path),
+            envvar="CLOUDIMAGE_SCRATCH_DIR",
+            show_envvar=True,
+            show_default="cloudimage in XDG_CACHE_HOME or ~/.cache",
+            help="Folder for the transfer's files.",
+        ),
+        click.option(
+            "--max-scratch-gib",
+            type=click.IntRange(min=1),
+            default=100,
+            show_default=True,
+            envvar="CLOUDIMAGE_MAX_SCRATCH_GIB",
+            show_envvar=True,
+            help="GiB that the files may take, including those kept from earlier transfers.",
+        ),
+    )
+
+
+def _all(command: Command, *options: Callable[[Command], Command]) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
