@@ -1,5 +1,6 @@
 """The user's cluster: our objects read, watched, changed and deleted, as kubectl would do it."""
 
+import base64
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -92,6 +93,22 @@ class Cluster:
             preconditions=kubernetes.client.V1Preconditions(uid=uid)
         )
         self._named(self._objects.delete_namespaced_custom_object, target, body=options)
+
+    def secret(self, name: str) -> dict[str, str] | None:
+        """Return the texts of a Secret by their keys; None: there is no such Secret."""
+        core = kubernetes.client.CoreV1Api(self.client)
+        try:
+            found = core.read_namespaced_secret(
+                name, str(self.namespace), _request_timeout=TIMEOUT_SECONDS
+            )
+        except ApiException as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return {
+            key: base64.b64decode(text).decode("utf-8", "replace")
+            for key, text in (found.data or {}).items()
+        }
 
     def events(self, thing: Mapping[str, Any]) -> "list[Event] | None":
         """Return the Events about an object; None: the user may not read them."""

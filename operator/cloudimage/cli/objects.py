@@ -20,6 +20,7 @@ from cloudimage.cli.output import aligned, document, names_of, rows_of, say
 if TYPE_CHECKING:
     from cloudimage.api.imageshare import ImageShare
     from cloudimage.api.meta import Resource
+    from cloudimage.cli.check import Line
     from cloudimage.cli.kube_client import Cluster
 
 
@@ -221,6 +222,67 @@ def migrate(from_cloud: str, image: str, **given: Any) -> None:  # noqa: ANN401 
         say(manifests.render(head, documents), nl=False)
 
 
+@click.command()
+@click.option("--secret", help="Secret with the clouds.yaml, as a CloudImage names it.")
+@click.option("--cloud", required=True, help="The cloud in that clouds.yaml.")
+@click.option(
+    "--local",
+    is_flag=True,
+    help="Take your own clouds.yaml, which is looked up as the openstack client does.",
+)
+@click.option(
+    "--output", "-o", type=click.Choice(["json"]), show_default="text", help="Output format."
+)
+@options.cluster
+def check(secret: str | None, cloud: str, local: bool, output: str | None, where: Where) -> None:  # noqa: FBT001  # an option
+    """Check what the operator may do with a cloud's credentials: login, rights, stores, quota.
+
+    Rights are tried on an image record without bytes, which is deleted at once. The exit status is
+    0 if all is there that every CloudImage needs, and 2 if not.
+
+    For example: cloudimage check --secret openstack --cloud images -n images
+    """
+    if local == bool(secret):
+        raise click.UsageError("give either --secret, or --local")
+    from cloudimage.cli import check as questions
+
+    with _told():
+        found = list(_found(secret, cloud, where))
+    say(questions.json_of(found) if output == "json" else questions.text_of(found))
+    raise click.exceptions.Exit(questions.exit_status(found))
+
+
+def _found(secret: str | None, cloud: str, where: Where) -> "Iterator[Line]":
+    """Yield what is found of the credentials, and by them."""
+    from cloudimage.cli.check import Line, look
+    from cloudimage.cloud.config import CloudConfig, parse_clouds_yaml
+    from cloudimage.cloud.errors import CloudError
+
+    if secret is None:
+        from cloudimage.access.local import LocalCloudError, find
+
+        try:
+            config = CloudConfig(*find(cloud))
+        except LocalCloudError as error:
+            yield Line("clouds.yaml", "missing", str(error))
+            return
+    else:
+        with _cluster(where) as cluster:
+            texts = cluster.secret(secret)
+        place = f"Secret {secret} in namespace {cluster.namespace}"
+        if texts is None or "clouds.yaml" not in texts:
+            what = "does not exist; create it" if texts is None else "has no key clouds.yaml"
+            yield Line("Secret", "missing", f"{place} {what}")
+            return
+        try:
+            config = parse_clouds_yaml(texts["clouds.yaml"], cloud, texts.get("cacert"))
+        except CloudError as error:
+            yield Line("Secret", "missing", f"{place}: {error}")
+            return
+    yield Line("Secret" if secret else "clouds.yaml", "ok", f"has the cloud {cloud}")
+    yield from look(config)
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """End with one sentence and exit status 1 when something fails."""
@@ -315,4 +377,4 @@ def _resource(thing: dict[str, Any]) -> "Resource":
     return next(kind for kind in KINDS if kind.name == thing["kind"]).model.model_validate(thing)
 
 
-COMMANDS = (get, watch, describe, retry, force_delete, migrate)
+COMMANDS = (get, watch, describe, retry, force_delete, migrate, check)

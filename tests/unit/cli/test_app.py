@@ -40,7 +40,7 @@ def test_the_users_commands_come_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["get", "watch", "describe", "retry", "force-delete", "migrate"]
+    "command", ["get", "watch", "describe", "retry", "force-delete", "migrate", "inspect", "check"]
 )
 def test_help(command: str) -> None:
     status, text = run(command, "--help")
@@ -60,6 +60,8 @@ HEAVY = ("kopf", "kubernetes", "openstack", "pydantic", "requests", "rich", "str
         ("cloudimage", "get", "--help"),
         ("cloudimage", "transfer", "--help"),
         ("cloudimage", "migrate", "--help"),
+        ("cloudimage", "inspect", "--help"),
+        ("cloudimage", "check", "--help"),
         ("cloudimage", "delete", "x"),
         ("kubectl_complete-cloudimage", ""),
         ("kubectl_complete-cloudimage", "get", "--"),
