@@ -258,6 +258,13 @@ class DriftPolicy(StrEnum):
     REPORT = "Report"
 
 
+class SourceChangePolicy(StrEnum):
+    """What happens when a lost image is made again and its source has other bytes by then."""
+
+    REFUSE = "Refuse"
+    ACCEPT = "Accept"
+
+
 class DeletionPolicy(StrEnum):
     """What happens to an object's resources in the cloud when the object is deleted."""
 
@@ -336,6 +343,13 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         default=DriftPolicy.CORRECT,
         description="What to do about drift: metadata changed in Glance. Correct: restore it. "
         "Report: only set Synced to False, with what differs.",
+    )
+    source_change_policy: SourceChangePolicy = Field(
+        default=SourceChangePolicy.REFUSE,
+        description="What to do if the image is deleted in Glance and its source is no longer the "
+        "file it was made from, for example behind a URL with latest in it. Refuse: make nothing, "
+        "and say so. Accept: make the image from the present file, and say so in an Event. In a "
+        "new object, or in another cluster, only a checksum in the source pins the bytes.",
     )
     shareable_from: ShareableFrom = Field(
         default=ShareableFrom(),

@@ -52,6 +52,11 @@ class Reason(StrEnum):
 
     CHECKSUM_MATCHED = "ChecksumMatched"
     """The source file matches the checksum in the spec."""
+    SOURCE_CHANGED = "SourceChanged"
+    """The image was deleted in Glance, and the source is no longer the file that it was made from;
+    the message has both checksums. With spec.sourceChangePolicy Refuse nothing is uploaded: set it
+    to Accept, or change the checksum or the URL in spec.source. Retried with growing pauses. With
+    Accept it is an Event: the image was made again from the present file."""
     NO_CHECKSUM = "NoChecksum"
     """The spec has no checksum, so only the upload to Glance was verified, not the source."""
     HASH_MATCHED = "HashMatched"

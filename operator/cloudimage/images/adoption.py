@@ -4,9 +4,9 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import Reason
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.glance import Glance
-from cloudimage.cloud.models import GlanceImage, JsonPatch
+from cloudimage.cloud.models import GlanceImage
 from cloudimage.controller.errors import ImageNotFoundError
-from cloudimage.images.logic import revisions
+from cloudimage.images.logic import metadata, revisions
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.vocabulary.marks import Marks
@@ -83,24 +83,6 @@ def refusal(resource: CloudImage, image: GlanceImage, project_id: str | None) ->
     return why and f"Image {image.id} cannot be adopted: {why}."
 
 
-def marks(resource: CloudImage, desired: Desired, image: GlanceImage) -> JsonPatch:
-    """Return the patch that makes the image the resource's, as if it had been made here.
-
-    The mark as verified holds Glance's own hash: there is no other to compare it with.
-    """
-    algorithm = image.hash_algo if image.hash_value else "md5"
-    values = {
-        Marks.UID: resource.metadata.uid,
-        Marks.DIGEST: desired.content_key,
-        Marks.IMAGE_ID: image.id,
-        Marks.VERIFIED: f"{algorithm}:{image.hash_value or image.checksum}",
-    }
-    # RFC 6902: "add" on a member that exists replaces it.
-    return tuple(
-        {"op": "add", "path": f"/{name}", "value": value} for name, value in values.items()
-    )
-
-
 class ImageDeletedError(CloudError):
     """The image that was adopted no longer exists."""
 
@@ -160,7 +142,7 @@ def take_over(
     Raises:
         CloudError: Glance does not answer, or refuses.
     """
-    image = glance.patch(image.id, marks(resource, desired, image))
+    image = glance.patch(image.id, metadata.marks(resource, desired, image))
     return OwnedImages(
         current=image,
         previous=tuple(each for each in owned.previous if each.id != image.id),

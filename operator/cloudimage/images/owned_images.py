@@ -3,7 +3,7 @@
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.models import GlanceImage
-from cloudimage.images.logic import drift, references
+from cloudimage.images.logic import metadata
 from cloudimage.images.logic.desired import Desired
 from cloudimage.kube import Key, Kube
 from cloudimage.vocabulary.marks import Marks
@@ -34,15 +34,16 @@ def _with_marks(
     cloud: Cloud, resource: CloudImage, desired: Desired, image: GlanceImage
 ) -> GlanceImage:
     """Return the image, with the marks back that somebody took from it."""
-    patch = drift.lost_marks(resource, desired, image)
+    patch = metadata.lost_marks(resource, desired, image)
     return cloud.glance.patch(image.id, patch) if patch else image
 
 
-def metadata_plan(kube: Kube, resource: CloudImage, image: GlanceImage) -> drift.MetadataPlan:
+def metadata_plan(kube: Kube, resource: CloudImage, image: GlanceImage) -> metadata.MetadataPlan:
     """Decide what the image's metadata needs, with a look at the objects that it refers to."""
     wanted = resource.spec.image
     namespace = resource.metadata.namespace
     found = {
-        name: kube.read(CloudImage, Key(namespace, name)) for name in references.of(wanted).values()
+        name: kube.read(CloudImage, Key(namespace, name))
+        for name in metadata.references_of(wanted).values()
     }
-    return drift.plan_metadata(resource, image, references.resolve(wanted, found))
+    return metadata.plan_metadata(resource, image, metadata.resolve(wanted, found))

@@ -20,6 +20,7 @@ from cloudimage.transfer.glance.delivery import (
 )
 from cloudimage.transfer.glance.image_lifecycle import UploadContext
 from cloudimage.transfer.glance.methods import Choice
+from cloudimage.transfer.glance.preflight import check_rights
 from cloudimage.transfer.image.conversion import largest
 from cloudimage.transfer.image.expansion import expand
 from cloudimage.transfer.image.inspection import inspect
@@ -30,7 +31,7 @@ from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, telling_when_full
 from cloudimage.transfer.source.base import Context, Reader
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
-from cloudimage.transfer.verify.verification import verify
+from cloudimage.transfer.verify.verification import check_pinned, verify
 
 _log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
         glance = Glance(request.cloud, folder, request.cloud_policy)
         target = UploadContext(glance, request.image, meter, interrupts, stores, limits)
         choice = choose_method(request, target)
+        check_rights(target)
         if choice.method == "WebDownload":
             outcome = by_web_download(target, request, choice, folder)
             if isinstance(outcome, Result):
@@ -59,22 +61,27 @@ def _through_us(
     request: TransferRequest, target: UploadContext, choice: Choice, folder: Path
 ) -> Result:
     """Move the bytes by way of the scratch."""
-    limits, meter = request.limits, target.meter
+    limits, meter, pinned = request.limits, target.meter, request.pinned
     tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
     cache = Cache(request.cache or folder, limits, shared=request.cache is not None)
     context = Context(folder, cache, limits, request.policy, meter, tools)
     with open_source(request.source, context) as source:
         meter.start(Stage.FETCHING)
         expected = source.expect()
+        told = expected.hashes
+        check_pinned(pinned, told)
         with source.discarding():
             # What is in the scratch already need not be fetched again.
             pure = choice.method == "Upload" and not source.is_kept()
+            # Only a checksum that is known beforehand tells in time that it is another file.
+            pure = pure and (pinned is None or pinned.algorithm in told)
             if pure and (result := _streamed(source, target, choice)):
                 return result.model_copy(update={"warnings": expected.warnings})
             path = folder / "source"
             fetched = source.fetch(path)
             failpoint(Point.FETCHED, request.image.name)
             meter.start(Stage.VERIFYING)
+            check_pinned(pinned, fetched.checksums)
             verify(expected, path, tools)
             failpoint(Point.VERIFIED, request.image.name)
             path = expand(path, limits, tools, meter, cache)

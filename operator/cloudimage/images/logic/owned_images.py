@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.meta import Event
+from cloudimage.api.reasons import Reason
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.images.logic.desired import Desired
 from cloudimage.vocabulary.marks import Marks
@@ -56,3 +58,16 @@ def _complete(image: GlanceImage) -> bool:
     "deactivated" is an administrator's doing with a complete image.
     """
     return image.status in {"active", "deactivated"} and Marks.VERIFIED in image.properties
+
+
+def deletion_event(resource: CloudImage, owned: OwnedImages) -> Event | None:
+    """Return the Event that says so, if the image of this very spec went without our doing."""
+    status = resource.status
+    if (
+        status.image_id is None
+        or status.synced_generation != resource.metadata.generation
+        or any(each.id == status.image_id for each in owned.all)
+    ):
+        return None
+    message = f"Image {status.image_id} was deleted in Glance; it is being made again."
+    return Event("Warning", Reason.IMAGE_DELETED, message)

@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import TERMINAL_REASONS, ConditionType, Reason
 from cloudimage.controller.logic.conditions import find, is_true
-from cloudimage.sources.registry import source_of
+from cloudimage.images.logic.desired import Desired
 
 
-def is_terminal(resource: CloudImage, reason: str) -> bool:
+def is_terminal(desired: Desired, reason: str) -> bool:
     """Return whether this spec would meet the failure again, whatever others do meanwhile.
 
     A publisher's checksum file can change with the next build.
     """
-    if reason == Reason.CHECKSUM_MISMATCH and resource.spec.source is not None:
-        return not source_of(resource.spec).proof().listed
+    if reason == Reason.CHECKSUM_MISMATCH and desired.source is not None:
+        return not desired.source.proof().listed
     return reason in TERMINAL_REASONS
 
 
@@ -27,13 +27,13 @@ def spec_changed(resource: CloudImage) -> bool:
     return resource.status.observed_generation != resource.metadata.generation
 
 
-def has_failed_for_good(resource: CloudImage) -> bool:
+def has_failed_for_good(resource: CloudImage, desired: Desired) -> bool:
     """Return whether this very spec has failed for good, so that only a change of it helps."""
     stalled = find(resource.status.conditions, ConditionType.STALLED)
     return (
         stalled is not None
         and stalled.status == "True"
-        and is_terminal(resource, stalled.reason)
+        and is_terminal(desired, stalled.reason)
         and stalled.observed_generation == resource.metadata.generation
     )
 

@@ -93,7 +93,7 @@ def by_web_download(
         TransferError: Those of :func:`web_download`.
     """
     try:
-        stored, virtual_size = web_download(target, request.source, folder)
+        stored, virtual_size = web_download(target, request.source, folder, request.pinned)
     except TransferError as error:
         if choice.asked or error.reason not in FALL_BACK:
             raise

@@ -131,14 +131,16 @@ def test_only_a_terminal_reason_of_this_very_spec_is_given_up(
         "lastTransitionTime": "2026-01-01T00:00:00Z",
         "observedGeneration": generation,
     }
-    assert schedule.has_failed_for_good(cloud_image(status={"conditions": [condition]})) is expected
+    resource = cloud_image(status={"conditions": [condition]})
+    assert schedule.has_failed_for_good(resource, Desired.of(resource.spec)) is expected
 
 
 def test_a_checksum_of_the_publishers_is_not_given_up() -> None:
-    publishers = cloud_image(http={"checksum": {"from": {"url": "https://example.org/SHA256SUMS"}}})
+    checksum = {"from": {"url": "https://example.org/SHA256SUMS"}}
+    publishers = Desired.of(cloud_image(http={"checksum": checksum}).spec)
     assert not schedule.is_terminal(publishers, Reason.CHECKSUM_MISMATCH)
     assert schedule.is_terminal(publishers, Reason.UNSAFE_IMAGE)
-    assert schedule.is_terminal(cloud_image(), Reason.CHECKSUM_MISMATCH)
+    assert schedule.is_terminal(Desired.of(cloud_image().spec), Reason.CHECKSUM_MISMATCH)
 
 
 def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:

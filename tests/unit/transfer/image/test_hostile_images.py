@@ -93,6 +93,7 @@ def bench(
 ) -> Iterator[Bench]:
     bench = Bench(sources, unique, disk, tmp_path)
     monkeypatch.setattr(pipeline, "Glance", lambda *_: None)
+    monkeypatch.setattr(pipeline, "check_rights", lambda _: None)
     monkeypatch.setattr(delivery, "upload", bench.upload)
     bench.record_tools(monkeypatch)
     yield bench
