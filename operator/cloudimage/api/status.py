@@ -197,6 +197,6 @@ class CloudImageStatus(ResourceStatus):
         "later difference is drift.",
     )
     conditions: tuple[Condition, ...] = conditions_field(
-        "Ready, Verified, Uploaded, Synced, PropertiesValid, DeletionBlocked; Reconciling and "
-        "Stalled are present only while True."
+        "Ready, Verified, Uploaded, Synced, PropertiesValid, NameUnique, DeletionBlocked; "
+        "Reconciling and Stalled are present only while True."
     )

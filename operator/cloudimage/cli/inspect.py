@@ -23,7 +23,7 @@ from cloudimage.transfer import contract
 from cloudimage.transfer.contract import Reason, Stage, TransferError
 from cloudimage.transfer.image.expansion import expand
 from cloudimage.transfer.image.inspection import GIB, Inspected, inspect
-from cloudimage.transfer.image.qemu_checks import QEMU_FORMATS
+from cloudimage.transfer.image.qemu_formats import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache, telling_when_full
 from cloudimage.transfer.source.base import Context
@@ -31,6 +31,7 @@ from cloudimage.transfer.source.hashes import Fetched, Hashes
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox, image
 from cloudimage.transfer.verify.verification import Expected, verify, weakness
+from cloudimage.vocabulary.image import NOT_DISKS
 
 _DETAILS: Final = ("compat", "compression-type", "create-type", "lazy-refcounts", "refcount-bits")
 """What of a format's own details is shown: plain values that are the same for any reader."""
@@ -128,15 +129,18 @@ def _looked_at(
     tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
     cache = Cache(kept, limits, shared=True)
     path = folder / "source"
+    left_out: list[str] = []
     context = Context(folder, cache, limits, contract.UNRESTRICTED, meter, tools)
     with _brought(wanted, path, context) as (expected, fetched):
         meter.start(Stage.VERIFYING)
         verify(expected, path, tools)
-        path = expand(path, limits, tools, meter, cache)
+        if wanted.source.format not in NOT_DISKS:  # a ramdisk is compressed, and stays so
+            path = expand(path, limits, tools, meter, cache, left_out.append)
         meter.start(Stage.INSPECTING)
         proven = expected.proves_the_file
         found = inspect(path, wanted.source.format, None, limits, tools, verified=proven)
-        return _described(found, fetched, expected, _details(path, found, tools, limits))
+        told = _described(found, fetched, expected, _details(path, found, tools, limits))
+        return told | {"warnings": [*expected.warnings, *left_out]}
 
 
 @contextmanager
@@ -209,7 +213,6 @@ def _described(
         "checksums": fetched.checksums,
         "format-specific": dict(details),
         "verified": _proof(expected),
-        "warnings": list(expected.warnings),
     }
     return told | ({"expanded-size": found.size} if found.size != fetched.size else {})
 

@@ -108,7 +108,7 @@ def run(wanted: CommandRequest) -> int:
             request = _request(wanted, cloud, folder, cache, limits)
             result = transfer(request, Meter(show), interrupts)
             interrupts.finish()
-        for each in result.warnings:
+        for each in (*result.warnings, *result.left_out):
             console.print(plain(each), style="yellow", markup=False)
         sys.stdout.write(f"{result.image_id}\n")
         _publish(CloudConfig(config, ca_certificate), result.image_id, wanted.visibility)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
-from cloudimage.api.meta import Event
 from cloudimage.api.names import FINALIZER
 from cloudimage.api.reasons import ABSENT_REASONS, CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
 from cloudimage.api.status import CloudImageStatus
@@ -30,7 +29,7 @@ from cloudimage.images.logic import (
     transfer_request,
 )
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.owned_images import images_of, metadata_plan
+from cloudimage.images.owned_images import images_of, metadata_plan, name_drafts
 from cloudimage.kube import Key, key_of
 from cloudimage.runners.base import Runner
 from cloudimage.settings import Settings
@@ -160,7 +159,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
     ) -> tuple[CloudImage, owned_images.OwnedImages]:
         """Take over the image of spec.adopt, after the status says so: a deletion must know."""
-        image = adoption.candidate(resource, cloud.glance, owned)
+        image = adoption.candidate(resource, cloud.glance, owned, self.kube)
         if image is None:
             return resource, owned
         resource = self.write(resource, status.adopting(resource, desired, now()))
@@ -194,7 +193,14 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         usage = rollout.usage_of(cloud, image.id)
         previous = rollout.look(cloud, owned.previous)
         new = available_status.available(
-            resource, desired, image, usage, result, now(), *plan.drafts
+            resource,
+            desired,
+            image,
+            usage,
+            result,
+            now(),
+            *plan.drafts,
+            *name_drafts(cloud.glance, image),
         )
         changed = revisions.source_changed(resource, desired, new)
         resource = self.write(resource, revisions.listed(new, desired, image, previous))
@@ -203,8 +209,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         previous = rollout.retire(resource, cloud, owned, previous)
         resource = self.write(resource, revisions.listed(resource.status, desired, image, previous))
         if result:
-            for warning in result.warnings:
-                event = Event("Warning", Reason.WEAK_CHECKSUM, warning)
+            for event in available_status.warnings(result):
                 self.attempts.status.record_event(resource, event)
         self.runner.forget(resource.metadata.uid)
         self.attempts.backoff.clear(resource.metadata.uid)

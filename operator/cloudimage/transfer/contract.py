@@ -291,6 +291,7 @@ class Result(Model):
 
     Attributes:
         warnings: Sentences for the user: what succeeded, but not as well as it could.
+        left_out: Sentences for the user: what of the source file is not in the image.
     """
 
     type: Literal["result"] = "result"
@@ -304,6 +305,7 @@ class Result(Model):
     method: Literal["Upload", "GlanceDirect", "WebDownload"] = "Upload"
     method_reason: str = ""
     warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 class Failure(Model):

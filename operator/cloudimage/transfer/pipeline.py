@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cloudimage.failpoints import Point, failpoint
 from cloudimage.transfer.contract import Result, Stage, TransferError
+from cloudimage.transfer.declaration import settled
 from cloudimage.transfer.glance.client import Glance
 from cloudimage.transfer.glance.delivery import (
     Located,
@@ -32,6 +33,7 @@ from cloudimage.transfer.source.base import Context, Reader
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify.verification import check_pinned, verify
+from cloudimage.vocabulary.image import NOT_DISKS
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     Raises:
         TransferError: With every reason of a transfer.
     """
+    request = settled(request)
     limits = request.limits
     with telling_when_full(), workspace(request.scratch, interrupts) as folder:
         stores = tuple(dict.fromkeys(request.method.stores))
@@ -65,6 +68,7 @@ def _through_us(
     tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
     cache = Cache(request.cache or folder, limits, shared=request.cache is not None)
     context = Context(folder, cache, limits, request.policy, meter, tools)
+    left_out: list[str] = []
     with open_source(request.source, context) as source:
         meter.start(Stage.FETCHING)
         expected = source.expect()
@@ -84,9 +88,10 @@ def _through_us(
             check_pinned(pinned, fetched.checksums)
             verify(expected, path, tools)
             failpoint(Point.VERIFIED, request.image.name)
-            path = expand(path, limits, tools, meter, cache)
-            meter.start(Stage.INSPECTING)
             declared, min_disk = request.source.format, request.image.min_disk
+            if declared not in NOT_DISKS:  # a ramdisk is compressed, and stays so
+                path = expand(path, limits, tools, meter, cache, left_out.append)
+            meter.start(Stage.INSPECTING)
             found = inspect(
                 path, declared, min_disk, limits, tools, verified=expected.proves_the_file
             )
@@ -95,7 +100,8 @@ def _through_us(
             if written := largest(path.name, found, request.image.disk_format, tools):
                 cache.reserve(folder / "converted", written)
             result = deliver(target, choice, Located(path, found, tools), info)
-    return result.model_copy(update={"warnings": expected.warnings})
+    more = {"warnings": expected.warnings, "left_out": tuple(left_out)}
+    return result.model_copy(update=more)
 
 
 def _streamed(source: Reader, target: UploadContext, choice: Choice) -> Result | None:

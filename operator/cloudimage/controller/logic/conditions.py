@@ -44,6 +44,7 @@ CONDITIONS: Final = (
     Declared(ConditionType.UPLOADED),
     Declared(ConditionType.SYNCED),
     Declared(ConditionType.PROPERTIES_VALID),
+    Declared(ConditionType.NAME_UNIQUE),
     Declared(ConditionType.DELETION_BLOCKED, abnormal=True),
     Declared(ConditionType.RECONCILING, abnormal=True, transient=True),
     Declared(ConditionType.STALLED, abnormal=True, transient=True),

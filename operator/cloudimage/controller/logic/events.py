@@ -19,6 +19,7 @@ _BAD_NEWS = frozenset(
         Reason.DRIFTED,
         Reason.INVALID_PROPERTIES,
         Reason.NO_CHECKSUM,
+        Reason.NAME_NOT_UNIQUE,
         ShareReason.REJECTED,
     }
 )

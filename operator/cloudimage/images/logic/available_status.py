@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.meta import Event
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import (
     CloudImageStatus,
@@ -242,6 +243,12 @@ def _verified(resource: CloudImage, desired: Desired, image: GlanceImage) -> Dra
         reason = Reason.CHECKSUM_MATCHED
         message = f"The file matches the {wanted.algorithm} in the spec."
     return Draft(ConditionType.VERIFIED, "True", reason, message)
+
+
+def warnings(result: Result) -> list[Event]:
+    """Return the Events for what succeeded, but not as well as it could."""
+    weak = [Event("Warning", Reason.WEAK_CHECKSUM, each) for each in result.warnings]
+    return weak + [Event("Warning", Reason.SOURCE_PARTLY_USED, each) for each in result.left_out]
 
 
 def _checksums(image: GlanceImage) -> dict[str, str]:

@@ -169,6 +169,10 @@ def _look(target: UploadContext, identifier: str, image: dict[str, Any], path: P
         if begin > _HEAD and (tail := target.glance.read(identifier, begin, _TAIL)):
             file.seek(begin)
             file.write(tail)
-    found = look(path, image["disk_format"], target.image.min_disk, target.limits)
+
+    def read(offset: int, length: int) -> bytes:
+        return target.glance.read(identifier, offset, length) or b""
+
+    found = look(path, image["disk_format"], target.image.min_disk, target.limits, read)
     path.unlink()
     return found

@@ -202,3 +202,14 @@ def test_what_passes_by_itself_is_not_terminal() -> None:
         Reason.QUOTA_EXCEEDED,
     }
     assert not passing & TERMINAL_REASONS
+
+
+def test_other_images_of_the_same_name_are_named() -> None:
+    image = glance_image(cloud_image())
+    alone = owned_images.name_draft(image, [image])
+    assert (alone.status, alone.reason) == ("True", "Unique")
+    other = glance_image(cloud_image(), id="another", owner="stranger")
+    draft = owned_images.name_draft(image, [other, image])
+    assert (draft.status, draft.reason) == ("False", "NameNotUnique")
+    assert "another (project stranger)" in draft.message
+    assert image.id not in draft.message
