@@ -19,6 +19,7 @@ from rich.console import Console
 from cloudimage.cli.by_hand import bars, checksum, http_source, refused, workplace
 from cloudimage.cli.output import say
 from cloudimage.plaintext import plain_tree
+from cloudimage.sizes import exact_text
 from cloudimage.transfer import contract, examination
 from cloudimage.transfer.contract import Reason, Stage, TransferError
 from cloudimage.transfer.examination import Examined, examine
@@ -107,12 +108,11 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
     virtual, size = told["virtual-size"], told["file-size"]
     yield f"image: {told['filename']}"
     yield f"file format: {told['format']}"
-    yield f"virtual size: {_human(virtual)} ({virtual} bytes)"
+    yield f"virtual size: {exact_text(virtual)}"
     yield f"minDiskGiB: {-(-virtual // GIB)} or more"
-    yield f"file size: {_human(size)} ({size} bytes)"
+    yield f"file size: {exact_text(size)}"
     if "expanded-size" in told:
-        expanded = told["expanded-size"]
-        yield f"unpacked: {_human(expanded)} ({expanded} bytes)"
+        yield f"unpacked: {exact_text(told['expanded-size'])}"
     for name, value in told["format-specific"].items():
         yield f"{name.replace('-', ' ')}: {json.dumps(value) if isinstance(value, bool) else value}"
     for name, value in told["checksums"].items():
@@ -220,10 +220,3 @@ def _proof(expected: Expected) -> str | None:
     if expected.signature is not None:
         return "by its signature"
     return f"by its {expected.checksum.algorithm}" if expected.checksum else None
-
-
-def _human(size: int) -> str:
-    for unit, length in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if size >= length:
-            return f"{size / length:.3g} {unit}"
-    return f"{size} B"

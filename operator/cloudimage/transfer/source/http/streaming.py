@@ -7,20 +7,18 @@ comes must begin and end with the bytes that were looked at, and its last piece 
 the checksum is known to be right: Glance never gets a wrong file whole.
 """
 
-from contextlib import closing
-from http import HTTPStatus
 from pathlib import Path
 from typing import Final
 
-from cloudimage.transfer.contract import NewImage, Reason, TransferError
+from cloudimage.transfer.contract import NewImage, TransferError
 from cloudimage.transfer.image import magic
 from cloudimage.transfer.image.conversion import Chunks, Payload
 from cloudimage.transfer.image.inspection import Inspected, check_size, fixed_vhd_size, shape_of
 from cloudimage.transfer.source.hashes import Fetched, Hashes
-from cloudimage.transfer.source.http import rules
 from cloudimage.transfer.source.http.client import CONNECTION_ERRORS, Client, UnansweredError
 from cloudimage.transfer.source.http.download import Beginning, Download
 from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.http.parts import Parts
 
 HEAD_LENGTH: Final = 2**20
 """All that inspection looks at: the inspectors know a raw image after a quarter of it."""
@@ -108,12 +106,17 @@ class _Probe:
     def __init__(self, client: Client, url: str, *, verified: bool) -> None:
         self.url = url
         self._client = client
-        self._verified = verified
-        self.total, self._validator = 0, ""
+        self._parts = Parts(client, url, verified=verified, pinned=True)
         self._looks = 0
-        self._place: str | None = None
-        self.head = self._part(0, HEAD_LENGTH)
+        self.head = self._parts.read(0, HEAD_LENGTH)
+        if self.total < HEAD_LENGTH:
+            raise self.changed()
         self.tail = b""
+
+    @property
+    def total(self) -> int:
+        """Bytes of the file."""
+        return self._parts.total
 
     def is_raw(self, source: HttpSource, folder: Path) -> bool:
         """Return whether the file is raw and nothing else."""
@@ -126,7 +129,7 @@ class _Probe:
                 return False
         finally:
             path.unlink()
-        self.tail = self._part(self.total - TAIL_LENGTH, TAIL_LENGTH)
+        self.tail = self._parts.read(self.total - TAIL_LENGTH, TAIL_LENGTH)
         return fixed_vhd_size(self.tail) is None
 
     def check(self, offset: int, chunk: bytes) -> None:
@@ -144,10 +147,7 @@ class _Probe:
 
     def changed(self) -> TransferError:
         """Return the failure for a file that is another one by now."""
-        return TransferError(
-            Reason.SOURCE_UNREACHABLE,
-            f"{rules.redacted(self.url)} changed while it was being read",
-        )
+        return self._parts.changed()
 
     def _read(self, offset: int, length: int) -> bytes:
         """Return a piece of the file, for what its inspection looks at behind the beginning."""
@@ -156,28 +156,4 @@ class _Probe:
         self._looks += 1
         if self._looks > MOST_LOOKS:  # through the scratch that costs no requests
             raise self.changed()
-        return self._part(offset, length)
-
-    def _part(self, offset: int, length: int) -> bytes:
-        headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
-        if self._validator:
-            headers["If-Range"] = self._validator
-        with (
-            self._client.within(2 * self._client.limits.stall_seconds),
-            closing(
-                self._client.get(self.url, headers, verified=self._verified, at=self._place)
-            ) as response,
-        ):
-            place = rules.resumes_at(response.headers)
-            validator = rules.validator(response.headers)
-            told = rules.content_length(response.headers) == length
-            partial = response.status_code == HTTPStatus.PARTIAL_CONTENT
-            if not (partial and told and place and validator):
-                raise self.changed()
-            self.total, self._validator, self._place = place[1], validator, response.url
-            content = b""
-            while len(content) <= length and (piece := self._client.read(response, length + 1)):
-                content += piece
-        if place[0] != offset or len(content) != length or self.total < HEAD_LENGTH:
-            raise self.changed()
-        return content
+        return self._parts.read(offset, length)
