@@ -108,14 +108,26 @@ def watch(words: tuple[str, ...], timeout: str, where: Where) -> None:
 
 @options.command()
 @options.objects(required=False)
+@click.option(
+    "--no-refresh",
+    is_flag=True,
+    help="Do not have the operator ask the cloud again who uses the image.",
+)
 @options.clusters
-def describe(words: tuple[str, ...], where: Where) -> None:
-    """Describe an object: why it is not Ready, what blocks it, and what to do."""
+def describe(words: tuple[str, ...], no_refresh: bool, where: Where) -> None:  # noqa: FBT001  # an option
+    """Describe an object: why it is not Ready, what blocks it, and what to do.
+
+    Of a CloudImage that is named and Ready, the operator first asks the cloud again who uses the
+    image, as retry has it do.
+    """
     from cloudimage.cli import describe as text
+    from cloudimage.cli.refresh import refreshed
 
     with cluster_of(where) as cluster:
         asked = _asked(words, cluster)
-        for number, thing in enumerate(cluster.objects(asked)):
+        refresh = asked[0].name is not None and not no_refresh
+        for number, found in enumerate(cluster.objects(asked)):
+            thing = refreshed(cluster, found) if refresh else found
             resource = _resource(thing)
             shares = _shares(resource, cluster)
             events = cluster.events(thing)
