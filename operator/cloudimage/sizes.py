@@ -1,4 +1,4 @@
-"""Numbers of bytes as people read them: in binary units, by 1024."""
+"""Numbers of bytes as human-readable text: in binary units, by 1024."""
 
 from typing import Final
 

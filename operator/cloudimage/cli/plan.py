@@ -87,7 +87,7 @@ class _Desk:
     """What each plan needs.
 
     Attributes:
-        cluster: None: there is none to ask, as ``kube`` says.
+        cluster: None: it cannot be asked, as ``kube`` says.
     """
 
     options: Options

@@ -165,7 +165,7 @@ def _why(applied: Applied, owned: OwnedImages) -> str:
         ]
         if differing:
             return f"{', '.join(_PARTS.get(each, each) for each in differing)} changes"
-    return "there is none with the spec's bytes yet"
+    return "no image has the spec's bytes yet"
 
 
 def earlier(resource: CloudImage, owned: OwnedImages, cloud: Cloud) -> Iterator[Finding]:
@@ -184,7 +184,7 @@ def observed(resource: CloudImage, glance: Glance) -> Finding:
     """Return which image an Unmanaged CloudImage would show.
 
     Raises:
-        CloudError: There is none, or there are several.
+        CloudError: No image fits, or several do.
     """
     image = lookup.find(resource, glance)
     text = f"image {image.id} is only shown: {image.name}, {image.status}"

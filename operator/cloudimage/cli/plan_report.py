@@ -1,14 +1,16 @@
 """What ``cloudimage plan`` found, as text and as JSON, and its exit status; pure."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from cloudimage.cli.output import aligned
 from cloudimage.plaintext import plain, plain_tree
 
 State = Literal["ok", "change", "unknown", "error"]
+Outcome = Literal["unchanged", "changed", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Plan:
     findings: tuple[Finding, ...]
 
     @property
-    def outcome(self) -> Literal["unchanged", "changed", "failed"]:
+    def outcome(self) -> Outcome:
         """All findings together."""
         states = {each.state for each in self.findings}
         if "error" in states:
@@ -54,8 +56,8 @@ def exit_status(plans: Iterable[Plan]) -> int:
     return 2 if "changed" in outcomes else 0
 
 
-_ENDS = {
-    "unchanged": "nothing would change",
+_WORDS: Final[Mapping[Outcome, str]] = {
+    "unchanged": "unchanged",
     "changed": "would change",
     "failed": "would fail",
 }
@@ -63,14 +65,14 @@ _ENDS = {
 
 def text_of(plans: Sequence[Plan]) -> str:
     """Return the plans as text, and how many of each kind there are."""
-    counts = {end: sum(each.outcome == name for each in plans) for name, end in _ENDS.items()}
-    summary = ", ".join(f"{number} {end}" for end, number in counts.items() if number)
+    counts = Counter(each.outcome for each in plans)
+    summary = ", ".join(f"{counts[name]} {word}" for name, word in _WORDS.items() if counts[name])
     return "\n\n".join([*map(_section, plans), f"CloudImages: {summary or 'none'}."])
 
 
 def _section(plan: Plan) -> str:
     rows = [[f"  {each.state}", each.what, plain(each.text)] for each in plan.findings]
-    head = f"CloudImage {plain(plan.namespace)}/{plain(plan.name)}: {_ENDS[plan.outcome]}"
+    head = f"CloudImage {plain(plan.namespace)}/{plain(plan.name)}: {_WORDS[plan.outcome]}"
     return f"{head}\n{aligned(rows)}"
 
 

@@ -148,8 +148,8 @@ def plan(*states: Any) -> Plan:
     ("plans", "status", "summary"),
     [
         ([], 0, "CloudImages: none."),
-        ([plan("ok", "unknown")], 0, "CloudImages: 1 nothing would change."),
-        ([plan("ok"), plan("ok", "change")], 2, "1 nothing would change, 1 would change."),
+        ([plan("ok", "unknown")], 0, "CloudImages: 1 unchanged."),
+        ([plan("ok"), plan("ok", "change")], 2, "CloudImages: 1 unchanged, 1 would change."),
         ([plan("change", "error"), plan("change")], 1, "1 would change, 1 would fail."),
     ],
 )
