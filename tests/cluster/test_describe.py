@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from click.testing import CliRunner
 
 from cloudimage.api.kinds import CLOUD_IMAGE
@@ -11,6 +10,7 @@ from cloudimage.api.names import GROUP, VERSION
 from cloudimage.cli.app import app
 from support.namespaces import Namespace, server
 from support.shares import Make
+from support.viewer import viewer
 from testbed.openstack import OpenStack
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
@@ -21,48 +21,6 @@ def describe(namespace: Namespace, kubeconfig: Path, *words: str) -> str:
     done = CliRunner().invoke(app, ["describe", *words, *where])
     assert done.exit_code == 0, done.output
     return done.output
-
-
-def viewer(namespace: Namespace, folder: Path) -> Path:
-    """Return the kubeconfig of a user who may read all and change nothing."""
-    core, name = namespace.core, "viewer"
-    objects = {
-        "apiVersion": "v1",
-        "kind": "List",
-        "items": [
-            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}},
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "Role",
-                "metadata": {"name": name},
-                "rules": [
-                    {"apiGroups": [GROUP], "resources": ["*"], "verbs": ["get", "list", "watch"]}
-                ],
-            },
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "RoleBinding",
-                "metadata": {"name": name},
-                "roleRef": {
-                    "apiGroup": "rbac.authorization.k8s.io",
-                    "kind": "Role",
-                    "name": name,
-                },
-                "subjects": [{"kind": "ServiceAccount", "name": name}],
-            },
-        ],
-    }
-    namespace.cluster.run_kubectl(
-        "apply", "-n", namespace.name, "-f", "-", stdin=yaml.dump(objects)
-    )
-    body = {"spec": {"expirationSeconds": 600}}
-    token = core.create_namespaced_service_account_token(name, namespace.name, body).status.token
-    config = yaml.safe_load(namespace.cluster.kubeconfig.read_text())
-    for user in config["users"]:
-        user["user"] = {"token": token}
-    path = folder / "viewer"
-    path.write_text(yaml.safe_dump(config))
-    return path
 
 
 def test_a_server_of_a_moment_ago(

@@ -14,6 +14,7 @@ import yaml
 
 from cloudimage.api.names import API_VERSION
 from support.namespaces import SECRET, Namespace, change_image, image_of, images_of
+from support.viewer import viewer
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
 
@@ -49,7 +50,9 @@ class Planner:
         self._namespace = namespace
         self._folder = folder
 
-    def run(self, documents: list[Any], *words: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, documents: list[Any], *words: str, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         """Run it on documents from standard input."""
         where = ("-n", self._namespace.name)
         return subprocess.run(
@@ -58,6 +61,7 @@ class Planner:
                 **os.environ,
                 "KUBECONFIG": str(self._namespace.cluster.kubeconfig),
                 "XDG_CACHE_HOME": str(self._folder),
+                **environment,
             },
             input=yaml.safe_dump_all(documents),
             capture_output=True,
@@ -66,9 +70,11 @@ class Planner:
             check=False,
         )
 
-    def __call__(self, document: Any, *words: str) -> tuple[int, dict[str, Any]]:
+    def __call__(
+        self, document: Any, *words: str, **environment: str
+    ) -> tuple[int, dict[str, Any]]:
         """Plan one document; return the exit status and the findings by what they are of."""
-        done = self.run([document], "-o", "json", *words)
+        done = self.run([document], "-o", "json", *words, **environment)
         assert "Traceback" not in done.stderr, done.stderr
         assert done.stdout, done.stderr
         [plan] = json.loads(done.stdout)
@@ -316,3 +322,91 @@ def test_an_image_that_is_only_shown(
     del document["spec"]["source"]
     status, found = plan(document)
     assert (status, found["image"]["image"]) == (2, made)
+
+
+def test_a_user_who_may_only_read(
+    plan: Planner,
+    namespace: Namespace,
+    openstack: OpenStack,
+    sources: Sources,
+    raw_disk: Path,
+    tmp_path: Path,
+    unique: str,
+) -> None:
+    url = sources.put(f"{unique}.raw", raw_disk)
+    plan.apply(manifest(unique, url))
+    made = namespace.wait_condition(unique, "Ready").status.image_id
+    as_viewer = {
+        "KUBECONFIG": str(viewer(namespace, tmp_path)),
+        "OS_CLIENT_CONFIG_FILE": str(openstack.clouds_yaml),
+    }
+    changed = manifest(unique, url, {"minRamMiB": 64})
+    status, found = plan(changed, **as_viewer)
+    assert status == 1
+    assert "You are not allowed to do that" in found["cloud"]["text"]
+    status, found = plan(changed, "--local", "images", **as_viewer)
+    assert status == 2
+    assert (found["image"]["state"], found["image"]["image"]) == ("ok", made)
+    assert found["metadata"]["patch"] == [{"op": "replace", "path": "/min_ram", "value": 64}]
+    done = plan.run([changed], "--local", "images", **as_viewer)
+    assert "you may not apply it, so the API server did not check it" in done.stdout
+    status, found = plan(manifest(unique, url), "--local", "images", **as_viewer)
+    assert status == 0
+
+
+def test_a_right_that_a_change_of_metadata_needs(
+    plan: Planner, namespace: Namespace, sources: Sources, raw_disk: Path, unique: str
+) -> None:
+    url = sources.put(f"{unique}.raw", raw_disk)
+    plan.apply(manifest(unique, url))
+    namespace.wait_condition(unique, "Ready")
+    status, found = plan(manifest(unique, url, {"visibility": "public"}))
+    assert status == 1
+    assert found["metadata"]["patch"][0]["value"] == "public"
+    assert found["rights"]["reason"] == "Forbidden"
+
+
+def test_an_image_that_is_taken_over(plan: Planner, openstack: OpenStack, unique: str) -> None:
+    glance = openstack.connect("images").image
+    body = {"name": "by hand", "disk_format": "raw", "container_format": "bare"}
+    there = glance.post("/images", json=body).json()["id"]
+    ref = {"adopt": {"id": there}}
+    document = manifest(unique, "", **ref)
+    del document["spec"]["source"]
+    status, found = plan(document)
+    assert (status, found["image"]["reason"]) == (1, "AdoptionRefused")
+    assert "it has no bytes yet" in found["image"]["text"]
+    headers = {"Content-Type": "application/octet-stream"}
+    assert glance.put(f"/images/{there}/file", data=b"x" * 512, headers=headers).status_code == 204
+    before = glance.get(f"/images/{there}").json()
+    status, found = plan(document)
+    assert (status, found["image"]["image"]) == (2, there)
+    patch = {each["path"]: each["value"] for each in found["metadata"]["patch"]}
+    assert patch["/name"] == unique
+    assert patch["/cloudimage_dev_image_id"] == there
+    assert glance.get(f"/images/{there}").json() == before
+    glance.delete(f"/images/{there}")
+
+
+def test_a_source_that_needs_a_secret(
+    plan: Planner, namespace: Namespace, sources: Sources, raw_disk: Path, unique: str
+) -> None:
+    sources.put(f"{unique}.raw", raw_disk)
+    document = manifest(unique, sources.url(f"{unique}.raw", auth="reader:hush"))
+    status, found = plan(document)
+    assert (status, found["source"]["reason"]) == (1, "SourceRefused")
+    document["spec"]["source"]["http"]["auth"] = {"secretName": unique}
+    status, found = plan(document)
+    assert (status, found["source"]["reason"]) == (1, "SecretNotFound")
+    assert found["image"]["new"] is True
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": unique},
+        "stringData": {"username": "reader", "password": "hush"},
+    }
+    plan.apply(secret)
+    done = plan.run([document])
+    assert done.returncode == 2, done.stdout
+    assert "raw with a virtual size of 64.0 MiB" in done.stdout
+    assert "hush" not in done.stdout + done.stderr

@@ -7,6 +7,7 @@ record of an image without bytes, by which rights are tried, and it is deleted a
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from kubernetes.client import ApiClient
@@ -219,7 +220,8 @@ def _managed(applied: Applied, config: CloudConfig, cloud: Cloud, desk: _Desk) -
         return
     else:
         yield plan_image.made(applied, stands.owned)
-        yield from _made(resource, desired, stands, config, cloud, desk)
+        steps = partial(_made, resource, desired, stands, config, cloud, desk)
+        yield from _guarded("source", steps)
     yield from _guarded("earlier image", lambda: plan_image.earlier(resource, stands.owned, cloud))
 
 
@@ -255,12 +257,12 @@ def _made(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
     yield from _guarded("rights", lambda: plan_transfer.rights(target, probe=probe))
     try:
         texts = _texts(resource, desired, desk)
+        planned = Transfer.of(resource, desired, stands.owned, config, texts, target, desk.place)
     except CommandError as error:
         if desk.options.local is None:
             raise
         yield Finding("source", "unknown", f"it is not looked at: {error}")
         return
-    planned = Transfer.of(resource, desired, stands.owned, config, texts, target, desk.place)
     yield from _guarded("source", planned.source)
     yield from _guarded("method", planned.method)
     yield from _guarded("quota", lambda: planned.quota(cloud.glance))
