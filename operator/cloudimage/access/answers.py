@@ -20,6 +20,7 @@ import requests
 from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 
+from cloudimage.access import front, tls
 from cloudimage.access.errors import AnswerRefusedError
 
 MAX_DEPTH: Final = 32
@@ -103,7 +104,7 @@ def sentence(error: Exception) -> str:
     if isinstance(response, requests.Response):
         text = said(response)
         if text is None:
-            return _status(response.status_code)
+            return unsaid(response)
         # A login's: as keystoneauth tells it.
         login = isinstance(error, keystone.HttpError)
         return f"{text} (HTTP {response.status_code})" if login else text
@@ -141,7 +142,11 @@ def _of_discovery(error: Exception) -> str:
     return "the answer about the versions of the service is not a valid OpenStack answer"
 
 
-def _status(code: int) -> str:
+def unsaid(response: requests.Response) -> str:
+    """Return what is known of an error that is not of the shape of OpenStack's."""
+    code = response.status_code
+    if heading := front.heading(response):
+        return f"the answer is the page of a proxy or web server before the service: {heading}"
     try:
         phrase = f" {HTTPStatus(code).phrase}"
     except ValueError:
@@ -164,10 +169,12 @@ def _known(
     cause: BaseException, seconds: float
 ) -> tuple[type[requests.RequestException], str] | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
-        text = f"its TLS certificate is not trusted: {cause.verify_message}"
-        return requests.exceptions.SSLError, text
+        return requests.exceptions.SSLError, tls.certificate_fault(cause)
     if isinstance(cause, ssl.SSLError):
-        return requests.exceptions.SSLError, f"TLS failed: {cause.reason}"
+        lasting = tls.lasting_fault(cause)
+        if lasting:
+            return requests.exceptions.SSLError, lasting
+        return requests.ConnectionError, f"TLS failed: {cause.reason}"
     if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
         return requests.Timeout, f"no complete answer within {seconds:g} s"
     for kind, text in _CONNECTION.items():

@@ -103,6 +103,12 @@ class Reason(StrEnum):
     a minute."""
     CLOUD_NOT_FOUND = "CloudNotFound"
     """clouds.yaml in the Secret has no cloud of that name. Retried within a minute."""
+    CLOUD_MISCONFIGURED = "CloudMisconfigured"
+    """clouds.yaml in the Secret leads to no cloud that can be used: no Keystone answers at
+    auth.auth_url, the catalogue has no image service for region_name and interface, or a TLS
+    certificate is not trusted, has expired or is for another host. The message says which key to
+    change. The Secret is read again within a minute, and the cloud is asked at once when it has
+    changed, else with pauses of up to 30 minutes."""
     INVALID_CREDENTIALS = "InvalidCredentials"
     """Keystone rejects the credentials. Retried with pauses of up to 5 minutes, since Keystone may
     lock a user out after several wrong passwords."""
@@ -208,6 +214,7 @@ CREDENTIALS_REASONS = frozenset(
         Reason.CONFIG_MAP_NOT_FOUND,
         Reason.INVALID_CLOUDS_YAML,
         Reason.CLOUD_NOT_FOUND,
+        Reason.CLOUD_MISCONFIGURED,
         Reason.INVALID_CREDENTIALS,
         Reason.CLOUD_REFUSED,
     }

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar, Final
 
-from cloudimage.access.failures import EXCEPTIONS, Kind, of_exception
+from cloudimage.access.failures import EXCEPTIONS, Failure, Kind, of_exception
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,12 @@ class CloudNotFoundError(CloudError):
     """clouds.yaml has no such cloud."""
 
     reason = "CloudNotFound"
+
+
+class CloudMisconfiguredError(CloudError):
+    """What clouds.yaml names is not there, is no such service, or its TLS is not trusted."""
+
+    reason = "CloudMisconfigured"
 
 
 class InvalidCredentialsError(CloudError):
@@ -89,7 +95,7 @@ _BY_KIND: Final[Mapping[Kind, type[CloudError]]] = {
     Kind.UNAVAILABLE: CloudUnreachableError,
     Kind.FAULT: CloudUnreachableError,
     Kind.REFUSED: CloudRefusedError,
-    Kind.MISCONFIGURED: InvalidCredentialsError,
+    Kind.MISCONFIGURED: CloudMisconfiguredError,
     Kind.INVALID_CREDENTIALS: InvalidCredentialsError,
     Kind.FORBIDDEN: ForbiddenError,
     Kind.INVALID: InvalidImageError,
@@ -112,5 +118,10 @@ def translated(what: str) -> Iterator[None]:
         failure = of_exception(error)
         if failure.kind is Kind.NOT_UNDERSTOOD:
             logger.warning("an answer is not understood", exc_info=error)
-        made = _BY_KIND.get(failure.kind, CloudError)
-        raise made(f"{what}: {failure.sentence}", retry_after=failure.retry_after) from error
+        raise error_of(failure, what) from error
+
+
+def error_of(failure: Failure, what: str) -> CloudError:
+    """Return the exception for a failure; ``what`` begins its message."""
+    made = _BY_KIND.get(failure.kind, CloudError)
+    return made(f"{what}: {failure.sentence}", retry_after=failure.retry_after)

@@ -70,6 +70,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
 
     def retrying(self, resource: ImageShare, value: str, now: datetime) -> ImageShareStatus:
         """Return the status once the value of the annotation for a retry is acted on."""
+        self.clouds.forgive(resource.metadata.namespace)
         return status.retrying(resource, value, now)
 
     def _settle(self, share: ImageShare) -> float:

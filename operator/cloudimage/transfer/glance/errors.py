@@ -15,6 +15,7 @@ _REASONS: Final[Mapping[Kind, Reason]] = {
     Kind.UNREACHABLE: Reason.CLOUD_UNREACHABLE,
     Kind.UNAVAILABLE: Reason.CLOUD_UNREACHABLE,
     Kind.REFUSED: Reason.CLOUD_REFUSED,
+    Kind.MISCONFIGURED: Reason.CLOUD_MISCONFIGURED,
     Kind.INVALID_CREDENTIALS: Reason.INVALID_CREDENTIALS,
     Kind.FORBIDDEN: Reason.FORBIDDEN,
     Kind.INVALID: Reason.INVALID_IMAGE,
@@ -24,6 +25,7 @@ _REASONS: Final[Mapping[Kind, Reason]] = {
 _BEGINNINGS: Final[Mapping[Kind, str]] = {
     Kind.UNREACHABLE: "the cloud cannot be reached: ",
     Kind.REFUSED: "",
+    Kind.MISCONFIGURED: "",
     Kind.INVALID_CREDENTIALS: "the cloud refuses to log in: ",
 }
 _OF_LOGIN: Final = frozenset({Kind.INVALID, Kind.FORBIDDEN, Kind.NOT_FOUND})
