@@ -132,6 +132,14 @@ def of_exception(error: Exception) -> Failure:
     return _failure(kind, text, status, getattr(error, "response", None))
 
 
+def is_of_service(error: Exception) -> bool:
+    """Return whether a service's answer is at fault, not the login that a request may begin with.
+
+    The SDK raises for the one, keystoneauth for the other.
+    """
+    return isinstance(error, sdk.HttpException)
+
+
 def of_login(error: Exception) -> Failure:
     """Return what one of :data:`EXCEPTIONS` means that a login ended with.
 

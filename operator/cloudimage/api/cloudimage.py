@@ -258,6 +258,13 @@ class DriftPolicy(StrEnum):
     REPORT = "Report"
 
 
+class UsageCheck(StrEnum):
+    """Whether an image is deleted where nobody can say which servers use it."""
+
+    REQUIRED = "Required"
+    IF_PERMITTED = "IfPermitted"
+
+
 class DeletionPolicy(StrEnum):
     """What happens to an object's resources in the cloud when the object is deleted."""
 
@@ -325,6 +332,13 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         default=DeletionPolicy.DELETE,
         description="Delete: the Glance image is deleted with this object, once nothing uses it. "
         "Orphan: the image stays, without its ownership marks.",
+    )
+    usage_check: UsageCheck = Field(
+        default=UsageCheck.REQUIRED,
+        description="Required: the image is deleted only after the compute service was asked which "
+        "servers use it. IfPermitted: if that refuses these credentials, such as an application "
+        "credential with access rules for the image service alone, the image is deleted all the "
+        "same; servers that use it can then no longer be rebuilt, resized or evacuated.",
     )
     property_policy: PropertyPolicy = Field(
         default=PropertyPolicy.MERGE,

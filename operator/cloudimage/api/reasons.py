@@ -201,6 +201,11 @@ class Reason(StrEnum):
     IN_USE = "InUse"
     """Servers or volumes made from the image still exist, or Glance's store says that it is in use.
     The image is deleted within 30 seconds after the last of them is gone."""
+    USAGE_UNKNOWN = "UsageUnknown"
+    """The compute service does not list servers for these credentials, so nobody can say whether
+    some use the image. Let the credentials list them: an application credential with access rules
+    needs one for GET /v2.1/servers/detail. Or set spec.usageCheck to IfPermitted to delete the
+    image without asking. Retried with growing pauses."""
     SHARED = "Shared"
     """ImageShares share the image with other projects. It is deleted once they are gone."""
     PROTECTED = "Protected"

@@ -5,7 +5,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar, Final
 
-from cloudimage.access.failures import EXCEPTIONS, Failure, Kind, of_exception
+from cloudimage.access.failures import (
+    EXCEPTIONS,
+    Failure,
+    Kind,
+    is_of_service,
+    of_exception,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +52,14 @@ class InvalidCredentialsError(CloudError):
     """Keystone refuses the credentials."""
 
     reason = "InvalidCredentials"
+
+
+class NotAcceptedError(InvalidCredentialsError):
+    """A service refuses (HTTP 401) a token that Keystone has just given.
+
+    keystoneauth logs in again after the first 401, so the credentials are good, but not for this
+    request: an application credential with access rules, for instance, lacks one for it.
+    """
 
 
 class ForbiddenError(CloudError):
@@ -105,6 +119,12 @@ _BY_KIND: Final[Mapping[Kind, type[CloudError]]] = {
 }
 
 
+_ACCESS: Final = (
+    "Keystone accepts the credentials, but the service does not: if they are an application "
+    "credential, it needs an access rule for this request"
+)
+
+
 @contextmanager
 def translated(what: str) -> Iterator[None]:
     """Turn the libraries' exceptions into ours; ``what`` begins the message: "listing images".
@@ -118,6 +138,8 @@ def translated(what: str) -> Iterator[None]:
         failure = of_exception(error)
         if failure.kind is Kind.NOT_UNDERSTOOD:
             logger.warning("an answer is not understood", exc_info=error)
+        if failure.kind is Kind.INVALID_CREDENTIALS and is_of_service(error):
+            raise NotAcceptedError(f"{what}: {failure.sentence.rstrip('.')}. {_ACCESS}") from error
         raise error_of(failure, what) from error
 
 

@@ -71,11 +71,16 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A Nova server."""
+    """A Nova server.
+
+    Attributes:
+        is_soft_deleted: It was deleted but can be restored until Nova reclaims it.
+    """
 
     id: str
     name: str
     project_id: str
+    is_soft_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +92,8 @@ class Volume:
     project_id: str
 
 
-Scope = Literal["AllProjects", "OwnProject", "NoCompute"]
-"""Whose servers a listing holds."""
+Scope = Literal["AllProjects", "OwnProject", "NoCompute", "Refused"]
+"""Whose servers a listing holds; Refused: Nova does not list any for these credentials."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,10 +176,20 @@ def _client(site: Site, user: str, *, system: bool = False) -> dict[str, object]
     } | scope
 
 
+_TYPES = {
+    "glance": "image",
+    "placement": "placement",
+    "nova": "compute",
+    "cinder": "block-storage",
+}
+
+
 def _token_check(site: Site, user: str) -> dict[str, object]:
     """Return how a service checks the tokens of its callers."""
     return _client(site, user) | {
         "www_authenticate_uri": site.auth_url,
+        # Without it an application credential with access rules is refused by every service.
+        "service_type": _TYPES[user],
         "service_token_roles": "service",
         "service_token_roles_required": True,
     }

@@ -189,7 +189,7 @@ def adopting(resource: CloudImage, desired: Desired, now: datetime) -> CloudImag
 def used_by(usage: Usage) -> UsedBy:
     """Return who uses the image, in numbers and a few names."""
     return UsedBy(
-        servers=len(usage.servers),
+        servers=None if usage.scope == "Refused" else len(usage.servers),
         volumes=None if usage.volumes is None else len(usage.volumes),
         sample=tuple(
             ServerReference(
