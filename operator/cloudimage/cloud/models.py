@@ -63,10 +63,12 @@ class Project:
 
     Attributes:
         name: None: the credentials may not see it.
+        is_checked: Whether Keystone said that it is there.
     """
 
     id: str
     name: str | None = None
+    is_checked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
