@@ -181,7 +181,8 @@ class Reason(StrEnum):
     """The image could not be read to its end: it is damaged, or reading it took too long. Retried
     with growing pauses."""
     UPLOAD_FAILED = "UploadFailed"
-    """The upload was interrupted. Retried with growing pauses."""
+    """The upload was interrupted, or Glance could not get the certificate of the image's property
+    img_signature_certificate_uuid from its key manager. Retried with growing pauses."""
     UPLOAD_MISMATCH = "UploadMismatch"
     """Glance stored different bytes than were sent; they were deleted. Retried."""
     INVALID_REQUEST = "InvalidRequest"

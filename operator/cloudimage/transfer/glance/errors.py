@@ -10,6 +10,7 @@ import requests
 
 from cloudimage.access.failures import EXCEPTIONS, Failure, Kind, of_exception, of_response
 from cloudimage.transfer.contract import Reason, TransferError
+from cloudimage.transfer.verify.image_signature import lacks_certificate
 
 _REASONS: Final[Mapping[Kind, Reason]] = {
     Kind.UNREACHABLE: Reason.CLOUD_UNREACHABLE,
@@ -80,6 +81,12 @@ def answer_error(response: requests.Response, doing: str, otherwise: Reason) -> 
     """
     failure = of_response(response)
     message = f"Glance refuses to {doing} ({failure.status}): {failure.sentence}"
+    if failure.kind is Kind.INVALID and lacks_certificate(failure.sentence):
+        advice = (
+            "Glance could not get the certificate of img_signature_certificate_uuid: its key "
+            "manager, Barbican, may be away, or does not show the certificate to these credentials"
+        )
+        return TransferError(Reason.UPLOAD_FAILED, f"{message.rstrip('.')}. {advice}")
     return _error(failure, message, otherwise)
 
 
