@@ -42,15 +42,25 @@ class Bad:
 CASES = {
     "404": Bad("SourceNotFound", ("404", "Retried at"), {"status": 404}),
     "503": Bad("SourceUnreachable", ("503", "Retried at"), {"status": 503}),
-    "html": Bad("SourceNotAnImage", ("web page", "until the spec changes"), {"fault": "html"}),
+    "html": Bad("SourceNotAnImage", ("web page", "Retried at"), {"fault": "html"}),
     "truncated": Bad("SourceTruncated", ("Retried at",), {"fault": "truncate", "at": 100_000}),
     "checksum": Bad(
         "ChecksumMismatch",
-        ("0" * 64, "until the spec changes"),
+        ("0" * 64, "Retried at"),
         spec={"source": {"http": {"checksum": {"sha256": "0" * 64}}}},
     ),
-    "not an image": Bad("SourceNotAnImage", ("raw",), content=b"neither disk nor image\n" * 4096),
-    "empty": Bad("SourceNotAnImage", ("empty",), content=b""),
+    "not an image": Bad(
+        "SourceNotAnImage",
+        ("raw", "until the spec changes"),
+        content=b"neither disk nor image\n" * 4096,
+    ),
+    "not an image, and unproven": Bad(
+        "SourceNotAnImage",
+        ("raw", "Retried at"),
+        content=b"neither disk nor image\n" * 4096,
+        proven=False,
+    ),
+    "empty": Bad("SourceNotAnImage", ("empty", "Retried at"), content=b""),
     "LUKS": Bad(
         "UnsupportedFormat",
         ("encrypted (LUKS)", "until the spec changes"),
@@ -136,14 +146,40 @@ def test_an_unreachable_host_is_named_and_tried_again(namespace: Namespace, uniq
     namespace.wait_gone(unique)
 
 
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ({"status": 404}, "SourceNotFound"),
+        ({"fault": "html"}, "SourceNotAnImage"),
+        ({"fault": "truncate", "at": 100_000}, "SourceTruncated"),
+    ],
+)
 def test_a_source_that_comes_back_is_fetched_without_a_change_of_the_spec(
-    namespace: Namespace, sources: Sources, qcow2_disk: Path, unique: str
+    namespace: Namespace,
+    sources: Sources,
+    qcow2_disk: Path,
+    unique: str,
+    query: dict[str, Any],
+    reason: str,
 ) -> None:
     sources.put(unique, qcow2_disk)
-    # Twice: a source is looked at before it is fetched.
-    url = sources.url(unique, status=404, times=2, key=unique)
+    # Each attempt looks at a source before it fetches it, and resumes five times.
+    url = sources.url(unique, **query, times=7 if "at" in query else 2, key=unique)
     namespace.create(unique, url, sha256_of(qcow2_disk))
-    namespace.wait_condition(unique, "Stalled", reason="SourceNotFound")
+    namespace.wait_condition(unique, "Stalled", reason=reason)
+    namespace.wait_condition(unique, "Ready")
+    namespace.delete(unique)
+
+
+@pytest.mark.parametrize("first", [b"", b"the build of yesterday"])
+def test_a_mirror_in_the_middle_of_an_update_is_asked_again(
+    namespace: Namespace, sources: Sources, qcow2_disk: Path, unique: str, first: bytes
+) -> None:
+    url = sources.put(unique, first)
+    namespace.create(unique, url, sha256_of(qcow2_disk))
+    reason = "ChecksumMismatch" if first else "SourceNotAnImage"
+    namespace.wait_condition(unique, "Stalled", reason=reason)
+    sources.put(unique, qcow2_disk)
     namespace.wait_condition(unique, "Ready")
     namespace.delete(unique)
 
@@ -178,13 +214,15 @@ def test_a_mended_secret_recovers_a_refused_source(
 def test_editing_the_spec_recovers_a_terminal_failure(
     namespace: Namespace, sources: Sources, qcow2_disk: Path, unique: str
 ) -> None:
-    url = sources.put(unique, qcow2_disk)
-    namespace.create(unique, url, "0" * 64)
-    namespace.wait_condition(unique, "Stalled", reason="ChecksumMismatch")
+    bad = b"neither disk nor image\n" * 4096
+    url = sources.put(unique, bad)
+    namespace.create(unique, url, _sha256(bad))
+    namespace.wait_condition(unique, "Stalled", reason="SourceNotAnImage")
     asked = len(sources.requests(unique))
     # It is not tried again by itself, not even after another look at it.
     namespace.patch(unique, {"metadata": {"annotations": {"look": "again"}}})
-    assert not wait_until(lambda: len(sources.requests(unique)) > asked, 5)
+    assert not wait_until(lambda: len(sources.requests(unique)) > asked, 12)
+    sources.put(unique, qcow2_disk)
     checksum = {"sha256": sha256_of(qcow2_disk)}
     namespace.patch(unique, {"spec": {"source": {"http": {"checksum": checksum}}}})
     ready = namespace.wait_condition(unique, "Ready")
@@ -244,8 +282,9 @@ def test_the_scratch_is_empty_after_it_all(
     own_namespace: Namespace, sources: Sources, qcow2_disk: Path, unique: str
 ) -> None:
     url = sources.put(unique, qcow2_disk)
-    own_namespace.create(f"{unique}-bad", url, "0" * 64)
-    own_namespace.wait_condition(f"{unique}-bad", "Stalled", reason="ChecksumMismatch")
+    bad = b"neither disk nor image\n" * 4096
+    own_namespace.create(f"{unique}-bad", sources.put(f"{unique}-bad", bad), _sha256(bad))
+    own_namespace.wait_condition(f"{unique}-bad", "Stalled", reason="SourceNotAnImage")
     own_namespace.create(f"{unique}-good", url, sha256_of(qcow2_disk), image={"diskFormat": "raw"})
     own_namespace.wait_condition(f"{unique}-good", "Ready")
     assert own_namespace.operator.leftovers() == []

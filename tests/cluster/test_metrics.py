@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,27 +62,31 @@ def observed(
     operator.stop()
 
 
+NO_IMAGE = b"neither disk nor image\n" * 4096
+"""Refused for good, once its checksum has proved it."""
+
+
 def test_an_operators_life_is_in_its_metrics(
     observed: Observed, sources: Sources, qcow2_disk: Path, unique: str
 ) -> None:
     namespace, number = observed.namespace, observed.number
     url = sources.put(f"{unique}.qcow2", qcow2_disk)
     namespace.create("good", url, sha256_of(qcow2_disk))
-    namespace.create("bad", url, "0" * 64)
+    namespace.create("bad", sources.put(f"{unique}.text", NO_IMAGE), sha256(NO_IMAGE).hexdigest())
     ref = {"secretName": "openstack", "cloudName": AWAY}
     namespace.create("lost", url, cloudCredentialsRef=ref)
     namespace.wait_condition("good", "Ready")
-    namespace.wait_condition("bad", "Stalled", reason="ChecksumMismatch")
+    namespace.wait_condition("bad", "Stalled", reason="SourceNotAnImage")
     namespace.wait_condition("lost", "Reconciling", reason="CloudUnreachable")
 
-    for reason in ("Available", "ChecksumMismatch"):
+    for reason in ("Available", "SourceNotAnImage"):
         assert number("transfers_total", reason=reason) == 1
     assert number("uploaded_bytes_total") == qcow2_disk.stat().st_size
     # Each stage's last progress is its whole size; both fetched, or shared what one fetched.
     assert number("transfer_bytes_total", stage="Fetching") >= qcow2_disk.stat().st_size
     assert number("transfer_stage_seconds_count", stage="Uploading") == 1
     assert number("transfers_running") == 0
-    assert number("failures_total", kind="cloudimages", reason="ChecksumMismatch") == 1
+    assert number("failures_total", kind="cloudimages", reason="SourceNotAnImage") == 1
     assert number("failures_total", kind="cloudimages", reason="CloudUnreachable") >= 1
     assert number("objects", kind="cloudimages") == 3
     assert number("objects", kind="imageshares") == 0
@@ -96,7 +101,7 @@ def test_an_operators_life_is_in_its_metrics(
     assert number("build_info") == 1
 
     def stalled() -> float:
-        labels = {"type": "Stalled", "status": "True", "reason": "ChecksumMismatch"}
+        labels = {"type": "Stalled", "status": "True", "reason": "SourceNotAnImage"}
         return number("object_conditions", kind="cloudimages", **labels)
 
     # The watch comes after the status.

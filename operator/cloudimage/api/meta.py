@@ -1,27 +1,28 @@
 """What all our resources share: the group, naming, conditions, object metadata."""
 
+import operator
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from cloudimage.plaintext import plain
 
-GROUP = "cloudimage.dev"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
-FINALIZER = f"{GROUP}/finalizer"
-"""Must never change: an object with another name's finalizer could never be deleted."""
-CREDENTIALS_FINALIZER = f"{GROUP}/credentials"
-"""On the Secret with clouds.yaml, while an object needs it to delete what it made."""
-FORCE_DELETE_ANNOTATION = f"{GROUP}/force-delete"
-"""``"true"`` removes the finalizer of a deleted object at once, without checking the cloud."""
-HOSTS_ANNOTATION = f"{GROUP}/hosts"
-"""On the Secret of ``source.http.auth``: the servers that its credentials may be sent to."""
-RETRY_ANNOTATION = f"{GROUP}/retry"
-"""A new value, for example the time, retries whatever failed at once."""
+M = TypeVar("M", bound=BaseModel)
 
 
 class ApiModel(BaseModel):
@@ -40,11 +41,51 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
-    """Return ``json_schema_extra`` with CEL validations, each a rule and its message."""
-    return {
-        "x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]
-    }
+_RULES: Final = "x-kubernetes-validations"
+
+
+def rules(*given: tuple[str, ...]) -> dict[str, Any]:
+    """Return ``json_schema_extra`` with CEL validations.
+
+    Args:
+        given: Of each, the rule, its message, and perhaps a CEL expression of a message that names
+            what is wrong; the reference shows the plain one.
+    """
+    names = ("rule", "message", "messageExpression")
+    return {_RULES: [dict(zip(names, each, strict=False)) for each in given]}
+
+
+@dataclass(frozen=True)
+class Like:
+    """Metadata of a text that must match a regular expression as a whole.
+
+    A pattern of JSON Schema would do, but the API server answers with the pattern itself.
+
+    Attributes:
+        pattern: In the syntax that RE2 and Python share.
+        message: What the text must be, as the end of a sentence.
+    """
+
+    pattern: str
+    message: str
+
+    def __get_pydantic_core_schema__(
+        self, source: type[str], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return the schema of a text that is checked."""
+        return no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema with a rule in place of a pattern."""
+        rule = f"self.matches(r'^(?:{self.pattern})$')"
+        return {**handler(schema), **rules((rule, self.message))}
+
+    def _checked(self, text: str) -> str:
+        if re.fullmatch(self.pattern, text) is None:
+            raise ValueError(self.message)
+        return text
 
 
 def _rfc3339(moment: datetime) -> str:
@@ -148,3 +189,26 @@ class Event:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", plain(self.message, EVENT_BYTES))
+
+
+def plain_model(model: M) -> M:
+    """Return a model whose texts are plain lines; the same one where they are already."""
+    values = {name: getattr(model, name) for name in type(model).model_fields}
+    changes = {name: new for name, old in values.items() if (new := _plain_value(old)) is not old}
+    return model.model_copy(update=changes) if changes else model
+
+
+def _plain_value(value: Any) -> Any:  # noqa: ANN401  # a field's value may be anything
+    match value:
+        case str():
+            text = plain(value)
+            return value if text == value else text
+        case BaseModel():
+            return plain_model(value)
+        case tuple():
+            items = tuple(map(_plain_value, value))
+            return value if all(map(operator.is_, items, value)) else items
+        case dict():
+            return {_plain_value(key): _plain_value(item) for key, item in value.items()}
+        case _:
+            return value

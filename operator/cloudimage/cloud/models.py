@@ -17,6 +17,7 @@ class GlanceImage:
         virtual_size: Bytes of the disk it describes, where Glance found out.
         hash_algo: Algorithm of ``hash_value``, for instance sha512.
         hash_value: Glance's hash of the stored bytes.
+        stores: Ids of the stores that hold it, where Glance has several and says so.
         properties: The free-form properties.
     """
 
@@ -38,7 +39,30 @@ class GlanceImage:
     hash_algo: str | None
     hash_value: str | None
     tags: frozenset[str] = frozenset()
+    updated_at: datetime | None = None
+    stores: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One of several stores of a Glance."""
+
+    id: str
+    default: bool
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a project uses of one of Glance's limits, in that limit's unit.
+
+    Attributes:
+        limit: Negative: unlimited.
+    """
+
+    used: int
+    limit: int
 
 
 MemberStatus = Literal["pending", "accepted", "rejected"]

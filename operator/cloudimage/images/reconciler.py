@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
-from cloudimage.api.meta import FINALIZER, Event
+from cloudimage.api.names import FINALIZER
 from cloudimage.api.reasons import ABSENT_REASONS, CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.config import CloudConfig
@@ -29,7 +29,7 @@ from cloudimage.images.logic import (
     transfer_request,
 )
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.owned_images import images_of, metadata_plan
+from cloudimage.images.owned_images import images_of, metadata_plan, name_drafts
 from cloudimage.kube import Key, key_of
 from cloudimage.runners.base import Runner
 from cloudimage.settings import Settings
@@ -160,7 +160,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
     ) -> tuple[CloudImage, owned_images.OwnedImages]:
         """Take over the image of spec.adopt, after the status says so: a deletion must know."""
-        image = adoption.candidate(resource, cloud.glance, owned)
+        image = adoption.candidate(resource, cloud.glance, owned, self.kube)
         if image is None:
             return resource, owned
         resource = self.write(resource, status.adopting(resource, desired, now()))
@@ -182,6 +182,9 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         image = owned.current
         if image is None:
             raise ValueError("unreachable: without one a transfer is started")
+        if result is not None:
+            new = available_status.delivered(resource, desired, image, result, now())
+            resource = self.write(resource, new)
         plan = metadata_plan(self.kube, resource, image)
         image = rollout.roll_out(resource, cloud.glance, owned, image, plan.patch, self.consumers)
         if plan.patch:
@@ -191,14 +194,23 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         usage = rollout.usage_of(cloud, image.id)
         previous = rollout.look(cloud, owned.previous)
         new = available_status.available(
-            resource, desired, image, usage, result, now(), *plan.drafts
+            resource,
+            desired,
+            image,
+            usage,
+            result,
+            now(),
+            *plan.drafts,
+            *name_drafts(cloud.glance, image),
         )
-        resource = self.write(resource, revisions.listed(new, image, previous))
+        changed = revisions.source_changed(resource, desired, new)
+        resource = self.write(resource, revisions.listed(new, desired, image, previous))
+        if changed:
+            self.attempts.status.record_event(resource, changed)
         previous = rollout.retire(resource, cloud, owned, previous)
-        resource = self.write(resource, revisions.listed(resource.status, image, previous))
+        resource = self.write(resource, revisions.listed(resource.status, desired, image, previous))
         if result:
-            for warning in result.warnings:
-                event = Event("Warning", Reason.WEAK_CHECKSUM, warning)
+            for event in available_status.warnings(result):
                 self.attempts.status.record_event(resource, event)
         self.runner.forget(resource.metadata.uid)
         self.attempts.backoff.clear(resource.metadata.uid)
@@ -241,6 +253,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             scratch=self.settings.scratch,
             cache=self.settings.scratch / "cache",
             method=transfer_request.method(resource.spec),
+            pinned=revisions.to_be_met(resource, desired),
             policy=self.settings.policy,
             cloud_policy=self.settings.cloud_policy,
             limits=transfer_request.limits(resource.spec, self.settings.limits),
@@ -258,7 +271,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, failure: contract.Failure
     ) -> float | None:
         reason = Reason(failure.reason)
-        if schedule.is_terminal(desired, reason):
+        if schedule.is_terminal(desired, reason, failure.stage):
             new = status.failed(resource, failure, now(), None)
             self.attempts.failed_for_good(resource, new, reason)
             return None

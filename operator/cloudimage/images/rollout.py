@@ -61,9 +61,8 @@ def roll_out(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
             new = glance.patch(new.id, before)
         if new.visibility == "shared":
             _carry_over(resource, glance, new, _share_alike(glance, old, new), consumers)
-    for image in owned.previous:
-        if patch := revisions.archiving(resource, image):
-            glance.patch(image.id, patch)
+    for image, patch in revisions.archiving(resource, owned.previous):
+        glance.patch(image.id, patch)
     return glance.patch(new.id, changes) if changes else new
 
 

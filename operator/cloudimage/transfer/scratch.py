@@ -62,6 +62,7 @@ class Note(BaseModel):
 
     Attributes:
         url: Digest of the URL it came from; the URL itself may hold secrets.
+        place: Where that URL led; None if that may also hold secrets.
         validator: What the server calls this version of the file.
         total: Bytes of the whole file.
         sha256: Of the whole file, once it is there.
@@ -69,6 +70,7 @@ class Note(BaseModel):
     """
 
     url: str
+    place: str | None = None
     validator: str | None
     total: int | None
     sha256: str | None = None
@@ -115,17 +117,20 @@ class Cache:
 
     @contextmanager
     def discarding(self, key: str) -> Iterator[None]:
-        """Remove a source if the block fails because of its bytes, unless another is using it."""
+        """Remove a whole file if the block fails because of its bytes, unless another is using it.
+
+        A part of one is for whoever fetches the rest.
+        """
         try:
             yield
         except TransferError as error:
-            if error.reason in _SPOILED:
+            if error.reason in _SPOILED and (self._folder / f"{key}.data").exists():
                 self._remove(key)
             raise
 
     def holds(self, key: str) -> bool:
-        """Return whether the whole file of a source is there."""
-        return (self._folder / f"{key}.data").exists()
+        """Return whether the file of a source, or a part of it, is there."""
+        return any((self._folder / f"{key}{suffix}").exists() for suffix in (".data", ".part"))
 
     def sweep(self) -> None:
         """Remove what dead processes left and nobody can use."""
@@ -257,6 +262,15 @@ class Entry:
         self.data = folder / f"{key}.data"
         self._note = folder / f"{key}.json"
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is there outlives the transfer."""
+        return self._cache.shared
+
+    def has_part(self) -> bool:
+        """Return whether a byte of the file is there."""
+        return self.part.exists() and self.part.stat().st_size > 0
+
     def note(self) -> Note | None:
         """Return what is known of the file; None: nothing that can be relied on."""
         try:
@@ -268,8 +282,11 @@ class Entry:
     def remember(self, note: Note) -> None:
         """Write down what is known of the file."""
         incoming = self._note.with_suffix(".new")
-        incoming.write_text(note.model_copy(update={"boot": _boot()}).model_dump_json())
-        incoming.replace(self._note)
+        try:
+            incoming.write_text(note.model_copy(update={"boot": _boot()}).model_dump_json())
+            incoming.replace(self._note)
+        finally:
+            incoming.unlink(missing_ok=True)  # of a disk that was full
 
     def forget_note(self) -> None:
         """Remove what was known: of the file that there is now, nothing is."""

@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from cloudimage.api.kinds import KINDS
-from cloudimage.api.reasons import TERMINAL_REASONS, Reason
+from cloudimage.api.reasons import TERMINAL_IF_PROVEN, TERMINAL_REASONS
 from cloudimage.codegen import crd, files, troubleshooting_page
 from testbed.paths import REPOSITORY
 
@@ -120,8 +120,10 @@ def test_a_reason_says_whose_it_is_and_whether_it_is_final() -> None:
     sections = dict(re.findall(r"### Reason (\w+)\n\n(.*?)\n(?=\n### |\Z)", page, re.DOTALL))
     assert re.match(r"CloudImage: .*\n\nImageShare: ", sections["Shared"], re.DOTALL)
     assert sections["NotOwner"].startswith("ImageShare: ")
-    final = {name for name, text in sections.items() if "Not retried automatically" in text}
-    assert final == TERMINAL_REASONS - {Reason.CHECKSUM_MISMATCH}
+    final = {name for name, text in sections.items() if "*Not retried automatically*:" in text}
+    assert final == TERMINAL_REASONS
+    proven = {name for name, text in sections.items() if "*Not retried automatically* once" in text}
+    assert proven == TERMINAL_IF_PROVEN
     with pytest.raises(ValueError, match="lacks the line"):
         troubleshooting_page.render("By hand.\n")
 

@@ -156,7 +156,7 @@ def test_disk_full_in_the_middle(
         bench.fetch(HttpSource(url=url))
     assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
     assert "full" in caught.value.message
-    assert bench.kept() == []
+    assert bench.kept() == [".json", ".lock", ".part"], "it goes on once there is place"
 
 
 def test_disk_full_of_an_endless_file(small_disk: Path, sources: Sources, unique: str) -> None:

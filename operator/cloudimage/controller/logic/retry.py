@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from cloudimage.api.meta import RETRY_ANNOTATION, Resource
+from cloudimage.api.meta import Resource
+from cloudimage.api.names import RETRY_ANNOTATION
 from cloudimage.api.reasons import Reason, ShareReason
 from cloudimage.plaintext import plain
 
@@ -33,6 +34,8 @@ AWAY: Final = Pauses(5, 300)
 """A fault of the cloud, or of the operator itself, that is likely to be fixed soon."""
 SOURCE: Final = Pauses(5, 600)
 """A publisher's server: it is not the user's own, so it is polled less often."""
+WHOLE_FILE: Final = Pauses(5, 3600)
+"""A publisher's server, of which each try may take a whole file."""
 PEOPLE: Final = Pauses(20, 1800)
 """A person must grant, free or fix something first, and the operator gets no notice of it."""
 SECRET: Final = Pauses(10, 60)
@@ -48,7 +51,11 @@ _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.SOURCE_UNREACHABLE: SOURCE,
     Reason.SOURCE_NOT_FOUND: SOURCE,
     Reason.SOURCE_TRUNCATED: SOURCE,
-    Reason.CHECKSUM_MISMATCH: SOURCE,
+    Reason.CHECKSUM_MISMATCH: WHOLE_FILE,
+    Reason.SOURCE_NOT_AN_IMAGE: WHOLE_FILE,
+    Reason.UNSAFE_IMAGE: WHOLE_FILE,
+    Reason.UNSUPPORTED_FORMAT: WHOLE_FILE,
+    Reason.IMAGE_TOO_LARGE: WHOLE_FILE,
     Reason.SUMS_FILE_INVALID: SOURCE,
     Reason.CONVERSION_FAILED: SOURCE,
     Reason.FORBIDDEN: PEOPLE,
@@ -58,6 +65,7 @@ _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.ADOPTION_REFUSED: PEOPLE,
     Reason.AMBIGUOUS: PEOPLE,
     Reason.REVISION_FAILED: PEOPLE,
+    Reason.SOURCE_CHANGED: PEOPLE,
     ShareReason.VISIBILITY_CONFLICT: PEOPLE,
     ShareReason.PROJECT_NOT_FOUND: PEOPLE,
     ShareReason.NOT_OWNER: PEOPLE,

@@ -21,12 +21,12 @@ from cloudimage.images.logic import readiness
 from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.contract import SECRET_MARK
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES
-from cloudimage.vocabulary.marks import Marks
+from cloudimage.vocabulary.marks import PREFIX, Marks
 
 _LONGEST_VALUE = 200
 """Characters of a value in a message."""
 
-_NEVER_OURS = ("os_glance", "cloudimage_dev_")
+_NEVER_OURS = ("os_glance", PREFIX)
 """Properties that begin so are not touched whatever the spec says: Glance refuses the former
 (see "Useful image properties" of its administrator's guide), the latter are our marks."""
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import Event
-from cloudimage.api.reasons import Reason
+from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.cloud.models import GlanceImage
+from cloudimage.controller.logic.conditions import Draft
 from cloudimage.images.logic.desired import Desired
 from cloudimage.vocabulary.marks import Marks
 
@@ -58,6 +59,24 @@ def _complete(image: GlanceImage) -> bool:
     "deactivated" is an administrator's doing with a complete image.
     """
     return image.status in {"active", "deactivated"} and Marks.VERIFIED in image.properties
+
+
+def name_draft(image: GlanceImage, namesakes: Iterable[GlanceImage]) -> Draft:
+    """Return the condition NameUnique.
+
+    Args:
+        image: The current image.
+        namesakes: What Glance lists by its name; the image itself may be among them.
+    """
+    others = [f"{each.id} (project {each.owner})" for each in namesakes if each.id != image.id]
+    if not others:
+        message = "No other image that the credentials can see has its name."
+        return Draft(ConditionType.NAME_UNIQUE, "True", Reason.UNIQUE, message)
+    message = (
+        f"Other images are called {image.name} as well: {', '.join(others)}. Whoever looks for the "
+        "name finds several."
+    )
+    return Draft(ConditionType.NAME_UNIQUE, "False", Reason.NAME_NOT_UNIQUE, message)
 
 
 def deletion_event(resource: CloudImage, owned: OwnedImages) -> Event | None:

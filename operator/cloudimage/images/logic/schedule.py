@@ -2,21 +2,37 @@
 
 import uuid
 from datetime import datetime, timedelta
+from typing import Final
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.reasons import TERMINAL_REASONS, ConditionType, Reason
+from cloudimage.api.reasons import TERMINAL_IF_PROVEN, TERMINAL_REASONS, ConditionType, Reason
 from cloudimage.controller.logic.conditions import find, is_true
 from cloudimage.images.logic.desired import Desired
+from cloudimage.transfer.contract import Stage
+
+_PROVEN_BY: Final = frozenset(
+    {Stage.EXPANDING, Stage.INSPECTING, Stage.CONVERTING, Stage.UPLOADING, Stage.COMPLETE}
+)
+"""Stages at which the checksum and the signature, if there are any, were found to be right."""
 
 
-def is_terminal(desired: Desired, reason: str) -> bool:
+def is_terminal(desired: Desired, reason: str, stage: str | None = None) -> bool:
     """Return whether this spec would meet the failure again, whatever others do meanwhile.
 
-    A publisher's checksum file can change with the next build.
+    What a server sent once is not for ever: it may be repaired, or a mirror in the middle of an
+    update. Only bytes that are proven to be the right ones would come again.
+
+    Args:
+        desired: What the spec wants.
+        reason: Of the failure.
+        stage: Of the transfer, when it failed; None: it was none of a transfer.
     """
-    if reason == Reason.CHECKSUM_MISMATCH and desired.source is not None:
-        return not desired.source.proof().listed
-    return reason in TERMINAL_REASONS
+    if reason not in TERMINAL_IF_PROVEN:
+        return reason in TERMINAL_REASONS
+    if reason == Reason.IMAGE_TOO_LARGE and stage == Stage.UPLOADING:
+        return True  # Glance refused it; to find out costs an upload each time
+    source = desired.source
+    return stage in _PROVEN_BY and source is not None and source.proof().is_given
 
 
 def spec_changed(resource: CloudImage) -> bool:
@@ -30,10 +46,11 @@ def spec_changed(resource: CloudImage) -> bool:
 def has_failed_for_good(resource: CloudImage, desired: Desired) -> bool:
     """Return whether this very spec has failed for good, so that only a change of it helps."""
     stalled = find(resource.status.conditions, ConditionType.STALLED)
+    progress = resource.status.progress
     return (
         stalled is not None
         and stalled.status == "True"
-        and is_terminal(desired, stalled.reason)
+        and is_terminal(desired, stalled.reason, progress.stage if progress else None)
         and stalled.observed_generation == resource.metadata.generation
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.meta import RETRY_ANNOTATION
+from cloudimage.api.names import RETRY_ANNOTATION
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import (
     CloudImageStatus,
@@ -76,6 +76,7 @@ def starting(
         "size": serving.size if serving else None,
         "virtual_size": None,
         "checksums": None,
+        "image": None,
         "source": None,
     }
     return next_status(resource, drafts, now, changes)
@@ -93,9 +94,8 @@ def transferring(resource: CloudImage, progress: Progress) -> CloudImageStatus:
                 total_bytes=progress.total,
                 bytes_per_second=int(progress.rate) or None,
             ),
-            "summary": Summary(
-                progress=None if percent is None else f"{percent}%",
-                size=resource.status.summary.size if resource.status.summary else None,
+            "summary": (resource.status.summary or Summary()).model_copy(
+                update={"progress": None if percent is None else f"{percent}%"}
             ),
         }
     )
@@ -186,8 +186,19 @@ def adopting(resource: CloudImage, desired: Desired, now: datetime) -> CloudImag
     return next_status(resource, drafts, now, {"digest": desired.content_key})
 
 
-def used_by(usage: Usage) -> UsedBy:
-    """Return who uses the image, in numbers and a few names."""
+def in_use(usage: Usage, *, private: bool) -> str:
+    """Return the number of servers made from the image, for people.
+
+    Args:
+        usage: Who uses it.
+        private: Only the credentials' own project can use it.
+    """
+    unseen = usage.scope == "OwnProject" and not private
+    return f"{len(usage.servers)}{'+' * unseen}"
+
+
+def used_by(usage: Usage, now: datetime) -> UsedBy:
+    """Return who uses the image at present, in numbers and a few names."""
     return UsedBy(
         servers=None if usage.scope == "Refused" else len(usage.servers),
         volumes=None if usage.volumes is None else len(usage.volumes),
@@ -197,6 +208,7 @@ def used_by(usage: Usage) -> UsedBy:
             )
             for server in usage.servers[:SAMPLE_SIZE]
         ),
+        last_check_time=now,
         scope=usage.scope,
     )
 
@@ -213,7 +225,7 @@ def deletion_blocked(
         "cloud_unreachable_since": conditions.unreachable_since(resource, reason, now)
     }
     if usage:
-        changes["used_by"] = used_by(usage)
+        changes["used_by"] = used_by(usage, now)
     return next_status(resource, drafts, now, changes)
 
 

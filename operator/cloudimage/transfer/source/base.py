@@ -62,7 +62,7 @@ class Reader(Protocol):
         """Forget what is kept of the source if the block fails because of its bytes."""
 
     def is_kept(self) -> bool:
-        """Return whether the whole file is in the scratch already."""
+        """Return whether the file, or a part of it, is in the scratch already."""
 
     def stream(self, image: NewImage) -> Stream | None:
         """Return the source if it can go into Glance as it comes; None: it has to be fetched."""

@@ -1,24 +1,21 @@
 """Parses the checksum files that publishers keep beside their images; pure.
 
-The forms are those of coreutils' ``sha256sum`` and ``sha256sum --tag`` (which is BSD's), a hash
-alone, and the DIGESTS of Gentoo and Flatcar, whose comments say the algorithm of what follows.
-Comments, the armor of OpenPGP and other lines are passed over; what counts is that the one name
-that is looked for is there, whole, once, with hashes that do not contradict each other. A hash
-without a name counts only where it is all that the file holds: anything else, a comment even, may
-say that it is of another file.
+The forms of their lines are those of :mod:`.checksum_lines`. The armor of OpenPGP is passed over;
+what counts is that the one name that is looked for is there, whole, once, with hashes that do not
+contradict each other. A hash without a name counts only where it is all that the file holds:
+anything else, a comment even, may say that it is of another file.
 
-A name is compared as it is written, but for a leading ``./``. An entry with another folder, such as
-``images/disk.img``, is found only by that whole name: in a list of a whole tree, the last part
-alone may mean several files.
+A name is compared as it is written, but for a leading ``./``, and for blanks around it where no
+other is the same. An entry with another folder, such as ``images/disk.img``, is found only by that
+whole name: in a list of a whole tree, the last part alone may mean several files.
 """
 
+import codecs
 import difflib
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from cloudimage.transfer.contract import Checksum, ChecksumAlgorithm, Reason, TransferError
+from cloudimage.transfer.verify.checksum_lines import Entry, entries, plain
 
 MAX_BYTES: Final = 2**20
 """Limit of a checksum file, and of a signature, which is shorter anyway."""
@@ -31,39 +28,6 @@ STRENGTH: Final[tuple[ChecksumAlgorithm, ...]] = ("sha512", "blake2b", "sha256",
 WEAK: Final[frozenset[ChecksumAlgorithm]] = frozenset({"sha1", "md5"})
 """Algorithms of which two different files with one hash can be made."""
 
-HEX_LENGTHS: Final[dict[ChecksumAlgorithm, int]] = {
-    "sha512": 128,
-    "blake2b": 128,
-    "sha256": 64,
-    "sha1": 40,
-    "md5": 32,
-}
-_BY_LENGTH: Final[dict[int, ChecksumAlgorithm]] = {
-    128: "sha512",
-    64: "sha256",
-    40: "sha1",
-    32: "md5",
-}
-_TAGS: Final[dict[str, ChecksumAlgorithm]] = {
-    "md5": "md5",
-    "sha1": "sha1",
-    "sha256": "sha256",
-    "sha2-256": "sha256",  # OpenSSL 3's name
-    "sha512": "sha512",
-    "sha2-512": "sha512",
-    "blake2b": "blake2b",
-    "blake2b-512": "blake2b",
-    "blake2b512": "blake2b",
-}
-_HEX = r"(?P<value>[0-9A-Fa-f]{32,128})"
-_GNU = re.compile(rf"(?P<escaped>\\?){_HEX}(?: [ *]|[ \t]+)(?P<name>.+)")
-_BSD = re.compile(rf"(?P<escaped>\\?)(?P<tag>[A-Za-z0-9-]+) ?\((?P<name>.+)\) ?= ?{_HEX}[ \t]*")
-_BARE = re.compile(rf"{_HEX}[ \t]*")
-_SECTION = re.compile(r"#\s*(?P<tag>[A-Za-z0-9-]+) HASH\s*", re.IGNORECASE)
-_BLAKE2B_FILE = re.compile(r"blake2b|b2sum", re.IGNORECASE)
-_ESCAPE = re.compile(r"\\([\\nr])")
-_UNESCAPED: Final = {"\\": "\\", "n": "\n", "r": "\r"}
-
 _SIGNED_BEGIN: Final = "-----BEGIN PGP SIGNED MESSAGE-----"
 _SIGNATURE_BEGIN: Final = "-----BEGIN PGP SIGNATURE-----"
 
@@ -72,16 +36,7 @@ _NAMES_COMPARED = 500  # comparing costs time, and the file is a stranger's
 _NAME_LENGTH = 120
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One line; ``name`` is None for a hash alone."""
-
-    name: str | None
-    algorithm: ChecksumAlgorithm
-    value: str
-
-
-def choose(content: bytes, filename: str, sums_name: str) -> Checksum:
+def choose(content: bytes, filename: str, sums_name: str, *, beside: bool = False) -> Checksum:
     """Return the strongest checksum that a checksum file has for a file.
 
     Args:
@@ -89,25 +44,39 @@ def choose(content: bytes, filename: str, sums_name: str) -> Checksum:
         filename: The name to look for; bytes that are no UTF-8 as ``surrogateescape`` has them. A
             file that holds nothing but a hash needs none.
         sums_name: The name of the checksum file: it tells BLAKE2b from SHA-512.
+        beside: The URL of the checksum file says that it is of this file alone. If it has one name,
+            that is another of this file: a link to the latest build has the build's.
 
     Raises:
         TransferError: ``SumsFileInvalid``.
     """
-    text, told = _text(content), shown(sums_name)
-    entries = list(_entries(text, sums_name))
-    if not entries:
-        raise _invalid(f"{told} has no checksum in a known format")
-    named = [each for each in entries if each.name is not None]
-    if not named:
-        return _alone(text, entries, filename, told)
-    wanted = _plain(filename)
-    found = [each for each in named if each.name == wanted]
+    text, told = _text(content, shown(sums_name)), shown(sums_name)
+    found = list(entries(text, sums_name))
     if not found:
         raise _invalid(
-            f"{told} has no checksum of {shown(filename)}{_near(wanted, named)}; the name must "
-            "match exactly"
+            f"{told} has no checksum in a known format. Give another URL as checksum.from.url, or "
+            "the checksum itself"
         )
-    return _strongest(found, filename, told)
+    named = [each for each in found if each.name is not None]
+    if not named:
+        return _alone(text, found, filename, told)
+    wanted = plain(filename)
+    right = _called(wanted, named)
+    if not right and beside and len({each.name for each in named}) == 1:
+        right = named
+    if not right:
+        raise _invalid(
+            f"{told} has no checksum of {_quoted(filename)}{_near(wanted, named)}; the name must "
+            "match exactly. If it is another name of this file, give it as checksum.from.filename"
+        )
+    return _strongest(right, filename, told)
+
+
+def _called(wanted: str, named: list[Entry]) -> list[Entry]:
+    """Return the entries of a name, failing that those with blanks around it."""
+    return [each for each in named if each.name == wanted] or [
+        each for each in named if each.name and each.name.strip(" \t") == wanted
+    ]
 
 
 def shown(name: str) -> str:
@@ -116,9 +85,13 @@ def shown(name: str) -> str:
     return text + ("..." if len(name) > _NAME_LENGTH else "")
 
 
-def _alone(text: str, entries: list[_Entry], filename: str, told: str) -> Checksum:
+def _quoted(name: str) -> str:
+    return f'"{shown(name)}"'  # or nobody sees a blank at its end
+
+
+def _alone(text: str, found: list[Entry], filename: str, told: str) -> Checksum:
     """Return the hash that is all there is in a text."""
-    checksum = _strongest(entries, filename, told)
+    checksum = _strongest(found, filename, told)
     if set(text.lower().split()) != {checksum.value}:
         raise _invalid(
             f"{told} has a hash without a file name among other text; such a hash is accepted only "
@@ -127,22 +100,30 @@ def _alone(text: str, entries: list[_Entry], filename: str, told: str) -> Checks
     return checksum
 
 
-def _strongest(found: list[_Entry], filename: str, told: str) -> Checksum:
+def _strongest(found: list[Entry], filename: str, told: str) -> Checksum:
     values: dict[ChecksumAlgorithm, str] = {}
     for entry in found:
         if values.setdefault(entry.algorithm, entry.value) != entry.value:
             raise _invalid(
-                f"{told} has two different {entry.algorithm} checksums of {shown(filename)}"
+                f"{told} has two different {entry.algorithm} checksums of {_quoted(filename)}"
             )
     algorithm = next(each for each in STRENGTH if each in values)
     return Checksum(algorithm=algorithm, value=values[algorithm])
 
 
-def _text(content: bytes) -> str:
+def _text(content: bytes, told: str) -> str:
     if len(content) > MAX_BYTES:
         raise _invalid(f"the checksum file has over {MAX_BYTES} bytes")
-    # As file systems do it: names in another encoding stay different from each other.
-    text = content.decode("utf-8-sig", errors="surrogateescape")
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # PowerShell's
+        try:
+            text = content.decode("utf-16")
+        except UnicodeDecodeError as error:
+            raise _invalid(f"{told} begins as UTF-16, but is not; save it as UTF-8") from error
+    else:
+        # As file systems do it: names in another encoding stay different from each other.
+        text = content.decode("utf-8-sig", errors="surrogateescape")
+    if any(len(line) > MAX_LINE for line in text.split("\n")):
+        raise _invalid(f"{told} has a line of over {MAX_LINE} characters")
     return _inside(text) if _SIGNED_BEGIN in text else text
 
 
@@ -154,51 +135,12 @@ def _inside(text: str) -> str:
     return "\n".join(line.removeprefix("- ") for line in body.split("\n"))
 
 
-def _entries(text: str, sums_name: str) -> Iterator[_Entry]:
-    long: ChecksumAlgorithm = "blake2b" if _BLAKE2B_FILE.search(sums_name) else "sha512"
-    section: str | None = None
-    for raw in text.split("\n"):  # not splitlines, which takes more than a line feed for an end
-        if len(raw) > MAX_LINE:
-            raise _invalid(f"{shown(sums_name)} has a line of over {MAX_LINE} characters")
-        line = raw.removesuffix("\r")
-        if heading := _SECTION.fullmatch(line):
-            section = heading["tag"]
-        elif not line.startswith("#") and (entry := _entry(line, section, long)):
-            yield entry
-
-
-def _entry(line: str, section: str | None, long: ChecksumAlgorithm) -> _Entry | None:
-    match = _BSD.fullmatch(line) or _GNU.fullmatch(line) or _BARE.fullmatch(line)
-    if match is None:
-        return None
-    parts = match.groupdict()
-    value = match["value"].lower()
-    tag = parts.get("tag") or section
-    algorithm = _TAGS.get(tag.lower()) if tag else _BY_LENGTH.get(len(value))
-    if algorithm is None or len(value) != HEX_LENGTHS[algorithm]:
-        return None
-    if not tag and algorithm == "sha512":
-        algorithm = long
-    name = parts.get("name")
-    if name is None:
-        return _Entry(None, algorithm, value)
-    if parts["escaped"]:
-        name = _ESCAPE.sub(lambda each: _UNESCAPED[each[1]], name)
-    return _Entry(_plain(name), algorithm, value)
-
-
-def _plain(name: str) -> str:
-    while name.startswith("./"):
-        name = name[2:]
-    return name
-
-
-def _near(wanted: str, entries: list[_Entry]) -> str:
+def _near(wanted: str, named: list[Entry]) -> str:
     """Return the names most like the one that is missing, as the end of a sentence."""
-    names = list(dict.fromkeys(each.name for each in entries if each.name))[:_NAMES_COMPARED]
+    names = list(dict.fromkeys(each.name for each in named if each.name))[:_NAMES_COMPARED]
     short = [each for each in names if len(each) <= 2 * _NAME_LENGTH]
     near = difflib.get_close_matches(wanted, short, _NAMES_SHOWN) or short[:_NAMES_SHOWN]
-    return f", but of {', '.join(map(shown, near))}" if near else ""
+    return f", but of {', '.join(map(_quoted, near))}" if near else ""
 
 
 def _invalid(message: str) -> TransferError:

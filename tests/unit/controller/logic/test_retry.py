@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloudimage.api.meta import RETRY_ANNOTATION
+from cloudimage.api.names import RETRY_ANNOTATION
 from cloudimage.api.reasons import CREDENTIALS_REASONS, Reason
 from cloudimage.controller.logic import retry
 from cloudimage.images.logic import schedule, status
@@ -69,7 +69,7 @@ def test_each_value_of_the_annotation_counts_once(
 def test_a_try_that_was_asked_for_is_no_longer_given_up() -> None:
     resource = cloud_image(annotations={RETRY_ANNOTATION: "1"})
     failure = Failure(
-        reason=TransferReason.CHECKSUM_MISMATCH, message="it differs", stage=Stage.VERIFYING
+        reason=TransferReason.UNSAFE_IMAGE, message="it is unsafe", stage=Stage.INSPECTING
     )
     failed = resource.model_copy(update={"status": status.failed(resource, failure, NOW, None)})
     assert schedule.has_failed_for_good(failed, Desired.of(failed.spec))

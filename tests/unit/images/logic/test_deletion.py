@@ -6,7 +6,7 @@ from cloudimage.api.reasons import Reason
 from cloudimage.cloud.models import Server, Usage, Volume
 from cloudimage.images.logic import deletion
 from cloudimage.images.logic.status import used_by
-from support.resources import cloud_image, glance_image
+from support.resources import NOW, cloud_image, glance_image
 
 IMAGE = "11111111-1111-4111-8111-111111111111"
 SERVERS = (Server("s1", "web", "p1"),)
@@ -47,7 +47,7 @@ def test_an_image_whose_users_nobody_can_name_goes_only_if_the_spec_says_so() ->
     assert blocker is not None
     assert blocker.reason is Reason.USAGE_UNKNOWN
     assert "spec.usageCheck" in blocker.message
-    assert used_by(refused).servers is None
+    assert used_by(refused, NOW).servers is None
     anyway = cloud_image(usageCheck="IfPermitted")
     assert deletion.blocker(anyway, glance_image(anyway), refused) is None
     seen = Usage(SERVERS, "Refused", ())
@@ -69,8 +69,8 @@ def test_five_volumes_are_named_and_all_are_counted() -> None:
     assert blocker is not None
     assert blocker.message.startswith(f"6 volumes were made from image {IMAGE}: root-0 (v0")
     assert "root-4 (v4, project p2) and 1 more; " in blocker.message
-    assert used_by(usage).volumes == 6
-    assert used_by(Usage((), "AllProjects")).volumes is None
+    assert used_by(usage, NOW).volumes == 6
+    assert used_by(Usage((), "AllProjects"), NOW).volumes is None
 
 
 @pytest.mark.parametrize(

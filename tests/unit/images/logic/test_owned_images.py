@@ -1,5 +1,7 @@
 """Which images are ours, what they are good for, and when a transfer starts."""
 
+from typing import Any
+
 import pytest
 
 from cloudimage.api.reasons import TERMINAL_REASONS, ConditionType, Reason
@@ -7,6 +9,7 @@ from cloudimage.controller.logic.conditions import Draft
 from cloudimage.images.logic import available_status, owned_images, schedule, transfer_request
 from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.contract import Reason as TransferReason
+from cloudimage.transfer.contract import Stage
 from cloudimage.vocabulary.marks import Marks
 from support.resources import NOW, UID, cloud_image, glance_image
 
@@ -114,8 +117,9 @@ def test_the_new_image_carries_marks_that_no_property_of_the_spec_can_take() -> 
 @pytest.mark.parametrize(
     ("reason", "generation", "expected"),
     [
-        (Reason.CHECKSUM_MISMATCH, 3, True),
-        (Reason.CHECKSUM_MISMATCH, 2, False),
+        (Reason.UNSAFE_IMAGE, 3, True),
+        (Reason.UNSAFE_IMAGE, 2, False),
+        (Reason.CHECKSUM_MISMATCH, 3, False),
         (Reason.SOURCE_UNREACHABLE, 3, False),
         (Reason.SECRET_NOT_FOUND, 3, False),
     ],
@@ -131,16 +135,41 @@ def test_only_a_terminal_reason_of_this_very_spec_is_given_up(
         "lastTransitionTime": "2026-01-01T00:00:00Z",
         "observedGeneration": generation,
     }
-    resource = cloud_image(status={"conditions": [condition]})
+    status = {"conditions": [condition], "progress": {"stage": "Inspecting"}}
+    resource = cloud_image(status=status)
     assert schedule.has_failed_for_good(resource, Desired.of(resource.spec)) is expected
 
 
-def test_a_checksum_of_the_publishers_is_not_given_up() -> None:
-    checksum = {"from": {"url": "https://example.org/SHA256SUMS"}}
-    publishers = Desired.of(cloud_image(http={"checksum": checksum}).spec)
-    assert not schedule.is_terminal(publishers, Reason.CHECKSUM_MISMATCH)
-    assert schedule.is_terminal(publishers, Reason.UNSAFE_IMAGE)
-    assert schedule.is_terminal(Desired.of(cloud_image().spec), Reason.CHECKSUM_MISMATCH)
+LISTED = {"checksum": {"from": {"url": "https://example.org/SHA256SUMS"}}}
+
+
+@pytest.mark.parametrize(
+    ("reason", "stage", "http", "expected"),
+    [
+        # A page, an empty body or a limit that a server's header is over: no byte is proven.
+        (Reason.SOURCE_NOT_AN_IMAGE, Stage.FETCHING, {}, False),
+        (Reason.IMAGE_TOO_LARGE, Stage.FETCHING, {}, False),
+        # A mirror in the middle of an update, whoever wrote the checksum.
+        (Reason.CHECKSUM_MISMATCH, Stage.FETCHING, {}, False),
+        (Reason.CHECKSUM_MISMATCH, Stage.UPLOADING, LISTED, False),
+        # The right bytes are bad.
+        (Reason.SOURCE_NOT_AN_IMAGE, Stage.EXPANDING, {}, True),
+        (Reason.UNSAFE_IMAGE, Stage.INSPECTING, {}, True),
+        (Reason.UNSAFE_IMAGE, Stage.INSPECTING, LISTED, True),
+        (Reason.IMAGE_TOO_LARGE, Stage.INSPECTING, {}, True),
+        (Reason.UNSUPPORTED_FORMAT, Stage.CONVERTING, {}, True),
+        # Nothing proves them.
+        (Reason.UNSAFE_IMAGE, Stage.INSPECTING, {"checksum": None}, False),
+        (Reason.SOURCE_NOT_AN_IMAGE, Stage.INSPECTING, {"checksum": None}, False),
+        # Glance says so, after an upload.
+        (Reason.IMAGE_TOO_LARGE, Stage.UPLOADING, {"checksum": None}, True),
+    ],
+)
+def test_only_what_proven_bytes_show_is_given_up(
+    reason: Reason, stage: Stage, http: dict[str, Any], *, expected: bool
+) -> None:
+    desired = Desired.of(cloud_image(http=http).spec)
+    assert schedule.is_terminal(desired, reason, stage) is expected
 
 
 def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:
@@ -189,6 +218,7 @@ def test_every_reason_of_a_transfer_is_a_documented_reason_of_conditions() -> No
 
 def test_what_passes_by_itself_is_not_terminal() -> None:
     passing = {
+        Reason.CHECKSUM_MISMATCH,
         Reason.SOURCE_UNREACHABLE,
         Reason.SOURCE_TRUNCATED,
         Reason.CLOUD_UNREACHABLE,
@@ -202,3 +232,14 @@ def test_what_passes_by_itself_is_not_terminal() -> None:
         Reason.QUOTA_EXCEEDED,
     }
     assert not passing & TERMINAL_REASONS
+
+
+def test_other_images_of_the_same_name_are_named() -> None:
+    image = glance_image(cloud_image())
+    alone = owned_images.name_draft(image, [image])
+    assert (alone.status, alone.reason) == ("True", "Unique")
+    other = glance_image(cloud_image(), id="another", owner="stranger")
+    draft = owned_images.name_draft(image, [other, image])
+    assert (draft.status, draft.reason) == ("False", "NameNotUnique")
+    assert "another (project stranger)" in draft.message
+    assert image.id not in draft.message

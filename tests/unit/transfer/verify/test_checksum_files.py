@@ -1,5 +1,6 @@
 """Files of checksums in the forms of real publishers, and everything else that could be one."""
 
+import codecs
 import hashlib
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudimage.transfer.contract import Checksum, Reason, TransferError
-from cloudimage.transfer.verify import checksum_files
+from cloudimage.transfer.verify import checksum_files, checksum_lines
 
 NAME = "disk-1.2.x86_64.qcow2"
 
@@ -138,7 +139,6 @@ NEAR = [
     f"x{NAME}",
     NAME[:-1],
     NAME.upper(),
-    f"{NAME} ",
     f"images/{NAME}",
     f"../{NAME}",
     f"/{NAME}",
@@ -154,13 +154,14 @@ NEAR = [
 )
 def test_near_misses(near: str, form: str) -> None:
     message = refusal(form.format(value=SHA256, name=near))
-    assert f"no checksum of {NAME}, but of" in message
+    assert f'no checksum of "{NAME}", but of "' in message
+    assert "checksum.from.filename" in message
 
 
 def test_near_names_are_told() -> None:
     text = "".join(f"{OTHER}  other-{number}.iso\n" for number in range(100))
     message = refusal(f"{text}{SHA256}  disk-1.3.x86_64.qcow2\n")
-    assert "but of disk-1.3.x86_64.qcow2" in message
+    assert 'but of "disk-1.3.x86_64.qcow2"' in message
     assert "other-50" not in message
 
 
@@ -279,6 +280,105 @@ def test_escaped_dashes_of_the_signed_block() -> None:
     assert choose(text).value == SHA256
 
 
+PATH = f"C:\\Users\\me\\My images\\{NAME}"
+OTHERS = "C:\\other.img"
+SPACED = " ".join(SHA256[place : place + 2] for place in range(0, 64, 2))
+DONE = "CertUtil: -hashfile command completed successfully.\r\n"
+COLUMNS = f"{'Algorithm':16}{'Hash':71}Path"
+WINDOWS = {
+    "certutil": f"SHA256 hash of {NAME}:\r\n{SHA256}\r\n{DONE}",
+    "certutil of Windows 7": f"SHA256 hash of file {NAME}:\r\n{SPACED}\r\n{DONE}",
+    "certutil of a path": f"SHA256 hash of {PATH}:\r\n{SHA256}\r\n{DONE}",
+    "certutil of several": (
+        f"SHA256 hash of other.img:\r\n{OTHER}\r\n{DONE}"
+        f"SHA1 hash of {NAME}:\r\n{SHA1}\r\n{DONE}"
+        f"SHA256 hash of {NAME}:\r\n{SHA256}\r\n{DONE}"
+    ),
+    "Get-FileHash": (
+        f"\r\n{COLUMNS:200}\r\n{'---------':16}{'----':71}{'----':113}\r\n"
+        f"{'SHA256':16}{OTHER.upper():71}{OTHERS:113}\r\n"
+        f"{'SHA256':16}{SHA256.upper():71}{PATH:113}\r\n\r\n\r\n"
+    ),
+    "Get-FileHash | Format-List": (
+        f"\r\n\r\nAlgorithm : SHA256\r\nHash      : {OTHER.upper()}\r\nPath      : {OTHERS}\r\n"
+        f"\r\nAlgorithm : SHA256\r\nHash      : {SHA256.upper()}\r\nPath      : {PATH}\r\n\r\n\r\n"
+    ),
+    "Format-List of a narrow window": (
+        f"\r\nAlgorithm : SHA256\r\nHash      : {SHA256[:50].upper()}\r\n"
+        f"            {SHA256[50:].upper()}\r\nPath      : {PATH[:30]}\r\n"
+        f"            {PATH[30:]}\r\n\r\n"
+    ),
+    "PowerShell on Linux": (
+        f"\n{COLUMNS}\n{'---------':16}{'----':71}----\n"
+        f"{'SHA256':16}{SHA256.upper():71}/home/me/{NAME}\n\n"
+    ),
+    "sha256sum": f"{SHA256} *{NAME}\r\n",
+}
+
+
+@pytest.mark.parametrize("text", WINDOWS.values(), ids=WINDOWS.keys())
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_what_windows_writes(text: str, encoding: str) -> None:
+    """PowerShell's ``>`` writes UTF-16 with a byte order mark."""
+    content = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    content += text.encode(encoding)
+    found = checksum_files.choose(content, NAME, "SHA256SUMS.txt")
+    assert found == Checksum(algorithm="sha256", value=SHA256)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # Cut by a narrow window.
+        f"{COLUMNS}\n{'SHA256':16}{SHA256.upper():71}C:\\Users\\me\\disk-1...\n",
+        f"{COLUMNS}\n{'SHA512':16}{SHA512.upper()[:68]}... C:\\{NAME}\n",
+        # Of two folders.
+        f"{COLUMNS}\n{'SHA256':16}{SHA256:71}C:\\a\\{NAME}\n{'SHA256':16}{OTHER:71}C:\\b\\{NAME}\n",
+        # In another language: which word is the name, nobody knows.
+        f"SHA256-Hash von {NAME}:\r\n{SHA256}\r\nCertUtil: -hashfile-Befehl wurde ausgeführt.\r\n",
+        f"SHA256 hash of {NAME}:\n{SHA1}\n{DONE}",
+        f"SHA384 hash of {NAME}:\n{digest('sha384')}\n{DONE}",
+        f"SHA256 hash of {NAME}:\n{DONE}{SHA256}\n",
+        f"Algorithm : SHA256\nHash      : {SHA256}\nPath      : \n",
+    ],
+)
+def test_what_windows_writes_and_nobody_can_read(text: str) -> None:
+    refusal(text)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfeabc", b"\xfe\xff\xd8\x00\x00a"])
+def test_what_only_begins_as_utf16(content: bytes) -> None:
+    assert "save it as UTF-8" in refusal(content)
+
+
+@pytest.mark.parametrize("blanks", ["   ", "    ", " \t", "  \t"])
+@pytest.mark.parametrize("end", ["", " ", "  ", "\t", " \r"])
+def test_blanks_around_a_name(blanks: str, end: str) -> None:
+    assert choose(f"{OTHER}  other.img\n{SHA256}{blanks}{NAME}{end}\n").value == SHA256
+
+
+def test_a_name_that_has_the_blanks_comes_first() -> None:
+    text = f"{OTHER}   {NAME}\n{SHA256}  {NAME}\n{MD5}  {NAME} \n"
+    assert choose(text).value == SHA256
+    assert choose(text, f" {NAME}").value == OTHER
+    assert choose(text, f"{NAME} ").value == MD5
+
+
+def test_blanks_are_seen_in_messages() -> None:
+    assert '"disk.img "' in refusal(f"{SHA256}  {NAME}\n", "disk.img ")
+
+
+BUILD = "disk-1.2-20261129.x86_64.qcow2"
+
+
+def test_the_only_name_beside_a_link_is_the_builds() -> None:
+    text = f"# {BUILD}\n{SHA256}  {BUILD}\nSHA512 ({BUILD}) = {SHA512}\n"
+    assert checksum_files.choose(text.encode(), NAME, "x", beside=True).algorithm == "sha512"
+    refusal(text)
+    with pytest.raises(TransferError):
+        checksum_files.choose(f"{text}{OTHER}  other\n".encode(), NAME, "x", beside=True)
+
+
 def test_limits() -> None:
     line = f"{SHA256}  {NAME}\n"
     assert choose(line + "\n" * (checksum_files.MAX_BYTES - len(line))).value == SHA256
@@ -315,6 +415,7 @@ _PIECES = st.sampled_from(
     [
         *("SHA256 (", ") = ", "  ", " *", "\n", "\r\n", "\\", "\\n", "./", "# ", " HASH\n", "\t"),
         *(NAME, MD5, SHA1, SHA256, SHA512, OTHER, "SHA512", "- ", "\ufeff", "\0", "\u2028"),
+        *("SHA256 hash of ", ":", "Algorithm  Hash  Path\n", "Hash : ", "Path : ", "C:\\", " "),
         "-----BEGIN PGP SIGNED MESSAGE-----\n",
         "-----BEGIN PGP SIGNATURE-----\n",
     ]
@@ -333,8 +434,8 @@ def _choose_or_refuse(content: bytes, filename: str, sums_name: str) -> None:
         if error.reason is not Reason.SUMS_FILE_INVALID or len(error.message) > 1000:
             raise
     else:
-        assert len(checksum.value) == checksum_files.HEX_LENGTHS[checksum.algorithm]
-        assert checksum.value.encode() in content.lower()
+        assert len(checksum.value) == checksum_lines.HEX_LENGTHS[checksum.algorithm]
+        assert checksum.value.encode() in b"".join(content.lower().split())
 
 
 def _gnu(name: str, algorithm: str, value: str) -> str:

@@ -101,7 +101,12 @@ class Client:
         self._gate.close()
 
     def get(
-        self, url: str, headers: dict[str, str] | None = None, *, verified: bool
+        self,
+        url: str,
+        headers: dict[str, str] | None = None,
+        *,
+        verified: bool,
+        at: str | None = None,
     ) -> requests.Response:
         """Ask for a URL and follow its redirects; the body is left to be read by :meth:`read`.
 
@@ -112,12 +117,13 @@ class Client:
             headers: Besides what each request has.
             verified: Whether something else than TLS proves what comes, so that HTTPS may redirect
                 to HTTP.
+            at: Where its redirects have led before, to begin there.
 
         Raises:
             UnansweredError: With ``SourceUnreachable``.
             TransferError: ``InvalidRequest`` or ``SourceRefused``.
         """
-        target = rules.checked_url(url, self._policy.schemes)
+        target = rules.checked_url(at or url, self._policy.schemes)
         for _ in range(MAX_REDIRECTS + 1):
             response = self._send(target, headers or {}, self._credentials(target, url), url)
             location = response.headers.get("Location")

@@ -1,32 +1,71 @@
-"""The bytes of one URL, in order, resumed where connections break."""
+"""The bytes of one URL, in order, resumed where connections break.
+
+A resume asks where the bytes came from: a redirector sends the next request to another mirror,
+whose validator is another. Only if that server refuses is the URL asked again. Where a checksum
+proves the whole file, the rest may then come from any server that has a file of the same size.
+"""
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
 import requests
 import urllib3
 
-from cloudimage.transfer.contract import Limits, Reason, TransferError
+from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.source.hashes import CHUNK
 from cloudimage.transfer.source.http import framing, rules
 from cloudimage.transfer.source.http.client import CONNECTION_ERRORS, Client, UnansweredError
-
-MAX_RESUMES: Final = 5
-"""How often a broken connection is taken up again without much progress in between."""
-
-RESUME_PROGRESS: Final = 64 * 2**20
-"""Bytes after which a resumed connection has proved useful and the count starts again."""
-
-MAX_PATIENCE: Final = 5.0
-"""Seconds that a busy server is waited for; one that asks for more is left for another attempt."""
+from cloudimage.transfer.source.http.pace import Pace
 
 
-_GRACE: Final = 10
-"""Times ``stall_seconds`` that a download may take, however slow it is."""
+@dataclass(frozen=True)
+class Patience:
+    """How long to try again while nothing comes.
+
+    Attributes:
+        resumes: How often a connection is taken up again without a new byte in between.
+        seconds: That a busy server is waited for. If it asks for more, another attempt has to do.
+    """
+
+    resumes: int
+    seconds: float
+
+
+BRIEF: Final = Patience(5, 5.0)
+"""Where nothing is lost: no byte has come, or what has come is there for the next attempt."""
+
+LONG: Final = Patience(14, 120.0)
+"""Where all that has come would be lost; some 8 minutes."""
+
+MAX_BEGINNINGS: Final = 5
+"""How often a file is begun: each time again, what had come of it is given up."""
+
+_LOYALTY: Final = 2
+"""How often the server of the bytes may fail to give more before the URL is asked again."""
+
+_HEAD: Final = 512
+"""Bytes by which a web page is known."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is there of a file.
+
+    Attributes:
+        size: Bytes, from its beginning on.
+        total: Bytes of the whole file.
+        place: Where they came from, all redirects followed; None: not known.
+        validator: What If-Range may hold to ask that server for the rest; None: nothing may.
+    """
+
+    size: int = 0
+    total: int | None = None
+    place: str | None = None
+    validator: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,17 +89,30 @@ class _BusyError(UnansweredError):
     """The server says that it can answer later."""
 
 
+class _NoRestError(UnansweredError):
+    """That server does not give the rest; another may, or the whole file may come again."""
+
+
 class Download:
     """Reads one URL.
 
     Attributes:
         url: Where from.
-        total: Bytes of the whole file, if the server says; known from the beginning on.
-        validator: What If-Range may hold; None: what breaks cannot be resumed.
+        part: What has come of the file; its total is known from the beginning on, if at all.
+        joined: The part may be of several versions of the file: only its checksum can tell.
         proven: The server proved that it gave the whole file, by a length or a clean end.
+        encoding: The Content-Encoding of the answer, which nobody asked for; "" without one.
     """
 
-    def __init__(self, client: Client, url: str, *, verified: bool, signed: bool = False) -> None:
+    def __init__(
+        self,
+        client: Client,
+        url: str,
+        *,
+        verified: bool,
+        signed: bool = False,
+        patience: Patience = BRIEF,
+    ) -> None:
         """Prepare.
 
         Args:
@@ -68,102 +120,187 @@ class Download:
             url: Where from.
             verified: Whether a checksum proves the bytes afterwards.
             signed: Whether a signature does.
+            patience: With a server that is interrupted.
         """
         self.url = url
+        self.part = Part()
+        self.joined = False
         self.proven = True
-        self.total: int | None = None
-        self.validator: str | None = None
+        self.encoding = ""
+        self._at: str | None = None  # None: the URL itself
         self._client = client
         self._limits = client.limits
         self._verified = verified
         self._needs_end = not (verified or signed)
-        self._position = 0
+        self._patience = patience
 
-    def pieces(
-        self, position: int = 0, total: int | None = None, validator: str | None = None
-    ) -> Iterator[Beginning | Piece]:
+    @property
+    def can_go_on(self) -> bool:
+        """Whether what has come is of use to another connection, or another attempt."""
+        part = self.part
+        return part.total is not None and (self._verified or part.validator is not None)
+
+    def pieces(self, part: Part | None = None) -> Iterator[Beginning | Piece]:
         """Yield the pieces of the file, and its beginning each time that it begins again.
 
         Args:
-            position: Where to begin, for who has the bytes before that.
-            total: Size of the file that these bytes are of.
-            validator: Of that file.
+            part: What is there already.
 
         Raises:
             TransferError: ``InvalidRequest``, ``SourceUnreachable``, ``SourceNotFound``,
                 ``SourceRefused``, ``SourceNotAnImage``, ``SourceTruncated`` or ``ImageTooLarge``.
         """
-        self._position, self.total, self.validator = position, total, validator
-        resumes, pace = 0, _Pace(self._limits)
+        self.part = part or Part()
+        self._at = self.part.place
+        self.joined = self.part.size > 0
+        farthest, fruitless, beginnings = self.part.size, 0, 0
+        pace = Pace(self._limits)
         while True:
-            before = self._position
             try:
-                yield from self._connection(pace)
+                for piece in self._connection(pace):
+                    if isinstance(piece, Beginning):
+                        beginnings, farthest = beginnings + 1, 0
+                    yield piece
             except UnansweredError as broken:
-                resumes = 0 if self._position - before >= RESUME_PROGRESS else resumes
-                asked = broken.error.retry_after or 0.0
-                worth = self.validator or isinstance(broken, _BusyError)
-                if not worth or resumes == MAX_RESUMES or asked > MAX_PATIENCE:
+                if self.part.size > farthest:
+                    farthest, fruitless = self.part.size, 0
+                again = beginnings + (self.part.size == 0) > MAX_BEGINNINGS
+                if again or not self._is_worth_it(broken, fruitless):
                     raise broken.error from broken
-                time.sleep(max(asked, min(0.2 * 2**resumes, self._limits.stall_seconds)))
-                resumes += 1
+                if isinstance(broken, _NoRestError) or fruitless >= _LOYALTY:
+                    self._at = None
+                asked = broken.error.retry_after or 0.0
+                with pace.waiting():
+                    time.sleep(max(asked, min(0.2 * 2**fruitless, self._limits.stall_seconds)))
+                fruitless += 1
             else:
                 return
 
-    def _connection(self, pace: "_Pace") -> Iterator[Beginning | Piece]:
+    def _is_worth_it(self, broken: UnansweredError, fruitless: int) -> bool:
+        patience = self._patience if self.part.size else BRIEF
+        asked = broken.error.retry_after or 0.0
+        can = self.can_go_on or isinstance(broken, _BusyError | _NoRestError)
+        return can and fruitless < patience.resumes and asked <= patience.seconds
+
+    def _is_first(self, place: str | None) -> bool:
+        return place in {None, rules.without_userinfo(self.url)}
+
+    def _connection(self, pace: Pace) -> Iterator[Beginning | Piece]:
         """Yield what one connection gives."""
-        headers = {}
-        if self._position and self.validator:
-            headers = {"Range": f"bytes={self._position}-", "If-Range": self.validator}
-        with pace.waiting():
-            answer = self._client.get(self.url, headers, verified=self._verified)
+        wanted = self._range()
+        try:
+            with pace.waiting():
+                answer = self._client.get(self.url, wanted, verified=self._verified, at=self._at)
+        except TransferError as error:
+            raise self._or_elsewhere(error, self._at) from error
         with closing(answer) as response:
-            if self._accept(response):
-                yield Beginning()
+            whole = self._accept(response, wanted)
             pace.begin()
+            if whole:
+                yield from self._begin(response, whole, pace)
             while chunk := self._read(response, pace):
-                if self._position == 0 and rules.looks_like_page(chunk[:1024]):
-                    raise self._page()
-                self._check_length(self._position + len(chunk))
-                yield Piece(self._position, chunk)
-                self._position += len(chunk)
-        if self.total is not None and self._position != self.total:
+                yield self._next(chunk)
+        size, total = self.part.size, self.part.total
+        # Nothing of no known length: the same is seen when it ended among the headers.
+        if (size == 0 and total is None) or (total is not None and size != total):
             raise UnansweredError(self._truncated("ends"))
-        if self._position == 0 and self.total is None:
-            # The same is seen when the connection ended among the headers.
-            raise UnansweredError(self._truncated("ends"))
-        if self._position == 0:
-            raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, f"{rules.redacted(self.url)} is empty")
-        self.proven = self.proven and (self.total is not None or framing.is_proven(response))
+        if size == 0:
+            raise self._empty()
+        self.proven = self.proven and (total is not None or framing.is_proven(response))
         if self._needs_end and not self.proven:
             raise self.unproven()
 
-    def _accept(self, response: requests.Response) -> bool:
-        """Decide by status and headers whether the body is the whole file again, not the rest."""
-        status, headers = response.status_code, response.headers
-        if self._position and status == HTTPStatus.PARTIAL_CONTENT:
-            if rules.resumes_at(headers) != (self._position, self.total or -1):
-                raise self._truncated("resumes at the wrong offset")
-            if not rules.is_same(headers, self.validator or ""):
-                # The server ignores If-Range: the rest of another file, so begin again.
-                self._position = 0
-                raise UnansweredError(self._changed())
-            return False
-        if self._position and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            raise self._truncated("has no further data")
+    def _range(self) -> dict[str, str]:
+        """Return the headers that ask for what is missing."""
+        part = self.part
+        if part.size == 0 or not self.can_go_on:
+            return {}
+        wanted = {"Range": f"bytes={part.size}-"}
+        # Elsewhere the same file may have another tag; the checksum will tell.
+        if part.validator and not (self._verified and self._at is None):
+            wanted["If-Range"] = part.validator
+        return wanted
+
+    def _accept(self, response: requests.Response, wanted: dict[str, str]) -> Part | None:
+        """Return the whole file that an answer begins again; None: the answer has the rest."""
+        status, headers, part = response.status_code, response.headers, self.part
+        if wanted and status == HTTPStatus.PARTIAL_CONTENT:
+            self._accept_rest(response, conditional="If-Range" in wanted)
+            return None
+        if wanted and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            raise self._of_another(self._truncated("has no further data"))
         if status in rules.BUSY:
             raise _BusyError(rules.status_error(status, response.url, headers))
         if status != HTTPStatus.OK:
-            raise rules.status_error(status, response.url, headers)
-        if rules.is_page(headers):
-            raise self._page()
-        self.total = rules.content_length(headers)
-        self.validator = rules.validator(headers) if self.total is not None else None
-        self._position = 0
-        self._check_length(self.total or 0)
-        return True
+            raise self._or_elsewhere(
+                rules.status_error(status, response.url, headers), response.url
+            )
+        total = rules.content_length(headers)
+        self._check_length(total or 0)
+        if self._verified and "If-Range" in wanted and total == part.total:
+            # Of the servers behind one name each may have its own tag.
+            self.part = replace(part, validator=None)
+            raise UnansweredError(self._changed())
+        validator = rules.validator(headers) if total is not None else None
+        whole = Part(0, total, response.url, validator)
+        if part.size == 0:
+            self.part = whole
+        return whole
 
-    def _read(self, response: requests.Response, pace: "_Pace") -> bytes:
+    def _accept_rest(self, response: requests.Response, *, conditional: bool) -> None:
+        headers, part = response.headers, self.part
+        if rules.resumes_at(headers) != (part.size, part.total or -1):
+            raise self._of_another(self._truncated("resumes at the wrong offset"))
+        if conditional and not rules.is_same(headers, part.validator or ""):
+            raise self._of_another(self._changed())  # the server ignores If-Range
+        validator = part.validator
+        if not conditional:
+            self.joined = True
+            # At the same place it was of no use.
+            validator = None if response.url == part.place else rules.validator(headers)
+        self._at = response.url
+        self.part = replace(part, place=response.url, validator=validator)
+
+    def _begin(
+        self, response: requests.Response, whole: Part, pace: Pace
+    ) -> Iterator[Beginning | Piece]:
+        """Yield the beginning of a whole file, once enough has come to know that it is one."""
+        self.encoding = response.headers.get("Content-Encoding", "")
+        head = b""
+        while len(head) < _HEAD and (chunk := self._read(response, pace)):
+            head += chunk
+        if rules.cannot_be_a_file(self.encoding) and not self._verified:
+            raise self._or_elsewhere(self._encoded(), response.url)
+        labelled = rules.is_page(response.headers) and not self._verified
+        if rules.looks_like_page(head) or (labelled and rules.is_text(head)):
+            raise self._or_elsewhere(self._page(), response.url)
+        if self.part.size and not head:
+            raise self._or_elsewhere(self._empty(), response.url)
+        self.part, self._at, self.joined = whole, whole.place, False
+        yield Beginning()
+        if head:
+            yield self._next(head)
+
+    def _next(self, content: bytes) -> Piece:
+        offset = self.part.size
+        self._check_length(offset + len(content))
+        self.part = replace(self.part, size=offset + len(content))
+        return Piece(offset, content)
+
+    def _or_elsewhere(self, error: TransferError, place: str | None) -> Exception:
+        """Return the failure to raise where a server does not give the rest.
+
+        Where the URL redirects, it may lead to another one the next time.
+        """
+        return error if self.part.size == 0 or self._is_first(place) else _NoRestError(error)
+
+    def _of_another(self, error: TransferError) -> UnansweredError:
+        """Return the failure to raise where a server has another file than the part is of."""
+        if self._is_first(self._at):
+            self.part = Part()
+        return _NoRestError(error)
+
+    def _read(self, response: requests.Response, pace: Pace) -> bytes:
         try:
             with pace.waiting():
                 chunk = self._client.read(response, CHUNK)
@@ -185,7 +322,7 @@ class Download:
 
     def _cut(self, error: BaseException) -> bytes:
         """Return the end of a body that TLS says was cut, if something else proves the file."""
-        if self.total is not None or self._needs_end:
+        if self.part.total is not None or self._needs_end:
             raise UnansweredError(self._truncated("was interrupted")) from error
         self.proven = False
         return b""
@@ -194,7 +331,7 @@ class Download:
         """Return the failure for a file that may be a part of one."""
         return TransferError(
             Reason.SOURCE_TRUNCATED,
-            f"{rules.redacted(self.url)} sent {self._position} bytes, but nothing proves that "
+            f"{rules.redacted(self.url)} sent {self.part.size} bytes, but nothing proves that "
             "they are complete. Give a checksum, or make the server send a Content-Length",
         )
 
@@ -217,6 +354,14 @@ class Download:
             f"{rules.redacted(self.url)} is a web page, not an image",
         )
 
+    def _encoded(self) -> TransferError:
+        where = rules.redacted(self.url)
+        error = TransferError(Reason.SOURCE_REFUSED, f"{where} gives no bytes of the file itself")
+        return rules.encoded(error, self.encoding)
+
+    def _empty(self) -> TransferError:
+        return TransferError(Reason.SOURCE_NOT_AN_IMAGE, f"{rules.redacted(self.url)} is empty")
+
     def _changed(self) -> TransferError:
         return TransferError(
             Reason.SOURCE_UNREACHABLE,
@@ -224,63 +369,8 @@ class Download:
         )
 
     def _truncated(self, how: str) -> TransferError:
-        total = "" if self.total is None else f" of {self.total}"
+        total = "" if self.part.total is None else f" of {self.part.total}"
         return TransferError(
             Reason.SOURCE_TRUNCATED,
-            f"{rules.redacted(self.url)} {how} after {self._position}{total} bytes",
+            f"{rules.redacted(self.url)} {how} after {self.part.size}{total} bytes",
         )
-
-
-class _Pace:
-    """Notices a server that gives just enough not to stall.
-
-    Only the time of waiting for it counts, not what is done with the bytes meanwhile.
-
-    Attributes:
-        too_slow: The connection gave less than the limit in the last while.
-        too_slow_on_average: So did all connections together, since the first.
-    """
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._recent, self._whole = _Rate(), _Rate()
-        self.too_slow = False
-        self.too_slow_on_average = False
-
-    def begin(self) -> None:
-        """Begin to judge a connection."""
-        self._recent = _Rate()
-        self.too_slow = False
-
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Count the time of the block."""
-        begun = time.monotonic()
-        try:
-            yield
-        finally:
-            waited = time.monotonic() - begun
-            self._recent.seconds += waited
-            self._whole.seconds += waited
-
-    def came(self, size: int) -> None:
-        """Count bytes; judge unless there are 0, which is the end."""
-        self._recent.size += size
-        self._whole.size += size
-        stall = self._limits.stall_seconds
-        if size and self._recent.seconds >= stall:
-            self.too_slow = self._recent.is_below(self._limits.min_rate)
-            self._recent = _Rate()
-        if size and self._whole.seconds >= _GRACE * stall:
-            self.too_slow_on_average = self._whole.is_below(self._limits.min_average_rate)
-
-
-@dataclass
-class _Rate:
-    """Bytes that came in seconds of waiting."""
-
-    size: int = 0
-    seconds: float = 0.0
-
-    def is_below(self, limit: int) -> bool:
-        return self.size < limit * self.seconds

@@ -1,7 +1,7 @@
 """Fetches the source over HTTP into a file and hashes the bytes as they arrive."""
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, TypeVar
@@ -19,8 +19,16 @@ from cloudimage.transfer.scratch import (
     write_all,
 )
 from cloudimage.transfer.source.hashes import Fetched, Hashes
+from cloudimage.transfer.source.http import rules
 from cloudimage.transfer.source.http.client import Client, UnansweredError
-from cloudimage.transfer.source.http.download import Beginning, Download
+from cloudimage.transfer.source.http.download import (
+    BRIEF,
+    LONG,
+    Beginning,
+    Download,
+    Part,
+    Patience,
+)
 from cloudimage.transfer.source.http.model import HttpSource
 
 SERVERS: Final = frozenset(
@@ -43,15 +51,19 @@ _PASSING: Final = frozenset(
 )
 """Reasons that may be gone at the next attempt."""
 
+_DISPROVED: Final = frozenset({Reason.CHECKSUM_MISMATCH, Reason.IMAGE_TOO_LARGE})
+"""Reasons after which what has come is of no use."""
+
 T = TypeVar("T")
 
 
 def fetch(source: HttpSource, target: Path, meter: Meter, client: Client, cache: Cache) -> Fetched:
     """Fetch the source into the file ``target``, which is for reading only.
 
-    A connection that breaks is resumed where it broke, if the server can prove by a validator
-    that it is the same file; so is a download whose process died. Of the mirrors, the first that
-    gives the whole file, with the right checksum if one is known, is taken.
+    A connection that breaks is resumed where it broke, as long as each brings more, if a checksum
+    or the server's validator can prove that it is the same file. So is what an attempt that failed
+    or died has left. Of the mirrors, the first that gives the whole file, with the right checksum
+    if one is known, is taken; the one that gave what is there comes first.
 
     Raises:
         TransferError: ``InvalidRequest``, ``SourceUnreachable``, ``SourceNotFound``,
@@ -62,7 +74,7 @@ def fetch(source: HttpSource, target: Path, meter: Meter, client: Client, cache:
     cache.sweep()
     with cache.entry(cache_key(source)) as entry:
         work = _Fetch(source, meter, client, entry)
-        fetched = work.reused() or first_of((source.url, *source.mirrors), work.from_url)
+        fetched = work.reused() or first_of(work.urls(), work.from_url)
         entry.give(target)
     return fetched
 
@@ -139,29 +151,67 @@ class _Fetch:
         with closing(answer):
             return answer.status_code == HTTPStatus.NOT_MODIFIED
 
+    def urls(self) -> tuple[str, ...]:
+        """Return the URLs in the order to try them."""
+        note, urls = self._entry.note(), (self._source.url, *self._source.mirrors)
+        return tuple(sorted(urls, key=lambda url: not (note and note.url == redacted_name(url))))
+
     def from_url(self, url: str) -> Fetched:
         """Fetch from one URL, going on from what is there of it."""
-        signed = self._source.signature is not None
-        download = Download(self._client, url, verified=self._verified, signed=signed)
+        download, hashes = self._received(url)
+        if download.joined and not hashes.are_right():
+            self._entry.forget()  # of two versions perhaps; all of one may be right
+            download, hashes = self._received(url)
+        try:
+            hashes.check()
+        except TransferError as error:
+            self._entry.forget()
+            raise rules.encoded(error, download.encoding) from error
+        fetched = hashes.fetched()
+        self._entry.finish(_note(download, fetched.checksums["sha256"]))
+        return fetched
+
+    def _received(self, url: str) -> tuple[Download, Hashes]:
+        """Receive the file; keep what has come if that fails and it is of use."""
+        download = Download(
+            self._client,
+            url,
+            verified=self._verified,
+            signed=self._source.signature is not None,
+            patience=self._patience(),
+        )
         try:
             with telling_when_full():
                 hashes = self._receive(download)
             if not download.proven and not hashes.are_right():
                 raise download.unproven()  # a part of the file, so that it is tried again
-            hashes.check()
         except TransferError as error:
-            resumable = self._entry.note() is not None
-            if error.reason is not Reason.SOURCE_UNREACHABLE or not resumable:
-                self._entry.forget()
+            self._keep(download, error)
             raise
-        fetched = hashes.fetched()
-        self._entry.finish(_note(download, fetched.checksums["sha256"]))
-        return fetched
+        return download, hashes
+
+    def _patience(self) -> Patience:
+        """Return how long to wait for the rest: longer where nobody else can go on."""
+        others = self._verified and self._source.mirrors
+        return BRIEF if self._entry.is_kept or others else LONG
+
+    def _keep(self, download: Download, error: TransferError) -> None:
+        """Keep what has come for the next attempt, whatever the failure, unless it is of no use."""
+        if error.reason in _DISPROVED or not self._entry.has_part():
+            self._entry.forget()
+        elif download.part.size and download.can_go_on:
+            with suppress(OSError):  # on a full disk the note of the beginning has to do
+                self._entry.remember(_note(download))
+        elif download.part.size:
+            self._entry.forget()
 
     def _receive(self, download: Download) -> Hashes:
-        hashes, begin = self._begun(download.url)
+        hashes, there = self._begun(download.url)
+        if there.size and there.size == there.total:
+            download.part = there
+            return hashes
         with self._entry.part.open("ab", buffering=0) as file:
-            for piece in download.pieces(*begin):
+            for piece in download.pieces(there):
                 if isinstance(piece, Beginning):
                     file.truncate(0)
                     hashes = Hashes(self._source.checksum)
@@ -173,32 +223,40 @@ class _Fetch:
                 self._meter.count(hashes.size)
         return hashes
 
-    def _begun(self, url: str) -> tuple[Hashes, tuple[int, int | None, str | None]]:
-        """Return the hashes of what is there of a URL's file, and where to go on."""
+    def _begun(self, url: str) -> tuple[Hashes, Part]:
+        """Return what is there of the file that a URL leads to, and its hashes."""
         note, hashes = self._entry.note(), Hashes(self._source.checksum)
-        if note and note.total and note.url == redacted_name(url) and self._entry.part.exists():
+        same = note is not None and note.url == redacted_name(url)
+        if note and note.total and self._entry.has_part() and (same or self._verified):
             self._meter.start(Stage.FETCHING, note.total)
             hashes.update_from(self._entry.part, self._meter)
-            if 0 < hashes.size < note.total:
+            whole = hashes.size == note.total and self._verified and hashes.are_right()
+            if hashes.size < note.total or whole:
                 self._entry.room.reserve(note.total)
-                return hashes, (hashes.size, note.total, note.validator)
-        self._entry.forget()
-        return Hashes(self._source.checksum), (0, None, None)
+                place, validator = (note.place, note.validator) if same else (None, None)
+                return hashes, Part(hashes.size, note.total, place, validator)
+        if note is None:
+            self._entry.forget()
+        return Hashes(self._source.checksum), Part()
 
     def _announce(self, download: Download) -> None:
         """Prepare for a file's first byte."""
-        self._meter.start(Stage.FETCHING, download.total)
-        self._entry.room.reserve(download.total or STEP)
-        if download.validator:
+        self._meter.start(Stage.FETCHING, download.part.total)
+        self._entry.room.reserve(download.part.total or STEP)
+        if download.can_go_on:
             self._entry.remember(_note(download))
         else:
             self._entry.forget_note()
 
 
 def _note(download: Download, sha256: str | None = None) -> Note:
+    part = download.part
+    # What a redirect adds to a URL may be secret.
+    harmless = part.place if part.place and rules.redacted(part.place) == part.place else None
     return Note(
         url=redacted_name(download.url),
-        validator=download.validator,
-        total=download.total,
+        place=harmless,
+        validator=part.validator,
+        total=part.total,
         sha256=sha256,
     )

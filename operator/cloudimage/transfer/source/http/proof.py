@@ -1,14 +1,23 @@
 """Finds out what a file behind a URL must be, by the files that its publisher keeps beside it."""
 
+import re
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from cloudimage.transfer.contract import Checksum, Reason, TransferError
 from cloudimage.transfer.source.http.client import Client
 from cloudimage.transfer.source.http.model import HttpSource, Signature, SumsFile
+from cloudimage.transfer.source.http.rules import same_origin
 from cloudimage.transfer.source.http.side_files import fetch_text
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify import checksum_files, openpgp
 from cloudimage.transfer.verify.verification import Expected, weakness
+
+_SUFFIX: Final = re.compile(
+    r"[._-](sha-?(1|2|256|512)?|md5|b2|blake2b?|checksum|digest|hash)(sums?|s)?(\.txt)?",
+    re.IGNORECASE,
+)
+"""What the checksum file of one file has behind its name: ``.sha256``, ``.SHA512SUM``."""
 
 
 def expect(source: HttpSource, client: Client, tools: Toolbox) -> Expected:
@@ -40,7 +49,7 @@ def _from_sums(wanted: SumsFile, source: HttpSource, client: Client, tools: Tool
         raise TransferError(
             Reason.INVALID_REQUEST,
             "the source's URL does not end with a file name; give the name that the checksum file "
-            "has",
+            "has as checksum.from.filename",
         )
     signed = wanted.signature is not None
     content = fetch_text(wanted.url, client, signed=signed)
@@ -50,7 +59,20 @@ def _from_sums(wanted: SumsFile, source: HttpSource, client: Client, tools: Tool
         openpgp.check_text(content, detached, keyring, tools)
     elif wanted.signature:
         content = openpgp.signed_text(content, wanted.signature.keyring, tools)
-    return checksum_files.choose(content, filename, _last_part(wanted.url) or "the checksum file")
+    # A signature over another file's checksum would be as good: there the name has to tell.
+    beside = not (wanted.filename or signed) and _is_beside(wanted.url, source.url)
+    sums_name = _last_part(wanted.url) or "the checksum file"
+    return checksum_files.choose(content, filename, sums_name, beside=beside)
+
+
+def _is_beside(sums_url: str, url: str) -> bool:
+    """Return whether a checksum file's URL is that of the file, with a suffix."""
+    if not same_origin(sums_url, url):
+        return False
+    sums, file = (
+        unquote(urlsplit(each).path, errors="surrogateescape") for each in (sums_url, url)
+    )
+    return sums.startswith(file) and _SUFFIX.fullmatch(sums.removeprefix(file)) is not None
 
 
 def _of_image(signature: Signature, client: Client) -> bytes:

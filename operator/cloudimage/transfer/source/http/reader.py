@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from cloudimage.transfer.contract import NewImage, TransferError
+from cloudimage.transfer.contract import NewImage, Reason, TransferError
 from cloudimage.transfer.source.base import Context
 from cloudimage.transfer.source.hashes import Fetched
 from cloudimage.transfer.source.http import proof
@@ -41,7 +41,7 @@ class HttpReader:
         return self._context.cache.discarding(cache_key(self._source))
 
     def is_kept(self) -> bool:
-        """Return whether the whole file is in the scratch already."""
+        """Return whether the file, or a part of it, is in the scratch already."""
         return self._context.cache.holds(cache_key(self._source))
 
     def stream(self, image: NewImage) -> StreamedFile | None:
@@ -49,8 +49,12 @@ class HttpReader:
         return try_streaming(self._source, image, self._client, self._context.folder)
 
     def can_fetch_after(self, error: TransferError) -> bool:
-        """Return whether a mirror may have what this server does not give."""
-        return bool(self._source.mirrors) and error.reason in SERVERS
+        """Return whether the server, or a mirror, may give the file after all.
+
+        What has come of it is kept then, which what went into Glance is not.
+        """
+        same = not self._source.mirrors and error.reason is Reason.CHECKSUM_MISMATCH
+        return error.reason in SERVERS and not same
 
     def fetch(self, target: Path) -> Fetched:
         """Put the file at ``target``."""

@@ -1,5 +1,6 @@
 """The rules of HTTP (RFC 9110) that decide what an answer of the source means; pure."""
 
+import codecs
 import re
 import socket
 import ssl
@@ -26,7 +27,9 @@ _REASON_BY_STATUS = {
     HTTPStatus.TOO_EARLY: Reason.SOURCE_UNREACHABLE,
     HTTPStatus.TOO_MANY_REQUESTS: Reason.SOURCE_UNREACHABLE,
 }
-_HTML = re.compile(rb"\s*(<!doctype html|<html|<head|<body|<\?xml|<!--)", re.IGNORECASE)
+_HTML = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(<!doctype html|<html|<head|<body|<\?xml|<!--)", re.IGNORECASE
+)
 _SIZE = re.compile(r"[0-9]{1,18}")
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 
@@ -55,7 +58,7 @@ def checked_url(url: str, schemes: Collection[str] = SCHEMES) -> str:
     if scheme not in schemes:
         raise TransferError(
             Reason.SOURCE_REFUSED,
-            f"{redacted(url)}: the operator's URL policy does not allow {scheme}",
+            f"{redacted(url)}: the operator's urlPolicy.schemes does not allow {scheme}",
         )
     return url
 
@@ -183,6 +186,40 @@ def is_page(headers: Mapping[str, str]) -> bool:
 def looks_like_page(beginning: bytes) -> bool:
     """Return whether a body begins as HTML or XML, whatever its Content-Type says."""
     return _HTML.match(beginning) is not None
+
+
+def is_text(beginning: bytes) -> bool:
+    """Return whether a body begins with text: neither an image nor what is compressed does."""
+    if b"\0" in beginning:
+        return False
+    try:
+        # Incremental: the last character may be cut.
+        codecs.getincrementaldecoder("utf-8")().decode(beginning)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def encoded(error: TransferError, encoding: str) -> TransferError:
+    """Return a failure of bytes that also says that the server encoded them, if it did.
+
+    Every request asks for the identity (RFC 9110, 12.5.3), which a server may ignore.
+    """
+    if not encoding:
+        return error
+    told = "".join(each if each.isprintable() else "?" for each in encoding[:40])
+    return TransferError(
+        error.reason,
+        f"{error.message}. The server sent them with Content-Encoding: {told}, although they were "
+        "asked for as they are: it may have compressed them on the way. Turn that off for this "
+        "file, or use another URL",
+        retry_after=error.retry_after,
+    )
+
+
+def cannot_be_a_file(encoding: str) -> bool:
+    """Return whether a Content-Encoding is one that files are not kept in, unlike gzip."""
+    return encoding.strip().lower() in {"br", "compress", "deflate", "x-compress"}
 
 
 def connection_error(error: BaseException, url: str, stall_seconds: float) -> TransferError:

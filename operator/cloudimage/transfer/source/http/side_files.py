@@ -1,6 +1,7 @@
 """Fetches the small files beside an image: checksum files and signatures."""
 
 import time
+import zlib
 from contextlib import closing
 from http import HTTPStatus
 from typing import Final
@@ -17,6 +18,7 @@ MAX_SECONDS: Final = 120.0
 """A megabyte that takes longer, with all redirects to it, will not come."""
 
 _CHUNK = 64 * 2**10
+_GZIP: Final = frozenset({"gzip", "x-gzip"})
 
 
 def fetch_text(url: str, client: Client, *, signed: bool) -> bytes:
@@ -45,7 +47,8 @@ def fetch_text(url: str, client: Client, *, signed: bool) -> bytes:
                 f"{rules.redacted(url)} was not complete within {MAX_SECONDS:g} s",
             ) from unanswered
         raise unanswered.error from unanswered
-    if rules.is_page(response.headers) or rules.looks_like_page(content[:1024]):
+    content = _decoded(content, response)
+    if rules.looks_like_page(content[:1024]):
         raise TransferError(
             Reason.SUMS_FILE_INVALID, f"{rules.redacted(response.url)} is a web page"
         )
@@ -78,6 +81,19 @@ def _receive(response: requests.Response, client: Client, *, signed: bool) -> by
     if not signed and not framing.is_proven(response):
         raise _truncated(where, len(content))
     return bytes(content)
+
+
+def _decoded(content: bytes, response: requests.Response) -> bytes:
+    """Return what the server encoded although nobody asked for that (RFC 9110, 8.4)."""
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in _GZIP or not content.startswith(b"\x1f\x8b"):
+        return content  # its label, or the file itself, is all that is wrong
+    expander = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        expanded = expander.decompress(content, MAX_BYTES + 1)
+    except zlib.error:
+        return content
+    return expanded if expander.eof and not expander.unused_data else content
 
 
 def _cut(response: requests.Response, content: bytes, *, signed: bool) -> bytes:

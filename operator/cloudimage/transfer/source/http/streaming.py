@@ -25,6 +25,9 @@ from cloudimage.transfer.source.http.model import HttpSource
 HEAD_LENGTH: Final = 2**20
 """All that inspection looks at: the inspectors know a raw image after a quarter of it."""
 
+MOST_LOOKS: Final = 16
+"""Pieces of a file that are asked for besides its ends: one for each partition of a disk."""
+
 TAIL_LENGTH: Final = 512
 """The footer of a fixed VHD, which else looks raw."""
 
@@ -52,7 +55,7 @@ class StreamedFile:
         download = Download(self._client, probe.url, verified=verified)
         for piece in download.pieces():
             if isinstance(piece, Beginning):
-                if hashes.size or download.total != probe.total:
+                if hashes.size or download.part.total != probe.total:
                     raise probe.changed()
                 continue
             probe.check(piece.offset, piece.content)
@@ -107,6 +110,8 @@ class _Probe:
         self._client = client
         self._verified = verified
         self.total, self._validator = 0, ""
+        self._looks = 0
+        self._place: str | None = None
         self.head = self._part(0, HEAD_LENGTH)
         self.tail = b""
 
@@ -117,7 +122,7 @@ class _Probe:
         path = folder / "head"
         path.write_bytes(self.head)
         try:
-            if shape_of(path, self.total, source.format) != "raw":
+            if shape_of(path, self.total, source.format, self._read) != "raw":
                 return False
         finally:
             path.unlink()
@@ -144,13 +149,24 @@ class _Probe:
             f"{rules.redacted(self.url)} changed while it was being read",
         )
 
+    def _read(self, offset: int, length: int) -> bytes:
+        """Return a piece of the file, for what its inspection looks at behind the beginning."""
+        if offset + length <= len(self.head):
+            return self.head[offset : offset + length]
+        self._looks += 1
+        if self._looks > MOST_LOOKS:  # through the scratch that costs no requests
+            raise self.changed()
+        return self._part(offset, length)
+
     def _part(self, offset: int, length: int) -> bytes:
         headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
         if self._validator:
             headers["If-Range"] = self._validator
         with (
             self._client.within(2 * self._client.limits.stall_seconds),
-            closing(self._client.get(self.url, headers, verified=self._verified)) as response,
+            closing(
+                self._client.get(self.url, headers, verified=self._verified, at=self._place)
+            ) as response,
         ):
             place = rules.resumes_at(response.headers)
             validator = rules.validator(response.headers)
@@ -158,7 +174,7 @@ class _Probe:
             partial = response.status_code == HTTPStatus.PARTIAL_CONTENT
             if not (partial and told and place and validator):
                 raise self.changed()
-            self.total, self._validator = place[1], validator
+            self.total, self._validator, self._place = place[1], validator, response.url
             content = b""
             while len(content) <= length and (piece := self._client.read(response, length + 1)):
                 content += piece

@@ -149,7 +149,7 @@ def test_a_checksum_proves_more_than_an_end(
 def test_part_of_a_file_with_a_checksum_is_truncated(
     secure: bool, tmp_path: Path, tls: Tls
 ) -> None:
-    """And not ChecksumMismatch, for which one waits until the spec is changed."""
+    """And not ChecksumMismatch, for which one would look for another file."""
     ca = tls.ca if secure else None
     script = sends(UNTIL_IT_CLOSES + CONTENT[:150_000])
     with Hostile(script, tls.certificate if secure else None) as server:

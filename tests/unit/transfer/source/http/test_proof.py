@@ -1,5 +1,6 @@
 """What the source must be, from a real server, before the image is fetched."""
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from cloudimage.transfer.source.http.model import HttpSource
 from cloudimage.transfer.source.http.proof import expect
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify.verification import Expected, verify
+from support.hostile_server import Hostile, answer
 from support.transfer_keys import Signer
 from testbed.process import free_ports
 from testbed.sources import Sources
@@ -96,6 +98,72 @@ def test_name_in_the_sums_that_is_given(site: Site) -> None:
     sums = site.sums(f"{SHA256}  images/x.img\n")
     sums["sums"]["filename"] = "images/x.img"
     assert site.expect(**sums).checksum is not None
+
+
+BUILD = f"{SHA256}  disk-20261129.img\n"
+
+
+@pytest.mark.parametrize(
+    "suffix",
+    [".sha256", ".SHA256", ".sha256sum", ".SHA256SUM", ".sha256.txt", "-CHECKSUM", ".sha256sums"],
+)
+def test_sums_beside_a_link_to_the_latest_build(site: Site, suffix: str) -> None:
+    """As ``current/disk.img.sha256`` has it, where ``disk.img`` is a link."""
+    sums = {"sums": {"url": site.put(f"disk.img{suffix}", BUILD)}}
+    assert site.expect(**sums).checksum == Checksum(algorithm="sha256", value=SHA256)
+
+
+@pytest.mark.parametrize(
+    "name", ["SHA256SUMS", "disk.img.xz.sha256", "disk.sha256", "disk.img.txt"]
+)
+def test_sums_of_a_build_that_may_be_another(site: Site, name: str) -> None:
+    message = site.refusal(Reason.SUMS_FILE_INVALID, sums={"url": site.put(name, BUILD)})
+    assert 'of "disk.img", but of "disk-20261129.img"' in message
+    assert "checksum.from.filename" in message
+
+
+def test_sums_beside_a_link_that_are_signed(site: Site, signer: Signer) -> None:
+    """A mirror could show another file, and its checksum with a good signature."""
+    source: dict[str, Any] = {"sums": {"url": site.put("disk.img.sha256", BUILD)}}
+    url = site.put("disk.img.sha256.sig", signer.detached(BUILD.encode()))
+    source["sums"]["signature"] = {"url": url, "keyring": signer.public()}
+    site.refusal(Reason.SUMS_FILE_INVALID, **source)
+    source["sums"]["filename"] = "disk-20261129.img"
+    assert site.expect(**source).checksum is not None
+
+
+def test_sums_beside_a_link_and_a_name(site: Site) -> None:
+    url = site.put("disk.img.sha256", BUILD)
+    site.refusal(Reason.SUMS_FILE_INVALID, sums={"url": url, "filename": "disk.img"})
+
+
+def test_sums_that_are_labelled_as_a_page(site: Site) -> None:
+    head = "Content-Type: text/html; charset=utf-8"
+    with Hostile(answer(GOOD.encode(), head)) as server:
+        assert site.expect(sums={"url": server.url("/SHA256SUMS")}).checksum is not None
+
+
+@pytest.mark.parametrize("label", ["gzip", "x-gzip", "GZIP"])
+def test_sums_that_are_compressed_on_the_way(site: Site, label: str) -> None:
+    head = f"Content-Encoding: {label}"
+    for body in (gzip.compress(GOOD.encode(), mtime=0), GOOD.encode()):
+        with Hostile(answer(body, head)) as server:
+            assert site.expect(sums={"url": server.url("/SHA256SUMS")}).checksum is not None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        gzip.compress(GOOD.encode(), mtime=0)[:-4],
+        gzip.compress(GOOD.encode(), mtime=0) + b"x",
+        gzip.compress(bytes(2**24), mtime=0),
+        b"\x1f\x8b",
+    ],
+    ids=["cut", "with more behind it", "a bomb", "a beginning"],
+)
+def test_sums_that_only_look_compressed(site: Site, body: bytes) -> None:
+    with Hostile(answer(body, "Content-Encoding: gzip")) as server:
+        site.refusal(Reason.SUMS_FILE_INVALID, sums={"url": server.url("/SHA256SUMS")})
 
 
 def test_url_without_a_name(site: Site) -> None:
