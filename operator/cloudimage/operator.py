@@ -28,7 +28,7 @@ from cloudimage.controller.tenants import TenantIndex
 from cloudimage.controller.watch import Watch, key_in
 from cloudimage.controller.workqueue import WorkQueue
 from cloudimage.credentials.guard import SecretGuard
-from cloudimage.images.logic import references
+from cloudimage.images.logic import metadata
 from cloudimage.images.orphans import OrphanSweeper, Place
 from cloudimage.images.reconciler import CloudImageReconciler
 from cloudimage.kube import Key, Kube, R
@@ -177,9 +177,9 @@ class Operator:
         image = _parsed(CloudImage, event)
         if image is not None:
             self._sweep(Place.of(image))
-        names = references.of(image.spec.image).values() if image else ()
+        names = metadata.references_of(image.spec.image).values() if image else ()
         self._references.set_targets(key, (Key(key.namespace, name) for name in names))
-        self._wake(self._references.set_state(key, references.image_id(image) if image else None))
+        self._wake(self._references.set_state(key, metadata.referable_id(image) if image else None))
         for share in self._shares.set_state(key, members.state(image) if image else None):
             self.shares.look_again(share)
             self.share_queue.add(share, urgent=True)

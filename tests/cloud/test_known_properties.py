@@ -7,7 +7,7 @@ import pytest
 
 from cloudimage.codegen import known_properties as metadefs
 from cloudimage.vocabulary import properties as known_properties
-from cloudimage.vocabulary.properties import RULES
+from cloudimage.vocabulary.properties import NAMES, RULES
 from testbed.openstack import venv
 from testbed.paths import REPOSITORY
 
@@ -62,6 +62,11 @@ def test_the_bundled_file_is_made_from_glances_definitions() -> None:
     venv.install()
     path = REPOSITORY / "operator" / "cloudimage" / "vocabulary" / known_properties.DATA
     assert path.read_text() == metadefs.render(venv.location() / "etc" / "glance" / "metadefs")
+
+
+def test_every_name_that_nova_reads_is_known(nova: dict[str, dict[str, object]]) -> None:
+    # Traits have a prefix instead of names.
+    assert {*nova["fields"], *nova["names"]} - NAMES == {"traits_required"}
 
 
 def test_nova_takes_every_value_that_is_called_good(nova: dict[str, dict[str, object]]) -> None:

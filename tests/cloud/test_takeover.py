@@ -16,6 +16,8 @@ from testbed.openstack import OpenStack
 pytestmark = pytest.mark.cloud
 
 NEW = {"name": "debian-12 (in the making)", "os_hidden": True}
+NOBODY: Any = None
+"""The consumers of an image that no project has accepted: none is asked."""
 OLD = {"name": "debian-12", "visibility": "shared"}
 
 
@@ -53,8 +55,7 @@ def test_whatever_was_done_before_the_end_is_the_same(
             count[0] = left
             changes = tuple(each.operation for each in metadata.differences(resource, after))
             owned = owned_images.OwnedImages(after, (before,), ())
-            successor = rollout.prepare(resource, cloud.glance, owned, after, changes)
-            return rollout.promote(resource, cloud.glance, owned, successor)
+            return rollout.roll_out(resource, cloud.glance, owned, after, changes, NOBODY)
 
     count = [0]
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from cloudimage.transfer.contract import Reason, Stage
-from support.transfer_images import DISK_SIZE, make, qemu_img
+from support.transfer_images import DISK_SIZE, MIB, make, qemu_img, raw_disk
 from support.transfer_keys import Signer
 from support.transfer_runs import Bench, fail, succeed
 from testbed.process import free_ports
@@ -177,7 +177,10 @@ def test_damage_found_while_streaming_never_becomes_an_image(bench: Bench, tmp_p
 def test_quota_of_a_stream_that_is_cut_by_glance(bench: Bench, tmp_path: Path) -> None:
     """Glance answers before it reads and closes: that must not end as a broken pipe."""
     path = tmp_path / "big.qcow2"
-    qemu_img("create", "-q", "-f", "qcow2", path, "1G")
+    raw = tmp_path / "big.raw"
+    raw_disk(raw, 2 * MIB)
+    qemu_img("convert", "-f", "raw", "-O", "qcow2", raw, path)
+    qemu_img("resize", "-q", path, "1G")
     bench.project = "tiny"
     fail(bench.request(bench.put(path), disk_format="raw"), Reason.QUOTA_EXCEEDED)
     assert bench.images() == []

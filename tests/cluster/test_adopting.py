@@ -217,7 +217,7 @@ def test_an_image_that_is_managed_is_not_taken_over_before_it_is_let_go(
     owner = namespace.wait_condition(unique, "Ready")
     adopt(namespace, f"{unique}-2", image_id)
     refused = namespace.wait_condition(f"{unique}-2", "Stalled", reason="AdoptionRefused")
-    assert owner.metadata.uid in message_of(refused, "Ready")
+    assert f"the CloudImage {unique} of this namespace" in message_of(refused, "Ready")
     assert read(images, image_id)[Marks.UID] == owner.metadata.uid
     namespace.delete(unique)
     namespace.wait_gone(unique)

@@ -86,7 +86,9 @@ def test_kubectl_waits_for_it_and_shows_the_columns_of_the_design(
     where = ("-n", namespace.name)
     kubectl("wait", "--for=condition=Ready", f"cloudimage/{unique}", "--timeout=90s", *where)
     header, row = kubectl("get", "cimg", unique, *where).splitlines()
-    assert " ".join(header.split()) == "NAME READY STAGE PROGRESS FORMAT SIZE VISIBILITY IN USE AGE"
+    assert " ".join(header.split()) == (
+        "NAME READY VERIFIED STAGE PROGRESS FORMAT SIZE VISIBILITY IN USE USE CHECKED AGE"
+    )
     assert row.split()[:8] == [
         unique,
         "True",

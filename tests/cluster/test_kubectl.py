@@ -61,7 +61,8 @@ def cells(table: str) -> Iterator[list[str]]:
 def test_get_shows_the_columns_of_the_design(cluster: Cluster, namespace: str) -> None:
     heading, debian, other = cells(cluster.run_kubectl("get", "cloudimages", "-n", namespace))
     assert heading == [
-        *("NAME", "READY", "STAGE", "PROGRESS", "FORMAT", "SIZE", "VISIBILITY", "IN USE", "AGE")
+        *("NAME", "READY", "VERIFIED", "STAGE", "PROGRESS", "FORMAT", "SIZE", "VISIBILITY"),
+        *("IN USE", "USE CHECKED", "AGE"),
     ]
     assert debian[:-1] == ["debian-12", "True", "Uploading", "63%", "raw", "2.0Gi", "shared", "2"]
     assert other[0] == "other"

@@ -22,7 +22,7 @@ from cloudimage.cloud.errors import CloudNotFoundError, InvalidCloudsYamlError
 from cloudimage.transfer.contract import UNRESTRICTED, Limits, Reason, TransferError
 from cloudimage.transfer.image import qemu_checks, vhdx
 from cloudimage.transfer.image.archives import ERRORS, Bounded, untar, unzip
-from cloudimage.transfer.image.disk_end import needed
+from cloudimage.transfer.image.disk_end import cut
 from cloudimage.transfer.image.inspection import fixed_vhd_size, look, shape_of
 from cloudimage.transfer.source.http import connections, download
 from cloudimage.transfer.source.http.client import Client
@@ -158,7 +158,7 @@ def image(data: bytes) -> None:
             shape_of(path, len(data), declared)
     with contextlib.suppress(TransferError):
         look(path, "qcow2", None, Limits())
-    needed(data)
+    cut(lambda offset, length: data[offset : offset + length], len(data))
     fixed_vhd_size(data[-512:])
 
 
@@ -174,7 +174,7 @@ def vhdx_tables(data: bytes) -> None:
     )
     content = b"".join(table.ljust(_TABLE, b"\0") for table in tables)
     with contextlib.suppress(ValueError):
-        vhdx.holds_more(io.BytesIO(content), len(content))
+        vhdx.blocks(io.BytesIO(content), len(content))
 
 
 def qemu_map(data: bytes) -> None:

@@ -27,6 +27,7 @@ class FakeGlance:
         self.fail_at: dict[str, list[BaseException]] = {}
         self.silence = 60.0
         self.quota: dict[str, Usage] = {}
+        self.stored = b""
 
     def usage(self) -> dict[str, Usage]:
         """Return what is used of the quota."""
@@ -49,7 +50,7 @@ class FakeGlance:
     def send(self, identifier: str, body: Body, _stores: tuple[str, ...]) -> None:
         """Take the bytes."""
         self._maybe_fail("send")
-        content = b"".join(body)
+        content = self.stored = b"".join(body)
         self.images[identifier] |= {
             "status": "active",
             "size": len(content),
@@ -83,11 +84,22 @@ class TransferBench:
         self.glance = FakeGlance()
         monkeypatch.setattr(pipeline, "Glance", lambda *_: self.glance)
 
-    def run(self, source: dict[str, Any], image: str | None = None, **others: Any) -> Result:
-        """Move an image."""
+    def run(
+        self,
+        source: dict[str, Any],
+        image: str | None = None,
+        container: str = "bare",
+        **others: Any,
+    ) -> Result:
+        """Move an image of a disk format and a container format."""
         request = {
             "source": source,
-            "image": {"id_seed": "seed", "name": "name", "disk_format": image},
+            "image": {
+                "id_seed": "seed",
+                "name": "name",
+                "disk_format": image,
+                "container_format": container,
+            },
             "cloud": {"config": {}},
             "scratch": self.scratch,
             "cache": self.scratch / "cache",

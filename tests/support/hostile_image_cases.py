@@ -40,6 +40,7 @@ from support.hostile_images import (
     text_vmdk,
     vhd,
     vhdx_item,
+    vhdx_with_log,
     with_descriptor,
     with_snapshot,
     zipped,
@@ -304,6 +305,7 @@ VHD_CASES = [
     Case("half", cut(VHD, 0.5), TRUNCATED),
     Case("first header alone", cut(VHD, 512), NOT_AN_IMAGE),
     Case("511 bytes of a header", cut(VHD, 511), NOT_AN_IMAGE),
+    Case("fixed, kept", VHD_FIXED, UNSUPPORTED, "fixed VHD", opened=True),
     Case("fixed, declared as raw", VHD_FIXED, UNSAFE, "it is vhd", "raw"),
     Case("fixed, some of it lost", cut(VHD_FIXED, -513), UNSAFE, "declared", "vhd"),
 ]
@@ -318,6 +320,7 @@ VHDX_CASES = [
     Case("metadata", replaced(VHDX, (b"metadata", b"METADATA")), NOT_AN_IMAGE),
     Case("half", cut(VHDX, 0.5), TRUNCATED),
     Case("headers alone", cut(VHDX, 300_000), NOT_AN_IMAGE),
+    Case("log to replay", vhdx_with_log, UNSUPPORTED, "was not closed"),
     Case("first header alone", cut(VHDX, 65536), NOT_AN_IMAGE),
 ]
 
@@ -478,5 +481,4 @@ ODD_BUT_SOUND = {
         "vmdk",
     ),
     "VDI of a size that is no whole sectors": (patched(VDI, (0x170, "<Q", SIZE - 100)), "vdi"),
-    "fixed VHD": (VHD_FIXED, "vhd"),
 }

@@ -189,6 +189,34 @@ def vhdx_item(identity: str, *, replace: bytes | None = None, flags: int | None 
     return build
 
 
+def vhdx_with_log(_: Path, path: Path) -> None:
+    """Make a VHDX as it is copied from a machine that runs: its header names the log to replay.
+
+    qemu-io ends with its changes in the log; the log's identity is put back into the headers, which
+    qemu clears as soon as it has written them.
+    """
+    qemu_img("create", "-q", "-f", "vhdx", path, "64M")
+    command = ["qemu-io", "-f", "vhdx", "-c", "write -P 170 40M 64k", "-c", "abort", str(path)]
+    subprocess.run(command, check=False, timeout=60, capture_output=True)
+    data = bytearray(path.read_bytes())
+    assert data[2**20 : 2**20 + 4] == b"loge"
+    identity = data[2**20 + 32 : 2**20 + 48]
+    for place in (2**16, 2**17):
+        data[place + 48 : place + 64] = identity
+        struct.pack_into("<I", data, place + 4, 0)
+        struct.pack_into("<I", data, place + 4, _crc32c(data[place : place + 4096]))
+    path.write_bytes(data)
+
+
+def _crc32c(data: bytes) -> int:
+    value = 2**32 - 1
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 2**32 - 1
+
+
 def vhd(base: Build, offset: int, form: str, value: int | bytes) -> Build:
     """Edit both footers of a dynamic VHD and make their checksums right again."""
 
@@ -228,10 +256,10 @@ GPT_WRONG_CRC = PROTECTIVE + b"EFI PART" + bytes([0, 0, 1, 0, 92, 0, 0, 0]) + b"
 GPT_WRONG_CRC += bytes(MIB - len(GPT_WRONG_CRC))
 
 
-def gpt(*last_sectors: int, size: int, sector: int = 512) -> bytes:
+def gpt(*last_sectors: int, size: int, sector: int = 512, first: int = 34) -> bytes:
     """Return a disk with a GUID table of partitions that end there, and no backup of it."""
     table = b"".join(
-        bytes([1] * 32) + struct.pack("<QQ", 34, last).ljust(96, b"\0") for last in last_sectors
+        bytes([1] * 32) + struct.pack("<QQ", first, last).ljust(96, b"\0") for last in last_sectors
     ).ljust(128 * 128, b"\0")
     header = struct.pack("<8sIIII", b"EFI PART", 0x10000, 92, 0, 0)
     last = size // sector

@@ -19,6 +19,19 @@ def _list(values: tuple[str, ...]) -> str:
     return "[" + ", ".join(f"'{each}'" for each in values) + "]"
 
 
+def named(names: str, wrong: str, what: str) -> str:
+    """Return the CEL expression of a message that names the first property that is wrong.
+
+    All of them would cost more than the API server allows.
+
+    Args:
+        names: CEL expression of the names to look at.
+        wrong: Condition of a wrong name ``k``.
+        what: What the property is, as the end of a sentence.
+    """
+    return f"{names}.filter(k, {wrong})[0] + ': {what}'"
+
+
 def _fixed(name: str) -> tuple[str, str]:
     values = RULES[name].values
     rule = f"!('{name}' in self) || self['{name}'] in {_list(values)}"
@@ -32,11 +45,15 @@ PROPERTY_RULES = (
     *(_fixed(name) for name in _FIXED_LISTS),
     (
         f"{_list(_BOOLEANS)}.all(k, !(k in self) || {_IS_BOOLEAN})",
-        f"these properties must be true or false: {', '.join(_BOOLEANS)}",
+        "boolean properties must be true or false",
+        named(_list(_BOOLEANS), f"k in self && !({_IS_BOOLEAN})", "neither true nor false"),
     ),
     (
         "self.all(k, !k.startsWith('trait:') || self[k] == 'required')",
         "a trait: property must be required",
+        named(
+            "self", "k.startsWith('trait:') && self[k] != 'required'", "a trait must be required"
+        ),
     ),
 )
 """Each a rule for the map of properties, and its message."""

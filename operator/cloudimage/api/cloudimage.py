@@ -6,24 +6,44 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from cloudimage.api import admission
-from cloudimage.api.meta import ApiModel, Resource, SecretName, rules
+from cloudimage.api.meta import ApiModel, Like, Resource, SecretName, rules
 from cloudimage.api.source import Source
 from cloudimage.api.status import CloudImageStatus
-from cloudimage.vocabulary.image import BASE_ATTRIBUTES, ContainerFormat, DiskFormat, Visibility
+from cloudimage.vocabulary.image import (
+    BASE_ATTRIBUTES,
+    PACKAGES,
+    ContainerFormat,
+    DiskFormat,
+    Visibility,
+)
 
 ImageName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyValue = Annotated[str, StringConstraints(max_length=4096)]
-_UUID = r"^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
+_UUID = Like(
+    "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
+    "must be the id of an image, for example 0b1c2d3e-4f5a-4697-8879-6a5b4c3d2e1f",
+)
+_SIZE = Like("[1-9][0-9]*(Mi|Gi|Ti)", "must be a whole number with Mi, Gi or Ti, for example 20Gi")
 
 _RESERVED = ", ".join(f"'{name}'" for name in BASE_ATTRIBUTES)
 # What a reference sets must not be set a second time.
 _EITHER_REF = "!has(self.{ref}) || !has(self.properties) || !('{name}' in self.properties)"
 _LIKE_CONTAINER = (
-    "!has(self.diskFormat) || !(self.diskFormat in ['ami', 'aki', 'ari']) || "
-    "self.containerFormat == self.diskFormat"
+    "!has(self.diskFormat) || self.containerFormat == self.diskFormat || "
+    "!(self.diskFormat in ['ami', 'aki', 'ari'] || self.containerFormat in ['ami', 'aki', 'ari'])"
 )
+_LIKE_SOURCE = (
+    "!has(self.source) || !has(self.source.http) || !has(self.source.http.format) || "
+    "!(self.source.http.format in ['ami', 'aki', 'ari']) || "
+    "self.image.containerFormat == self.source.http.format"
+)
+_NO_PACKAGE = (
+    "an image made from a source is a plain disk and nothing around it: containerFormat cannot be "
+    "compressed, docker or ova; use bare"
+)
+_PACKAGES = ", ".join(f"'{name}'" for name in sorted(PACKAGES))
 
 
 class CloudCredentialsRef(ApiModel):
@@ -76,14 +96,16 @@ class Image(
         description="Compress clusters when converting to qcow2. A source that is already qcow2 "
         "is kept byte for byte.",
     )
-    max_size: Annotated[str, StringConstraints(max_length=16)] | None = Field(
+    max_size: Annotated[str, StringConstraints(max_length=16), _SIZE] | None = Field(
         default=None,
-        pattern=r"^[1-9][0-9]*(Mi|Gi|Ti)$",
         description="Refuse a source with a larger virtual size, for example 20Gi. The operator "
         "also has its own limit.",
     )
     container_format: ContainerFormat = Field(
-        default="bare", description="Glance's container_format."
+        default="bare",
+        description="Glance's container_format. For ami, aki and ari it equals diskFormat. "
+        "compressed, docker and ova are for adopted images only: what is made from a source is a "
+        "plain disk.",
     )
     visibility: Visibility | None = Field(
         default=None,
@@ -137,25 +159,36 @@ class Image(
         description="CloudImage of the ramdisk (ari); its image's id becomes the property "
         "ramdisk_id.",
     )
-    properties: Annotated[dict[PropertyName, PropertyValue], Field(max_length=128)] | None = Field(
+    properties: Annotated[dict[PropertyName, PropertyValue], Field(max_length=120)] | None = Field(
         default=None,
         description="Free-form properties such as hw_disk_bus; values are strings, so quote "
-        "numbers and booleans.",
+        "numbers and booleans. Glance by default takes 128 of an image; the operator needs up to "
+        "8 of them for its marks and references.",
         json_schema_extra=rules(
             (
                 "self.all(k, !k.startsWith('os_glance') && !k.startsWith('cloudimage_dev_'))",
                 "names that start with os_glance or cloudimage_dev_ are reserved",
+                admission.named(
+                    "self",
+                    "k.startsWith('os_glance') || k.startsWith('cloudimage_dev_')",
+                    "reserved, as all names that start with os_glance or cloudimage_dev_",
+                ),
             ),
             (
                 f"self.all(k, !(k in [{_RESERVED}]))",
                 "a base attribute of Glance images is not a property: use its own field",
+                admission.named(
+                    f"[{_RESERVED}]",
+                    "k in self",
+                    "no property but a base attribute of Glance images: use its own field",
+                ),
             ),
             *admission.PROPERTY_RULES,
         ),
     )
 
 
-GlanceImageId = Annotated[str, StringConstraints(pattern=_UUID, max_length=36)]
+GlanceImageId = Annotated[str, StringConstraints(max_length=36), _UUID]
 
 
 class ImageFilter(
@@ -258,6 +291,13 @@ class DriftPolicy(StrEnum):
     REPORT = "Report"
 
 
+class SourceChangePolicy(StrEnum):
+    """What happens when a lost image is made again and its source has other bytes by then."""
+
+    REFUSE = "Refuse"
+    ACCEPT = "Accept"
+
+
 class DeletionPolicy(StrEnum):
     """What happens to an object's resources in the cloud when the object is deleted."""
 
@@ -287,6 +327,14 @@ _SPEC_RULES = (
     (
         "self.managementPolicy != 'Unmanaged' || (!has(self.source) && !has(self.adopt))",
         "an Unmanaged image can have neither source nor adopt",
+    ),
+    (
+        _LIKE_SOURCE,
+        "for a source in the format ami, aki or ari, Glance requires containerFormat to equal it",
+    ),
+    (
+        f"!has(self.source) || !(self.image.containerFormat in [{_PACKAGES}])",
+        _NO_PACKAGE,
     ),
 )
 
@@ -336,6 +384,13 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         default=DriftPolicy.CORRECT,
         description="What to do about drift: metadata changed in Glance. Correct: restore it. "
         "Report: only set Synced to False, with what differs.",
+    )
+    source_change_policy: SourceChangePolicy = Field(
+        default=SourceChangePolicy.REFUSE,
+        description="What to do if the image is deleted in Glance and its source is no longer the "
+        "file it was made from, for example behind a URL with latest in it. Refuse: make nothing, "
+        "and say so. Accept: make the image from the present file, and say so in an Event. In a "
+        "new object, or in another cluster, only a checksum in the source pins the bytes.",
     )
     shareable_from: ShareableFrom = Field(
         default=ShareableFrom(),

@@ -74,12 +74,14 @@ CLOUD_IMAGE = Kind(
     short_names=("cimg",),
     columns=(
         Column("Ready", '.status.conditions[?(@.type=="Ready")].status'),
+        Column("Verified", '.status.conditions[?(@.type=="Verified")].status'),
         Column("Stage", ".status.progress.stage"),
         Column("Progress", ".status.summary.progress"),
         Column("Format", ".status.diskFormat"),
         Column("Size", ".status.summary.size"),
         Column("Visibility", ".status.visibility"),
-        Column("In Use", ".status.usedBy.servers", type="integer"),
+        Column("In Use", ".status.summary.inUse"),
+        Column("Use Checked", ".status.usedBy.lastCheckTime", type="date"),
         *_LAST_COLUMNS,
     ),
     # The two questions that otherwise need every object listed: which images does a rotated

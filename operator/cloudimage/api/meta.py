@@ -1,11 +1,23 @@
 """What all our resources share: the group, naming, conditions, object metadata."""
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    StringConstraints,
+)
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_after_validator_function
 
 from cloudimage.plaintext import plain
 
@@ -40,11 +52,51 @@ class ApiModel(BaseModel):
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
-def rules(*pairs: tuple[str, str]) -> dict[str, Any]:
-    """Return ``json_schema_extra`` with CEL validations, each a rule and its message."""
-    return {
-        "x-kubernetes-validations": [{"rule": rule, "message": message} for rule, message in pairs]
-    }
+_RULES: Final = "x-kubernetes-validations"
+
+
+def rules(*given: tuple[str, ...]) -> dict[str, Any]:
+    """Return ``json_schema_extra`` with CEL validations.
+
+    Args:
+        given: Of each, the rule, its message, and perhaps a CEL expression of a message that names
+            what is wrong; the reference shows the plain one.
+    """
+    names = ("rule", "message", "messageExpression")
+    return {_RULES: [dict(zip(names, each, strict=False)) for each in given]}
+
+
+@dataclass(frozen=True)
+class Like:
+    """Metadata of a text that must match a regular expression as a whole.
+
+    A pattern of JSON Schema would do, but the API server answers with the pattern itself.
+
+    Attributes:
+        pattern: In the syntax that RE2 and Python share.
+        message: What the text must be, as the end of a sentence.
+    """
+
+    pattern: str
+    message: str
+
+    def __get_pydantic_core_schema__(
+        self, source: type[str], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return the schema of a text that is checked."""
+        return no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Return the schema with a rule in place of a pattern."""
+        rule = f"self.matches(r'^(?:{self.pattern})$')"
+        return {**handler(schema), **rules((rule, self.message))}
+
+    def _checked(self, text: str) -> str:
+        if re.fullmatch(self.pattern, text) is None:
+            raise ValueError(self.message)
+        return text
 
 
 def _rfc3339(moment: datetime) -> str:

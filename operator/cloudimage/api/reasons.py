@@ -24,7 +24,11 @@ class ConditionType(StrEnum):
     SYNCED = "Synced"
     """The image's metadata in Glance equals the spec."""
     PROPERTIES_VALID = "PropertiesValid"
-    """No property has a value that OpenStack's definitions rule out. Only a warning."""
+    """No property has a value that OpenStack's definitions rule out, or a name that looks misspelt.
+    Only a warning."""
+    NAME_UNIQUE = "NameUnique"
+    """No other image that the credentials can see has the image's name in Glance. Only a
+    warning."""
     DELETION_BLOCKED = "DeletionBlocked"
     """The object is being deleted, but the image is still in use; the message says by what."""
     RECONCILING = "Reconciling"
@@ -52,6 +56,11 @@ class Reason(StrEnum):
 
     CHECKSUM_MATCHED = "ChecksumMatched"
     """The source file matches the checksum in the spec."""
+    SOURCE_CHANGED = "SourceChanged"
+    """The image was deleted in Glance, and the source is no longer the file that it was made from;
+    the message has both checksums. With spec.sourceChangePolicy Refuse nothing is uploaded: set it
+    to Accept, or change the checksum or the URL in spec.source. Retried with growing pauses. With
+    Accept it is an Event: the image was made again from the present file."""
     NO_CHECKSUM = "NoChecksum"
     """The spec has no checksum, so only the upload to Glance was verified, not the source."""
     HASH_MATCHED = "HashMatched"
@@ -68,7 +77,14 @@ class Reason(StrEnum):
     PROPERTIES_KNOWN = "PropertiesKnown"
     """Every property that OpenStack documents has a valid value."""
     INVALID_PROPERTIES = "InvalidProperties"
-    """A property has a value that cannot work; the message says which values are valid."""
+    """A property has a value that cannot work, or a name that looks misspelt; the message says what
+    is valid."""
+    UNIQUE = "Unique"
+    """No other image has that name, or the image is hidden and cannot be found by its name."""
+    NAME_NOT_UNIQUE = "NameNotUnique"
+    """Other images have the same name in Glance, so that a client that looks for it finds several;
+    the message has their ids. Another CloudImage may have made one of them. Change
+    spec.image.name, or rename or hide the others."""
     REFERENCE_NOT_READY = "ReferenceNotReady"
     """The CloudImage of kernelRef or ramdiskRef does not exist or is not Ready. Continues
     automatically once it is."""
@@ -138,8 +154,9 @@ class Reason(StrEnum):
     """The source's server, or the operator's URL policy, refuses it. Fix the Secret of
     spec.source.http.auth, or change the spec. Retried with growing pauses."""
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
-    """What the server sent is not a disk image but, for example, a web page or an empty file.
-    Change the spec, unless the server is only being repaired."""
+    """What the server sent is not a disk image but, for example, a web page or an empty file, or it
+    cannot be opened: the message says what it is, or quotes the program that read it. Change the
+    spec, or have the image made again, unless the server is only being repaired."""
     SOURCE_TRUNCATED = "SourceTruncated"
     """The file ended before its announced length, or nothing proves that it is complete: its server
     gives no length and just closes the connection. Give a checksum, or make the server send a
@@ -162,12 +179,17 @@ class Reason(StrEnum):
     WEAK_CHECKSUM = "WeakChecksum"
     """The source file matches the checksum in the spec, but MD5 and SHA-1 can be forged: use a
     stronger one."""
+    SOURCE_PARTLY_USED = "SourcePartlyUsed"
+    """The source file has more in it than the image: bytes behind the end of its compressed stream,
+    or other files beside the image in its archive. They were left out, as the message says. Nothing
+    needs to be done if the publisher makes it so; else compare the file with the publisher's."""
     UNSAFE_IMAGE = "UnsafeImage"
     """The image refers to data outside itself, or is not what it claims to be. It is always
     refused."""
     UNSUPPORTED_FORMAT = "UnsupportedFormat"
-    """The source's format cannot be converted to the wanted one, or the source is encrypted. Change
-    spec.image.diskFormat or the source; declare an intended LUKS volume as raw."""
+    """The source's format cannot be converted to the wanted one, Glance would not take it (a fixed
+    VHD as vhd), or the source is encrypted, or a VHDX that was not closed. The message says which.
+    Change spec.image.diskFormat or the source; declare an intended LUKS volume as raw."""
     IMAGE_TOO_LARGE = "ImageTooLarge"
     """The virtual size exceeds spec.image.minDiskGiB or a limit of the operator, or the image is
     larger than Glance's image_size_cap."""

@@ -4,23 +4,32 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from cloudimage.api.meta import ApiModel, SecretName, rules
+from cloudimage.api.meta import ApiModel, Like, SecretName, rules
 from cloudimage.vocabulary.image import DiskFormat
 
 
-def _hex(digits: int, what: str, alias: str | None = None) -> str | None:
-    return Field(
-        default=None,
-        pattern=f"^[0-9a-fA-F]{{{digits}}}$",
-        max_length=digits,
-        alias=alias,
-        description=f"{what}: {digits} hexadecimal digits.",
-    )
+def _digits(number: int) -> Like:
+    return Like(f"[0-9a-fA-F]{{{number}}}", f"must be {number} hexadecimal digits")
 
 
-Url = Annotated[str, StringConstraints(max_length=2048, pattern=r"^https?://[^\s/@]+(/\S*)?$")]
+_Hex32 = Annotated[str, StringConstraints(max_length=32), _digits(32)]
+_Hex40 = Annotated[str, StringConstraints(max_length=40), _digits(40)]
+_Hex64 = Annotated[str, StringConstraints(max_length=64), _digits(64)]
+_Hex128 = Annotated[str, StringConstraints(max_length=128), _digits(128)]
+
+Url = Annotated[
+    str,
+    StringConstraints(max_length=2048),
+    Like(
+        r"https?://[^\s/@]+(/\S*)?",
+        "must be a URL that begins with http:// or https://, has a host, and has neither blanks "
+        "nor a user and password",
+    ),
+]
 ObjectKey = Annotated[
-    str, StringConstraints(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Like("[-._a-zA-Z0-9]+", "must consist of letters, digits, hyphens, underscores and dots"),
 ]
 
 
@@ -92,12 +101,20 @@ class Checksum(
 ):
     """The expected checksum of the source file, before it is unpacked or converted."""
 
-    md5: str | None = _hex(32, "MD5. Weak: only against accidents, not against attackers")
-    sha1: str | None = _hex(40, "SHA-1. Weak: only against accidents, not against attackers")
-    sha256: str | None = _hex(64, "SHA-256")
-    sha512: str | None = _hex(128, "SHA-512")
+    md5: _Hex32 | None = Field(
+        default=None, description="MD5. Weak: only against accidents, not against attackers."
+    )
+    sha1: _Hex40 | None = Field(
+        default=None, description="SHA-1. Weak: only against accidents, not against attackers."
+    )
+    sha256: _Hex64 | None = Field(default=None, description="SHA-256.")
+    sha512: _Hex128 | None = Field(default=None, description="SHA-512.")
     # Camel case would make it blake2B.
-    blake2b: str | None = _hex(128, "BLAKE2b with 512 bits, as b2sum prints it", alias="blake2b")
+    blake2b: _Hex128 | None = Field(
+        default=None,
+        alias="blake2b",
+        description="BLAKE2b with 512 bits, as b2sum prints it.",
+    )
     from_: ChecksumsFile | None = Field(
         default=None,
         alias="from",

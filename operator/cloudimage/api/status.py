@@ -75,9 +75,42 @@ class UsedBy(ApiModel):
     sample: tuple[ServerReference, ...] = Field(
         default=(), max_length=5, description="Some of the servers."
     )
+    last_check_time: Timestamp | None = Field(
+        default=None, description="When the cloud was asked; it is asked again at each resync."
+    )
     scope: Literal["AllProjects", "OwnProject", "NoCompute"] = Field(
         description="What the credentials can see: the servers of all projects, or only of their "
         "own; or that the cloud has no compute service."
+    )
+
+
+class ImageStatus(ApiModel):
+    """The image as Glance has it."""
+
+    name: str | None = Field(default=None, description="Its name.")
+    status: str | None = Field(default=None, description="Its status, for example active.")
+    owner: str | None = Field(default=None, description="Id of the project that owns it.")
+    created: Timestamp | None = Field(default=None, description="When it was created.")
+    updated: Timestamp | None = Field(default=None, description="When it was last changed.")
+    container_format: str | None = Field(default=None, description="Its container_format.")
+    min_disk_gib: int | None = Field(
+        default=None, alias="minDiskGiB", description="Its min_disk, in GiB."
+    )
+    min_ram_mib: int | None = Field(
+        default=None, alias="minRamMiB", description="Its min_ram, in MiB."
+    )
+    protected: bool | None = Field(default=None, description="Whether it is protected.")
+    hidden: bool | None = Field(default=None, description="Its os_hidden.")
+    tags: Annotated[tuple[str, ...], Field(max_length=128)] = Field(
+        default=(), description="Its tags."
+    )
+    stores: Annotated[tuple[str, ...], Field(max_length=64)] = Field(
+        default=(), description="Stores that hold it, if Glance has several and says so."
+    )
+    properties: Annotated[dict[str, str], Field(max_length=128)] | None = Field(
+        default=None,
+        description="The properties of an Unmanaged image; of more than 128 the first, and of "
+        "longer values 1024 bytes.",
     )
 
 
@@ -88,6 +121,16 @@ class Revision(ApiModel):
     digest: str = Field(description="The image's content key; see status.digest.")
     created: Timestamp | None = Field(
         default=None, description="When the image was created in Glance."
+    )
+    source: Annotated[str, Field(max_length=2048)] | None = Field(
+        default=None,
+        description="What the image was made from, for example the source's URL; not set if it "
+        "is unknown.",
+    )
+    source_checksum: Annotated[str, Field(max_length=256)] | None = Field(
+        default=None,
+        description="Checksum of the source file, as algorithm:value. An image of the same spec "
+        "that is lost is made again from that file only; see spec.sourceChangePolicy.",
     )
     current: bool = Field(description="Whether this is the image in status.imageID.")
     users: int | None = Field(
@@ -103,6 +146,11 @@ class Summary(ApiModel):
 
     progress: str | None = Field(default=None, description='For example "63%".')
     size: str | None = Field(default=None, description='For example "2.0Gi".')
+    in_use: str | None = Field(
+        default=None,
+        description="Number of servers made from the image when it was last checked; with a plus "
+        "sign if there may be others that the credentials cannot see.",
+    )
 
 
 class CloudImageStatus(ResourceStatus):
@@ -136,6 +184,7 @@ class CloudImageStatus(ResourceStatus):
     source: SourceStatus | None = Field(
         default=None, description="What was found out about the source file."
     )
+    image: ImageStatus | None = Field(default=None, description="The image as Glance has it.")
     progress: TransferProgress | None = Field(default=None, description="Progress of the transfer.")
     used_by: UsedBy | None = Field(default=None, description="What uses the image.")
     revisions: Annotated[tuple[Revision, ...], Field(max_length=128)] = Field(
@@ -148,6 +197,6 @@ class CloudImageStatus(ResourceStatus):
         "later difference is drift.",
     )
     conditions: tuple[Condition, ...] = conditions_field(
-        "Ready, Verified, Uploaded, Synced, PropertiesValid, DeletionBlocked; Reconciling and "
-        "Stalled are present only while True."
+        "Ready, Verified, Uploaded, Synced, PropertiesValid, NameUnique, DeletionBlocked; "
+        "Reconciling and Stalled are present only while True."
     )

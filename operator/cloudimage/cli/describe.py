@@ -11,7 +11,7 @@ from cloudimage.api.meta import FINALIZER, Condition, Resource
 from cloudimage.api.reasons import ConditionType, Reason, ShareReason, member_docs
 from cloudimage.cli.output import aligned
 from cloudimage.cli.state import State, is_seen, state_of, why
-from cloudimage.controller.logic.conditions import ABNORMAL, is_true
+from cloudimage.controller.logic.conditions import ABNORMAL, find, is_true
 from cloudimage.images.logic.status import size_text
 from cloudimage.plaintext import plain, plain_model
 from cloudimage.shares.logic.members import image_text
@@ -53,7 +53,7 @@ def describe(
     sections = [
         "\n".join(_head(resource)),
         _section("Why, and what to do", _conditions(resource)),
-        *_own_sections(resource, shares),
+        *_own_sections(resource, shares, now),
         _section("Last Events", _events(events, now)),
     ]
     return "\n\n".join(each for each in sections if each)
@@ -67,6 +67,8 @@ def _head(resource: Resource) -> Iterator[str]:
         ref = resource.spec.cloud_credentials_ref
         yield f"Cloud:  {ref.cloud_name} of Secret {ref.secret_name}"
         yield f"Image:  {_image_line(resource)}"
+        if verified := find(resource.status.conditions, ConditionType.VERIFIED):
+            yield f"Source: {_proof(verified)}"
     elif isinstance(resource, ImageShare):
         yield f"Image:  {image_text(resource)} ({resource.status.image_id or 'no id yet'})"
 
@@ -124,6 +126,12 @@ def _image_line(image: CloudImage) -> str:
     size = None if status.size is None else size_text(status.size)
     words = [each for each in (status.disk_format, size, status.visibility) if each]
     return status.image_id + (f" ({', '.join(words)})" if words else "")
+
+
+def _proof(verified: Condition) -> str:
+    """Return what proves the source, in one line."""
+    answer = {"True": "verified", "False": "NOT verified"}.get(verified.status, "not verified")
+    return f"{answer} ({verified.reason})"
 
 
 def _conditions(resource: Resource) -> Iterator[str]:
@@ -186,19 +194,23 @@ def _commands(resource: Resource) -> Iterator[str]:
         )
 
 
-def _own_sections(resource: Resource, shares: Sequence[ImageShare] | None) -> Iterator[str]:
+def _own_sections(
+    resource: Resource, shares: Sequence[ImageShare] | None, now: datetime
+) -> Iterator[str]:
     if isinstance(resource, CloudImage):
-        yield _section("Used by", _users(resource, shares))
+        yield _section("Used by", _users(resource, shares, now))
         yield _section("Revisions", _revisions(resource))
     elif isinstance(resource, ImageShare):
         yield _section("Members", _members(resource))
 
 
-def _users(image: CloudImage, shares: Sequence[ImageShare] | None) -> Iterator[str]:
+def _users(image: CloudImage, shares: Sequence[ImageShare] | None, now: datetime) -> Iterator[str]:
     used = image.status.used_by
     if used is not None:
         volumes = "" if used.volumes is None else f" and {count(used.volumes, 'volume')}"
         yield f"{count(used.servers, 'server')}{volumes}; {_SIGHT[used.scope]}."
+        if used.last_check_time is not None:
+            yield f"  The cloud was asked {age(used.last_check_time, now)} ago."
         for each in used.sample:
             yield f"  {each.name} ({each.id}, project {each.project_id})"
         if used.servers > len(used.sample) > 0:
@@ -218,11 +230,13 @@ def count(number: int, what: str) -> str:
 def _revisions(image: CloudImage) -> Iterator[str]:
     if not image.status.revisions:
         return
-    rows = [["IMAGE ID", "CREATED", "USERS", ""]]
+    rows = [["IMAGE ID", "CREATED", "USERS", "", "SOURCE", "CHECKSUM"]]
     for each in image.status.revisions:
         made = f"{each.created:%Y-%m-%d %H:%M}" if each.created else ""
         users = "?" if each.users is None else str(each.users)
-        rows.append([each.image_id, made, users, "current" if each.current else ""])
+        current = "current" if each.current else ""
+        origin = [each.source or "", each.source_checksum or ""]
+        rows.append([each.image_id, made, users, current, *origin])
     yield from aligned(rows).splitlines()
 
 

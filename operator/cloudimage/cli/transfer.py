@@ -105,7 +105,7 @@ def run(wanted: CommandRequest) -> int:
     except KeyboardInterrupt:
         console.print("interrupted; the fetched bytes are kept for the next run", style="red")
         return 130
-    for each in result.warnings:
+    for each in (*result.warnings, *result.left_out):
         console.print(plain(each), style="yellow", markup=False)
     sys.stdout.write(f"{result.image_id}\n")
     try:

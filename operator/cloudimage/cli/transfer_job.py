@@ -100,6 +100,7 @@ def termination_message(outcome: Result | Failure) -> str:
     if len(text.encode()) <= TERMINATION_MESSAGE_BYTES:
         return text
     if isinstance(outcome, Result):
-        return outcome.model_copy(update={"warnings": (), "method_reason": ""}).model_dump_json()
+        less = {"warnings": (), "left_out": (), "method_reason": ""}
+        return outcome.model_copy(update=less).model_dump_json()
     shorter = outcome.message[: len(outcome.message) * 3 // 4]
     return termination_message(outcome.model_copy(update={"message": shorter}))

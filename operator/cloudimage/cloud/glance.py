@@ -37,6 +37,8 @@ def _image(body: dict[str, Any]) -> GlanceImage:
         hash_algo=body.get("os_hash_algo"),
         hash_value=body.get("os_hash_value"),
         tags=frozenset(body.get("tags", ())),
+        updated_at=body.get("updated_at"),
+        stores=tuple(filter(None, (body.get("stores") or "").split(","))),
         properties={
             key: str(value)
             for key, value in body.items()

@@ -17,6 +17,7 @@ class GlanceImage:
         virtual_size: Bytes of the disk it describes, where Glance found out.
         hash_algo: Algorithm of ``hash_value``, for instance sha512.
         hash_value: Glance's hash of the stored bytes.
+        stores: Ids of the stores that hold it, where Glance has several and says so.
         properties: The free-form properties.
     """
 
@@ -38,6 +39,8 @@ class GlanceImage:
     hash_algo: str | None
     hash_value: str | None
     tags: frozenset[str] = frozenset()
+    updated_at: datetime | None = None
+    stores: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -4,11 +4,12 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import Reason
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.glance import Glance
-from cloudimage.cloud.models import GlanceImage, JsonPatch
+from cloudimage.cloud.models import GlanceImage
 from cloudimage.controller.errors import ImageNotFoundError
-from cloudimage.images.logic import revisions
+from cloudimage.images.logic import metadata, revisions
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
+from cloudimage.kube import Kube
 from cloudimage.vocabulary.marks import Marks
 
 _WHY_NOT_ACTIVE = {
@@ -48,27 +49,53 @@ def gone(resource: CloudImage, image_id: str) -> tuple[Reason, str]:
     return Reason.IMAGE_NOT_FOUND, unknown
 
 
-def refusal(resource: CloudImage, image: GlanceImage, project_id: str | None) -> str | None:
-    """Return why an image cannot be adopted, as a sentence, or None if it can.
+def other_owner(resource: CloudImage, image: GlanceImage) -> str | None:
+    """Return the UID of another CloudImage that the image belongs to, or None.
 
     Marks that Nova copied to a snapshot do not count: see
     docs/decisions/0002-image-ids-and-marks.md.
     """
-    wanted, marks = resource.spec.image, image.properties
-    uid = marks.get(Marks.UID)
+    uid = image.properties.get(Marks.UID)
+    ours = image.properties.get(Marks.IMAGE_ID) != image.id or uid == resource.metadata.uid
+    return None if ours else uid
+
+
+def refusal(
+    resource: CloudImage, image: GlanceImage, project_id: str | None, owner: str = ""
+) -> str | None:
+    """Return why an image cannot be adopted, as a sentence, or None if it can.
+
+    Args:
+        resource: The CloudImage.
+        image: The image of spec.adopt.
+        project_id: The credentials' project.
+        owner: Name of the other CloudImage of this namespace that the image belongs to, if one
+            does.
+    """
+    wanted, uid = resource.spec.image, other_owner(resource, image)
     why = None
     if image.status != "active":
         why = _WHY_NOT_ACTIVE.get(image.status, f"its status is {image.status}, not active")
+    elif not image.size:
+        why = (
+            "it has no bytes (size 0): what it boots from is elsewhere, for example "
+            "in a volume's snapshot, and would not be kept with it"
+        )
     elif image.owner != project_id:
         why = (
             f"it belongs to project {image.owner}, but the credentials belong to project "
             f"{project_id}"
         )
-    elif marks.get(Marks.IMAGE_ID) == image.id and uid not in {None, resource.metadata.uid}:
+    elif owner:
         why = (
-            f"it belongs to the CloudImage with the UID {uid}. Delete that CloudImage with "
-            "deletionPolicy Orphan; if it no longer exists, remove the image's property "
-            f"{Marks.UID}"
+            f"it belongs to the CloudImage {owner} of this namespace. Delete that CloudImage with "
+            "deletionPolicy Orphan, or leave the image to it"
+        )
+    elif uid is not None:
+        why = (
+            f"it belongs to a CloudImage with the UID {uid}, which is not in this namespace. "
+            "Delete that CloudImage with deletionPolicy Orphan; if it no longer exists in any "
+            f"cluster, remove the image's property {Marks.UID}"
         )
     elif wanted.disk_format not in {None, image.disk_format}:
         why = (
@@ -81,24 +108,6 @@ def refusal(resource: CloudImage, image: GlanceImage, project_id: str | None) ->
             f"{wanted.container_format}"
         )
     return why and f"Image {image.id} cannot be adopted: {why}."
-
-
-def marks(resource: CloudImage, desired: Desired, image: GlanceImage) -> JsonPatch:
-    """Return the patch that makes the image the resource's, as if it had been made here.
-
-    The mark as verified holds Glance's own hash: there is no other to compare it with.
-    """
-    algorithm = image.hash_algo if image.hash_value else "md5"
-    values = {
-        Marks.UID: resource.metadata.uid,
-        Marks.DIGEST: desired.content_key,
-        Marks.IMAGE_ID: image.id,
-        Marks.VERIFIED: f"{algorithm}:{image.hash_value or image.checksum}",
-    }
-    # RFC 6902: "add" on a member that exists replaces it.
-    return tuple(
-        {"op": "add", "path": f"/{name}", "value": value} for name, value in values.items()
-    )
 
 
 class ImageDeletedError(CloudError):
@@ -126,7 +135,9 @@ _ERRORS: tuple[type[CloudError], ...] = (
 )
 
 
-def candidate(resource: CloudImage, glance: Glance, owned: OwnedImages) -> GlanceImage | None:
+def candidate(
+    resource: CloudImage, glance: Glance, owned: OwnedImages, kube: Kube
+) -> GlanceImage | None:
     """Return the image to take over; None: it is made from the source instead.
 
     Raises:
@@ -143,9 +154,18 @@ def candidate(resource: CloudImage, glance: Glance, owned: OwnedImages) -> Glanc
         if makes_up_for_it(resource):
             return None
         raise _error(resource, owned, *gone(resource, resource.spec.adopt.id.lower()))
-    if why := refusal(resource, image, glance.project_id):
+    if why := refusal(resource, image, glance.project_id, _owner(resource, image, kube)):
         raise _error(resource, owned, Reason.ADOPTION_REFUSED, why)
     return image
+
+
+def _owner(resource: CloudImage, image: GlanceImage, kube: Kube) -> str:
+    """Return the name of the image's CloudImage; empty where it has none in this namespace."""
+    uid = other_owner(resource, image)
+    if uid is None:
+        return ""
+    beside = kube.read_all(CloudImage, [resource.metadata.namespace])
+    return next((each.metadata.name for each in beside if each.metadata.uid == uid), "")
 
 
 def take_over(
@@ -160,7 +180,7 @@ def take_over(
     Raises:
         CloudError: Glance does not answer, or refuses.
     """
-    image = glance.patch(image.id, marks(resource, desired, image))
+    image = glance.patch(image.id, metadata.marks(resource, desired, image))
     return OwnedImages(
         current=image,
         previous=tuple(each for each in owned.previous if each.id != image.id),

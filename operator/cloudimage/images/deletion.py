@@ -13,7 +13,7 @@ from cloudimage.cloud.errors import CloudError, ConflictError, ForbiddenError, N
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.controller.attempts import Attempts
-from cloudimage.controller.logic import outage
+from cloudimage.controller.logic import conditions
 from cloudimage.credentials import loader
 from cloudimage.credentials.logic import guard
 from cloudimage.failpoints import Point, failpoint
@@ -111,7 +111,7 @@ class Deletion:
     def _blocked_by_cloud(self, resource: CloudImage, error: CloudError) -> float:
         """Say since when and how to let go, and come back with growing pauses."""
         reason = Reason(error.reason)
-        said = outage.deletion_message(resource, reason, str(error), datetime.now(UTC))
+        said = conditions.deletion_message(resource, reason, str(error), datetime.now(UTC))
         new = _blocked(resource, deletion.Blocker(reason, said))
         return self.attempts.failed(resource, new, reason, error.retry_after)
 

@@ -1,12 +1,21 @@
 """The Glance images of a CloudImage, and the changes that their metadata needs."""
 
+import logging
+
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.connection import Cloud
+from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.models import GlanceImage
-from cloudimage.images.logic import drift, references
+from cloudimage.controller.logic.conditions import Draft
+from cloudimage.images.logic import metadata, owned_images
 from cloudimage.images.logic.desired import Desired
 from cloudimage.kube import Key, Kube
 from cloudimage.vocabulary.marks import Marks
+
+logger = logging.getLogger(__name__)
+
+_MOST_NAMESAKES = 5
 
 
 def images_of(cloud: Cloud, resource: CloudImage, desired: Desired) -> list[GlanceImage]:
@@ -34,15 +43,33 @@ def _with_marks(
     cloud: Cloud, resource: CloudImage, desired: Desired, image: GlanceImage
 ) -> GlanceImage:
     """Return the image, with the marks back that somebody took from it."""
-    patch = drift.lost_marks(resource, desired, image)
+    patch = metadata.lost_marks(resource, desired, image)
     return cloud.glance.patch(image.id, patch) if patch else image
 
 
-def metadata_plan(kube: Kube, resource: CloudImage, image: GlanceImage) -> drift.MetadataPlan:
+def name_drafts(glance: Glance, image: GlanceImage) -> tuple[Draft, ...]:
+    """Return the condition NameUnique; none if Glance cannot say, which must not hold up the rest.
+
+    Hidden images are no namesakes: lists leave them out.
+    """
+    if image.hidden or not image.name:
+        return (owned_images.name_draft(image, ()),)
+    try:
+        listed = glance.search({"name": image.name}, _MOST_NAMESAKES)
+    except CloudError as error:
+        logger.warning("namesakes are not known", extra={"image": image.id, "error": str(error)})
+        return ()
+    # Glance reads a name that begins with in: as several.
+    namesakes = [each for each in listed if each.name == image.name]
+    return (owned_images.name_draft(image, namesakes),)
+
+
+def metadata_plan(kube: Kube, resource: CloudImage, image: GlanceImage) -> metadata.MetadataPlan:
     """Decide what the image's metadata needs, with a look at the objects that it refers to."""
     wanted = resource.spec.image
     namespace = resource.metadata.namespace
     found = {
-        name: kube.read(CloudImage, Key(namespace, name)) for name in references.of(wanted).values()
+        name: kube.read(CloudImage, Key(namespace, name))
+        for name in metadata.references_of(wanted).values()
     }
-    return drift.plan_metadata(resource, image, references.resolve(wanted, found))
+    return metadata.plan_metadata(resource, image, metadata.resolve(wanted, found))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
-from cloudimage.api.meta import FINALIZER, Event
+from cloudimage.api.meta import FINALIZER
 from cloudimage.api.reasons import ABSENT_REASONS, CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.config import CloudConfig
@@ -17,13 +17,11 @@ from cloudimage.controller.reconciler import Reconciler, now
 from cloudimage.credentials import loader
 from cloudimage.failpoints import Point, failpoint
 from cloudimage.images import adoption, lookup, rollout
-from cloudimage.images.acceptances import Acceptances
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
 from cloudimage.images.logic import (
     available_status,
     burned_ids,
-    drift,
     owned_images,
     revisions,
     schedule,
@@ -31,12 +29,11 @@ from cloudimage.images.logic import (
     transfer_request,
 )
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.owned_images import images_of, metadata_plan
+from cloudimage.images.owned_images import images_of, metadata_plan, name_drafts
 from cloudimage.kube import Key, key_of
 from cloudimage.runners.base import Runner
 from cloudimage.settings import Settings
 from cloudimage.shares.consumers import Consumers
-from cloudimage.sources.registry import source_of
 from cloudimage.transfer import contract
 from cloudimage.transfer.request import TransferRequest
 
@@ -101,7 +98,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 self.runner.forget(uid)
                 return self._settle(resource, desired, None)
             case contract.Failure() as failure:
-                delay = self._failed(resource, failure)
+                delay = self._failed(resource, desired, failure)
                 self.runner.forget(uid)
                 return delay
             case contract.Result() as result:
@@ -112,7 +109,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, result: contract.Result | None
     ) -> float | None:
         resource = self.retried(resource)
-        if schedule.has_failed_for_good(resource):
+        if schedule.has_failed_for_good(resource, desired):
             return None
         awakened = self.is_awakened(resource)
         if wait := self._not_before(resource, at_once=result is not None or awakened):
@@ -162,7 +159,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
     ) -> tuple[CloudImage, owned_images.OwnedImages]:
         """Take over the image of spec.adopt, after the status says so: a deletion must know."""
-        image = adoption.candidate(resource, cloud.glance, owned)
+        image = adoption.candidate(resource, cloud.glance, owned, self.kube)
         if image is None:
             return resource, owned
         resource = self.write(resource, status.adopting(resource, desired, now()))
@@ -184,10 +181,11 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         image = owned.current
         if image is None:
             raise ValueError("unreachable: without one a transfer is started")
+        if result is not None:
+            new = available_status.delivered(resource, desired, image, result, now())
+            resource = self.write(resource, new)
         plan = metadata_plan(self.kube, resource, image)
-        successor = rollout.prepare(resource, cloud.glance, owned, image, plan.patch)
-        Acceptances(self.consumers).carry_over(resource, cloud.glance, successor)
-        image = rollout.promote(resource, cloud.glance, owned, successor)
+        image = rollout.roll_out(resource, cloud.glance, owned, image, plan.patch, self.consumers)
         if plan.patch:
             failpoint(Point.PATCHED, resource.metadata.name)
         if plan.event:
@@ -195,14 +193,23 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         usage = rollout.usage_of(cloud, image.id)
         previous = rollout.look(cloud, owned.previous)
         new = available_status.available(
-            resource, desired, image, usage, result, now(), *plan.drafts
+            resource,
+            desired,
+            image,
+            usage,
+            result,
+            now(),
+            *plan.drafts,
+            *name_drafts(cloud.glance, image),
         )
-        resource = self.write(resource, revisions.listed(new, image, previous))
+        changed = revisions.source_changed(resource, desired, new)
+        resource = self.write(resource, revisions.listed(new, desired, image, previous))
+        if changed:
+            self.attempts.status.record_event(resource, changed)
         previous = rollout.retire(resource, cloud, owned, previous)
-        resource = self.write(resource, revisions.listed(resource.status, image, previous))
+        resource = self.write(resource, revisions.listed(resource.status, desired, image, previous))
         if result:
-            for warning in result.warnings:
-                event = Event("Warning", Reason.WEAK_CHECKSUM, warning)
+            for event in available_status.warnings(result):
                 self.attempts.status.record_event(resource, event)
         self.runner.forget(resource.metadata.uid)
         self.attempts.backoff.clear(resource.metadata.uid)
@@ -221,11 +228,14 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             cloud.glance.delete(leftover.id)
         self.runner.forget(resource.metadata.uid)
         demanded = self.settings.auth_needs_hosts
-        source, namespace = source_of(resource.spec), resource.metadata.namespace
-        references = source.references()
-        texts = loader.load_texts(self.kube, namespace, references, hosts_demanded=demanded)
+        source, namespace = desired.source, resource.metadata.namespace
+        if source is None:
+            raise ValueError("unreachable: without a source an image is only adopted")
+        texts = loader.load_texts(
+            self.kube, namespace, source.references(), hosts_demanded=demanded
+        )
         serving = revisions.serving(resource, owned)
-        deleted = drift.deletion(resource, owned.all)
+        deleted = owned_images.deletion_event(resource, owned)
         resource = self.write(resource, status.starting(resource, desired, serving, now()))
         if deleted:
             self.attempts.status.record_event(resource, deleted)
@@ -242,6 +252,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             scratch=self.settings.scratch,
             cache=self.settings.scratch / "cache",
             method=transfer_request.method(resource.spec),
+            pinned=revisions.to_be_met(resource, desired),
             policy=self.settings.policy,
             cloud_policy=self.settings.cloud_policy,
             limits=transfer_request.limits(resource.spec, self.settings.limits),
@@ -255,9 +266,11 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             resource,
         )
 
-    def _failed(self, resource: CloudImage, failure: contract.Failure) -> float | None:
+    def _failed(
+        self, resource: CloudImage, desired: Desired, failure: contract.Failure
+    ) -> float | None:
         reason = Reason(failure.reason)
-        if schedule.is_terminal(resource, reason, failure.stage):
+        if schedule.is_terminal(desired, reason, failure.stage):
             new = status.failed(resource, failure, now(), None)
             self.attempts.failed_for_good(resource, new, reason)
             return None

@@ -6,9 +6,9 @@ order: see docs/decisions/0011-how-a-revision-takes-over.md.
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.imageshare import ImageShare
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.glance import Glance
@@ -16,7 +16,9 @@ from cloudimage.cloud.models import GlanceImage, JsonPatch, Member, Usage
 from cloudimage.images.logic import revisions
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.images.logic.revisions import PreviousImage
+from cloudimage.shares.consumers import Consumers
 from cloudimage.shares.logic import members as sharing
+from cloudimage.shares.members import shares_of
 
 logger = logging.getLogger(__name__)
 
@@ -30,28 +32,17 @@ def usage_of(cloud: Cloud, image_id: str) -> Usage | None:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Successor:
-    """An image that is about to take the place of an earlier one.
-
-    Attributes:
-        changes: What is still to be changed of it, once the earlier ones are put aside.
-        members: Those of the previous image, which it also gets.
-    """
-
-    image: GlanceImage
-    changes: JsonPatch
-    members: Collection[Member] = ()
-
-
-def prepare(
+def roll_out(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
     resource: CloudImage,
     glance: Glance,
     owned: OwnedImages,
     new: GlanceImage,
     changes: JsonPatch,
-) -> Successor:
-    """Give the new image all that Glance may refuse, while the earlier one still serves.
+    consumers: Consumers,
+) -> GlanceImage:
+    """Give the new image the place of the earlier ones; return it as it is then.
+
+    All that Glance may refuse comes first, while the earlier image still serves.
 
     Args:
         resource: The CloudImage.
@@ -59,32 +50,20 @@ def prepare(
         owned: How they stand.
         new: The one that the spec wants.
         changes: What the spec wants to be changed of it.
+        consumers: The projects that ImageShares give an image to.
 
     Raises:
         CloudError: A step failed; those before it are not repeated when it is retried.
     """
-    old = revisions.replaced(resource, owned)
-    if old is None:
-        return Successor(new, changes)
-    before, changes = revisions.steps(resource, old, new, changes)
-    if before:
-        new = glance.patch(new.id, before)
-    members = _share_alike(glance, old, new) if new.visibility == "shared" else ()
-    return Successor(new, changes, members)
-
-
-def promote(
-    resource: CloudImage, glance: Glance, owned: OwnedImages, new: Successor
-) -> GlanceImage:
-    """Put the earlier images aside and give the new one their place; return it as it is then.
-
-    Raises:
-        CloudError: A step failed; those before it are not repeated when it is retried.
-    """
-    for image in owned.previous:
-        if patch := revisions.archiving(resource, image):
-            glance.patch(image.id, patch)
-    return glance.patch(new.image.id, new.changes) if new.changes else new.image
+    if old := revisions.replaced(resource, owned):
+        before, changes = revisions.steps(resource, old, new, changes)
+        if before:
+            new = glance.patch(new.id, before)
+        if new.visibility == "shared":
+            _carry_over(resource, glance, new, _share_alike(glance, old, new), consumers)
+    for image, patch in revisions.archiving(resource, owned.previous):
+        glance.patch(image.id, patch)
+    return glance.patch(new.id, changes) if changes else new
 
 
 def _share_alike(glance: Glance, old: GlanceImage, new: GlanceImage) -> Collection[Member]:
@@ -99,6 +78,44 @@ def _share_alike(glance: Glance, old: GlanceImage, new: GlanceImage) -> Collecti
     for project in sorted(present.keys() - wanted.keys()):
         glance.remove_member(new.id, project)
     return wanted.values()
+
+
+def _carry_over(
+    resource: CloudImage,
+    glance: Glance,
+    new: GlanceImage,
+    members: Collection[Member],
+    consumers: Consumers,
+) -> None:
+    """Have a new image's members say of it what they said of the one before.
+
+    By the credentials of the CloudImage where they are an administrator's, else by those that
+    ImageShares give for a project. What cannot be done is logged and left to the ImageShares: it
+    must not hold up a revision.
+    """
+    said = {each.project_id: each for each in members if each.status != "pending"}
+    try:
+        for each in list(said.values()):
+            glance.set_member_status(new.id, each.project_id, each.status)
+            del said[each.project_id]
+    except CloudError as error:
+        logger.info("the consumers' own credentials are needed", extra={"error": str(error)})
+    accepted = {each.project_id for each in said.values() if each.status == "accepted"}
+    for share in shares_of(consumers.kube, resource) if accepted else ():
+        _accept(consumers, share, accepted, new.id)
+
+
+def _accept(consumers: Consumers, share: ImageShare, accepted: set[str], image_id: str) -> None:
+    for each in share.spec.projects:
+        if each.accept_with is None:
+            continue
+        try:
+            with consumers.borrow(share, each.accept_with) as cloud:
+                project_id = cloud.glance.project_id
+                if project_id is not None and project_id in accepted:
+                    cloud.glance.set_member_status(image_id, project_id, "accepted")
+        except CloudError as error:
+            logger.warning("an image is not accepted yet", extra={"error": str(error)})
 
 
 def look(cloud: Cloud, images: Iterable[GlanceImage]) -> list[PreviousImage]:

@@ -12,7 +12,7 @@ from cloudimage.api.reasons import ShareReason
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.controller.attempts import Attempts
-from cloudimage.controller.logic import outage
+from cloudimage.controller.logic import conditions
 from cloudimage.credentials.logic import guard
 from cloudimage.kube import Kube
 from cloudimage.shares.consumers import Consumers, reason_of
@@ -71,7 +71,7 @@ class ShareDeletion:
     def _blocked_by_cloud(self, share: ImageShare, error: CloudError) -> float:
         """Say since when and how to let go, and come back with growing pauses."""
         reason = reason_of(error)
-        said = outage.deletion_message(share, reason, str(error), datetime.now(UTC))
+        said = conditions.deletion_message(share, reason, str(error), datetime.now(UTC))
         new = status.deletion_blocked(share, Problem(reason, said), datetime.now(UTC))
         return self.attempts.failed(share, new, reason, error.retry_after)
 

@@ -49,6 +49,9 @@ class Proof:
 class SpecSource(Protocol):
     """The member of spec.source that is set."""
 
+    def location(self) -> str:
+        """Return where its bytes are, for people; without secrets."""
+
     def references(self) -> tuple[Reference, ...]:
         """Return the Secrets and ConfigMaps that it needs."""
 

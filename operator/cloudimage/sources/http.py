@@ -8,6 +8,7 @@ from cloudimage.api.source import Checksum, HttpSource, TextReference
 from cloudimage.sources.base import Proof, Reference
 from cloudimage.transfer import contract
 from cloudimage.transfer.source.http import model
+from cloudimage.transfer.source.http.rules import redacted
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,10 @@ class HttpSpecSource:
     """A :class:`cloudimage.sources.base.SpecSource` of a file behind a URL."""
 
     spec: HttpSource
+
+    def location(self) -> str:
+        """Return the URL, without a query that may be secret."""
+        return redacted(self.spec.url)
 
     def references(self) -> tuple[Reference, ...]:
         """Return its credentials, its certificate and its keyring."""

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from cloudimage.addresses import ANYWHERE, Networks
-from cloudimage.vocabulary.image import DiskFormat
+from cloudimage.vocabulary.image import DiskFormat, Visibility
 
 SECRET_MARK: Final = "cloudimage_dev_secret"  # noqa: S105  # a property, not a password
 """UID of the Secret whose credentials made the image; it tells clusters apart that share a project.
@@ -46,6 +46,7 @@ class Reason(StrEnum):
     SOURCE_TRUNCATED = "SourceTruncated"
     SUMS_FILE_INVALID = "SumsFileInvalid"
     CHECKSUM_MISMATCH = "ChecksumMismatch"
+    SOURCE_CHANGED = "SourceChanged"
     SIGNATURE_INVALID = "SignatureInvalid"
     METHOD_UNAVAILABLE = "MethodUnavailable"
     UNSAFE_IMAGE = "UnsafeImage"
@@ -193,6 +194,8 @@ class NewImage(Model):
         min_ram: MiB.
         compress: Compress the clusters of a qcow2 that is converted to.
         properties: Free-form properties, with the marks of the owner.
+        visibility: What it is to have after the transfer; asked for beforehand.
+        owner: Id of the project that it is to belong to then, likewise.
     """
 
     id_seed: str
@@ -205,6 +208,8 @@ class NewImage(Model):
     compress: bool = False
     tags: tuple[str, ...] = ()
     properties: dict[str, str] = Field(default_factory=dict)
+    visibility: Visibility | None = None
+    owner: str | None = None
 
 
 class Cloud(Model):
@@ -286,6 +291,7 @@ class Result(Model):
 
     Attributes:
         warnings: Sentences for the user: what succeeded, but not as well as it could.
+        left_out: Sentences for the user: what of the source file is not in the image.
     """
 
     type: Literal["result"] = "result"
@@ -299,6 +305,7 @@ class Result(Model):
     method: Literal["Upload", "GlanceDirect", "WebDownload"] = "Upload"
     method_reason: str = ""
     warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 class Failure(Model):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cloudimage.failpoints import Point, failpoint
 from cloudimage.transfer.contract import Result, Stage, TransferError
+from cloudimage.transfer.declaration import settled
 from cloudimage.transfer.glance.client import Glance
 from cloudimage.transfer.glance.delivery import (
     Located,
@@ -20,6 +21,7 @@ from cloudimage.transfer.glance.delivery import (
 )
 from cloudimage.transfer.glance.image_lifecycle import UploadContext
 from cloudimage.transfer.glance.methods import Choice
+from cloudimage.transfer.glance.preflight import check_rights
 from cloudimage.transfer.image.conversion import largest
 from cloudimage.transfer.image.expansion import expand
 from cloudimage.transfer.image.inspection import inspect
@@ -30,7 +32,8 @@ from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, telling_when_full
 from cloudimage.transfer.source.base import Context, Reader
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
-from cloudimage.transfer.verify.verification import verify
+from cloudimage.transfer.verify.verification import check_pinned, verify
+from cloudimage.vocabulary.image import NOT_DISKS
 
 _log = logging.getLogger(__name__)
 
@@ -41,12 +44,14 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     Raises:
         TransferError: With every reason of a transfer.
     """
+    request = settled(request)
     limits = request.limits
     with telling_when_full(), workspace(request.scratch, interrupts) as folder:
         stores = tuple(dict.fromkeys(request.method.stores))
         glance = Glance(request.cloud, folder, request.cloud_policy)
         target = UploadContext(glance, request.image, meter, interrupts, stores, limits)
         choice = choose_method(request, target)
+        check_rights(target)
         if choice.method == "WebDownload":
             outcome = by_web_download(target, request, choice, folder)
             if isinstance(outcome, Result):
@@ -59,27 +64,34 @@ def _through_us(
     request: TransferRequest, target: UploadContext, choice: Choice, folder: Path
 ) -> Result:
     """Move the bytes by way of the scratch."""
-    limits, meter = request.limits, target.meter
+    limits, meter, pinned = request.limits, target.meter, request.pinned
     tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
     cache = Cache(request.cache or folder, limits, shared=request.cache is not None)
     context = Context(folder, cache, limits, request.policy, meter, tools)
+    left_out: list[str] = []
     with open_source(request.source, context) as source:
         meter.start(Stage.FETCHING)
         expected = source.expect()
+        told = expected.hashes
+        check_pinned(pinned, told)
         with source.discarding():
             # What is in the scratch already need not be fetched again.
             pure = choice.method == "Upload" and not source.is_kept()
+            # Only a checksum that is known beforehand tells in time that it is another file.
+            pure = pure and (pinned is None or pinned.algorithm in told)
             if pure and (result := _streamed(source, target, choice)):
                 return result.model_copy(update={"warnings": expected.warnings})
             path = folder / "source"
             fetched = source.fetch(path)
             failpoint(Point.FETCHED, request.image.name)
             meter.start(Stage.VERIFYING)
+            check_pinned(pinned, fetched.checksums)
             verify(expected, path, tools)
             failpoint(Point.VERIFIED, request.image.name)
-            path = expand(path, limits, tools, meter, cache)
-            meter.start(Stage.INSPECTING)
             declared, min_disk = request.source.format, request.image.min_disk
+            if declared not in NOT_DISKS:  # a ramdisk is compressed, and stays so
+                path = expand(path, limits, tools, meter, cache, left_out.append)
+            meter.start(Stage.INSPECTING)
             found = inspect(
                 path, declared, min_disk, limits, tools, verified=expected.proves_the_file
             )
@@ -88,7 +100,8 @@ def _through_us(
             if written := largest(path.name, found, request.image.disk_format, tools):
                 cache.reserve(folder / "converted", written)
             result = deliver(target, choice, Located(path, found, tools), info)
-    return result.model_copy(update={"warnings": expected.warnings})
+    more = {"warnings": expected.warnings, "left_out": tuple(left_out)}
+    return result.model_copy(update=more)
 
 
 def _streamed(source: Reader, target: UploadContext, choice: Choice) -> Result | None:

@@ -4,7 +4,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cloudimage.access.policy import CloudPolicy
-from cloudimage.transfer.contract import Cloud, Import, Limits, Model, NewImage, Source, UrlPolicy
+from cloudimage.transfer.contract import (
+    Checksum,
+    Cloud,
+    Import,
+    Limits,
+    Model,
+    NewImage,
+    Source,
+    UrlPolicy,
+)
 from cloudimage.transfer.source.http.model import HttpSource
 
 if TYPE_CHECKING:
@@ -23,6 +32,8 @@ class TransferRequest(Model):
         cache: A folder on the same file system for sources: shared by all transfers, it outlives
             them. A source that is there is not fetched again, and one that was fetched in part is
             resumed. None: the source goes with the transfer.
+        pinned: Checksum of the file that an image was made from before, by the same spec; a source
+            that has another one is refused.
         policy: Where the source may be.
         cloud_policy: Where the cloud may be.
     """
@@ -33,6 +44,7 @@ class TransferRequest(Model):
     scratch: Path
     cache: Path | None = None
     method: Import = Import()
+    pinned: Checksum | None = None
     policy: UrlPolicy = UrlPolicy()
     cloud_policy: CloudPolicy = CloudPolicy()
     limits: Limits = Limits()

@@ -1,6 +1,10 @@
 """The marks by which our images are told from others."""
 
 from enum import StrEnum
+from typing import Final
+
+PREFIX: Final = "cloudimage_dev_"
+"""How the names of all our marks begin."""
 
 
 class Marks(StrEnum):

@@ -157,3 +157,24 @@ def _defined() -> dict[str, Rule]:
 
 RULES: dict[str, Rule] = {**_defined(), **_DOCUMENTED}
 """By the property's name."""
+
+_ANY_VALUE = (
+    *("auto_disk_config", "cinder_img_volume_type", "hw_architecture", "hw_auto_disk_config"),
+    *("hw_cpu_realtime_mask", "hw_device_id", "hw_disk_type", "hw_machine_type"),
+    *("hw_ephemeral_encryption_secret_uuid", "hw_mem_page_size", "hw_numa_cpus", "hw_numa_mem"),
+    *("hw_rng_model", "hw_sound_model", "hw_usb_model", "hw_viommu_model", "hw_vm_mode"),
+    *("img_bdm_v2", "img_bittorrent", "img_block_device_mapping", "img_cache_in_nova"),
+    *("img_compression_level", "img_hv_requested_version", "img_mappings", "img_owner_id"),
+    *("img_root_device_name", "img_signature", "img_signature_certificate_uuid"),
+    *("img_use_agent", "img_version", "instance_uuid", "kernel_id", "os_admin_user"),
+    *("os_command_line", "os_distro", "os_skip_agent_inject_files_at_boot"),
+    *("os_skip_agent_inject_ssh", "os_version", "ramdisk_id", "root_device_name"),
+    "vmware_ostype",
+    # Older names, which Nova still reads (``ImageMetaProps._legacy_property_map``).
+    *("bdm_v2", "bittorrent", "block_device_mapping", "cache_in_nova"),
+    *("hypervisor_version_requires", "ipxe_boot", "mappings", "owner_id", "vmware_image_version"),
+    *("xenapi_device_id", "xenapi_image_compression_level", "xenapi_use_agent"),
+    *("xenapi_skip_agent_inject_files_at_boot", "xenapi_skip_agent_inject_ssh"),
+)
+NAMES = frozenset({*RULES, *_ANY_VALUE})
+"""Properties that OpenStack knows by name, also those that may have any value."""

@@ -134,6 +134,28 @@ def test_who_uses_it_and_its_revisions() -> None:
     assert f"{IMAGE_ID}   2026-01-02 03:04   3       current" in text
 
 
+def test_what_proves_the_source_and_what_each_revision_was_made_from() -> None:
+    revision = {
+        "imageID": IMAGE_ID,
+        "digest": "d",
+        "current": True,
+        "source": "https://example.org/disk.raw",
+        "sourceChecksum": "sha256:ab",
+    }
+    used = {**USED, "lastCheckTime": NOW - timedelta(minutes=12)}
+    made = image(
+        ("Ready", "True", "Available"),
+        ("Verified", "Unknown", "NoChecksum"),
+        status={"imageID": IMAGE_ID, "usedBy": used, "revisions": [revision]},
+    )
+    text = told(made)
+    assert "Source: not verified (NoChecksum)" in text
+    assert "The cloud was asked 12m ago." in text
+    assert "current   https://example.org/disk.raw   sha256:ab" in text
+    verified = image(("Verified", "True", "ChecksumMatched"), status={"imageID": IMAGE_ID})
+    assert "Source: verified (ChecksumMatched)" in told(verified)
+
+
 def test_a_share_has_members_and_a_vocabulary_of_its_own() -> None:
     waiting = share(
         ("Ready", "True", "Shared"),

@@ -136,7 +136,9 @@ def test_the_definition_has_the_names_and_columns_of_the_design() -> None:
     columns = version["additionalPrinterColumns"]
     shown = [column["name"].upper() for column in columns if not column.get("priority")]
     wide = [column["name"].upper() for column in columns if column.get("priority")]
-    assert ", ".join(shown) == "READY, STAGE, PROGRESS, FORMAT, SIZE, VISIBILITY, IN USE, AGE"
+    assert ", ".join(shown) == (
+        "READY, VERIFIED, STAGE, PROGRESS, FORMAT, SIZE, VISIBILITY, IN USE, USE CHECKED, AGE"
+    )
     assert wide == ["IMAGE ID", "REASON", "MESSAGE"]
 
 

@@ -12,6 +12,7 @@ from cloudimage.controller.logic import retry
 from cloudimage.images import adoption, lookup
 from cloudimage.images.logic import (
     available_status,
+    metadata,
     owned_images,
     schedule,
     status,
@@ -89,6 +90,8 @@ def test_an_image_that_was_there_is_called_deleted(image_id: str | None, reason:
         ({"status": "deactivated"}, "deactivated"),
         ({"status": "queued"}, "no bytes"),
         ({"status": "saving"}, "saving"),
+        ({"size": 0}, "it has no bytes"),
+        ({"size": None}, "it has no bytes"),
         ({"owner": "other"}, "belongs to project other"),
         ({"properties": {Marks.UID: "another"}}, "CloudImage with the UID another"),
         ({"properties": {Marks.UID: None}}, None),
@@ -102,6 +105,8 @@ def test_an_image_that_was_there_is_called_deleted(image_id: str | None, reason:
         "deactivated",
         "queued",
         "saving",
+        "empty",
+        "of an unknown size",
         "of another project",
         "of another CloudImage",
         "let go by hand, as the refusal advises",
@@ -120,13 +125,14 @@ def test_an_image_that_is_not_one_to_take_over_is_refused(
 
 
 def test_a_source_that_failed_for_good_is_forgotten_with_the_source() -> None:
-    assert not schedule.has_failed_for_good(cloud_image(status={"conditions": [MISMATCH]}, **ONLY))
+    resource = cloud_image(status={"conditions": [MISMATCH]}, **ONLY)
+    assert not schedule.has_failed_for_good(resource, Desired.of(resource.spec))
 
 
 def _marked(resource: CloudImage, image: GlanceImage) -> dict[str, str]:
     return {
         each["path"]: each["value"]
-        for each in adoption.marks(resource, Desired.of(resource.spec), image)
+        for each in metadata.marks(resource, Desired.of(resource.spec), image)
     }
 
 

@@ -146,6 +146,12 @@ def test_head_of_a_disk(tools: Toolbox) -> None:
     assert {each.name for each in tools.folder.iterdir()} == {"disk", "source"}
 
 
+def test_complaint_has_no_path_of_the_scratch(tools: Toolbox) -> None:
+    with pytest.raises(ToolError) as caught:
+        tools.run("sh", "-c", f"echo tool: {tools.folder}/source: odd >&2; exit 1")
+    assert caught.value.message == "tool: source: odd"
+
+
 def test_tool_over_its_cpu_time(tools: Toolbox) -> None:
     with pytest.raises(ToolError) as caught:
         tools.run("sh", "-c", "while :; do :; done")

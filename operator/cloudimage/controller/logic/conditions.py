@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, TypeVar
 
-from cloudimage.api.meta import Condition, ResourceStatus
+from cloudimage.api.meta import FORCE_DELETE_ANNOTATION, Condition, Resource, ResourceStatus
 from cloudimage.api.reasons import ConditionType, Reason, ShareCondition, ShareReason
 from cloudimage.plaintext import plain
 
@@ -15,6 +15,11 @@ ConditionStatus = Literal["True", "False", "Unknown"]
 
 MESSAGE_BYTES: Final = 32768
 """Kubernetes' API conventions allow so many characters; bytes bound the object as a whole."""
+
+HOW_TO_LET_GO: Final = (
+    f"To remove the object but leave everything in the cloud, annotate it with "
+    f'{FORCE_DELETE_ANNOTATION}="true" and delete it.'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ CONDITIONS: Final = (
     Declared(ConditionType.UPLOADED),
     Declared(ConditionType.SYNCED),
     Declared(ConditionType.PROPERTIES_VALID),
+    Declared(ConditionType.NAME_UNIQUE),
     Declared(ConditionType.DELETION_BLOCKED, abnormal=True),
     Declared(ConditionType.RECONCILING, abnormal=True, transient=True),
     Declared(ConditionType.STALLED, abnormal=True, transient=True),
@@ -120,3 +126,39 @@ def with_conditions(
             "conditions": merge(status.conditions, drafts, generation, now),
         }
     )
+
+
+def unreachable_since(resource: Resource, reason: str, now: datetime) -> datetime | None:
+    """Return when the cloud became unreachable; None if the failure is another one."""
+    if reason != Reason.CLOUD_UNREACHABLE:
+        return None
+    return resource.status.cloud_unreachable_since or now
+
+
+def sentences(said: str, since: datetime | None) -> str:
+    """Return what went wrong as whole sentences, with the time at which it began.
+
+    The time is the first failure's and not the last one's: the status is written once and not at
+    each try.
+    """
+    sentence = said if said.endswith((".", "!", "?")) else f"{said}."
+    if since is None:
+        return sentence
+    return f"{sentence} The cloud has been unreachable since {since:%Y-%m-%d %H:%M} UTC."
+
+
+def keep_first(resource: Resource, kind: str, reason: str, text: str) -> str:
+    """Return the text, or what a condition already says about a cloud that stays unreachable.
+
+    Each try may fail at another request; the status is to be written once.
+    """
+    standing = find(resource.status.conditions, kind)
+    if standing is not None and standing.reason == reason == Reason.CLOUD_UNREACHABLE:
+        return standing.message
+    return text
+
+
+def deletion_message(resource: Resource, reason: str, said: str, now: datetime) -> str:
+    """Return what a blocked deletion says about the cloud, and how to delete anyway."""
+    text = f"{sentences(said, unreachable_since(resource, reason, now))} {HOW_TO_LET_GO}"
+    return keep_first(resource, ConditionType.DELETION_BLOCKED, reason, text)

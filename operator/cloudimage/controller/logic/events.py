@@ -18,10 +18,12 @@ _BAD_NEWS = frozenset(
         Reason.DEACTIVATED,
         Reason.DRIFTED,
         Reason.INVALID_PROPERTIES,
+        Reason.NO_CHECKSUM,
+        Reason.NAME_NOT_UNIQUE,
         ShareReason.REJECTED,
     }
 )
-"""Reasons for False that somebody has to hear of, since nothing is Stalled by them."""
+"""Reasons that somebody has to hear of, since nothing is Stalled by them."""
 
 
 def of_transitions(before: Iterable[Condition], after: Iterable[Condition]) -> Iterator[Event]:

@@ -55,6 +55,7 @@ _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.ADOPTION_REFUSED: PEOPLE,
     Reason.AMBIGUOUS: PEOPLE,
     Reason.REVISION_FAILED: PEOPLE,
+    Reason.SOURCE_CHANGED: PEOPLE,
     ShareReason.VISIBILITY_CONFLICT: PEOPLE,
     ShareReason.PROJECT_NOT_FOUND: PEOPLE,
     ShareReason.NOT_OWNER: PEOPLE,

@@ -3,14 +3,27 @@
 from datetime import datetime
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.meta import Event
 from cloudimage.api.reasons import ConditionType, Reason
-from cloudimage.api.status import CloudImageStatus, SourceStatus, Summary, TransferProgress
+from cloudimage.api.status import (
+    CloudImageStatus,
+    ImageStatus,
+    SourceStatus,
+    Summary,
+    TransferProgress,
+)
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic.conditions import Draft
 from cloudimage.images.logic import property_checks, readiness
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.logic.status import next_status, size_text, used_by
+from cloudimage.images.logic.status import in_use, next_status, size_text, used_by
+from cloudimage.plaintext import plain
 from cloudimage.transfer.contract import Result, Stage
+
+_MOST_LISTED = 128
+"""Properties and tags in a status; Glance has as many by default."""
+_LONGEST_VALUE = 1024
+"""Bytes of a property's value in a status."""
 
 
 def observed(
@@ -40,12 +53,63 @@ def observed(
         "size": image.size,
         "virtual_size": image.virtual_size,
         "checksums": _checksums(image),
-        "summary": Summary(size=size_text(image.size)) if image.size is not None else None,
+        "image": image_status(image, properties=True),
+        "summary": _summary(resource, image, usage),
         "last_sync_time": now,
     }
     if usage is not None:
-        changes["used_by"] = used_by(usage)
+        changes["used_by"] = used_by(usage, now)
     return next_status(resource, drafts, now, changes)
+
+
+def delivered(
+    resource: CloudImage, desired: Desired, image: GlanceImage, result: Result, now: datetime
+) -> CloudImageStatus:
+    """Return the status once all bytes are in Glance, whatever its metadata still needs.
+
+    Args:
+        resource: The CloudImage.
+        desired: What its spec wants.
+        image: The image; one of an earlier spec may still be served.
+        result: The end of its transfer.
+        now: The present.
+    """
+    drafts = [_verified(resource, desired, image), _uploaded(resource, image)]
+    changes: dict[str, object] = {
+        "progress": TransferProgress(stage=Stage.COMPLETE, percent=100),
+        "summary": _summary(resource, image, None, "100%"),
+        "image_id": resource.status.image_id or image.id,
+        **_made(result),
+    }
+    return next_status(resource, drafts, now, changes)
+
+
+def _summary(
+    resource: CloudImage, image: GlanceImage, usage: Usage | None, progress: str | None = None
+) -> Summary:
+    """Return the columns; without usage they keep what was known."""
+    before = resource.status.summary or Summary()
+    return Summary(
+        progress=progress,
+        size=None if image.size is None else size_text(image.size),
+        in_use=in_use(usage, private=image.visibility == "private") if usage else before.in_use,
+    )
+
+
+def _made(result: Result) -> dict[str, object]:
+    """Return the fields of the status that say how an image was made."""
+    return {
+        "method": result.method,
+        "method_reason": result.method_reason or None,
+        "virtual_size": result.virtual_size,
+        "source": SourceStatus(
+            format=result.source.format,
+            size=result.source.size,
+            actual_size=result.source.actual_size,
+            virtual_size=result.source.virtual_size,
+            checksums=result.source.checksums,
+        ),
+    }
 
 
 def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewhere
@@ -83,31 +147,50 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         "visibility": image.visibility,
         "size": image.size,
         "checksums": _checksums(image),
+        "image": image_status(image),
         "progress": TransferProgress(stage=Stage.COMPLETE, percent=100),
-        "summary": Summary(
-            progress="100%", size=size_text(image.size) if image.size is not None else None
-        ),
+        "summary": _summary(resource, image, usage, "100%"),
         "synced_generation": resource.metadata.generation,
         "last_sync_time": now,
     }
-    if result is None and image.id != resource.status.image_id:
+    if result is not None:
+        changes |= _made(result)
+    elif resource.status.digest != desired.content_key or image.id != resource.status.image_id:
         # Not made just now: how it was made is not known any more.
         changes |= {"virtual_size": image.virtual_size, "source": None}
         changes |= {"method": None, "method_reason": None}
     if usage is not None:
-        changes["used_by"] = used_by(usage)
-    if result is not None:
-        changes["method"] = result.method
-        changes["method_reason"] = result.method_reason or None
-        changes["virtual_size"] = result.virtual_size
-        changes["source"] = SourceStatus(
-            format=result.source.format,
-            size=result.source.size,
-            actual_size=result.source.actual_size,
-            virtual_size=result.source.virtual_size,
-            checksums=result.source.checksums,
-        )
+        changes["used_by"] = used_by(usage, now)
     return next_status(resource, drafts, now, changes)
+
+
+def image_status(image: GlanceImage, *, properties: bool = False) -> ImageStatus:
+    """Return the image as Glance has it.
+
+    Args:
+        image: The image.
+        properties: Whether with its properties, which the spec of a managed image has already.
+    """
+    return ImageStatus(
+        name=image.name,
+        status=image.status,
+        owner=image.owner,
+        created=image.created_at,
+        updated=image.updated_at,
+        container_format=image.container_format,
+        min_disk_gib=image.min_disk,
+        min_ram_mib=image.min_ram,
+        protected=image.protected,
+        hidden=image.hidden,
+        tags=tuple(sorted(image.tags))[:_MOST_LISTED],
+        stores=tuple(sorted(image.stores)),
+        properties={
+            plain(name): plain(value, _LONGEST_VALUE)
+            for name, value in sorted(image.properties.items())[:_MOST_LISTED]
+        }
+        if properties
+        else None,
+    )
 
 
 def _was_adopted(resource: CloudImage, image: GlanceImage) -> bool:
@@ -160,6 +243,12 @@ def _verified(resource: CloudImage, desired: Desired, image: GlanceImage) -> Dra
         reason = Reason.CHECKSUM_MATCHED
         message = f"The file matches the {wanted.algorithm} in the spec."
     return Draft(ConditionType.VERIFIED, "True", reason, message)
+
+
+def warnings(result: Result) -> list[Event]:
+    """Return the Events for what succeeded, but not as well as it could."""
+    weak = [Event("Warning", Reason.WEAK_CHECKSUM, each) for each in result.warnings]
+    return weak + [Event("Warning", Reason.SOURCE_PARTLY_USED, each) for each in result.left_out]
 
 
 def _checksums(image: GlanceImage) -> dict[str, str]:

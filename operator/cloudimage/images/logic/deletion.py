@@ -7,7 +7,7 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.reasons import Reason
 from cloudimage.cloud.models import GlanceImage, Server, Usage, Volume
-from cloudimage.controller.logic.outage import HOW_TO_LET_GO
+from cloudimage.controller.logic.conditions import HOW_TO_LET_GO
 from cloudimage.images.logic.status import SAMPLE_SIZE
 
 

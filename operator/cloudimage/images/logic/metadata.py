@@ -1,18 +1,32 @@
-"""How metadata differs from the spec, and the smallest JSON patch that corrects it."""
+"""How metadata differs from the spec, the smallest JSON patch that corrects it, and drift."""
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, PropertyPolicy
+from cloudimage.api.cloudimage import (
+    CloudImage,
+    CloudImageSpec,
+    DriftPolicy,
+    Image,
+    ManagementPolicy,
+    PropertyPolicy,
+)
+from cloudimage.api.meta import Event
+from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.cloud.models import GlanceImage, JsonPatch
-from cloudimage.images.logic import references
+from cloudimage.controller.logic.conditions import Draft, is_true
+from cloudimage.images.logic import readiness
+from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.contract import SECRET_MARK
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES
-from cloudimage.vocabulary.marks import Marks
+from cloudimage.vocabulary.marks import PREFIX, Marks
 
-_NEVER_OURS = ("os_glance", "cloudimage_dev_")
+_LONGEST_VALUE = 200
+"""Characters of a value in a message."""
+
+_NEVER_OURS = ("os_glance", PREFIX)
 """Properties that begin so are not touched whatever the spec says: Glance refuses the former
 (see "Useful image properties" of its administrator's guide), the latter are our marks."""
 
@@ -117,7 +131,7 @@ def _unwanted(spec: CloudImageSpec, image: GlanceImage) -> set[str]:
 
 def _named(spec: CloudImageSpec) -> set[str]:
     """Return the properties that the spec manages, whether or not their values are known yet."""
-    return set(spec.image.properties or {}) | set(references.of(spec.image))
+    return set(spec.image.properties or {}) | set(references_of(spec.image))
 
 
 def _set_before(image: GlanceImage) -> set[str]:
@@ -147,6 +161,38 @@ def bookkeeping(resource: CloudImage, image: GlanceImage) -> JsonPatch:
     return () if wanted == found else (Difference(Marks.PROPERTIES, wanted, found).operation,)
 
 
+def lost_marks(resource: CloudImage, desired: Desired, image: GlanceImage) -> JsonPatch:
+    """Return the patch that gives an image of ours the marks back that somebody took from it.
+
+    Without them it would look like nobody's, or like one that was never finished. That it is ours,
+    with the bytes of the present spec, is in the status, written after these were compared.
+    """
+    status = resource.status
+    known = (
+        resource.spec.management_policy is ManagementPolicy.MANAGED
+        and status.image_id == image.id
+        and status.synced_generation == resource.metadata.generation
+        and (status.checksums or {}).get(image.hash_algo or "") == image.hash_value
+    )
+    wanted = marks(resource, desired, image) if known else ()
+    return tuple(each for each in wanted if each["path"].removeprefix("/") not in image.properties)
+
+
+def marks(resource: CloudImage, desired: Desired, image: GlanceImage) -> JsonPatch:
+    """Return the patch that makes the image the resource's, as if it had been made here.
+
+    The mark as verified holds Glance's own hash: there is no other to compare it with.
+    """
+    algorithm = image.hash_algo if image.hash_value else "md5"
+    values = {
+        Marks.UID: resource.metadata.uid,
+        Marks.DIGEST: desired.content_key,
+        Marks.IMAGE_ID: image.id,
+        Marks.VERIFIED: f"{algorithm}:{image.hash_value or image.checksum}",
+    }
+    return tuple(Difference(name, value, None).operation for name, value in values.items())
+
+
 def without_marks(image: GlanceImage) -> JsonPatch:
     """Return the patch that makes the image nobody's: for deletionPolicy Orphan."""
     return tuple(
@@ -154,3 +200,131 @@ def without_marks(image: GlanceImage) -> JsonPatch:
         for mark in (*Marks, SECRET_MARK)
         if mark in image.properties
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What the references of a spec lead to at present.
+
+    Attributes:
+        ids: Glance's ids, by the property that is to hold them.
+        missing: A sentence about each that leads nowhere yet, by its property.
+    """
+
+    ids: Mapping[str, str]
+    missing: Mapping[str, str]
+
+
+def references_of(image: Image) -> dict[str, str]:
+    """Return the names of the CloudImages that the spec refers to, by Glance's property."""
+    given = {"kernel_id": image.kernel_ref, "ramdisk_id": image.ramdisk_ref}
+    return {name: ref.name for name, ref in given.items() if ref is not None}
+
+
+def referable_id(resource: CloudImage) -> str | None:
+    """Return the image that a reference to this CloudImage leads to; None: it is not Ready."""
+    usable = resource.metadata.deletion_timestamp is None and is_true(
+        resource.status.conditions, ConditionType.READY
+    )
+    return resource.status.image_id if usable else None
+
+
+def resolve(image: Image, found: Mapping[str, CloudImage | None]) -> Links:
+    """Return what the references lead to.
+
+    Args:
+        image: The part of the spec that has them.
+        found: The CloudImages of their names; None: there is no such object.
+    """
+    ids, missing = {}, {}
+    for name, target in references_of(image).items():
+        other = found[target]
+        known = referable_id(other) if other else None
+        if known:
+            ids[name] = known
+        else:
+            state = "is not Ready" if other else "does not exist"
+            missing[name] = f"CloudImage {target} {state}; its image is to become {name}."
+    return Links(ids, missing)
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataPlan:
+    """What an image's metadata needs.
+
+    Attributes:
+        patch: For Glance; empty: nothing is to be changed.
+        drafts: Conditions that differ from those of an image that matches the spec.
+        event: What is worth an Event once the patch was made.
+    """
+
+    patch: JsonPatch
+    drafts: tuple[Draft, ...] = ()
+    event: Event | None = None
+
+
+def plan_metadata(resource: CloudImage, image: GlanceImage, links: Links) -> MetadataPlan:
+    """Decide what to do about the metadata of the image.
+
+    What a reference leads to is put in place under every policy: it changes with another
+    CloudImage, and not by somebody's hand in Glance.
+    """
+    differing = differences(resource, image, links.ids)
+    drift = tuple(each for each in differing if _is_drift(resource, image, each))
+    waiting = _waiting(image, links)
+    if drift and resource.spec.drift_policy is DriftPolicy.REPORT:
+        patch = tuple(each.operation for each in differing if each not in drift)
+        return MetadataPlan(patch, (*waiting, _drifted(drift)))
+    changes = tuple(each.operation for each in differing)
+    patch = (*changes, *bookkeeping(resource, image))
+    return MetadataPlan(patch, waiting, _corrected(drift) if drift else None)
+
+
+def _is_drift(resource: CloudImage, image: GlanceImage, difference: Difference) -> bool:
+    """Return whether somebody else brought it about: this very spec was applied to the image."""
+    status = resource.status
+    return (
+        status.synced_generation == resource.metadata.generation
+        and status.image_id == image.id
+        and difference.field not in references_of(resource.spec.image)
+    )
+
+
+def _waiting(image: GlanceImage, links: Links) -> tuple[Draft, ...]:
+    """Return the conditions while a reference leads nowhere.
+
+    An image that has the property from before goes on being usable.
+    """
+    if not links.missing:
+        return ()
+    message = " ".join((*links.missing.values(), "This continues automatically."))
+    synced = Draft(ConditionType.SYNCED, "False", Reason.REFERENCE_NOT_READY, message)
+    usable = links.missing.keys() <= image.properties.keys()
+    if usable or image.status != "active":
+        return (synced,)
+    return (readiness.refused(Reason.REFERENCE_NOT_READY, message), synced)
+
+
+def _drifted(drift: tuple[Difference, ...]) -> Draft:
+    advice = "Nothing was changed, because spec.driftPolicy is Report."
+    return Draft(ConditionType.SYNCED, "False", Reason.DRIFTED, f"{_described(drift)} {advice}")
+
+
+def _corrected(drift: tuple[Difference, ...]) -> Event:
+    return Event("Normal", Reason.DRIFT_CORRECTED, f"{_described(drift)} The operator restored it.")
+
+
+def _described(drift: tuple[Difference, ...]) -> str:
+    return f"In Glance {'; '.join(_difference(each) for each in drift)}."
+
+
+def _difference(each: Difference) -> str:
+    if each.wanted is None:
+        return f"{each.field} is {_text(each.found)} but should not be set"
+    found = "missing" if each.found is None else _text(each.found)
+    return f"{each.field} is {found} instead of {_text(each.wanted)}"
+
+
+def _text(value: Any) -> str:  # noqa: ANN401  # any JSON value of Glance's
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."

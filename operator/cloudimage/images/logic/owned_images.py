@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.meta import Event
+from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.cloud.models import GlanceImage
+from cloudimage.controller.logic.conditions import Draft
 from cloudimage.images.logic.desired import Desired
 from cloudimage.vocabulary.marks import Marks
 
@@ -56,3 +59,34 @@ def _complete(image: GlanceImage) -> bool:
     "deactivated" is an administrator's doing with a complete image.
     """
     return image.status in {"active", "deactivated"} and Marks.VERIFIED in image.properties
+
+
+def name_draft(image: GlanceImage, namesakes: Iterable[GlanceImage]) -> Draft:
+    """Return the condition NameUnique.
+
+    Args:
+        image: The current image.
+        namesakes: What Glance lists by its name; the image itself may be among them.
+    """
+    others = [f"{each.id} (project {each.owner})" for each in namesakes if each.id != image.id]
+    if not others:
+        message = "No other image that the credentials can see has its name."
+        return Draft(ConditionType.NAME_UNIQUE, "True", Reason.UNIQUE, message)
+    message = (
+        f"Other images are called {image.name} as well: {', '.join(others)}. Whoever looks for the "
+        "name finds several."
+    )
+    return Draft(ConditionType.NAME_UNIQUE, "False", Reason.NAME_NOT_UNIQUE, message)
+
+
+def deletion_event(resource: CloudImage, owned: OwnedImages) -> Event | None:
+    """Return the Event that says so, if the image of this very spec went without our doing."""
+    status = resource.status
+    if (
+        status.image_id is None
+        or status.synced_generation != resource.metadata.generation
+        or any(each.id == status.image_id for each in owned.all)
+    ):
+        return None
+    message = f"Image {status.image_id} was deleted in Glance; it is being made again."
+    return Event("Warning", Reason.IMAGE_DELETED, message)

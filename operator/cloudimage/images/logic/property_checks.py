@@ -1,11 +1,13 @@
 """Whether the properties of an image can work, as far as OpenStack documents them."""
 
+import difflib
+import re
 from collections.abc import Iterator, Mapping
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.controller.logic.conditions import Draft
-from cloudimage.vocabulary.properties import RULES, Rule
+from cloudimage.vocabulary.properties import NAMES, RULES, Rule
 
 _HYPERVISOR = ("img_hv_type", "hypervisor_type")
 """The latter is the older name of the former (Nova, ``ImageMetaProps._legacy_property_map``)."""
@@ -52,6 +54,13 @@ _NOT_OF_QEMU = frozenset({"gop", "xen"})
 """Video models of other hypervisors (libvirt's domain format, "Video devices")."""
 
 
+_ALIKE = 0.9
+"""How much of a misspelt name must be right (``difflib.SequenceMatcher.ratio``)."""
+
+_NUMBERED = re.compile(r"\.[0-9]+$")
+"""End of a name that there is for each NUMA node, for instance hw_numa_cpus.0."""
+
+
 def draft(resource: CloudImage) -> Draft:
     """Return the condition PropertiesValid."""
     found = tuple(complaints(resource.spec.image.properties or {}))
@@ -63,12 +72,14 @@ def draft(resource: CloudImage) -> Draft:
 
 
 def complaints(properties: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence about each property whose value cannot work; unknown ones are fine."""
+    """Yield a sentence about each property that cannot work; others' properties are fine."""
     named = next((properties[name] for name in _HYPERVISOR if name in properties), "")
     hypervisor = named.lower()
     for name, value in sorted(properties.items()):
         rule = _rule(name)
         if rule is None:
+            if meant := _misspelt(name):
+                yield f"OpenStack knows no property {name}: did you mean {meant}?"
             continue
         fitting = _of_hypervisor(name, hypervisor)
         if not rule.allows(value):
@@ -82,6 +93,14 @@ def _rule(name: str) -> Rule | None:
     if name.startswith("trait:"):
         return Rule("string", ("required",))
     return RULES.get(name)
+
+
+def _misspelt(name: str) -> str | None:
+    """Return the known property that a name is almost; None for a known or another name."""
+    plain = _NUMBERED.sub("", name.lower().replace("-", "_"))
+    if _NUMBERED.sub("", name) in NAMES:
+        return None
+    return next(iter(difflib.get_close_matches(plain, NAMES, 1, _ALIKE)), None)
 
 
 def _of_hypervisor(name: str, hypervisor: str) -> tuple[str, ...]:

@@ -1,13 +1,17 @@
 """Images of earlier specs: how the current one takes their place, and which of them stay."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.status import CloudImageStatus, Revision
+from cloudimage.api.cloudimage import CloudImage, SourceChangePolicy
+from cloudimage.api.meta import Event
+from cloudimage.api.reasons import Reason
+from cloudimage.api.status import CloudImageStatus, Revision, SourceStatus
 from cloudimage.cloud.models import GlanceImage, JsonPatch, Usage
+from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.plaintext import plain
+from cloudimage.transfer.contract import Checksum
 from cloudimage.vocabulary.marks import Marks
 
 PROVISIONAL = " (in the making)"
@@ -16,6 +20,7 @@ PROVISIONAL = " (in the making)"
 _NAME_LENGTH = 255
 """Characters that Glance takes as a name (``GET /v2/schemas/image``)."""
 
+_DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 _MOST_LISTED = 128
 _SHOWING = frozenset({"/name", "/os_hidden"})
 
@@ -65,22 +70,41 @@ def serving(resource: CloudImage, owned: OwnedImages) -> GlanceImage | None:
     return image if image and image.status == "active" else None
 
 
-def archiving(resource: CloudImage, image: GlanceImage) -> JsonPatch:
-    """Return the patch that puts an earlier image aside as ``<name> (<date>)``; empty when it is.
+def archiving(
+    resource: CloudImage, previous: Iterable[GlanceImage]
+) -> list[tuple[GlanceImage, JsonPatch]]:
+    """Return the patches that put earlier images aside, of those that are not put aside yet.
 
-    The date is the day when Glance made the image, in UTC.
+    Each is then hidden and called ``<name> (<date>)`` by the day when Glance made it, in UTC; of
+    several of one day, the later ones are called by the minute or the second as well.
     """
     shown = resource.spec.image.name or resource.metadata.name
-    suffix = f" ({image.created_at:%Y-%m-%d})"
+    taken: set[str] = set()
+    patches: list[tuple[GlanceImage, JsonPatch]] = []
+    for image in sorted(previous, key=lambda each: (each.created_at, each.id)):
+        name = _archived_name(image, shown, taken)
+        taken.add(name)
+        wanted = {"name": (image.name, name), "os_hidden": (image.hidden, True)}
+        patch = tuple(
+            {"op": "replace", "path": f"/{field}", "value": value}
+            for field, (present, value) in wanted.items()
+            if present != value
+        )
+        if patch:
+            patches.append((image, patch))
+    return patches
+
+
+def _archived_name(image: GlanceImage, shown: str, taken: Collection[str]) -> str:
+    """Return the name of an earlier image; the one that it has, if that says when it was made."""
     name = (image.name or shown).removesuffix(PROVISIONAL)
-    if not name.endswith(suffix) or name == shown:
-        name = _with_suffix(name, suffix)
-    wanted = {"name": (image.name, name), "os_hidden": (image.hidden, True)}
-    return tuple(
-        {"op": "replace", "path": f"/{field}", "value": value}
-        for field, (present, value) in wanted.items()
-        if present != value
-    )
+    suffixes = (*(f" ({image.created_at:{form}})" for form in _DATES), f" ({image.id})")
+    if name != shown:
+        if name.endswith(suffixes) and name not in taken:
+            return name
+        for suffix in suffixes:
+            name = name.removesuffix(suffix)
+    return next(each for suffix in suffixes if (each := _with_suffix(name, suffix)) not in taken)
 
 
 def steps(
@@ -130,19 +154,74 @@ def surplus(resource: CloudImage, previous: Iterable[PreviousImage]) -> tuple[Gl
     )
 
 
+def pinned(resource: CloudImage, desired: Desired) -> Checksum | None:
+    """Return the checksum of the file that an image of this very spec was made from, if known."""
+    of_spec = (each for each in resource.status.revisions if each.digest == desired.content_key)
+    found = next((each.source_checksum for each in of_spec if each.source_checksum), None)
+    if found is None:
+        return None
+    algorithm, _, value = found.partition(":")
+    return Checksum.model_validate({"algorithm": algorithm, "value": value})
+
+
+def to_be_met(resource: CloudImage, desired: Desired) -> Checksum | None:
+    """Return the checksum that a source must have for its image to be made again; None: any."""
+    refuses = resource.spec.source_change_policy is SourceChangePolicy.REFUSE
+    return pinned(resource, desired) if refuses else None
+
+
+def source_changed(resource: CloudImage, desired: Desired, new: CloudImageStatus) -> Event | None:
+    """Return the Event about an image that was made again from another file, if it was.
+
+    Args:
+        resource: The CloudImage, with the status of before.
+        desired: What its spec wants.
+        new: Its status with the image that was made.
+    """
+    before = pinned(resource, desired)
+    made_of = new.source.checksums if new.source and new.source.checksums else {}
+    if before is None or made_of.get(before.algorithm) in {None, before.value}:
+        return None
+    return Event(
+        "Warning",
+        Reason.SOURCE_CHANGED,
+        f"Image {new.image_id} was not made from the same file as the one before it: its "
+        f"{before.algorithm} is {made_of[before.algorithm]}, not {before.value}.",
+    )
+
+
+def _checksum(source: SourceStatus | None) -> str | None:
+    """Return the checksum by which a source is known again."""
+    known = source.checksums if source and source.checksums else {}
+    algorithm = "sha256" if "sha256" in known else next(iter(sorted(known)), None)
+    return algorithm and f"{algorithm}:{known[algorithm]}"
+
+
 def listed(
-    status: CloudImageStatus, current: GlanceImage, previous: Sequence[PreviousImage]
+    status: CloudImageStatus,
+    desired: Desired,
+    current: GlanceImage,
+    previous: Sequence[PreviousImage],
 ) -> CloudImageStatus:
-    """Return the status with its revisions, the newest first."""
+    """Return the status with its revisions, the newest first.
+
+    Only the status remembers what an image was made from.
+    """
     users = {each.image.id: each.users for each in previous}
     used_by = status.used_by
     users[current.id] = used_by.servers + (used_by.volumes or 0) if used_by else None
+    origins = {each.image_id: (each.source, each.source_checksum) for each in status.revisions}
+    if status.source is not None and desired.source is not None:
+        origin = (desired.source.location(), _checksum(status.source))
+        origins.setdefault(current.id, origin)
     images = newest_first([current, *(each.image for each in previous)])
     revisions = tuple(
         Revision(
             image_id=plain(each.id),
             digest=plain(each.properties.get(Marks.DIGEST, "")),
             created=each.created_at,
+            source=origins.get(each.id, (None, None))[0],
+            source_checksum=origins.get(each.id, (None, None))[1],
             current=each.id == current.id,
             users=users[each.id],
         )

@@ -7,7 +7,7 @@ from typing import Final
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import TERMINAL_IF_PROVEN, TERMINAL_REASONS, ConditionType, Reason
 from cloudimage.controller.logic.conditions import find, is_true
-from cloudimage.sources.registry import source_of
+from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.contract import Stage
 
 _PROVEN_BY: Final = frozenset(
@@ -16,14 +16,14 @@ _PROVEN_BY: Final = frozenset(
 """Stages at which the checksum and the signature, if there are any, were found to be right."""
 
 
-def is_terminal(resource: CloudImage, reason: str, stage: str | None = None) -> bool:
+def is_terminal(desired: Desired, reason: str, stage: str | None = None) -> bool:
     """Return whether this spec would meet the failure again, whatever others do meanwhile.
 
     What a server sent once is not for ever: it may be repaired, or a mirror in the middle of an
     update. Only bytes that are proven to be the right ones would come again.
 
     Args:
-        resource: The CloudImage.
+        desired: What the spec asks for.
         reason: Of the failure.
         stage: Of the transfer, when it failed; None: it was none of a transfer.
     """
@@ -31,8 +31,8 @@ def is_terminal(resource: CloudImage, reason: str, stage: str | None = None) -> 
         return reason in TERMINAL_REASONS
     if reason == Reason.IMAGE_TOO_LARGE and stage == Stage.UPLOADING:
         return True  # Glance refused it; to find out costs an upload each time
-    source = resource.spec.source
-    return stage in _PROVEN_BY and source is not None and source_of(resource.spec).proof().is_given
+    source = desired.source
+    return stage in _PROVEN_BY and source is not None and source.proof().is_given
 
 
 def spec_changed(resource: CloudImage) -> bool:
@@ -43,14 +43,14 @@ def spec_changed(resource: CloudImage) -> bool:
     return resource.status.observed_generation != resource.metadata.generation
 
 
-def has_failed_for_good(resource: CloudImage) -> bool:
+def has_failed_for_good(resource: CloudImage, desired: Desired) -> bool:
     """Return whether this very spec has failed for good, so that only a change of it helps."""
     stalled = find(resource.status.conditions, ConditionType.STALLED)
     progress = resource.status.progress
     return (
         stalled is not None
         and stalled.status == "True"
-        and is_terminal(resource, stalled.reason, progress.stage if progress else None)
+        and is_terminal(desired, stalled.reason, progress.stage if progress else None)
         and stalled.observed_generation == resource.metadata.generation
     )
 

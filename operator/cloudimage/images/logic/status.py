@@ -15,7 +15,7 @@ from cloudimage.api.status import (
     UsedBy,
 )
 from cloudimage.cloud.models import GlanceImage, Usage
-from cloudimage.controller.logic import outage, retry
+from cloudimage.controller.logic import conditions, retry
 from cloudimage.controller.logic.conditions import Draft, with_conditions
 from cloudimage.images.logic import property_checks, readiness
 from cloudimage.images.logic.desired import Desired
@@ -76,6 +76,7 @@ def starting(
         "size": serving.size if serving else None,
         "virtual_size": None,
         "checksums": None,
+        "image": None,
         "source": None,
     }
     return next_status(resource, drafts, now, changes)
@@ -93,9 +94,8 @@ def transferring(resource: CloudImage, progress: Progress) -> CloudImageStatus:
                 total_bytes=progress.total,
                 bytes_per_second=int(progress.rate) or None,
             ),
-            "summary": Summary(
-                progress=None if percent is None else f"{percent}%",
-                size=resource.status.summary.size if resource.status.summary else None,
+            "summary": (resource.status.summary or Summary()).model_copy(
+                update={"progress": None if percent is None else f"{percent}%"}
             ),
         }
     )
@@ -125,7 +125,7 @@ def failed(
 
 
 def _with_outlook(message: str, retry_at: datetime | None) -> str:
-    sentence = outage.sentence(message, None)
+    sentence = conditions.sentences(message, None)
     if retry_at is None:
         return f"{sentence} {retry.outlook(None)}"
     return (
@@ -162,11 +162,11 @@ def blocked_by_cloud(resource: CloudImage, obstacle: Obstacle, now: datetime) ->
     An image that is Ready stays so, unless it is gone: servers boot from it whether or not we can
     look at it.
     """
-    since = outage.unreachable_since(resource, obstacle.reason, now)
-    text = f"{outage.sentence(obstacle.message, since)} {retry.outlook(obstacle.pauses)}"
+    since = conditions.unreachable_since(resource, obstacle.reason, now)
+    text = f"{conditions.sentences(obstacle.message, since)} {retry.outlook(obstacle.pauses)}"
     if since is not None:
-        text = f"{text} {outage.HOW_TO_LET_GO}"
-    text = outage.keep_first(resource, ConditionType.RECONCILING, obstacle.reason, text)
+        text = f"{text} {conditions.HOW_TO_LET_GO}"
+    text = conditions.keep_first(resource, ConditionType.RECONCILING, obstacle.reason, text)
     kind = ConditionType.STALLED if obstacle.stalled else ConditionType.RECONCILING
     drafts = [
         *readiness.in_trouble(resource, obstacle.reason, text),
@@ -186,8 +186,19 @@ def adopting(resource: CloudImage, desired: Desired, now: datetime) -> CloudImag
     return next_status(resource, drafts, now, {"digest": desired.content_key})
 
 
-def used_by(usage: Usage) -> UsedBy:
-    """Return who uses the image, in numbers and a few names."""
+def in_use(usage: Usage, *, private: bool) -> str:
+    """Return the number of servers made from the image, for people.
+
+    Args:
+        usage: Who uses it.
+        private: Only the credentials' own project can use it.
+    """
+    unseen = usage.scope == "OwnProject" and not private
+    return f"{len(usage.servers)}{'+' * unseen}"
+
+
+def used_by(usage: Usage, now: datetime) -> UsedBy:
+    """Return who uses the image at present, in numbers and a few names."""
     return UsedBy(
         servers=len(usage.servers),
         volumes=None if usage.volumes is None else len(usage.volumes),
@@ -197,6 +208,7 @@ def used_by(usage: Usage) -> UsedBy:
             )
             for server in usage.servers[:SAMPLE_SIZE]
         ),
+        last_check_time=now,
         scope=usage.scope,
     )
 
@@ -210,10 +222,10 @@ def deletion_blocked(
         Draft(ConditionType.RECONCILING, "True", Reason.DELETING, message),
     ]
     changes: dict[str, object] = {
-        "cloud_unreachable_since": outage.unreachable_since(resource, reason, now)
+        "cloud_unreachable_since": conditions.unreachable_since(resource, reason, now)
     }
     if usage:
-        changes["used_by"] = used_by(usage)
+        changes["used_by"] = used_by(usage, now)
     return next_status(resource, drafts, now, changes)
 
 

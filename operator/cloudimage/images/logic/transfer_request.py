@@ -31,6 +31,8 @@ def new_image(
         min_ram=image.min_ram_mib,
         compress=image.compress is True,
         tags=tuple(sorted(image.tags or ())),
+        visibility=image.visibility,
+        owner=image.owner,
         properties={
             **(image.properties or {}),
             **metadata.properties_mark(resource.spec),

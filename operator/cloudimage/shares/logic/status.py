@@ -9,7 +9,7 @@ from cloudimage.api.imageshare import ImageShare, ImageShareStatus, ShareSummary
 from cloudimage.api.meta import RETRY_ANNOTATION
 from cloudimage.api.reasons import CREDENTIALS_REASONS, Reason, ShareCondition, ShareReason
 from cloudimage.cloud.models import GlanceImage, Member
-from cloudimage.controller.logic import outage, retry
+from cloudimage.controller.logic import conditions, retry
 from cloudimage.controller.logic.conditions import Draft, is_true, with_conditions
 from cloudimage.plaintext import plain
 from cloudimage.shares.logic import members as sharing
@@ -189,7 +189,7 @@ def _summary(share: ImageShare, accepted: str | None) -> ShareSummary:
 
 
 def _with_outlook(problem: Problem) -> str:
-    said = outage.sentence(problem.message, None)
+    said = conditions.sentences(problem.message, None)
     return f"{said} {retry.outlook(retry.pauses(problem.reason))}"
 
 
@@ -201,12 +201,12 @@ def _kstatus(reason: Reason | ShareReason, message: str) -> Draft:
 
 def blocked_by_cloud(share: ImageShare, problem: Problem, now: datetime) -> ImageShareStatus:
     """Return the status when the image, the cloud or its credentials stand in the way."""
-    since = outage.unreachable_since(share, problem.reason, now)
+    since = conditions.unreachable_since(share, problem.reason, now)
     outlook = retry.outlook(retry.pauses(problem.reason))
-    text = f"{outage.sentence(problem.message, since)} {outlook}"
+    text = f"{conditions.sentences(problem.message, since)} {outlook}"
     if since is not None:
-        text = f"{text} {outage.HOW_TO_LET_GO}"
-    text = outage.keep_first(share, ShareCondition.RECONCILING, problem.reason, text)
+        text = f"{text} {conditions.HOW_TO_LET_GO}"
+    text = conditions.keep_first(share, ShareCondition.RECONCILING, problem.reason, text)
     drafts = [_kstatus(problem.reason, text)]
     ready = is_true(share.status.conditions, ShareCondition.READY)
     if not (ready and problem.reason in _PASSING):
@@ -229,7 +229,7 @@ def deletion_blocked(share: ImageShare, problem: Problem, now: datetime) -> Imag
         Draft(ShareCondition.DELETION_BLOCKED, "True", problem.reason, problem.message),
         Draft(ShareCondition.RECONCILING, "True", Reason.DELETING, problem.message),
     ]
-    since = outage.unreachable_since(share, problem.reason, now)
+    since = conditions.unreachable_since(share, problem.reason, now)
     return _renewed(share, drafts, now, {"cloud_unreachable_since": since})
 
 

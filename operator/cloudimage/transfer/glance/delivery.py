@@ -20,6 +20,7 @@ from cloudimage.transfer.glance.import_methods import glance_direct, web_downloa
 from cloudimage.transfer.glance.methods import Choice, Offers, choose
 from cloudimage.transfer.glance.upload import upload
 from cloudimage.transfer.image.conversion import Payload, TargetFormat, as_file, convert
+from cloudimage.transfer.image.glance_rules import check_result
 from cloudimage.transfer.image.inspection import Inspected, shape_of
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import TransferRequest
@@ -105,7 +106,7 @@ def by_web_download(
         TransferError: Those of :func:`web_download`.
     """
     try:
-        stored, virtual_size = web_download(target, request.source, folder)
+        stored, virtual_size = web_download(target, request.source, folder, request.pinned)
     except TransferError as error:
         if choice.asked and error.reason is Reason.UPLOAD_FAILED:
             target.meter.start(Stage.FETCHING)  # for all that is known the source is at fault
@@ -183,6 +184,7 @@ def deliver(target: UploadContext, choice: Choice, located: Located, source: Sou
         return _result(_convert_by_store(target, located), choice, source)
     wanted = TargetFormat(target.image.disk_format, target.image.compress)
     payload = located.as_wanted(wanted, target.meter)
+    _check_accepted(target, located, payload)
     if choice.method == "GlanceDirect":
         try:
             return _result(glance_direct(target, payload, payload), choice, source)
@@ -219,6 +221,7 @@ def _convert_by_store(target: UploadContext, located: Located) -> Stored:
     wanted, found = target.image.disk_format, located.found
     if wanted in {None, found.format}:
         payload = located.as_wanted(TargetFormat(), target.meter)
+        _check_accepted(target, located, payload)
         return glance_direct(target, payload, payload)
     if wanted != "raw":
         raise TransferError(
@@ -227,7 +230,16 @@ def _convert_by_store(target: UploadContext, located: Located) -> Stored:
             "own: GlanceDirect converts to raw only",
         )
     proof = located.as_wanted(TargetFormat("raw"), target.meter)
-    return glance_direct(target, as_file(located.path, found.format), proof)
+    staged = as_file(located.path, found.format)
+    for each in (staged, proof):
+        _check_accepted(target, located, each)
+    return glance_direct(target, staged, proof)
+
+
+def _check_accepted(target: UploadContext, located: Located, payload: Payload) -> None:
+    """Refuse what Glance would refuse, before it gets the first byte."""
+    container, converted = target.image.container_format, payload.format != located.found.format
+    check_result(payload.format, container, payload.open, converted=converted)
 
 
 def _result(stored: Stored, choice: Choice, source: SourceInfo) -> Result:

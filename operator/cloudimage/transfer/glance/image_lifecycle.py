@@ -5,7 +5,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -82,20 +82,32 @@ def attempts(lot: tuple[str, int] | None = None) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def created(target: UploadContext, shape: DiskFormat) -> Iterator[str]:
+def created(
+    target: UploadContext, shape: DiskFormat, attributes: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Create a queued image, private and hidden, and hand out its id.
 
     Whatever fails in the block, also an interrupt, deletes it.
+
+    Args:
+        target: Where.
+        shape: Its disk format.
+        attributes: What it is to be instead of private and ours.
 
     Raises:
         TransferError: ``InvalidImage``, ``Forbidden``, ``QuotaExceeded`` and the cloud's.
     """
     with contextlib.ExitStack() as undo:
-        yield _create(target, shape, undo)
+        yield _create(target, shape, attributes or {}, undo)
         undo.pop_all()
 
 
-def _create(target: UploadContext, shape: DiskFormat, undo: contextlib.ExitStack) -> str:
+def _create(
+    target: UploadContext,
+    shape: DiskFormat,
+    attributes: Mapping[str, str],
+    undo: contextlib.ExitStack,
+) -> str:
     image = target.image
     for attempt in attempts(None if image.lot is None else (image.id_seed, image.lot)):
         identifier = image_id(image.id_seed, attempt)
@@ -103,7 +115,8 @@ def _create(target: UploadContext, shape: DiskFormat, undo: contextlib.ExitStack
         with target.interrupts.deferred():
             # Before the request: it may create the image although we never see the answer.
             undo.callback(discard, target, identifier)
-            was_created = target.glance.create(new_image(image, identifier, shape))
+            body = {**new_image(image, identifier, shape), **attributes}
+            was_created = target.glance.create(body)
             if not was_created:
                 undo.pop_all()
         if was_created:

@@ -16,6 +16,7 @@ from cloudimage.transfer.image.conversion import Payload
 from cloudimage.transfer.image.inspection import look
 from cloudimage.transfer.source.http.model import HttpSource
 from cloudimage.transfer.source.http.rules import looks_like_page
+from cloudimage.transfer.verify.verification import check_pinned
 from cloudimage.vocabulary.image import DiskFormat
 
 _HEAD: Final = 4 * 2**20
@@ -60,19 +61,23 @@ def _glance_direct(target: UploadContext, staged: Payload, wanted: Payload) -> S
         return settle(target, identifier, image)
 
 
-def web_download(target: UploadContext, source: Source, folder: Path) -> tuple[Stored, int]:
+def web_download(
+    target: UploadContext, source: Source, folder: Path, pinned: Checksum | None = None
+) -> tuple[Stored, int]:
     """Let Glance fetch the source itself.
 
     Args:
         target: Where to.
         source: What to fetch; :func:`.methods.web_obstacle` has no objection.
         folder: To look at the image's head in.
+        pinned: Checksum of the file that an image was made from before.
 
     Returns:
         The image and its virtual size in bytes.
 
     Raises:
-        TransferError: ``MethodUnavailable``, ``ChecksumMismatch``, ``SourceNotAnImage``,
+        TransferError: ``MethodUnavailable``, ``ChecksumMismatch``, ``SourceChanged``,
+            ``SourceNotAnImage``,
             ``UnsafeImage``, ``ImageTooLarge``, ``UploadFailed`` and the cloud's.
     """
     shape = source.format or target.image.disk_format
@@ -85,6 +90,7 @@ def web_download(target: UploadContext, source: Source, folder: Path) -> tuple[S
         image = _wait(target, identifier)
         _check_format(image, target.image.disk_format or shape)
         _check_sum(image, source.checksum)
+        check_pinned(pinned, _hashes(image))
         if image["size"] > target.limits.max_download:
             raise TransferError(
                 Reason.IMAGE_TOO_LARGE,
@@ -129,8 +135,7 @@ def _check_format(image: dict[str, Any], wanted: DiskFormat) -> None:
 def _check_sum(image: dict[str, Any], checksum: Checksum | None) -> None:
     if checksum is None:
         return
-    found = {image["os_hash_algo"]: image["os_hash_value"], "md5": image.get("checksum")}
-    theirs = found.get(checksum.algorithm)
+    theirs = _hashes(image).get(checksum.algorithm)
     if theirs is None:
         raise TransferError(
             Reason.METHOD_UNAVAILABLE,
@@ -143,6 +148,10 @@ def _check_sum(image: dict[str, Any], checksum: Checksum | None) -> None:
             f"the {checksum.algorithm} of the {image['size']} bytes that Glance fetched is "
             f"{theirs}, expected {checksum.value}",
         )
+
+
+def _hashes(image: dict[str, Any]) -> dict[str, str | None]:
+    return {"md5": image.get("checksum"), image["os_hash_algo"]: image["os_hash_value"]}
 
 
 def _look(target: UploadContext, identifier: str, image: dict[str, Any], path: Path) -> int:
@@ -160,6 +169,10 @@ def _look(target: UploadContext, identifier: str, image: dict[str, Any], path: P
         if begin > _HEAD and (tail := target.glance.read(identifier, begin, _TAIL)):
             file.seek(begin)
             file.write(tail)
-    found = look(path, image["disk_format"], target.image.min_disk, target.limits)
+
+    def read(offset: int, length: int) -> bytes:
+        return target.glance.read(identifier, offset, length) or b""
+
+    found = look(path, image["disk_format"], target.image.min_disk, target.limits, read)
     path.unlink()
     return found

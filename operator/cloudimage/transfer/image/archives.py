@@ -1,16 +1,20 @@
-"""Archives with a single file in them: tar, also with holes (GNU's ``--sparse``), and zip.
+"""Archives with one image in them: tar, also with holes (GNU's ``--sparse``), and zip.
+
+Beside it may be what people and their systems add: a README, checksums, an OVA's description,
+macOS's ``__MACOSX``. Anything else makes it unclear what the image is.
 
 The libraries parse them; what they do not bound, the headers, is bounded here.
 """
 
+import re
 import stat
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Final, Protocol, cast
 
 from cloudimage.transfer.contract import Reason, TransferError
@@ -32,6 +36,23 @@ ERRORS: Final = (
 """All that the libraries raise for archives that are damaged on purpose."""
 
 _CHUNK: Final = 256 * 2**10
+_MOST_SHOWN: Final = 3
+_LARGEST_COMPANION: Final = 16 * 2**20
+_MOST_COMPANIONS: Final = 64
+_JUNK: Final = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
+_DOCUMENT: Final = re.compile(
+    r"(readme|licen[cs]e|copying|copyright|notice|changelog|changes|authors|version|manifest"
+    r"|release[-_ ]?notes|(md5|sha\d+|check)sums?)([.\-_ ].*)?$",
+    re.IGNORECASE,
+)
+_IMAGE_NAME: Final = re.compile(
+    r"\.(img|image|raw|bin|iso|qcow2?|vmdk|vdi|vhdx?|gz|xz|bz2|zst|zip|tar|7z)$", re.IGNORECASE
+)
+_DESCRIPTION: Final = re.compile(
+    r"\.(txt|md|rst|html?|pdf|nfo|url|log|json|ya?ml|xml|asc|sig|sign|manifest|packages|sbom|spdx"
+    r"|(md5|sha\d+)(sums?)?|ovf|mf|cert)$",
+    re.IGNORECASE,
+)
 _ZIP_METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 
 
@@ -45,8 +66,17 @@ class Sink(Protocol):
         """Take all that can be read."""
 
 
-def untar(file: "IO[bytes] | Bounded", sink: Sink) -> None:
-    """Write the one file of a tar archive.
+Say = Callable[[str], None]
+"""Takes a sentence for the user."""
+
+
+def untar(file: "IO[bytes] | Bounded", sink: Sink, left_out: Say = lambda _: None) -> None:
+    """Write the one image of a tar archive.
+
+    Args:
+        file: The archive.
+        sink: Takes the image.
+        left_out: Is told what of the archive is not in the image.
 
     Raises:
         TransferError: ``SourceNotAnImage``, ``UnsafeImage`` and those of the sink.
@@ -54,6 +84,7 @@ def untar(file: "IO[bytes] | Bounded", sink: Sink) -> None:
     """
     bounded = file if isinstance(file, Bounded) else Bounded(file)
     names: list[str] = []
+    companions: list[str] = []
     with bounded.headers(), tarfile.open(fileobj=bounded.file(), mode="r|") as archive:
         while (member := archive.next()) is not None:
             _check_name(member.name)
@@ -61,24 +92,34 @@ def untar(file: "IO[bytes] | Bounded", sink: Sink) -> None:
                 continue
             if not member.isreg():
                 raise unsafe(f"its member {_shown(member.name)} is not a file")
+            content = archive.extractfile(member)
+            if content is None:
+                raise unsafe(f"its member {_shown(member.name)} is not a file")
+            if _is_companion(member.name, member.size, companions):
+                companions.append(member.name)
+                with bounded.contents():
+                    while content.read(_CHUNK):
+                        pass
+                continue
             names.append(member.name)
             if len(names) > 1:
                 raise _several(names)
             sink.expect(member.size)
-            content = archive.extractfile(member)
-            if content is None:
-                raise unsafe(f"its member {_shown(member.name)} is not a file")
             with bounded.contents():
                 sink.copy(content)
-    if not names:
-        raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the archive contains no file")
+    _check_one(names, companions, left_out)
     with bounded.headers():  # what is behind the archive's end is padding, or a bomb
         while bounded.read(_CHUNK):
             pass
 
 
-def unzip(path: Path, sink: Sink) -> None:
-    """Write the one file of a zip archive.
+def unzip(path: Path, sink: Sink, left_out: Say = lambda _: None) -> None:
+    """Write the one image of a zip archive.
+
+    Args:
+        path: The archive.
+        sink: Takes the image.
+        left_out: Is told what of the archive is not in the image.
 
     Raises:
         TransferError: ``SourceNotAnImage``, ``UnsafeImage`` and those of the sink.
@@ -89,24 +130,27 @@ def unzip(path: Path, sink: Sink) -> None:
         with bounded.headers():
             archive = zipfile.ZipFile(bounded.file())
         with archive:
-            member = _only_file(archive.infolist())
+            member = _only_file(archive.infolist(), left_out)
             sink.expect(member.file_size)
             with archive.open(member) as content:
                 sink.copy(content)
 
 
-def _only_file(members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
+def _only_file(members: list[zipfile.ZipInfo], left_out: Say) -> zipfile.ZipInfo:
     for each in members:
         # The name as it is written: the library's own is cut at a NUL.
         _check_name(each.orig_filename)
         kind = stat.S_IFMT(each.external_attr >> 16)
         if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
             raise unsafe(f"its member {_shown(each.filename)} is not a file")
-    files = [each for each in members if not each.is_dir()]
-    if not files:
-        raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the archive contains no file")
-    if len(files) > 1:
-        raise _several([each.filename for each in files])
+    files: list[zipfile.ZipInfo] = []
+    companions: list[str] = []
+    for each in members:
+        if _is_companion(each.filename, each.file_size, companions):
+            companions.append(each.filename)
+        elif not each.is_dir():
+            files.append(each)
+    _check_one([each.filename for each in files], companions, left_out)
     if files[0].flag_bits & 1:
         raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the archive is encrypted")
     if files[0].compress_type not in _ZIP_METHODS:
@@ -114,6 +158,33 @@ def _only_file(members: list[zipfile.ZipInfo]) -> zipfile.ZipInfo:
             Reason.SOURCE_NOT_AN_IMAGE, "the zip archive uses another compression than deflate"
         )
     return files[0]
+
+
+def _is_companion(name: str, size: int, others: list[str]) -> bool:
+    """Return whether a file is known to be no image, by its name."""
+    if name.endswith("/") or size > _LARGEST_COMPANION or len(others) >= _MOST_COMPANIONS:
+        return False
+    base = PurePosixPath(name).name
+    by_name = bool(_DOCUMENT.match(base)) and not _IMAGE_NAME.search(base)
+    return _is_junk(name) or by_name or bool(_DESCRIPTION.search(base))
+
+
+def _is_junk(name: str) -> bool:
+    """Return whether a file is one that macOS or Windows adds without being asked."""
+    *folders, base = PurePosixPath(name).parts
+    return "__MACOSX" in folders or base.startswith("._") or base.casefold() in _JUNK
+
+
+def _check_one(names: list[str], companions: list[str], left_out: Say) -> None:
+    """Refuse an archive with other than one image, and tell what is beside that."""
+    told = [each for each in companions if not _is_junk(each)]
+    if not names:
+        only = f" but {_listed(told)}, which is no image" if told else ""
+        raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, f"the archive contains no file{only}")
+    if len(names) > 1:
+        raise _several(names)
+    if told:
+        left_out(f"Of the archive only {_shown(names[0])} was used; left out: {_listed(told)}.")
 
 
 def _check_name(name: str) -> None:
@@ -197,8 +268,13 @@ def unsafe(why: str) -> TransferError:
 
 
 def _several(names: list[str]) -> TransferError:
-    shown = ", ".join(_shown(name) for name in names[:3])
     return TransferError(
         Reason.SOURCE_NOT_AN_IMAGE,
-        f"the archive has several files ({shown}); it must contain only the image",
+        f"the archive has several files ({_listed(names)}), and any of them may be the image; "
+        "beside the image it may have texts, checksums and an OVA's description",
     )
+
+
+def _listed(names: list[str]) -> str:
+    more = ", ..." if len(names) > _MOST_SHOWN else ""
+    return ", ".join(map(_shown, names[:_MOST_SHOWN])) + more

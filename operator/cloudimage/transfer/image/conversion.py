@@ -7,7 +7,7 @@ from typing import Final
 
 from cloudimage.transfer.contract import Reason, Stage, TransferError
 from cloudimage.transfer.image.inspection import Inspected
-from cloudimage.transfer.image.qemu_checks import QEMU_FORMATS
+from cloudimage.transfer.image.qemu_formats import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.tools.toolbox import Output, Toolbox, ToolError, image
 from cloudimage.vocabulary.image import DiskFormat

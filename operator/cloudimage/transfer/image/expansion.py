@@ -1,16 +1,17 @@
 """Takes the image out of a compression or an archive, told by their content.
 
-Allowed are one compression, one archive with a single file, or a tar archive in a compression.
+Allowed are one compression, one archive with a single image, or a tar archive in a compression.
 Decompressors are programs under limits, as all that parses what strangers wrote; they write into a
 pipe, and zeros become holes, so that what expands to nothing takes no disk.
 """
 
+import mmap
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 from cloudimage.transfer.contract import Limits, Reason, Stage, TransferError
 from cloudimage.transfer.image import archives, magic
-from cloudimage.transfer.image.archives import Bounded, unsafe, untar, unzip
+from cloudimage.transfer.image.archives import Bounded, Say, unsafe, untar, unzip
 from cloudimage.transfer.image.qemu_checks import FREE_EXPANSION, MAX_RATIO
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache, Room, write_all
@@ -26,9 +27,34 @@ _COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "zstd": ("zstd", "-dcq", "--long=27", "--"),
 }
 
+_TRAILING: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
+    "gzip": (2, ("trailing garbage ignored",)),
+    "bzip2": (0, ("trailing garbage after EOF ignored",)),
+    "zstd": (1, ("unsupported format", "unknown header")),
+    "xz": (1, ("Unexpected end of input", "Compressed data is corrupt")),
+}
+"""Exit status and words of each where something else is behind the last stream that it reads."""
 
-def expand(path: Path, limits: Limits, tools: Toolbox, meter: Meter, cache: Cache) -> Path:
+_XZ_MAGIC: Final = b"\xfd7zXZ\x00"
+
+
+def expand(  # noqa: PLR0913, PLR0917 - what it works with
+    path: Path,
+    limits: Limits,
+    tools: Toolbox,
+    meter: Meter,
+    cache: Cache,
+    left_out: Say = lambda _: None,
+) -> Path:
     """Return the file of the image itself: ``path``, or a new one in its place, beside it.
+
+    Args:
+        path: The file, in the toolbox's folder.
+        limits: Of the request.
+        tools: To run decompressors.
+        meter: Counts what comes out.
+        cache: Has the room.
+        left_out: Is told what of the file is not in the image.
 
     Raises:
         TransferError: ``SourceNotAnImage``, ``UnsafeImage``, ``ImageTooLarge`` or
@@ -43,7 +69,7 @@ def expand(path: Path, limits: Limits, tools: Toolbox, meter: Meter, cache: Cach
     with cache.room(target) as room, target.open("wb", buffering=0) as file:
         sink = _Sink(file, path.stat().st_size, limits, meter, room)
         try:
-            _unwrap(kind, path, sink, tools)
+            _unwrap(kind, path, sink, tools, left_out)
         except archives.ERRORS as error:
             raise _damaged(kind, str(error)) from error
         except ToolError as error:
@@ -53,20 +79,74 @@ def expand(path: Path, limits: Limits, tools: Toolbox, meter: Meter, cache: Cach
     return target
 
 
-def _unwrap(kind: str, path: Path, sink: "_Sink", tools: Toolbox) -> None:
+def _unwrap(kind: str, path: Path, sink: "_Sink", tools: Toolbox, left_out: Say) -> None:
     if kind == "zip":
-        unzip(path, sink)
+        unzip(path, sink, left_out)
     elif kind == "tar":
         with path.open("rb") as file:
-            untar(file, sink)
+            untar(file, sink, left_out)
     else:
-        with tools.stream(*_COMMANDS[kind], path.name) as output:
-            head = output.read(magic.HEAD_LENGTH)
-            rest = Bounded(output, head)
-            if magic.wrapping(head) == "tar":
-                untar(rest, sink)
-            else:
-                sink.copy(rest)
+        _decompress(kind, path, sink, tools, left_out)
+
+
+def _decompress(kind: str, path: Path, sink: "_Sink", tools: Toolbox, left_out: Say) -> None:
+    """Write what a decompressor gives; bytes behind the end of what it reads are left out.
+
+    That is the rule of gzip and bzip2 for all: some publishers append data of their own (OpenWrt).
+    """
+
+    def judge(status: int, message: str) -> bool:
+        found, words = _TRAILING[kind]
+        trailing = status == found and any(each in message for each in words)
+        if kind == "xz" and trailing:
+            trailing = _is_one_stream(path, counted.size, tools)
+        if trailing:
+            left_out(
+                f"Bytes behind the end of the {kind} data were left out. Some publishers append "
+                "data of their own; else the source may be damaged."
+            )
+        return trailing or status == 0
+
+    with tools.stream(*_COMMANDS[kind], path.name, judge=judge) as output:
+        counted = _Counted(output)
+        head = counted.read(magic.HEAD_LENGTH)
+        rest = Bounded(cast("IO[bytes]", counted), head)
+        if magic.wrapping(head) == "tar":
+            untar(rest, sink, left_out)
+        else:
+            sink.copy(rest)
+
+
+def _is_one_stream(path: Path, size: int, tools: Toolbox) -> bool:
+    """Return whether a file of xz is one sound stream of so many bytes with other bytes behind it.
+
+    xz fails then as for a second stream that is cut, so that there must be no second one.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        if content.find(_XZ_MAGIC, 1) >= 0:
+            return False
+    try:
+        with tools.stream("xz", "-dc", "--format=xz", "--single-stream", "--", path.name) as output:
+            counted = _Counted(output)
+            while counted.size <= size and counted.read(_CHUNK):
+                pass
+    except ToolError:
+        return False
+    return counted.size == size
+
+
+class _Counted:
+    """Counts what is read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.size = 0
+
+    def read(self, size: int) -> bytes:
+        """Read."""
+        piece = self._file.read(size)
+        self.size += len(piece)
+        return piece
 
 
 class _Sink:

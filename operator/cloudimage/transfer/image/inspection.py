@@ -13,17 +13,14 @@ from typing import Final
 from oslo_utils.imageutils import format_inspector
 
 from cloudimage.transfer.contract import Limits, Reason, TransferError
-from cloudimage.transfer.image import magic
-from cloudimage.transfer.image.disk_end import needed
-from cloudimage.transfer.image.qemu_checks import (
-    QEMU_FORMATS,
-    check_complete,
-    check_inside,
-    open_disk,
-)
+from cloudimage.transfer.image import glance_rules, magic
+from cloudimage.transfer.image.content import check_inside, content_cut
+from cloudimage.transfer.image.disk_end import Read
+from cloudimage.transfer.image.qemu_checks import check_complete, open_disk
+from cloudimage.transfer.image.qemu_formats import QEMU_FORMATS
 from cloudimage.transfer.image.self_contained import check_complete_in_itself, described_size
 from cloudimage.transfer.tools.toolbox import Toolbox
-from cloudimage.vocabulary.image import DiskFormat
+from cloudimage.vocabulary.image import NOT_DISKS, DiskFormat
 
 GIB: Final = 2**30
 
@@ -92,8 +89,8 @@ def inspect(  # noqa: PLR0913 - each is its own question
     size = path.stat().st_size
     if size == 0:
         raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the source is empty")
-    found = _read_format(path, size, verified=verified)
-    shape = _settle(found, declared, size)
+    found = _read_format(path, size, None, declared, verified=verified)
+    shape = _settle(found, declared)
     check_size(found.virtual_size, min_disk, limits)
     _check_same_size(shape, found.virtual_size, found.described)
     if shape not in QEMU_FORMATS or shape == "raw":
@@ -102,31 +99,53 @@ def inspect(  # noqa: PLR0913 - each is its own question
     _check_same_size(shape, found.virtual_size, virtual_size)
     check_size(virtual_size, min_disk, limits)
     proven = check_complete(path.name, shape, size, tools)
-    check_inside(path.name, shape, tools)
+    check_inside(path.name, shape, tools, verified=verified)
     return Inspected(shape, size, virtual_size, proven)
 
 
-def look(path: Path, declared: DiskFormat, min_disk: int | None, limits: Limits) -> int:
+def look(
+    path: Path,
+    declared: DiskFormat,
+    min_disk: int | None,
+    limits: Limits,
+    read: Read | None = None,
+) -> int:
     """Return the virtual size of a file of which only head and tail need to be there.
+
+    Args:
+        path: The file, or as much of it.
+        declared: Its format.
+        min_disk: As for :func:`inspect`.
+        limits: As for :func:`inspect`.
+        read: Reads from the whole of it; None: ``path`` has it.
 
     Raises:
         TransferError: As for :func:`inspect`.
     """
     size = path.stat().st_size
-    found = _read_format(path, size)
-    shape = _settle(found, declared, size)
+    found = _read_format(path, size, read, declared)
+    shape = _settle(found, declared)
     check_size(found.virtual_size, min_disk, limits)
     _check_same_size(shape, found.virtual_size, found.described)
     return found.virtual_size
 
 
-def shape_of(path: Path, size: int, declared: DiskFormat | None) -> DiskFormat:
+def shape_of(
+    path: Path, size: int, declared: DiskFormat | None, read: Read | None = None
+) -> DiskFormat:
     """Return the format of a file of so many bytes, of which ``path`` has the first at least.
 
+    Args:
+        path: The file's beginning.
+        size: Its bytes.
+        declared: As for :func:`inspect`.
+        read: Reads from the whole of it; None: ``path`` has all that there is.
+
     Raises:
-        TransferError: ``SourceNotAnImage``, ``SourceTruncated`` or ``UnsafeImage``.
+        TransferError: ``SourceNotAnImage``, ``SourceTruncated`` or ``UnsafeImage``, and those of
+            ``read``.
     """
-    return _settle(_read_format(path, size), declared, size)
+    return _settle(_read_format(path, size, read, declared), declared)
 
 
 def check_size(virtual_size: int, min_disk: int | None, limits: Limits) -> None:
@@ -172,7 +191,7 @@ class _Content:
 
     Attributes:
         described: The virtual size where the format says it a second time.
-        end: How many bytes the file must have by what is written in it, and what says so.
+        cut: What is written in it and reaches behind its end, as the end of a sentence.
         known: Tells a raw disk from any other bytes.
         encrypted: It is a LUKS volume, as which no format of Glance declares it.
     """
@@ -182,11 +201,22 @@ class _Content:
     described: int
     known: bool
     compression: str | None = None
-    end: tuple[int, str] = (0, "")
+    cut: str | None = None
     encrypted: bool = False
 
 
-def _read_format(path: Path, size: int, *, verified: bool = False) -> _Content:
+def _reader(path: Path) -> Read:
+    def read(offset: int, length: int) -> bytes:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
+    return read
+
+
+def _read_format(
+    path: Path, size: int, read: Read | None, declared: DiskFormat | None, *, verified: bool = False
+) -> _Content:
     with path.open("rb") as file:
         head = file.read(magic.HEAD_LENGTH)
         file.seek(max(0, size - _VHD_FOOTER_LENGTH))
@@ -195,10 +225,11 @@ def _read_format(path: Path, size: int, *, verified: bool = False) -> _Content:
     try:
         inspector.safety_check()
     except format_inspector.SafetyCheckFailed as error:
-        why = "; ".join(str(each) for each in error.failures.values())
-        raise TransferError(
-            Reason.UNSAFE_IMAGE, f"the image ({inspector}) is not safe to open: {why}"
-        ) from error
+        failures = glance_rules.failures(error, str(inspector), declared)
+        if failures:
+            raise TransferError(
+                Reason.UNSAFE_IMAGE, f"the image ({inspector}) is not safe to open: {failures}"
+            ) from error
     except format_inspector.ImageFormatError as error:
         raise TransferError(
             Reason.SOURCE_NOT_AN_IMAGE, f"the image's {inspector} headers are incomplete"
@@ -211,24 +242,14 @@ def _read_format(path: Path, size: int, *, verified: bool = False) -> _Content:
         if not is_fixed_vhd(tail, size):
             raise _other_size(disk, size - _VHD_FOOTER_LENGTH)
         return _Content("vhd", disk, disk, known=True)
-    known = str(inspector) != "raw" or magic.raw_content(head) is not None
+    known = str(inspector) != "raw" or bool(magic.raw_contents(head))
     virtual_size = size if shape in {"raw", "iso"} else int(inspector.virtual_size)
     described = described_size(head) if shape == "vmdk" else virtual_size
-    end = _end(shape, head, inspector, verified=verified)
+    problem = None
+    if shape in {"raw", "iso"} and declared not in NOT_DISKS:
+        problem = content_cut(inspector, read or _reader(path), size, verified=verified)
     compression, encrypted = magic.compression(head), str(inspector) == "luks"
-    return _Content(shape, virtual_size, described, known, compression, end, encrypted)
-
-
-def _end(
-    shape: DiskFormat,
-    head: bytes,
-    inspector: format_inspector.FileInspector,
-    *,
-    verified: bool,
-) -> tuple[int, str]:
-    if shape == "iso":
-        return int(inspector.virtual_size), "volume (ISO 9660) reaches"
-    return needed(head, verified=verified) if shape == "raw" else (0, "")
+    return _Content(shape, virtual_size, described, known, compression, problem, encrypted)
 
 
 def _inspector(path: Path) -> format_inspector.FileInspector:
@@ -238,26 +259,14 @@ def _inspector(path: Path) -> format_inspector.FileInspector:
         while wrapper.formats is None and wrapper.read(_CHUNK):
             pass
         wrapper.close()
-    found = {str(each): each for each in wrapper.formats or ()}
-    if found.keys() == {"iso", "gpt"}:  # an ISO that also boots from a disk; Glance's own rule
-        return found["iso"]
-    if len(found) != 1:
-        raise TransferError(
-            Reason.UNSAFE_IMAGE,
-            f"the content matches several formats at once: {', '.join(sorted(found))}",
-        )
-    return next(iter(found.values()))
+    return glance_rules.only(wrapper.formats or ())
 
 
-def _settle(found: _Content, declared: DiskFormat | None, size: int) -> DiskFormat:
+def _settle(found: _Content, declared: DiskFormat | None) -> DiskFormat:
     """Return the format by content and declaration together, of a file that has all of its disk."""
     shape = _agreed(found, declared)
-    end, what = found.end
-    if end > size:
-        raise TransferError(
-            Reason.SOURCE_TRUNCATED,
-            f"the disk is truncated: its {what} to byte {end}, but it has {size}",
-        )
+    if found.cut:
+        raise TransferError(Reason.SOURCE_TRUNCATED, f"the disk is truncated: {found.cut}")
     return shape
 
 

@@ -38,12 +38,11 @@ _COMPRESSIONS: Final[tuple[tuple[str, bytes], ...]] = (
 _TAR_HEADER: Final = 512
 
 
-def raw_content(head: bytes) -> str | None:
-    """Return the name of the file system, or similar, that an unpartitioned image begins with."""
-    for name, offset, magic in _RAW_CONTENTS:
-        if head[offset : offset + len(magic)] == magic:
-            return name
-    return None
+def raw_contents(head: bytes) -> frozenset[str]:
+    """Return the names of the file systems, or similar, that an unpartitioned disk begins with."""
+    return frozenset(
+        name for name, offset, magic in _RAW_CONTENTS if head[offset : offset + len(magic)] == magic
+    )
 
 
 def compression(head: bytes) -> str | None:

@@ -3,41 +3,26 @@
 The tools run under limits and with the format given; they never probe.
 """
 
-import io
 import json
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from oslo_utils.imageutils import format_inspector
-
 from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.image import vhdx
+from cloudimage.transfer.image.content import blank_disk
+from cloudimage.transfer.image.qemu_formats import QEMU_FORMATS
 from cloudimage.transfer.tools.toolbox import Toolbox, ToolError, image
 from cloudimage.vocabulary.image import DiskFormat
 
-QEMU_FORMATS: Final[dict[DiskFormat, str]] = {
-    "raw": "raw",
-    "qcow2": "qcow2",
-    "vmdk": "vmdk",
-    "vdi": "vdi",
-    "vhd": "vpc",
-    "vhdx": "vhdx",
-}
-"""The formats that can be converted, by Glance's name and qemu's."""
-
-_INNOCENT: Final = frozenset({"raw", "gpt", "iso"})
-"""What the content of a disk may be; other formats can refer to files of a host."""
-_CONTENT_HEAD = 2**20
-"""Bytes that hold the beginning of every format."""
-_CHUNK = 4096
 _COMPLAINTS: Final = {
     "truncated": Reason.SOURCE_TRUNCATED,
     "end of file": Reason.SOURCE_TRUNCATED,
     "File too large": Reason.IMAGE_TOO_LARGE,
 }
-"""What qemu-img says of a file that it cannot open; anything else: the file is no image."""
+"""What qemu-img says of a file that it cannot open; anything else: the file is no sound image."""
+_LOG_TO_REPLAY: Final = "log that needs to be replayed"
 _MOST_OF_A_LINE = 4096
 _CHECK_STATUSES = frozenset({0, 2, 3, 63})  # sound, corrupt, leaks, format without checks
 
@@ -58,6 +43,8 @@ def open_disk(name: str, shape: DiskFormat, tools: Toolbox) -> int:
     try:
         info = tools.json("qemu-img", "info", "--output=json", *image(name, QEMU_FORMATS[shape]))
     except ToolError as error:
+        if _LOG_TO_REPLAY in error.message:
+            raise _unclean(shape) from error
         reasons = (each for words, each in _COMPLAINTS.items() if words in error.message)
         raise TransferError(
             next(reasons, Reason.SOURCE_NOT_AN_IMAGE),
@@ -74,6 +61,15 @@ def open_disk(name: str, shape: DiskFormat, tools: Toolbox) -> int:
     return virtual_size
 
 
+def _unclean(shape: DiskFormat) -> TransferError:
+    return TransferError(
+        Reason.UNSUPPORTED_FORMAT,
+        f"the {shape} image was not closed: its last changes are in its log, not in its disk. "
+        "Shut down what uses it before it is copied, or have the log replayed where the image is "
+        "made, by Mount-VHD and Dismount-VHD or by qemu-img check -r all, and publish it again",
+    )
+
+
 def check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> bool:
     """Refuse an image that refers to data behind the end of its file, or is corrupt.
 
@@ -83,16 +79,16 @@ def check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> b
         Whether that proves it complete; see ``inspect.Inspected``.
 
     Raises:
-        TransferError: ``SourceTruncated``, or ``UnsafeImage`` for one that names the same data
-            again and again.
+        TransferError: ``SourceTruncated``, ``SourceNotAnImage`` for one without any data, or
+            ``UnsafeImage`` for one that names the same data again and again.
     """
     opened = image(name, QEMU_FORMATS[shape])
-    amplified = None
+    amplified = False
     try:
         try:
             end, compressed = _mapped(opened, None if shape == "vhdx" else size, tools)
-        except _AmplifiedError as error:  # it may come of damage, as the check then tells
-            end, compressed, amplified = 0, False, error
+        except _AmplifiedError:  # it may come of damage, as the check then tells
+            end, compressed, amplified = 0, False, True
         report = tools.json("qemu-img", "check", "--output=json", *opened, accept=_CHECK_STATUSES)
     except ToolError as error:
         raise TransferError(
@@ -108,46 +104,20 @@ def check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> b
         raise TransferError(
             Reason.SOURCE_TRUNCATED, f"the {shape} image is damaged: qemu-img check finds errors"
         )
-    if amplified or (shape == "vhdx" and _blocks_are_amplified(tools.folder / name, size)):
+    blank = not end and not compressed
+    if shape == "vhdx" and not amplified:
+        present, most = _blocks(tools.folder / name, size)
+        blank, amplified = present == 0, present > most
+    if amplified:
         raise TransferError(
             Reason.UNSAFE_IMAGE,
             f"the {shape} image is not safe to open: its tables refer to more data than its {size} "
             "bytes can hold, to the same data again and again",
         )
+    if blank:
+        raise blank_disk(shape)
     # The last cluster of a compressed qcow2 is often not a whole one, and rightly so.
     return not compressed or (shape == "qcow2" and report.get("image-end-offset", size + 1) <= size)
-
-
-def check_inside(name: str, shape: DiskFormat, tools: Toolbox) -> None:
-    """Refuse a disk whose own content is an image again.
-
-    As a raw image it would be one for whoever probes: its backing file could be any of a host.
-
-    Raises:
-        TransferError: ``UnsafeImage``, ``SourceTruncated``, or ``UnsupportedFormat`` for a disk
-            that is encrypted, which would be taken for a raw one.
-    """
-    try:
-        head = tools.disk_head(name, QEMU_FORMATS[shape], _CONTENT_HEAD)
-    except ToolError as error:
-        raise TransferError(
-            Reason.SOURCE_TRUNCATED, f"the {shape} image is damaged: {error.message}"
-        ) from error
-    wrapper = format_inspector.InspectWrapper(io.BytesIO(head))
-    while wrapper.read(_CHUNK):
-        pass
-    wrapper.close()
-    inside = {str(each) for each in wrapper.formats or ()} - _INNOCENT
-    if inside == {"luks"}:
-        raise TransferError(
-            Reason.UNSUPPORTED_FORMAT,
-            f"the disk in the {shape} image is encrypted (LUKS); only its owner can read it",
-        )
-    if inside:
-        raise TransferError(
-            Reason.UNSAFE_IMAGE,
-            f"the disk in the {shape} image is itself an image: {', '.join(sorted(inside))}",
-        )
 
 
 class _AmplifiedError(Exception):
@@ -199,10 +169,10 @@ def _is_too_much(end: int, stored: int, compressed: int, pieces: int, size: int)
     return stored > size or compressed > most or pieces > max(size, 1)
 
 
-def _blocks_are_amplified(path: Path, size: int) -> bool:
+def _blocks(path: Path, size: int) -> tuple[int, int]:
     try:
         with path.open("rb") as file:
-            return vhdx.holds_more(file, size)
+            return vhdx.blocks(file, size)
     except ValueError as error:
         raise TransferError(
             Reason.UNSAFE_IMAGE, f"the vhdx image's blocks cannot be counted: {error}"

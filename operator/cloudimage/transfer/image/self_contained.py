@@ -26,8 +26,11 @@ _VMDK_DESCRIPTOR: Final = slice(512, 512 + 20 * 512)  # whatever size the header
 _VMDK_TYPE = re.compile(r"createtype", re.IGNORECASE)
 _VMDK_EXTENT = re.compile(r"\s*(rw|rdonly|noaccess)\s", re.IGNORECASE)
 _VMDK_OWN_EXTENT = re.compile(
-    r'(RW|RDONLY)[ \t]+(\d{1,20})[ \t]+SPARSE[ \t]+"[^"/:\\]+"([ \t]+\d+)?\s*', re.IGNORECASE
+    r'(RW|RDONLY)[ \t]+(\d{1,20})[ \t]+SPARSE[ \t]+"[^"/:\\]*"([ \t]+\d+)?\s*', re.IGNORECASE
 )
+"""Its name may be empty, as FreeBSD's mkimg writes it: where the header has the size, qemu does not
+open what the descriptor names."""
+
 _VMDK_NO_PARENT = re.compile(r"^parentCID=ffffffff\s*$", re.IGNORECASE | re.MULTILINE)
 
 _VDI_HEADER = struct.Struct("<76xI344x16s16s")

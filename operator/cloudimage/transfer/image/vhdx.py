@@ -27,8 +27,10 @@ _STEP: Final = 2**20
 _FARTHEST: Final = 2**62
 
 
-def holds_more(file: IO[bytes], size: int) -> bool:
-    """Return whether the blocks of a VHDX would not fit into its file, if each had a place.
+def blocks(file: IO[bytes], size: int) -> tuple[int, int]:
+    """Return how many blocks of a VHDX are said to be in its file, and how many fit into it.
+
+    More than fit are not counted to their end.
 
     Args:
         file: Of the image; qemu has opened it before.
@@ -48,7 +50,7 @@ def holds_more(file: IO[bytes], size: int) -> bool:
     offset, length = places[_BLOCKS]
     # The last block need not be whole.
     most = size // block + 1 if block else 0
-    return _present(file, offset, min(length, size), most) > most
+    return _present(file, offset, min(length, size), most), most
 
 
 def _present(file: IO[bytes], offset: int, length: int, most: int) -> int:

@@ -96,15 +96,15 @@ class Disk:
             raise NbdError("it does not report the disk's size")
         self.size = found
 
-    def pieces(self, limit: int | None = None) -> Pieces:
-        """Yield all bytes, or the first ``limit`` of them.
+    def pieces(self, limit: int | None = None, start: int = 0) -> Pieces:
+        """Yield all bytes, or ``limit`` of them, from an offset on.
 
         Raises:
             NbdError: A part cannot be read.
         """
-        size = self.size if limit is None else min(limit, self.size)
+        size = self.size if limit is None else min(start + limit, self.size)
         queue: deque[_Piece] = deque()
-        offset = 0
+        offset = start
         while offset < size or queue:
             while offset < size and len(queue) < AHEAD:
                 queue.append(self._ask(offset, min(PIECE, size - offset)))
@@ -114,6 +114,21 @@ class Disk:
             while not piece.whole:
                 self._receive()
             yield piece.content()
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return so many bytes from an offset on, fewer only at the end.
+
+        Raises:
+            NbdError: They cannot be read.
+        """
+        return b"".join(self.pieces(length, offset))
+
+    def disconnect(self) -> None:
+        """Say that nothing more will be asked.
+
+        Raises:
+            NbdError: The server has gone.
+        """
         self._send(_REQUEST.pack(_REQUEST_MAGIC, 0, _CMD_DISC, 0, 0, 0))
 
     def _ask(self, offset: int, length: int) -> "_Piece":

@@ -17,7 +17,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -69,6 +69,10 @@ class ToolError(Exception):
         super().__init__(message)
         self.message = message
         self.status = status
+
+
+Judge = Callable[[int, str], bool]
+"""Returns whether an exit status and the end of standard error are no failure."""
 
 
 def complaint(stderr: str, status: int) -> str:
@@ -135,7 +139,7 @@ class Toolbox:
 
     @contextmanager
     def disk(self, name: str, qemu_format: str) -> Iterator[Disk]:
-        """Serve the disk in an image by qemu-nbd beside the block, which reads it to its end.
+        """Serve the disk in an image by qemu-nbd beside the block, which reads what it likes.
 
         Raises:
             ToolError: It cannot be read.
@@ -152,7 +156,9 @@ class Toolbox:
                 self.stream(*command, listener=listener, seconds=seconds),
                 connection,
             ):
-                yield Disk(connection)
+                disk = Disk(connection)
+                yield disk
+                disk.disconnect()
         except NbdError as error:
             raise ToolError(str(error), 0) from error
 
@@ -213,6 +219,7 @@ class Toolbox:
         output: Output | None = None,
         listener: socket.socket | None = None,
         seconds: float | None = None,
+        judge: Judge | None = None,
     ) -> Iterator[IO[bytes]]:
         """Run a program beside the block, which reads its standard output.
 
@@ -225,6 +232,7 @@ class Toolbox:
             output: The file that it may write; without one it may write none.
             listener: A socket that it is to serve by.
             seconds: After which it is killed; None: by the deadline.
+            judge: In place of ``accept``.
 
         Raises:
             ToolError: Its exit status is not among ``accept``.
@@ -244,10 +252,10 @@ class Toolbox:
                 with program.stdout:
                     yield program.stdout
             except HungUpError:
-                accept = frozenset()
+                accept, judge = frozenset(), None
             status, stderr = program.wait(), ending.result()
-        if status not in accept:
-            message = complaint(stderr.decode(errors="replace"), status)
+        message = complaint(self._without_folder(stderr.decode(errors="replace")), status)
+        if not (judge(status, message) if judge else status in accept):
             if status == _NOT_RUN:
                 raise TransferError(
                     Reason.INTERNAL_ERROR, f"the program {command[0]} cannot be run: {message}"
@@ -270,6 +278,12 @@ class Toolbox:
             most_output=output.most if output else 0,
             serves=serves,
         )
+
+    def _without_folder(self, text: str) -> str:
+        """Return what a program says with its files by their names, as it was given them."""
+        for each in {self.folder.absolute(), self.folder.resolve()}:
+            text = text.replace(f"{each}/", "")
+        return text
 
     def _seconds(self) -> float:
         if self.deadline is None:

@@ -4,10 +4,11 @@ Files of checksums and signatures come first: a wrong one costs no download of g
 the hash that is needed is computed while the bytes arrive.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudimage.transfer.contract import Checksum
+from cloudimage.transfer.contract import Checksum, Reason, TransferError
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify import checksum_files, openpgp
 
@@ -29,6 +30,11 @@ class Expected:
     warnings: tuple[str, ...] = ()
 
     @property
+    def hashes(self) -> dict[str, str]:
+        """The checksum by its algorithm; empty: nobody said."""
+        return {} if self.checksum is None else {self.checksum.algorithm: self.checksum.value}
+
+    @property
     def proves_the_file(self) -> bool:
         """Whether what passes :func:`verify` is the file that its publisher meant."""
         return self.checksum is not None or self.signature is not None
@@ -47,6 +53,27 @@ def verify(expected: Expected, path: Path, tools: Toolbox) -> None:
     """
     if expected.signature is not None:
         openpgp.check_file(path.name, expected.signature, expected.keyring, tools)
+
+
+def check_pinned(pinned: Checksum | None, found: Mapping[str, str | None]) -> None:
+    """Compare a source with the file that an image was made from before.
+
+    Args:
+        pinned: Checksum of that file, or None if the image is the first.
+        found: Hashes of the source by algorithm, as far as they are known.
+
+    Raises:
+        TransferError: ``SourceChanged``.
+    """
+    if pinned is None or found.get(pinned.algorithm) in {None, pinned.value}:
+        return
+    raise TransferError(
+        Reason.SOURCE_CHANGED,
+        "the source is not the file that the image was made from before: its "
+        f"{pinned.algorithm} is {found[pinned.algorithm]}, not {pinned.value}. Nothing was "
+        "uploaded. To have the image made from the present file, set spec.sourceChangePolicy to "
+        "Accept, or change the checksum or the URL in spec.source",
+    )
 
 
 def weakness(checksum: Checksum | None) -> tuple[str, ...]:

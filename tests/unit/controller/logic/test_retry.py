@@ -6,6 +6,7 @@ from cloudimage.api.meta import RETRY_ANNOTATION
 from cloudimage.api.reasons import CREDENTIALS_REASONS, Reason
 from cloudimage.controller.logic import retry
 from cloudimage.images.logic import schedule, status
+from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.contract import Failure, Stage
 from cloudimage.transfer.contract import Reason as TransferReason
 from support.resources import NOW, cloud_image
@@ -65,10 +66,10 @@ def test_a_try_that_was_asked_for_is_no_longer_given_up() -> None:
         reason=TransferReason.UNSAFE_IMAGE, message="it is unsafe", stage=Stage.INSPECTING
     )
     failed = resource.model_copy(update={"status": status.failed(resource, failure, NOW, None)})
-    assert schedule.has_failed_for_good(failed)
+    assert schedule.has_failed_for_good(failed, Desired.of(failed.spec))
     new = status.retrying(failed, "1", NOW)
     tried = failed.model_copy(update={"status": new})
-    assert not schedule.has_failed_for_good(tried)
+    assert not schedule.has_failed_for_good(tried, Desired.of(tried.spec))
     assert retry.asked(tried) is None
     assert {each.type for each in new.conditions if each.status == "True"} == {"Reconciling"}
 

@@ -6,7 +6,7 @@ from cloudimage.api.reasons import Reason
 from cloudimage.cloud.models import Server, Usage, Volume
 from cloudimage.images.logic import deletion
 from cloudimage.images.logic.status import used_by
-from support.resources import cloud_image, glance_image
+from support.resources import NOW, cloud_image, glance_image
 
 IMAGE = "11111111-1111-4111-8111-111111111111"
 SERVERS = (Server("s1", "web", "p1"),)
@@ -47,8 +47,8 @@ def test_five_volumes_are_named_and_all_are_counted() -> None:
     assert blocker is not None
     assert blocker.message.startswith(f"6 volumes were made from image {IMAGE}: root-0 (v0")
     assert "root-4 (v4, project p2) and 1 more; " in blocker.message
-    assert used_by(usage).volumes == 6
-    assert used_by(Usage((), "AllProjects")).volumes is None
+    assert used_by(usage, NOW).volumes == 6
+    assert used_by(Usage((), "AllProjects"), NOW).volumes is None
 
 
 @pytest.mark.parametrize(

@@ -136,7 +136,8 @@ def test_only_a_terminal_reason_of_this_very_spec_is_given_up(
         "observedGeneration": generation,
     }
     status = {"conditions": [condition], "progress": {"stage": "Inspecting"}}
-    assert schedule.has_failed_for_good(cloud_image(status=status)) is expected
+    resource = cloud_image(status=status)
+    assert schedule.has_failed_for_good(resource, Desired.of(resource.spec)) is expected
 
 
 LISTED = {"checksum": {"from": {"url": "https://example.org/SHA256SUMS"}}}
@@ -167,7 +168,8 @@ LISTED = {"checksum": {"from": {"url": "https://example.org/SHA256SUMS"}}}
 def test_only_what_proven_bytes_show_is_given_up(
     reason: Reason, stage: Stage, http: dict[str, Any], *, expected: bool
 ) -> None:
-    assert schedule.is_terminal(cloud_image(http=http), reason, stage) is expected
+    desired = Desired.of(cloud_image(http=http).spec)
+    assert schedule.is_terminal(desired, reason, stage) is expected
 
 
 def test_a_settled_object_is_due_by_its_own_share_of_the_period() -> None:
@@ -230,3 +232,14 @@ def test_what_passes_by_itself_is_not_terminal() -> None:
         Reason.QUOTA_EXCEEDED,
     }
     assert not passing & TERMINAL_REASONS
+
+
+def test_other_images_of_the_same_name_are_named() -> None:
+    image = glance_image(cloud_image())
+    alone = owned_images.name_draft(image, [image])
+    assert (alone.status, alone.reason) == ("True", "Unique")
+    other = glance_image(cloud_image(), id="another", owner="stranger")
+    draft = owned_images.name_draft(image, [other, image])
+    assert (draft.status, draft.reason) == ("False", "NameNotUnique")
+    assert "another (project stranger)" in draft.message
+    assert image.id not in draft.message

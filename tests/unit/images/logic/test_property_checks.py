@@ -29,6 +29,7 @@ WORKS: list[dict[str, str]] = [
     {"vmware_adaptertype": "lsiLogicsas", "vmware_disktype": "streamOptimized"},
     {"vmware_disktype": "thin", "vmware_ostype": "rhel9_64Guest"},
     {"trait:HW_CPU_X86_AVX2": "required"},
+    {"hw_numa_cpus.0": "0,1", "hw_numa_mem.1": "2048", "os_distro": "debian", "kernel_id": "k"},
     {"hw_cpu_policy": "mixed", "hw_mem_encryption_model": "intel-tdx"},
 ]
 
@@ -60,6 +61,12 @@ BROKEN: list[tuple[dict[str, str], str]] = [
     ({"vmware_adaptertype": "virtio"}, "it must be one of busLogic, ide, lsiLogic"),
     ({"hw_pointer_model": "mouse"}, "it must be usbtablet."),
     ({"trait:HW_CPU_X86_AVX2": "forbidden"}, "it must be required."),
+    ({"hw_disk_buss": "scsi"}, "no property hw_disk_buss: did you mean hw_disk_bus?"),
+    ({"HW_DISK_BUS": "scsi"}, "did you mean hw_disk_bus?"),
+    ({"hw-disk-bus": "scsi"}, "did you mean hw_disk_bus?"),
+    ({"hw_qemu_guest_agnet": "yes"}, "did you mean hw_qemu_guest_agent?"),
+    ({"os_distros": "debian"}, "did you mean os_distro?"),
+    ({"hw_numa_cpu.0": "1"}, "did you mean hw_numa_cpus?"),
 ]
 
 

@@ -1,5 +1,6 @@
 """Which earlier image is replaced, how it is put aside, and which of them stay."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from cloudimage.images.logic import available_status, metadata, revisions, statu
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.images.logic.revisions import PreviousImage
-from cloudimage.transfer.contract import Failure, Stage
+from cloudimage.transfer.contract import Checksum, Failure, Stage
 from cloudimage.transfer.contract import Reason as TransferReason
 from support.resources import NOW, cloud_image, glance_image
 
@@ -77,10 +78,36 @@ def test_an_earlier_image_gets_the_day_it_was_made_to_its_name_and_is_hidden(
 ) -> None:
     resource = cloud_image(image={"name": shown})
     image = glance_image(EARLIER, name=name)
-    patch = {each["path"]: each["value"] for each in revisions.archiving(resource, image)}
+    [(_, operations)] = revisions.archiving(resource, [image])
+    patch = {each["path"]: each["value"] for each in operations}
     assert patch.get("/name", name) == expected
     assert patch["/os_hidden"] is True
-    assert revisions.archiving(resource, glance_image(EARLIER, name=expected, hidden=True)) == ()
+    assert not revisions.archiving(resource, [glance_image(EARLIER, name=expected, hidden=True)])
+
+
+def test_earlier_images_of_one_day_get_names_of_their_own_and_keep_them() -> None:
+    made = [NOW, NOW + timedelta(minutes=1), NOW + timedelta(minutes=1, seconds=1)]
+    images = [old(number, created_at=when) for number, when in enumerate(made, 1)]
+    images.append(old(4, created_at=made[-1]))
+
+    def after(images: list[GlanceImage]) -> list[GlanceImage]:
+        names = {
+            image.id: operation["value"]
+            for image, patch in revisions.archiving(cloud_image(), images)
+            for operation in patch
+            if operation["path"] == "/name"
+        }
+        return [replace(each, name=names.get(each.id, each.name), hidden=True) for each in images]
+
+    done = after(images)
+    assert [each.name for each in done] == [
+        DATED,
+        "debian-12 (2026-01-02 03:05)",
+        "debian-12 (2026-01-02 03:05:06)",
+        f"debian-12 ({images[3].id})",
+    ]
+    assert after(done) == done
+    assert after(done[1:]) == done[1:]
 
 
 @pytest.mark.parametrize(
@@ -179,13 +206,62 @@ def test_unused_images_beyond_the_limit_go(
     assert gone == [old(number).id for number in expected]
 
 
+def test_what_an_image_was_made_from_is_remembered_as_long_as_it_is_there() -> None:
+    resource = cloud_image(http={"url": "https://example.org/disk.qcow2?token=secret"})
+    desired, image = Desired.of(resource.spec), glance_image(resource)
+    made = {"source": {"checksums": {"sha512": "cd" * 64, "sha256": "ab" * 32}}}
+    first = revisions.listed(
+        CloudImageStatus.model_validate(made), desired, image, [PreviousImage(old(1), 0)]
+    )
+    origin = ("https://example.org/disk.qcow2", f"sha256:{'ab' * 32}")
+    known = {each.image_id: (each.source, each.source_checksum) for each in first.revisions}
+    assert known == {image.id: origin, old(1).id: (None, None)}
+
+    after = resource.model_copy(update={"status": first})
+    assert revisions.pinned(after, desired) == Checksum(algorithm="sha256", value="ab" * 32)
+    assert revisions.pinned(after, Desired.of(EARLIER.spec)) is None
+    accepting = cloud_image(sourceChangePolicy="Accept").model_copy(update={"status": first})
+    assert revisions.to_be_met(after, desired) is not None
+    assert revisions.to_be_met(accepting, desired) is None
+
+    later = first.model_copy(update={"source": None})
+    [kept] = revisions.listed(later, desired, image, []).revisions
+    assert (kept.source, kept.source_checksum) == origin
+
+
+@pytest.mark.parametrize(
+    ("checksums", "said"),
+    [({"sha256": "ab" * 32}, False), ({"sha256": "00" * 32}, True), ({"md5": "00" * 16}, False)],
+    ids=["the same", "another", "not comparable"],
+)
+def test_another_file_is_said(checksums: dict[str, str], *, said: bool) -> None:
+    resource = cloud_image()
+    desired = Desired.of(resource.spec)
+    revision = {"imageID": "lost", "digest": desired.content_key, "current": True}
+    resource = cloud_image(
+        status={"revisions": [{**revision, "sourceChecksum": f"sha256:{'ab' * 32}"}]}
+    )
+    new = CloudImageStatus.model_validate({"imageID": "new", "source": {"checksums": checksums}})
+    event = revisions.source_changed(resource, desired, new)
+    assert (event is not None) is said
+    if event:
+        assert (event.type, event.reason) == ("Warning", "SourceChanged")
+        assert "ab" * 32 in event.message
+        assert "00" * 32 in event.message
+
+
 def test_revisions_are_listed_the_newest_first_with_who_uses_them() -> None:
     resource = cloud_image()
     current = glance_image(resource, created_at=NOW - timedelta(days=2))
     known = available_status.available(
         resource, Desired.of(resource.spec), current, Usage(SERVER, "AllProjects"), None, NOW
     )
-    new = revisions.listed(known, current, [PreviousImage(old(3), None), PreviousImage(old(1), 0)])
+    new = revisions.listed(
+        known,
+        Desired.of(resource.spec),
+        current,
+        [PreviousImage(old(3), None), PreviousImage(old(1), 0)],
+    )
     assert [each.to_json() for each in new.revisions] == [
         {
             "imageID": image.id,
@@ -234,7 +310,8 @@ def test_an_image_that_is_returned_to_does_not_show_how_another_was_made() -> No
         resource, Desired.of(resource.spec), image, None, None, NOW
     )
     assert shown(returned) == (None, image.virtual_size, None)
-    same = cloud_image(status={"imageID": image.id, **made})
+    digest = Desired.of(resource.spec).content_key
+    same = cloud_image(status={"imageID": image.id, "digest": digest, **made})
     assert shown(available_status.available(same, Desired.of(same.spec), image, None, None, NOW))[
         :2
     ] == ("Upload", 7)

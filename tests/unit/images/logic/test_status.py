@@ -7,8 +7,8 @@ import pytest
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus, TransferProgress
-from cloudimage.cloud.models import Server, Usage
-from cloudimage.controller.logic import outage, retry
+from cloudimage.cloud.models import Scope, Server, Usage
+from cloudimage.controller.logic import conditions, retry
 from cloudimage.controller.logic.conditions import Draft
 from cloudimage.controller.logic.events import of_transitions
 from cloudimage.credentials.logic import guard
@@ -21,13 +21,38 @@ from support.resources import NOW, cloud_image, glance_image
 LATER = NOW + timedelta(minutes=5)
 
 
-def conditions(new: CloudImageStatus) -> dict[str, tuple[str, str]]:
+RESULT = Result(
+    image_id="i",
+    disk_format="raw",
+    size=1,
+    virtual_size=7,
+    hash_algo="sha512",
+    hash_value="h",
+    source=SourceInfo(
+        format="qcow2", size=5, actual_size=6, virtual_size=7, checksums={"sha256": "s"}
+    ),
+)
+
+
+def states(new: CloudImageStatus) -> dict[str, tuple[str, str]]:
     return {each.type: (each.status, each.reason) for each in new.conditions}
 
 
 def after(resource: CloudImage, new: CloudImageStatus, generation: int = 3) -> CloudImage:
     metadata = resource.metadata.model_copy(update={"generation": generation})
     return resource.model_copy(update={"status": new, "metadata": metadata})
+
+
+def test_what_was_left_out_is_not_called_a_weak_checksum() -> None:
+    result = Result.model_construct(
+        warnings=("md5 can be forged",), left_out=("README was left out",)
+    )
+    assert [
+        (each.type, each.reason, each.message) for each in available_status.warnings(result)
+    ] == [
+        ("Warning", Reason.WEAK_CHECKSUM, "md5 can be forged"),
+        ("Warning", Reason.SOURCE_PARTLY_USED, "README was left out"),
+    ]
 
 
 def ready(resource: CloudImage) -> CloudImage:
@@ -41,7 +66,7 @@ def ready(resource: CloudImage) -> CloudImage:
 
 def test_starting_says_in_progress_by_kstatus_and_records_the_digest_first() -> None:
     new = status.starting(cloud_image(), Desired.of(cloud_image().spec), None, NOW)
-    assert conditions(new) == {
+    assert states(new) == {
         "Ready": ("False", "Progressing"),
         "Verified": ("Unknown", "Pending"),
         "Uploaded": ("False", "Progressing"),
@@ -58,8 +83,8 @@ def test_while_a_replacement_is_made_the_old_image_serves() -> None:
     resource = ready(cloud_image())
     old = glance_image(cloud_image())
     new = status.starting(resource, Desired.of(resource.spec), old, LATER)
-    assert conditions(new)["Ready"] == ("True", "ReplacementPending")
-    assert conditions(new)["Reconciling"] == ("True", "Progressing")
+    assert states(new)["Ready"] == ("True", "ReplacementPending")
+    assert states(new)["Reconciling"] == ("True", "Progressing")
     assert new.image_id == old.id
 
 
@@ -91,22 +116,11 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
     started = after(
         cloud_image(), status.starting(cloud_image(), Desired.of(cloud_image().spec), None, NOW)
     )
-    result = Result(
-        image_id="i",
-        disk_format="raw",
-        size=1,
-        virtual_size=7,
-        hash_algo="sha512",
-        hash_value="h",
-        source=SourceInfo(
-            format="qcow2", size=5, actual_size=6, virtual_size=7, checksums={"sha256": "s"}
-        ),
-    )
     usage = Usage((Server("s", "web", "p"),), "AllProjects")
     new = available_status.available(
-        started, Desired.of(started.spec), glance_image(started), usage, result, LATER
+        started, Desired.of(started.spec), glance_image(started), usage, RESULT, LATER
     )
-    assert conditions(new) == {
+    assert states(new) == {
         "Ready": ("True", "Available"),
         "Verified": ("True", "ChecksumMatched"),
         "Uploaded": ("True", "HashMatched"),
@@ -121,7 +135,97 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
         "checksums": {"sha256": "s"},
     }
     assert new.to_json()["usedBy"]["servers"] == 1
-    assert new.to_json()["summary"] == {"progress": "100%", "size": "2.0Gi"}
+    assert new.to_json()["summary"] == {"progress": "100%", "size": "2.0Gi", "inUse": "1"}
+
+
+@pytest.mark.parametrize(
+    ("scope", "visibility", "shown"),
+    [
+        ("AllProjects", "public", "0"),
+        ("OwnProject", "private", "0"),
+        ("OwnProject", "public", "0+"),
+        ("OwnProject", "shared", "0+"),
+    ],
+)
+def test_no_user_is_a_fact_only_where_all_would_be_seen(
+    scope: Scope, visibility: str, shown: str
+) -> None:
+    resource = ready(cloud_image())
+    image = glance_image(resource, visibility=visibility)
+    desired, usage = Desired.of(resource.spec), Usage((), scope)
+    new = available_status.available(resource, desired, image, usage, None, LATER)
+    assert new.summary is not None
+    assert new.summary.in_use == shown
+    assert new.used_by is not None
+    assert new.used_by.last_check_time == LATER
+    # Where the cloud does not answer, what was known stays, with its time.
+    resource = after(resource, new)
+    kept = available_status.available(
+        resource, desired, image, None, None, LATER + timedelta(hours=1)
+    )
+    assert (kept.summary, kept.used_by) == (new.summary, new.used_by)
+
+
+def test_the_image_is_shown_as_glance_has_it() -> None:
+    resource = cloud_image()
+    image = glance_image(
+        resource,
+        updated_at=LATER,
+        min_disk=3,
+        min_ram=512,
+        tags=frozenset({"b", "a"}),
+        stores=("slow", "fast"),
+        properties={"x" * 9: "v" * 5000},
+    )
+    new = available_status.available(resource, Desired.of(resource.spec), image, None, None, NOW)
+    assert new.to_json()["image"] == {
+        "name": "debian-12",
+        "status": "active",
+        "owner": "project",
+        "created": "2026-01-02T03:04:05Z",
+        "updated": "2026-01-02T03:09:05Z",
+        "containerFormat": "bare",
+        "minDiskGiB": 3,
+        "minRamMiB": 512,
+        "protected": False,
+        "hidden": False,
+        "tags": ["a", "b"],
+        "stores": ["fast", "slow"],
+    }
+    seen = available_status.observed(resource, image, None, NOW).image
+    assert seen is not None
+    assert seen.properties is not None
+    assert len(seen.properties["x" * 9].encode()) == 1024
+
+
+def test_a_refusal_after_the_transfer_does_not_deny_what_is_there() -> None:
+    resource = cloud_image()
+    desired, image = Desired.of(resource.spec), glance_image(resource)
+    resource = after(resource, status.starting(resource, desired, None, NOW))
+    resource = after(resource, available_status.delivered(resource, desired, image, RESULT, LATER))
+    refusal = status.Obstacle(
+        Reason.FORBIDDEN, "no right", stalled=True, pauses=retry.pauses(Reason.FORBIDDEN)
+    )
+    resource = after(resource, status.blocked_by_cloud(resource, refusal, LATER))
+    new = resource.status
+    found = states(new)
+    assert found["Verified"] == ("True", "ChecksumMatched")
+    assert found["Uploaded"] == ("True", "HashMatched")
+    assert found["Ready"] == ("False", "Forbidden")
+    assert new.image_id == image.id
+    assert new.progress is not None
+    assert (new.progress.stage, new.progress.percent) == ("Complete", 100)
+    # Once the right is there, it is still known how the image was made.
+    later = available_status.available(resource, desired, image, None, None, LATER)
+    assert later.source == new.source is not None
+
+
+def test_while_the_old_image_serves_its_id_stays_until_the_new_one_takes_over() -> None:
+    resource = ready(cloud_image())
+    old = resource.status.image_id
+    image = glance_image(resource, id="22222222-2222-4222-8222-222222222222")
+    new = available_status.delivered(resource, Desired.of(resource.spec), image, RESULT, LATER)
+    assert new.image_id == old
 
 
 def test_without_a_checksum_the_source_is_not_called_verified() -> None:
@@ -129,14 +233,14 @@ def test_without_a_checksum_the_source_is_not_called_verified() -> None:
     new = available_status.available(
         resource, Desired.of(resource.spec), glance_image(resource), None, None, NOW
     )
-    assert conditions(new)["Verified"] == ("Unknown", "NoChecksum")
+    assert states(new)["Verified"] == ("Unknown", "NoChecksum")
 
 
 def test_a_deactivated_image_is_not_ready() -> None:
     resource = cloud_image()
     image = glance_image(resource, status="deactivated")
     new = available_status.available(resource, Desired.of(resource.spec), image, None, None, NOW)
-    assert conditions(new)["Ready"] == ("False", "Deactivated")
+    assert states(new)["Ready"] == ("False", "Deactivated")
 
 
 def test_a_failure_stalls_and_says_when_it_is_tried_again() -> None:
@@ -144,9 +248,9 @@ def test_a_failure_stalls_and_says_when_it_is_tried_again() -> None:
         reason=TransferReason.CHECKSUM_MISMATCH, message="it differs", stage=Stage.VERIFYING
     )
     new = status.failed(cloud_image(), failure, NOW, None)
-    assert conditions(new)["Stalled"] == ("True", "ChecksumMismatch")
-    assert conditions(new)["Verified"] == ("False", "ChecksumMismatch")
-    assert conditions(new)["Ready"] == ("False", "ChecksumMismatch")
+    assert states(new)["Stalled"] == ("True", "ChecksumMismatch")
+    assert states(new)["Verified"] == ("False", "ChecksumMismatch")
+    assert states(new)["Ready"] == ("False", "ChecksumMismatch")
     assert new.conditions[0].message.startswith("it differs. Not retried until the spec")
     again = status.failed(cloud_image(), failure, NOW, LATER)
     assert again.conditions[0].message == (
@@ -159,8 +263,8 @@ def test_a_failed_replacement_leaves_the_old_one_ready() -> None:
     resource = ready(cloud_image())
     failure = Failure(reason=TransferReason.SOURCE_NOT_FOUND, message="404", stage=Stage.FETCHING)
     new = status.failed(resource, failure, LATER, LATER)
-    assert conditions(new)["Ready"] == ("True", "RevisionFailed")
-    assert conditions(new)["Stalled"] == ("True", "SourceNotFound")
+    assert states(new)["Ready"] == ("True", "RevisionFailed")
+    assert states(new)["Stalled"] == ("True", "SourceNotFound")
 
 
 AWAY = status.Obstacle(Reason.CLOUD_UNREACHABLE, "no answer", stalled=False, pauses=retry.AWAY)
@@ -169,9 +273,9 @@ AWAY = status.Obstacle(Reason.CLOUD_UNREACHABLE, "no answer", stalled=False, pau
 def test_a_cloud_that_is_away_takes_no_readiness() -> None:
     resource = ready(cloud_image())
     new = status.blocked_by_cloud(resource, AWAY, LATER)
-    assert conditions(new)["Ready"] == ("True", "Available")
-    assert conditions(new)["Synced"] == ("Unknown", "CloudUnreachable")
-    assert conditions(new)["Reconciling"] == ("True", "CloudUnreachable")
+    assert states(new)["Ready"] == ("True", "Available")
+    assert states(new)["Synced"] == ("Unknown", "CloudUnreachable")
+    assert states(new)["Reconciling"] == ("True", "CloudUnreachable")
 
 
 def test_a_cloud_that_is_away_is_told_once_with_the_time_it_began() -> None:
@@ -197,12 +301,12 @@ def test_a_cloud_that_is_away_is_told_once_with_the_time_it_began() -> None:
 
 def test_a_deletion_that_a_cloud_holds_up_says_since_when_each_time_alike() -> None:
     resource = cloud_image(status={"cloudUnreachableSince": "2026-01-01T10:11:12Z"})
-    since = outage.unreachable_since(resource, Reason.CLOUD_UNREACHABLE, NOW)
-    assert outage.sentence("no answer", since) == (
+    since = conditions.unreachable_since(resource, Reason.CLOUD_UNREACHABLE, NOW)
+    assert conditions.sentences("no answer", since) == (
         "no answer. The cloud has been unreachable since 2026-01-01 10:11 UTC."
     )
-    assert outage.unreachable_since(resource, Reason.FORBIDDEN, NOW) is None
-    assert outage.sentence("no answer!", None) == "no answer!"
+    assert conditions.unreachable_since(resource, Reason.FORBIDDEN, NOW) is None
+    assert conditions.sentences("no answer!", None) == "no answer!"
 
 
 def test_each_try_at_a_cloud_that_is_away_is_told_in_the_words_of_the_first() -> None:
@@ -221,7 +325,7 @@ def test_each_try_at_a_cloud_that_is_away_is_told_in_the_words_of_the_first() ->
 
 def test_a_deletion_that_a_cloud_holds_up_says_it_in_the_words_of_the_first_try() -> None:
     def blocked_by(resource: CloudImage, error: str, reason: Reason) -> CloudImage:
-        said = outage.deletion_message(resource, reason, error, NOW)
+        said = conditions.deletion_message(resource, reason, error, NOW)
         new = status.deletion_blocked(resource, reason, said, None, NOW)
         return resource.model_copy(update={"status": new})
 
@@ -294,8 +398,8 @@ def test_properties_that_cannot_work_are_a_warning_only() -> None:
             resource, Desired.of(resource.spec), glance_image(resource), None, None, NOW
         ),
     ):
-        assert conditions(new)["PropertiesValid"] == ("False", "InvalidProperties")
-    assert conditions(ready(resource).status)["Ready"] == ("True", "Available")
+        assert states(new)["PropertiesValid"] == ("False", "InvalidProperties")
+    assert states(ready(resource).status)["Ready"] == ("True", "Available")
 
 
 def test_a_blocked_deletion_names_five_and_counts_all_and_says_so_once() -> None:

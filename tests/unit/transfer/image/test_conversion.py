@@ -8,7 +8,7 @@ import pytest
 from cloudimage.transfer.contract import Limits
 from cloudimage.transfer.image.conversion import TargetFormat, convert, largest
 from cloudimage.transfer.image.inspection import Inspected
-from cloudimage.transfer.image.qemu_checks import QEMU_FORMATS
+from cloudimage.transfer.image.qemu_formats import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.vocabulary.image import DiskFormat

@@ -3,7 +3,6 @@
 import bz2
 import contextlib
 import gzip
-import io
 import lzma
 import random
 import struct
@@ -26,40 +25,10 @@ from cloudimage.transfer.image.expansion import expand
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.tools.toolbox import Toolbox
+from support.packed import tar, zipped, zstd
 
 CONTENT = random.Random(3).randbytes(700_000) + bytes(3_000_000) + b"end"
 LIMITS = Limits(max_expanded=50_000_000)
-
-
-def zstd(content: bytes) -> bytes:
-    command = ["zstd", "-qc"]
-    return subprocess.run(command, input=content, capture_output=True, check=True).stdout
-
-
-def tar(
-    *members: tuple[str, bytes], edit: Callable[[tarfile.TarInfo], None] | None = None
-) -> bytes:
-    """Return a tar archive; ``edit`` changes each header."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for name, content in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            if edit:
-                edit(info)
-            archive.addfile(info, io.BytesIO(content))
-    return out.getvalue()
-
-
-def zipped(*members: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED, mode: int = 0) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", method) as archive:
-        for name, content in members:
-            info = zipfile.ZipInfo(name)
-            info.compress_type = method
-            info.external_attr = mode << 16
-            archive.writestr(info, content)
-    return out.getvalue()
 
 
 def cache(folder: Path, limits: Limits = LIMITS) -> Cache:
@@ -203,7 +172,6 @@ BAD: dict[str, Bad] = {
     "tar.gz cut": Bad(lambda: gzip.compress(tar(DISK)[:100_000]), NOT, "gzip"),
     "zip cut": Bad(lambda: zipped(DISK)[:-100], NOT, "zip"),
     "gzip damaged": Bad(lambda: gzip.compress(CONTENT)[:-6] + b"abcdef", NOT, "gzip"),
-    "gzip with garbage": Bad(lambda: gzip.compress(CONTENT) + b"garbage", NOT, "gzip"),
     "gzip of nothing": Bad(lambda: gzip.compress(b""), NOT, "empty"),
     "gzip in gzip": Bad(lambda: gzip.compress(gzip.compress(CONTENT)), UNSAFE, "gzip again"),
     "xz in gzip": Bad(lambda: gzip.compress(lzma.compress(CONTENT)), UNSAFE, "xz again"),

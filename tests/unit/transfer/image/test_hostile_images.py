@@ -11,7 +11,7 @@ from cloudimage.transfer import pipeline
 from cloudimage.transfer.contract import UNRESTRICTED, Reason, TransferError
 from cloudimage.transfer.glance import delivery
 from cloudimage.transfer.image.conversion import Payload
-from cloudimage.transfer.image.qemu_checks import QEMU_FORMATS
+from cloudimage.transfer.image.qemu_formats import QEMU_FORMATS
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import TransferRequest
@@ -93,6 +93,7 @@ def bench(
 ) -> Iterator[Bench]:
     bench = Bench(sources, unique, disk, tmp_path)
     monkeypatch.setattr(pipeline, "Glance", lambda *_: None)
+    monkeypatch.setattr(pipeline, "check_rights", lambda _: None)
     monkeypatch.setattr(delivery, "upload", bench.upload)
     bench.record_tools(monkeypatch)
     yield bench

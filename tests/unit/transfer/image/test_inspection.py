@@ -2,6 +2,7 @@
 
 import shutil
 import struct
+import subprocess
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -228,6 +229,8 @@ def test_virtual_size_is_refused_before_a_tool_opens_it(
 
 def test_min_disk(image: Path) -> None:
     qemu_img("create", "-q", "-f", "qcow2", image, "3G")
+    write = ["qemu-io", "-f", "qcow2", "-c", "write 1M 64k", str(image)]
+    subprocess.run(write, check=True, timeout=60, stdout=subprocess.DEVNULL)
     assert look(image, min_disk=3)[0] == "qcow2"
     error = refusal(image, min_disk=2)
     assert error.reason is Reason.IMAGE_TOO_LARGE

@@ -7,7 +7,7 @@ import pytest
 from cloudimage.transfer.contract import DiskFormat, Limits, Reason, TransferError
 from cloudimage.transfer.image.conversion import TargetFormat, convert, largest
 from cloudimage.transfer.image.inspection import Inspected, inspect
-from cloudimage.transfer.image.qemu_checks import QEMU_FORMATS
+from cloudimage.transfer.image.qemu_formats import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.tools.toolbox import Toolbox
 from support.transfer_images import MIB, qemu_img, raw_disk

@@ -10,6 +10,11 @@ def is_allowed(text: str, policy: UrlPolicy) -> bool:
     An IPv6 address that stands for an IPv4 one (mapped, or behind NAT64) is as public as that.
     """
     forms = judged(text)
-    if any_in(forms, policy.deny_networks):
+    if is_denied(text, policy):
         return False
     return is_public(forms[-1]) or any_in(forms, policy.allow_networks)
+
+
+def is_denied(text: str, policy: UrlPolicy) -> bool:
+    """Return whether a policy refuses an address whatever else allows it."""
+    return any_in(judged(text), policy.deny_networks)

@@ -58,7 +58,7 @@ class Gate:
         allowed = [each for each in found if addresses.is_allowed(each, self._policy)]
         candidates = allowed if checked else found
         if not candidates:
-            raise refusal(host, found[0])
+            raise refusal(host, found[0], self._policy)
         problem: OSError | None = None
         for address in candidates[:_MAX_ADDRESSES]:
             if self.late:
@@ -185,15 +185,18 @@ def check_host(host: str, policy: UrlPolicy) -> None:
     """
     for each in resolve(host):
         if not addresses.is_allowed(each, policy):
-            raise refusal(host, each)
+            raise refusal(host, each, policy)
 
 
-def refusal(host: str, address: str) -> TransferError:
+def refusal(host: str, address: str, policy: UrlPolicy) -> TransferError:
     """Return the failure for a host whose address the policy refuses."""
-    return TransferError(
-        Reason.SOURCE_REFUSED,
-        f"{host} has the address {address}, which the operator's URL policy does not allow",
+    why = (
+        "is in the operator's urlPolicy.denyNetworks"
+        if addresses.is_denied(address, policy)
+        else "is not public: the operator's administrator can add its network to "
+        "urlPolicy.allowNetworks"
     )
+    return TransferError(Reason.SOURCE_REFUSED, f"{host} has the address {address}, which {why}")
 
 
 def _pools(gate: Gate, *, checked: bool) -> dict[str, type[urllib3.HTTPConnectionPool]]:

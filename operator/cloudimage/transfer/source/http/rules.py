@@ -58,7 +58,7 @@ def checked_url(url: str, schemes: Collection[str] = SCHEMES) -> str:
     if scheme not in schemes:
         raise TransferError(
             Reason.SOURCE_REFUSED,
-            f"{redacted(url)}: the operator's URL policy does not allow {scheme}",
+            f"{redacted(url)}: the operator's urlPolicy.schemes does not allow {scheme}",
         )
     return url
 

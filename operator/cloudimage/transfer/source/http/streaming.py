@@ -25,6 +25,9 @@ from cloudimage.transfer.source.http.model import HttpSource
 HEAD_LENGTH: Final = 2**20
 """All that inspection looks at: the inspectors know a raw image after a quarter of it."""
 
+MOST_LOOKS: Final = 16
+"""Pieces of a file that are asked for besides its ends: one for each partition of a disk."""
+
 TAIL_LENGTH: Final = 512
 """The footer of a fixed VHD, which else looks raw."""
 
@@ -108,6 +111,7 @@ class _Probe:
         self._verified = verified
         self.total, self._validator = 0, ""
         self._place: str | None = None
+        self._looks = 0
         self.head = self._part(0, HEAD_LENGTH)
         self.tail = b""
 
@@ -118,7 +122,7 @@ class _Probe:
         path = folder / "head"
         path.write_bytes(self.head)
         try:
-            if shape_of(path, self.total, source.format) != "raw":
+            if shape_of(path, self.total, source.format, self._read) != "raw":
                 return False
         finally:
             path.unlink()
@@ -144,6 +148,15 @@ class _Probe:
             Reason.SOURCE_UNREACHABLE,
             f"{rules.redacted(self.url)} changed while it was being read",
         )
+
+    def _read(self, offset: int, length: int) -> bytes:
+        """Return a piece of the file, for what its inspection looks at behind the beginning."""
+        if offset + length <= len(self.head):
+            return self.head[offset : offset + length]
+        self._looks += 1
+        if self._looks > MOST_LOOKS:  # through the scratch that costs no requests
+            raise self.changed()
+        return self._part(offset, length)
 
     def _part(self, offset: int, length: int) -> bytes:
         headers = {"Range": f"bytes={offset}-{offset + length - 1}"}

@@ -23,7 +23,7 @@ from cloudimage.transfer.source.http.client import Client
 from cloudimage.transfer.source.http.model import HttpSource, Signature
 from cloudimage.transfer.source.http.streaming import StreamedFile, try_streaming
 from support.hostile_server import Hostile, answer, wants_range
-from support.transfer_images import DISK_SIZE, MIB, make
+from support.transfer_images import DISK_SIZE, MIB, make, raw_disk
 from testbed.sources import Sources
 
 IMAGE = NewImage(id_seed="seed", name="name")
@@ -108,12 +108,27 @@ def test_shapeless_raw_must_be_declared(bench: Bench, sources: Sources, unique: 
     assert bench.go(HttpSource(url=url, format="raw")) is not None
 
 
+def test_cut_file_system_in_a_partition_does_not_go_straight(
+    bench: Bench, sources: Sources, unique: str, tmp_path: Path
+) -> None:
+    """Its table of partitions was written again, so that only the superblock tells."""
+    disk = tmp_path / "disk"
+    raw_disk(disk, 4 * MIB)
+    for blocks, expected in ((3 * MIB, True), (3 * MIB + 4096, False)):
+        with disk.open("r+b") as file:
+            file.seek(MIB)
+            file.write(struct.pack(">4sIQ", b"XFSB", 4096, blocks // 4096))
+        url = sources.put(f"{unique}{blocks}.raw", disk)
+        assert (bench.go(HttpSource(url=url)) is not None) is expected
+
+
 def test_breaks_are_resumed(bench: Bench, sources: Sources, url: str, disk: Path) -> None:
     name = url.rpartition("/")[2]
     broken = HttpSource(url=f"{url}?fault=reset&at=5000000", checksum=sha256(disk))
     assert received(bench.must(broken)) == (disk.read_bytes(), None)
     statuses = [each.status for each in sources.requests(name)]
-    assert statuses == [206, 206, 200, 206, 206, 206]
+    # The beginning, the partition's, and the end; then the file.
+    assert statuses == [206, 206, 206, 200, 206, 206, 206]
 
 
 def test_wrong_checksum_holds_the_end_back(bench: Bench, url: str, disk: Path) -> None:

@@ -21,6 +21,7 @@ def test_name_of_a_forbidden_address_is_never_connected_to(
         transfer(HttpSource(url="http://images.test/x"), tmp_path)
     assert caught.value.reason is Reason.SOURCE_REFUSED
     assert "images.test has the address 169.254.169.254" in caught.value.message
+    assert "urlPolicy.allowNetworks" in caught.value.message
 
 
 def test_name_is_resolved_once_and_forbidden_addresses_of_it_passed_over(
@@ -45,6 +46,7 @@ def test_denied_network_wins_over_an_allowed_one(tmp_path: Path) -> None:
     with Hostile(answer(CONTENT)) as server, pytest.raises(TransferError) as caught:
         transfer(HttpSource(url=server.url()), tmp_path, policy)
     assert caught.value.reason is Reason.SOURCE_REFUSED
+    assert "urlPolicy.denyNetworks" in caught.value.message
     assert server.requests == []
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.controller.reference_index import ReferenceIndex
-from cloudimage.images.logic import references
+from cloudimage.images.logic import metadata
 from cloudimage.kube import Key
 from support.resources import cloud_image
 
@@ -40,7 +40,7 @@ def named(
 
 
 def test_what_is_ready_gives_its_id_and_the_others_are_named() -> None:
-    links = references.resolve(
+    links = metadata.resolve(
         cloud_image(image=AMI).spec.image,
         {"kernel": named("kernel", image_id="id"), "ramdisk": None},
     )
@@ -60,7 +60,7 @@ def test_what_is_ready_gives_its_id_and_the_others_are_named() -> None:
 )
 def test_what_cannot_be_used_leads_nowhere(unusable: CloudImage) -> None:
     image = cloud_image(image={"kernelRef": {"name": "kernel"}}).spec.image
-    links = references.resolve(image, {"kernel": unusable})
+    links = metadata.resolve(image, {"kernel": unusable})
     assert links.ids == {}
     assert "CloudImage kernel is not Ready" in links.missing["kernel_id"]
 

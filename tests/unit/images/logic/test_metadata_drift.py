@@ -6,9 +6,9 @@ import pytest
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.models import GlanceImage
-from cloudimage.images.logic import drift
+from cloudimage.images.logic import metadata, owned_images
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.logic.references import Links
+from cloudimage.images.logic.metadata import Links
 from cloudimage.vocabulary.marks import Marks
 from support.resources import cloud_image, glance_image
 
@@ -19,8 +19,8 @@ APPLIED = {"imageID": ID, "syncedGeneration": 3}
 
 def plan_metadata(
     resource: CloudImage, links: Links = NOTHING, image: GlanceImage | None = None
-) -> drift.MetadataPlan:
-    return drift.plan_metadata(resource, image or glance_image(resource, min_disk=9), links)
+) -> metadata.MetadataPlan:
+    return metadata.plan_metadata(resource, image or glance_image(resource, min_disk=9), links)
 
 
 def wanting(status: dict[str, Any], policy: str, **image: Any) -> CloudImage:
@@ -39,7 +39,7 @@ REPLACED = {"op": "replace", "path": "/min_disk", "value": 1}
 def test_a_spec_that_was_not_applied_yet_is_applied_under_each_policy(
     policy: str, status: dict[str, Any]
 ) -> None:
-    assert plan_metadata(wanting(status, policy)) == drift.MetadataPlan((REPLACED,))
+    assert plan_metadata(wanting(status, policy)) == metadata.MetadataPlan((REPLACED,))
 
 
 def test_drift_is_put_back_and_an_event_names_the_fields() -> None:
@@ -112,8 +112,8 @@ OURS = {**APPLIED, "checksums": {"sha512": "cd" * 64}}
 def test_a_mark_that_somebody_took_is_put_back_as_it_was(mark: Marks) -> None:
     resource = cloud_image(status=OURS)
     whole = glance_image(resource)
-    assert drift.lost_marks(resource, Desired.of(resource.spec), whole) == ()
-    [operation] = drift.lost_marks(
+    assert metadata.lost_marks(resource, Desired.of(resource.spec), whole) == ()
+    [operation] = metadata.lost_marks(
         resource, Desired.of(resource.spec), glance_image(resource, properties={mark: None})
     )
     assert operation == {"op": "add", "path": f"/{mark}", "value": whole.properties[mark]}
@@ -135,7 +135,7 @@ def test_only_what_the_status_knows_for_ours_is_marked(
 ) -> None:
     resource = cloud_image(status=status, **spec)
     bare = glance_image(resource, properties=dict.fromkeys(Marks))
-    assert drift.lost_marks(resource, Desired.of(resource.spec), bare) == ()
+    assert metadata.lost_marks(resource, Desired.of(resource.spec), bare) == ()
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,9 @@ def test_an_image_of_this_spec_that_is_gone_was_deleted_by_somebody(
     status: dict[str, Any], image_id: str, *, deleted: bool
 ) -> None:
     resource = cloud_image(status=status)
-    event = drift.deletion(resource, [glance_image(resource, id=image_id)])
+    event = owned_images.deletion_event(
+        resource, owned_images.OwnedImages(glance_image(resource, id=image_id), (), ())
+    )
     assert (event is not None) is deleted
     if event:
         assert (event.type, event.reason) == ("Warning", "ImageDeleted")
