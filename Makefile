@@ -92,6 +92,11 @@ crds: $(STAMP)  ## Generate the CRDs, the chart's copy, the references, the page
 docs: $(STAMP)  ## Build the site of docs/ into site/, every warning an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
+CLI_URL ?= https://downloads.example.org/cloudimage-operator
+.PHONY: cli
+cli: $(STAMP)  ## The commands as one file, and what krew installs, into dist/; CLI_URL is where you publish it
+	$(BIN)/python tools/cli.py --url $(CLI_URL)
+
 .PHONY: bench
 bench: setup  ## Measure transfers against what a user would do otherwise
 	$(BIN)/python -m bench

@@ -23,7 +23,7 @@ import yaml
 from bench.clones import Clone, clone
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
-from cloudimage.api.meta import API_VERSION, FINALIZER, GROUP, VERSION
+from cloudimage.api.names import API_VERSION, FINALIZER, GROUP, VERSION
 from cloudimage.images.logic import schedule, transfer_request
 from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.glance.image_lifecycle import image_id, new_image

@@ -1,20 +1,24 @@
 """The command ``cloudimage``, and ``python -m cloudimage``."""
 
-import contextlib
-import io
-import os
-import shlex
 import sys
+from pathlib import Path
 
 from cloudimage.transfer.prctl import hide_memory
 
 
 def main() -> None:
-    """Run the command line, with its memory hidden before anything of weight is imported."""
+    """Run the command line, with its memory hidden before anything of weight is imported.
+
+    As a single file, it is the program that completes words if that is what it is called.
+    """
+    if Path(sys.argv[0]).name == "kubectl_complete-cloudimage":
+        complete()
+        return
     hide_memory()
     from cloudimage.cli.app import app  # noqa: PLC0415  # after the memory is hidden
+    from cloudimage.cli.completion import VARIABLE  # noqa: PLC0415  # likewise
 
-    app()
+    app(complete_var=VARIABLE)
 
 
 def complete() -> None:
@@ -24,16 +28,11 @@ def complete() -> None:
     cobra's directive that files are not offered
     (https://kubernetes.io/docs/tasks/extend-kubectl/kubectl-plugins/).
     """
-    words = ["cloudimage", *sys.argv[1:]]
-    os.environ["_CLOUDIMAGE_COMPLETE"] = "complete_bash"  # as typer's script for bash asks
-    os.environ["COMP_WORDS"] = shlex.join(words)
-    os.environ["COMP_CWORD"] = str(len(words) - 1)
-    from cloudimage.cli.app import app  # noqa: PLC0415  # reads the environment
+    hide_memory()
+    from cloudimage.cli.app import app  # noqa: PLC0415  # after the memory is hidden
+    from cloudimage.cli.completion import of_words  # noqa: PLC0415  # likewise
 
-    offers = io.StringIO()
-    with contextlib.redirect_stdout(offers), contextlib.suppress(SystemExit):
-        app(prog_name="cloudimage")
-    sys.stdout.writelines(f"{line}\n" for line in [*offers.getvalue().split(), ":4"])
+    sys.stdout.writelines(f"{line}\n" for line in [*of_words(app, sys.argv[1:]), ":4"])
 
 
 if __name__ == "__main__":

@@ -11,16 +11,14 @@ import kubernetes
 from kubernetes.client import ApiException
 
 from cloudimage.api.kinds import kind_of
-from cloudimage.api.meta import (
+from cloudimage.api.meta import Event, Resource, ResourceStatus
+from cloudimage.api.names import (
     API_VERSION,
     CREDENTIALS_FINALIZER,
     FINALIZER,
     GROUP,
     HOSTS_ANNOTATION,
     VERSION,
-    Event,
-    Resource,
-    ResourceStatus,
 )
 
 R = TypeVar("R", bound=Resource)

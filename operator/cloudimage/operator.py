@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
-from cloudimage.api.meta import GROUP, VERSION
+from cloudimage.api.names import GROUP, VERSION
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.controller.attempts import Attempts

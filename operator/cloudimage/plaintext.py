@@ -8,14 +8,9 @@ surrogate, no separator of lines, and none that a later Unicode adds.
 
 import json
 import logging
-import operator
 import re
 from collections.abc import Mapping
-from typing import Any, Final, TypeVar
-
-from pydantic import BaseModel
-
-M = TypeVar("M", bound=BaseModel)
+from typing import Any, Final
 
 REPLACEMENT: Final = "\ufffd"
 """Stands for one or more characters that were taken out."""
@@ -65,29 +60,6 @@ def plain_tree(value: Any) -> Any:  # noqa: ANN401  # JSON has any type
             return {plain_tree(key): plain_tree(item) for key, item in value.items()}
         case list() | tuple():
             return [plain_tree(item) for item in value]
-        case _:
-            return value
-
-
-def plain_model(model: M) -> M:
-    """Return a model whose texts are plain lines; the same one where they are already."""
-    values = {name: getattr(model, name) for name in type(model).model_fields}
-    changes = {name: new for name, old in values.items() if (new := _plain_value(old)) is not old}
-    return model.model_copy(update=changes) if changes else model
-
-
-def _plain_value(value: Any) -> Any:  # noqa: ANN401  # a field's value may be anything
-    match value:
-        case str():
-            text = plain(value)
-            return value if text == value else text
-        case BaseModel():
-            return plain_model(value)
-        case tuple():
-            items = tuple(map(_plain_value, value))
-            return value if all(map(operator.is_, items, value)) else items
-        case dict():
-            return {_plain_value(key): _plain_value(item) for key, item in value.items()}
         case _:
             return value
 

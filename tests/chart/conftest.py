@@ -53,6 +53,7 @@ def render(helm: Helm, values_file: Callable[[dict[str, Any]], str]) -> Render:
     """Render the chart with values, as ``helm install`` would."""
 
     def run(**values: Any) -> Objects:
+        values = {"image": {"repository": "cloudimage-operator"}, **values}
         done = helm(
             *("template", "cloudimage-operator", str(CHART), "--namespace", "cloudimage-system"),
             *("--values", values_file(values)),

@@ -11,7 +11,7 @@ import yaml
 
 import cloudimage
 from cloudimage.api.kinds import KINDS
-from cloudimage.api.meta import GROUP
+from cloudimage.api.names import GROUP
 from cloudimage.runners.logic.job_manifest import JobTemplate
 from cloudimage.settings import SETTINGS
 from testbed.paths import REPOSITORY
@@ -254,6 +254,13 @@ def test_values_reach_the_pod(render: Render) -> None:
     assert scratch == {"name": "scratch", "emptyDir": {"sizeLimit": "1Ti"}}
     assert template["metadata"]["annotations"]["note"] == "yes"
     assert only(objects, "ServiceAccount")["metadata"]["annotations"] == {"role": "images"}
+
+
+def test_without_an_image_of_ones_own_nothing_is_installed(helm: Helm) -> None:
+    done = helm("template", "x", str(CHART))
+    assert done.returncode != 0
+    assert "image.repository is empty" in done.stderr
+    assert "--set image.repository=registry.example.org/cloudimage-operator" in done.stderr
 
 
 def test_an_account_of_ones_own(render: Render) -> None:

@@ -81,7 +81,8 @@ def test_glance_direct_quota_that_only_the_import_notices(bench: Bench, disk: Pa
     staged = Fault("PUT", "/stage", "call", times=0)
     with through(bench, request, silent, staged):
         failure = fail(request, Reason.QUOTA_EXCEEDED)
-    assert (silent.seen, staged.seen) == (1, 1)
+    # Before the download, and before the upload.
+    assert (silent.seen, staged.seen) == (2, 1)
     assert "image_size_total" in failure.message
     assert bench.images() == []
 

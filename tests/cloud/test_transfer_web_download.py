@@ -104,7 +104,7 @@ def test_host_that_glance_does_not_like(bench: Bench, disk: Path) -> None:
 @pytest.mark.parametrize(
     ("host", "words"),
     [
-        ("127.0.0.1", "127.0.0.1 has the address 127.0.0.1, which the operator's URL policy"),
+        ("127.0.0.1", "127.0.0.1 has the address 127.0.0.1, which is not public"),
         ("localhost", "localhost has the address "),
         ("nobody.invalid", "cannot be resolved here"),
         ("127%2e0.0.1", "not a plain"),

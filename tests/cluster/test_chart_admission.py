@@ -20,6 +20,7 @@ CHART = REPOSITORY / "helm" / "cloudimage-operator"
 pytestmark = pytest.mark.cluster
 
 EVERYTHING: dict[str, Any] = {
+    "image": {"repository": "cloudimage-operator"},
     "crds": {"install": False},
     "rbac": {"create": False, "aggregate": False},
     "metrics": {"dashboard": {"enabled": True}},

@@ -70,7 +70,7 @@ def test_a_qcow2_becomes_a_raw_image_with_the_attributes_of_the_spec(
     assert status["source"]["format"] == "qcow2"
     assert status["source"]["checksums"]["sha256"] == sha256_of(qcow2_disk)
     assert status["checksums"]["sha512"] == image["os_hash_value"]
-    assert status["summary"] == {"progress": "100%", "size": "64.0Mi"}
+    assert status["summary"] == {"progress": "100%", "size": "64.0Mi", "inUse": "0+"}
     for kind in ("Verified", "Uploaded", "Synced"):
         assert condition_of(resource, kind) is not None
         assert said(resource, kind)[0] == "True"
@@ -89,15 +89,9 @@ def test_kubectl_waits_for_it_and_shows_the_columns_of_the_design(
     assert " ".join(header.split()) == (
         "NAME READY VERIFIED STAGE PROGRESS FORMAT SIZE VISIBILITY IN USE USE CHECKED AGE"
     )
-    assert row.split()[:8] == [
-        unique,
-        "True",
-        "Complete",
-        "100%",
-        "qcow2",
-        row.split()[5],
-        "private",
-        "0",
+    size = row.split()[6]
+    assert row.split()[:9] == [
+        *(unique, "True", "True", "Complete", "100%", "qcow2", size, "private", "0")
     ]
 
 

@@ -11,16 +11,17 @@ from typing import Any
 import kubernetes
 import pytest
 import yaml
+from click.testing import CliRunner
 from kubernetes.client import ApiException
-from typer.testing import CliRunner
 from urllib3.exceptions import HTTPError
 
 from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
-from cloudimage.api.meta import API_VERSION, GROUP, VERSION
+from cloudimage.api.names import API_VERSION, GROUP, VERSION
 from cloudimage.cli.app import app
-from cloudimage.cli.errors import CommandError, sentences
+from cloudimage.cli.arguments import Where
+from cloudimage.cli.errors import CommandError
 from cloudimage.cli.kube_client import Cluster as Connected
-from cloudimage.cli.kube_client import connect
+from cloudimage.cli.kube_client import connect, sentences
 from testbed.kubernetes import Cluster
 from testbed.paths import REPOSITORY
 
@@ -135,7 +136,7 @@ def bench(crds: Cluster) -> Bench:
 @pytest.fixture
 def connected(bench: Bench) -> Connected:
     """The same cluster as the commands see it."""
-    return connect(str(bench.cluster.kubeconfig), None, bench.namespace, everywhere=False)
+    return connect(Where(str(bench.cluster.kubeconfig), namespace=bench.namespace))
 
 
 def test_get_shows_what_kubectl_shows(bench: Bench) -> None:
@@ -156,6 +157,35 @@ def test_get_prints_objects_as_kubectl_does(bench: Bench) -> None:
     assert yaml.safe_load(bench.run("get", "image/debian-12", "-o", "yaml")) == expected
     listed = json.loads(bench.run("get", "-o", "json"))
     assert (listed["kind"], listed["items"]) == ("List", [expected])
+
+
+@pytest.mark.parametrize(
+    "output", [(), ("-o", "wide"), ("-o", "name"), ("-o", "json"), ("-o", "yaml")]
+)
+def test_get_by_kubectl_is_the_same_without_the_slow_client(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, output: tuple[str, ...]
+) -> None:
+    by_ourselves = bench.run("get", "debian-12", *output)
+    monkeypatch.setenv("PATH", str(bench.cluster.kubectl.parent))
+    words = ("get", "debian-12", *output, *bench.options)
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "cloudimage", *words],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # The last column of the tables is the age, which goes on.
+    assert done.stdout.split()[:-1] == by_ourselves.split()[:-1]
+    assert " kubernetes\n" not in done.stderr
+
+
+def test_tab_offers_names_by_kubectl(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(bench.cluster.kubectl.parent))
+    script = Path(sys.executable).with_name("kubectl_complete-cloudimage")
+    command = [sys.executable, "-X", "importtime", script, "get", *bench.options, "deb"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "debian-12\n:4\n"
+    assert " kubernetes\n" not in done.stderr
 
 
 def test_get_shares(bench: Bench) -> None:

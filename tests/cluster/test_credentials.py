@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cloudimage.api.meta import CREDENTIALS_FINALIZER
+from cloudimage.api.names import CREDENTIALS_FINALIZER
 from support.fault_proxy import Fault, FaultProxy
 from support.namespaces import Namespace, condition_of, images_of, wait_until
 from testbed.images import disk, sha256_of

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from cloudimage.cli.app import app
 from support.namespaces import Namespace, wait_until

@@ -7,7 +7,7 @@ import pytest
 
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import IMAGE_SHARE
-from cloudimage.api.meta import API_VERSION
+from cloudimage.api.names import API_VERSION
 from testbed.kubernetes import Cluster, KubectlError
 
 pytestmark = pytest.mark.cluster

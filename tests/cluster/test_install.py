@@ -1,6 +1,9 @@
 """What a platform team does: install by Helm or kustomize, upgrade, uninstall, install again."""
 
 import json
+import os
+import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,6 +115,25 @@ def test_uninstalling_keeps_crds_and_objects_and_a_new_release_finds_them(
     release("install", RELEASE, str(CHART))
     assert identity(own, images) == before
     own.run_kubectl("get", "deployment", RELEASE, "-n", release.namespace)
+
+
+def test_crds_that_came_by_kubectl_are_taken_over_as_the_docs_say(
+    another: Kubernetes, tmp_path: Path
+) -> None:
+    another.run_kubectl("apply", "--server-side", "-k", str(REPOSITORY / "crds"))
+    namespace = "cloudimage-system"
+    another.run_kubectl("create", "namespace", namespace)
+    helm = Helm(another, namespace, tmp_path / "helm")
+    with pytest.raises(AssertionError, match="invalid ownership metadata"):
+        helm("install", RELEASE, str(CHART))
+    page = (REPOSITORY / "docs" / "troubleshooting.md").read_text()
+    found = re.search(r"```\n(for crd in .*?)```", page, re.DOTALL)
+    assert found is not None
+    env = {"PATH": f"{another.kubectl.parent}:{os.environ['PATH']}"}
+    kubeconfig = {"KUBECONFIG": str(another.kubeconfig)}
+    subprocess.run(["/bin/bash", "-euc", found[1]], env=env | kubeconfig, check=True)
+    helm("install", RELEASE, str(CHART))
+    another.run_kubectl("get", "deployment", RELEASE, "-n", namespace)
 
 
 @pytest.mark.parametrize("overlay", ["cluster-wide", "namespaced"])

@@ -28,9 +28,13 @@ STATUS: dict[str, Any] = {
     "visibility": "shared",
     "size": 2**31,
     "progress": {"stage": "Uploading", "percent": 63, "transferredBytes": 2**33},
-    "summary": {"progress": "63%", "size": "2.0Gi"},
-    "usedBy": {"servers": 2, "scope": "AllProjects"},
-    "conditions": [READY],
+    "summary": {"progress": "63%", "size": "2.0Gi", "inUse": "2"},
+    "usedBy": {
+        "servers": 2,
+        "scope": "AllProjects",
+        "lastCheckTime": "2026-01-01T00:00:00Z",
+    },
+    "conditions": [READY, {**READY, "type": "Verified"}],
 }
 
 
@@ -64,7 +68,9 @@ def test_get_shows_the_columns_of_the_design(cluster: Cluster, namespace: str) -
         *("NAME", "READY", "VERIFIED", "STAGE", "PROGRESS", "FORMAT", "SIZE", "VISIBILITY"),
         *("IN USE", "USE CHECKED", "AGE"),
     ]
-    assert debian[:-1] == ["debian-12", "True", "Uploading", "63%", "raw", "2.0Gi", "shared", "2"]
+    assert debian[:-2] == [
+        *("debian-12", "True", "True", "Uploading", "63%", "raw", "2.0Gi", "shared", "2"),
+    ]
     assert other[0] == "other"
 
 

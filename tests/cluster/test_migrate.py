@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner, Result
 from openstack.connection import Connection
-from typer.testing import CliRunner, Result
 
 from cloudimage.cli.app import app
 from support.namespaces import Namespace, change_image, content_of, image_of

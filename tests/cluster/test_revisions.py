@@ -9,7 +9,7 @@ from openstack.connection import Connection
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import CLOUD_IMAGE
-from cloudimage.api.meta import GROUP, VERSION
+from cloudimage.api.names import GROUP, VERSION
 from cloudimage.vocabulary.marks import Marks
 from support.namespaces import Namespace, condition_of, images_of, server, wait_until
 from testbed.images import sha256_of

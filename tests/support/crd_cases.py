@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cloudimage.api.meta import API_VERSION
+from cloudimage.api.names import API_VERSION
 
 SHA256 = "0123456789abcdefABCDEF".ljust(64, "0")
 

@@ -14,7 +14,7 @@ from kubernetes.client import ApiException
 from openstack.connection import Connection
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.meta import API_VERSION, GROUP, VERSION
+from cloudimage.api.names import API_VERSION, GROUP, VERSION
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack
 from testbed.operator import Operator

@@ -15,6 +15,8 @@ CHART = REPOSITORY / "helm" / "cloudimage-operator"
 PREVIOUS_CHART = REPOSITORY / "tests" / "cluster" / "charts" / "cloudimage-operator-0.0.3.tgz"
 """The chart as it was before ImageShares: what an upgrade starts from."""
 RELEASE = "cloudimage-operator"
+IMAGE = "registry.example.org/cloudimage-operator"
+_RENDERING = frozenset({"install", "template", "upgrade"})
 
 
 class Helm:
@@ -29,7 +31,9 @@ class Helm:
 
     def __call__(self, *args: str) -> str:
         """Run it and return what it printed."""
-        command = [str(self._program), "--namespace", self.namespace, *args]
+        action, *others = args
+        image = ("--set", f"image.repository={IMAGE}") if action in _RENDERING else ()
+        command = [str(self._program), "--namespace", self.namespace, action, *image, *others]
         done = subprocess.run(command, env=self._env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         return done.stdout

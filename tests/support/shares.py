@@ -11,7 +11,7 @@ from openstack.connection import Connection
 
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import IMAGE_SHARE
-from cloudimage.api.meta import API_VERSION, GROUP, VERSION
+from cloudimage.api.names import API_VERSION, GROUP, VERSION
 from support.namespaces import SECRET, Namespace, said, wait_until
 
 CONSUMER = {"name": "consumer", "domain": "Default"}

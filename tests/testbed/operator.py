@@ -123,6 +123,7 @@ class Operator:
 
     def _helm_template(self) -> str:
         values = {
+            "image": {"repository": "cloudimage-operator"},
             "watchNamespaces": [self.namespace],
             "crds": {"install": False},
             "rbac": {"aggregate": False},

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cloudimage import logs
 from cloudimage.api.imageshare import ImageShare
-from cloudimage.api.meta import Event
+from cloudimage.api.meta import Event, plain_model
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import ServerReference, UsedBy
 from cloudimage.cli import output
@@ -26,7 +26,7 @@ from cloudimage.cli.watch import row_of
 from cloudimage.cloud.models import Server, Usage
 from cloudimage.controller.logic.conditions import Draft, merge
 from cloudimage.images.logic import status
-from cloudimage.plaintext import PlainFormatter, plain, plain_lines, plain_model, plain_tree
+from cloudimage.plaintext import PlainFormatter, plain, plain_lines, plain_tree
 from support.resources import NOW, cloud_image
 from support.watched import condition
 

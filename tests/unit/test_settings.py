@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from cloudimage.access.policy import OPEN
 from cloudimage.cli.app import app

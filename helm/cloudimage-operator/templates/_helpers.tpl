@@ -73,7 +73,7 @@ test compares them.
 {{- end }}
 
 {{- define "cloudimage-operator.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{ required "image.repository is empty, and no image of the operator is published: build one and push it to a registry of yours (docs/install.md), then add --set image.repository=registry.example.org/cloudimage-operator" .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
 {{- end }}
 
 {{/* The proxy's variables that are set, by name. */}}

@@ -1,11 +1,16 @@
-"""Our kinds as data: what a CustomResourceDefinition says beside the schema of its model."""
+"""Our kinds as data: what a CustomResourceDefinition says beside the schema of its model.
+
+A model is imported when it is asked for: a command that only names kinds starts without them.
+"""
 
 from dataclasses import dataclass
-from typing import Literal
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal
 
-from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.imageshare import ImageShare
-from cloudimage.api.meta import GROUP, Resource
+from cloudimage.api.names import GROUP
+
+if TYPE_CHECKING:
+    from cloudimage.api.meta import Resource
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,8 @@ class Kind:
     """One namespaced kind with a status subresource.
 
     Attributes:
-        model: Its schema; the class is named like the kind.
+        name: The kind as manifests spell it. Its model, a class of the same name, is in the module
+            of this package that is named like :attr:`singular`.
         plural: Its name in URLs and RBAC rules.
         short_names: What people type instead.
         columns: What ``kubectl get`` shows, in this order, after the name.
@@ -38,7 +44,7 @@ class Kind:
         categories: Groups that ``kubectl get`` takes, for instance ``kubectl get openstack``.
     """
 
-    model: type[Resource]
+    name: str
     plural: str
     short_names: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -46,9 +52,11 @@ class Kind:
     categories: tuple[str, ...] = ("openstack",)
 
     @property
-    def name(self) -> str:
-        """The kind as manifests spell it."""
-        return self.model.__name__
+    def model(self) -> "type[Resource]":
+        """Its schema."""
+        module = import_module(f"cloudimage.api.{self.singular}")
+        model: type[Resource] = getattr(module, self.name)
+        return model
 
     @property
     def singular(self) -> str:
@@ -69,7 +77,7 @@ _LAST_COLUMNS = (
 )
 
 CLOUD_IMAGE = Kind(
-    model=CloudImage,
+    name="CloudImage",
     plural="cloudimages",
     short_names=("cimg",),
     columns=(
@@ -90,7 +98,7 @@ CLOUD_IMAGE = Kind(
 )
 
 IMAGE_SHARE = Kind(
-    model=ImageShare,
+    name="ImageShare",
     plural="imageshares",
     short_names=("cimgshare",),
     columns=(
@@ -107,6 +115,6 @@ KINDS = (CLOUD_IMAGE, IMAGE_SHARE)
 """Every kind of the group: another one joins here and gets its CRD, docs and chart template."""
 
 
-def kind_of(model: type[Resource]) -> Kind:
+def kind_of(model: "type[Resource]") -> Kind:
     """Return the kind of a model's objects."""
-    return next(each for each in KINDS if each.model is model)
+    return next(each for each in KINDS if each.name == model.__name__)

@@ -1,9 +1,10 @@
 """What all our resources share: the group, naming, conditions, object metadata."""
 
+import operator
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -21,19 +22,7 @@ from pydantic_core.core_schema import no_info_after_validator_function
 
 from cloudimage.plaintext import plain
 
-GROUP = "cloudimage.dev"
-VERSION = "v1alpha1"
-API_VERSION = f"{GROUP}/{VERSION}"
-FINALIZER = f"{GROUP}/finalizer"
-"""Must never change: an object with another name's finalizer could never be deleted."""
-CREDENTIALS_FINALIZER = f"{GROUP}/credentials"
-"""On the Secret with clouds.yaml, while an object needs it to delete what it made."""
-FORCE_DELETE_ANNOTATION = f"{GROUP}/force-delete"
-"""``"true"`` removes the finalizer of a deleted object at once, without checking the cloud."""
-HOSTS_ANNOTATION = f"{GROUP}/hosts"
-"""On the Secret of ``source.http.auth``: the servers that its credentials may be sent to."""
-RETRY_ANNOTATION = f"{GROUP}/retry"
-"""A new value, for example the time, retries whatever failed at once."""
+M = TypeVar("M", bound=BaseModel)
 
 
 class ApiModel(BaseModel):
@@ -200,3 +189,26 @@ class Event:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", plain(self.message, EVENT_BYTES))
+
+
+def plain_model(model: M) -> M:
+    """Return a model whose texts are plain lines; the same one where they are already."""
+    values = {name: getattr(model, name) for name in type(model).model_fields}
+    changes = {name: new for name, old in values.items() if (new := _plain_value(old)) is not old}
+    return model.model_copy(update=changes) if changes else model
+
+
+def _plain_value(value: Any) -> Any:  # noqa: ANN401  # a field's value may be anything
+    match value:
+        case str():
+            text = plain(value)
+            return value if text == value else text
+        case BaseModel():
+            return plain_model(value)
+        case tuple():
+            items = tuple(map(_plain_value, value))
+            return value if all(map(operator.is_, items, value)) else items
+        case dict():
+            return {_plain_value(key): _plain_value(item) for key, item in value.items()}
+        case _:
+            return value

@@ -154,7 +154,7 @@ class Reason(StrEnum):
     """The source's server, or the operator's URL policy, refuses it. Fix the Secret of
     spec.source.http.auth, or change the spec. Retried with growing pauses."""
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
-    """What the server sent is not a disk image but, for example, a web page or an empty file, or it
+    """What came is not a disk image but, for example, a web page or an empty file, or an image that
     cannot be opened: the message says what it is, or quotes the program that read it. Change the
     spec, or have the image made again, unless the server is only being repaired."""
     SOURCE_TRUNCATED = "SourceTruncated"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE, KINDS, Kind
-from cloudimage.api.meta import GROUP
+from cloudimage.api.names import GROUP
 
 _SHORT = {CLOUD_IMAGE.plural: ("image", "images"), IMAGE_SHARE.plural: ("share", "shares")}
 """Words that would mean something else to kubectl, but not here."""
@@ -20,6 +20,23 @@ class Target:
 
     kind: Kind
     name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which cluster and namespace the options of a command mean, as kubectl takes them.
+
+    Attributes:
+        kubeconfig: One path or several, as in ``KUBECONFIG``; None: kubectl's default.
+        context: In it; None: the current one.
+        namespace: None: that of the context.
+        everywhere: All namespaces.
+    """
+
+    kubeconfig: str | None = None
+    context: str | None = None
+    namespace: str | None = None
+    everywhere: bool = False
 
 
 def targets(words: Sequence[str]) -> tuple[Target, ...]:

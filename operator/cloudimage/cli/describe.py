@@ -7,13 +7,14 @@ from datetime import datetime
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import kind_of
-from cloudimage.api.meta import FINALIZER, Condition, Resource
+from cloudimage.api.meta import Condition, Resource, plain_model
+from cloudimage.api.names import FINALIZER
 from cloudimage.api.reasons import ConditionType, Reason, ShareReason, member_docs
 from cloudimage.cli.output import aligned
 from cloudimage.cli.state import State, is_seen, state_of, why
 from cloudimage.controller.logic.conditions import ABNORMAL, find, is_true
 from cloudimage.images.logic.status import size_text
-from cloudimage.plaintext import plain, plain_model
+from cloudimage.plaintext import plain
 from cloudimage.shares.logic.members import image_text
 
 _LAST_EVENTS = 10

@@ -1,42 +1,9 @@
 """What can go wrong between a user and the cluster, each as one plain sentence."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 
-from kubernetes.client import ApiException
-from kubernetes.config import ConfigException
-from urllib3.exceptions import HTTPError
-
 from cloudimage.api.kinds import KINDS
-
-
-@contextmanager
-def sentences(server: Callable[[], str] = str) -> Iterator[None]:
-    """Turn whatever the cluster answers into a sentence.
-
-    Args:
-        server: Returns the URL of the cluster, once it is known.
-
-    Raises:
-        CommandError: With that sentence.
-    """
-    try:
-        yield
-    except ApiException as error:
-        status, body = int(error.status or 0), _text(error.body)
-        raise CommandError(of_answer(status, body, str(error.reason))) from error
-    except HTTPError as error:
-        raise CommandError(
-            f"The cluster at {server()} does not answer: {_cause(error)}. Check that it is up, and "
-            "that this is the right context (--context)."
-        ) from error
-    except ConfigException as error:
-        raise CommandError(
-            f"There is no usable kubeconfig: {str(error).rstrip('.')}. Set KUBECONFIG or give "
-            "--kubeconfig and --context."
-        ) from error
 
 
 def of_answer(status: int, body: str, reason: str) -> str:
@@ -75,17 +42,6 @@ def _message(body: str) -> str | None:
         return None
     is_status = isinstance(document, dict) and document.get("kind") == "Status"
     return str(document.get("message", "")) if is_status else None
-
-
-def _text(body: object) -> str:
-    return body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
-
-
-def _cause(error: BaseException) -> str:
-    """Return the innermost words: urllib3 wraps them in the names of its own objects."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error).rstrip(".")
 
 
 class CommandError(Exception):

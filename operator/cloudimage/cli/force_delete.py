@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import kind_of
-from cloudimage.api.meta import GROUP, Resource
+from cloudimage.api.meta import Resource, plain_model
+from cloudimage.api.names import GROUP
 from cloudimage.cli.describe import count
-from cloudimage.plaintext import plain_model
 
 
 def full_name(resource: Resource) -> str:

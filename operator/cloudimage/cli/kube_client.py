@@ -1,22 +1,28 @@
 """The user's cluster: our objects read, watched, changed and deleted, as kubectl would do it."""
 
+import base64
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import kubernetes
 from kubernetes.client import ApiException
+from kubernetes.config import ConfigException
 from kubernetes.config.incluster_config import SERVICE_TOKEN_FILENAME
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
 from cloudimage.api.kinds import Kind
-from cloudimage.api.meta import GROUP, VERSION
-from cloudimage.cli.arguments import Target
-from cloudimage.cli.describe import Event
+from cloudimage.api.names import GROUP, VERSION
+from cloudimage.cli.arguments import Target, Where
+from cloudimage.cli.errors import CommandError, of_answer
+
+if TYPE_CHECKING:
+    from cloudimage.cli.describe import Event
 
 TIMEOUT_SECONDS = 30
 WATCH_SECONDS = 240
@@ -88,8 +94,26 @@ class Cluster:
         )
         self._named(self._objects.delete_namespaced_custom_object, target, body=options)
 
-    def events(self, thing: Mapping[str, Any]) -> list[Event] | None:
+    def secret(self, name: str) -> dict[str, str] | None:
+        """Return the texts of a Secret by their keys; None: there is no such Secret."""
+        core = kubernetes.client.CoreV1Api(self.client)
+        try:
+            found = core.read_namespaced_secret(
+                name, str(self.namespace), _request_timeout=TIMEOUT_SECONDS
+            )
+        except ApiException as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return {
+            key: base64.b64decode(text).decode("utf-8", "replace")
+            for key, text in (found.data or {}).items()
+        }
+
+    def events(self, thing: Mapping[str, Any]) -> "list[Event] | None":
         """Return the Events about an object; None: the user may not read them."""
+        from cloudimage.cli.describe import Event
+
         core = kubernetes.client.CoreV1Api(self.client)
         metadata = thing["metadata"]
         try:
@@ -202,14 +226,40 @@ class Cluster:
         return kubernetes.client.CustomObjectsApi(self.client)
 
 
-def connect(
-    kubeconfig: str | None, context: str | None, namespace: str | None, *, everywhere: bool
-) -> Cluster:
+@contextmanager
+def sentences(server: Callable[[], str] = str) -> Iterator[None]:
+    """Turn whatever the cluster answers into a sentence.
+
+    Args:
+        server: Returns the URL of the cluster, once it is known.
+
+    Raises:
+        CommandError: With that sentence.
+    """
+    try:
+        yield
+    except ApiException as error:
+        status, body = int(error.status or 0), _text(error.body)
+        raise CommandError(of_answer(status, body, str(error.reason))) from error
+    except HTTPError as error:
+        raise CommandError(
+            f"The cluster at {server()} does not answer: {_cause(error)}. Check that it is up, and "
+            "that this is the right context (--context)."
+        ) from error
+    except ConfigException as error:
+        raise CommandError(
+            f"There is no usable kubeconfig: {str(error).rstrip('.')}. Set KUBECONFIG or give "
+            "--kubeconfig and --context."
+        ) from error
+
+
+def connect(where: Where) -> Cluster:
     """Return the cluster and the namespace that kubectl would take, with the same options.
 
     Raises:
         kubernetes.config.ConfigException: There is no such kubeconfig or context.
     """
+    kubeconfig, context = where.kubeconfig, where.context
     configuration = kubernetes.client.Configuration()
     if not _has_kubeconfig(kubeconfig) and Path(SERVICE_TOKEN_FILENAME).exists():
         kubernetes.config.load_incluster_config(configuration)
@@ -221,7 +271,7 @@ def connect(
         standing = _namespace_of(kubeconfig, context)
     configuration.retries = _RETRIES
     client = kubernetes.client.ApiClient(configuration)
-    return Cluster(client, None if everywhere else namespace or standing)
+    return Cluster(client, None if where.everywhere else where.namespace or standing)
 
 
 def _has_kubeconfig(kubeconfig: str | None) -> bool:
@@ -264,3 +314,14 @@ def _apply(objects: Objects, event: Mapping[str, Any]) -> None:
         objects.pop(_key(event["object"]), None)
     else:
         objects[_key(event["object"])] = event["object"]
+
+
+def _text(body: object) -> str:
+    return body.decode("utf-8", "replace") if isinstance(body, bytes) else str(body or "")
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost words: urllib3 wraps them in the names of its own objects."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).rstrip(".")

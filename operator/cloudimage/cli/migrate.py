@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from cloudimage.api.meta import API_VERSION
+from cloudimage.api.names import API_VERSION
 from cloudimage.cli.errors import CommandError
 from cloudimage.cli.output import yaml_of
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.plaintext import plain
 from cloudimage.vocabulary.image import DiskFormat
+from cloudimage.vocabulary.snapshots import server_bound
 
 CA_KEY = "ca.crt"
 _TOKEN_KEY = "header.X-Auth-Token"  # noqa: S105  # the name of a key
@@ -20,9 +21,6 @@ _NOT_TAKEN = ("os_glance", "cloudimage_dev_")
 _OF_OLD_CLOUD = (
     "kernel_id",
     "ramdisk_id",
-    "base_image_ref",
-    "instance_uuid",
-    "block_device_mapping",
     "cinder_encryption_key_id",
     "img_signature_certificate_uuid",
 )
@@ -147,6 +145,9 @@ def comments(
         yield "goes into a pipe or a file: `cloudimage migrate ... | kubectl apply -f -`."
     yield f"The operator must be allowed to fetch from {host}: urlPolicy.allowNetworks of its"
     yield "chart, if that is a private address."
+    if bound := server_bound(image.properties):
+        yield "It is a snapshot. What says only which server it was made of is left out:"
+        yield f"{', '.join(bound)}."
     if strange := [name for name in _OF_OLD_CLOUD if name in _properties(image)]:
         yield f"These properties refer to the old cloud, check them: {', '.join(strange)}."
     if not _checksum(image):
@@ -174,12 +175,13 @@ def _attributes(image: GlanceImage, wanted: Wanted) -> dict[str, Any]:
 
 
 def _properties(image: GlanceImage) -> dict[str, str]:
-    kept = {name: text for name, text in image.properties.items() if _is_taken(name)}
+    left = server_bound(image.properties)
+    kept = {
+        name: text
+        for name, text in image.properties.items()
+        if not name.startswith(_NOT_TAKEN) and name not in left
+    }
     return dict(sorted(kept.items()))
-
-
-def _is_taken(name: str) -> bool:
-    return not name.startswith(_NOT_TAKEN)
 
 
 def _checksum(image: GlanceImage) -> dict[str, str] | None:

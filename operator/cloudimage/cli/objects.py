@@ -1,118 +1,70 @@
 """The commands for users of CloudImages and ImageShares, each a few lines over its module."""
 
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import IMAGE_SHARE, KINDS, Kind
-from cloudimage.api.meta import FORCE_DELETE_ANNOTATION, RETRY_ANNOTATION, Resource
-from cloudimage.cli import completion
-from cloudimage.cli.arguments import Target, targets
+from cloudimage.api.names import FORCE_DELETE_ANNOTATION, RETRY_ANNOTATION
+from cloudimage.cli import kubectl, options
+from cloudimage.cli.arguments import Target, Where, targets
 from cloudimage.cli.errors import CommandError
-from cloudimage.cli.output import say
+from cloudimage.cli.output import aligned, document, names_of, rows_of, say
 
 if TYPE_CHECKING:
+    from cloudimage.api.imageshare import ImageShare
+    from cloudimage.api.meta import Resource
+    from cloudimage.cli.check import Line
     from cloudimage.cli.kube_client import Cluster
 
-PANEL = "Your images and shares"
 
-Words = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="[KIND] [NAME]...",
-        help="As in kubectl: cloudimage (cimg, image), imageshare (cimgshare, share), or "
-        "KIND/NAME. The default kind is cloudimage; without a name, all objects.",
-        show_default=False,
-        autocompletion=completion.words,
-    ),
-]
-Names = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="[KIND] NAME...",
-        help="As in kubectl, also KIND/NAME. The default kind is cloudimage.",
-        autocompletion=completion.words,
-    ),
-]
-Namespace = Annotated[
-    str | None,
-    typer.Option("--namespace", "-n", help="Namespace.", show_default="that of the context"),
-]
-Everywhere = Annotated[
-    bool, typer.Option("--all-namespaces", "-A", help="Objects in all namespaces.")
-]
-Context = Annotated[
-    str | None,
-    typer.Option(help="Context in the kubeconfig.", show_default="the current one"),
-]
-Kubeconfig = Annotated[
-    str | None,
-    typer.Option(
-        envvar="KUBECONFIG", help="Path of the kubeconfig.", show_default="~/.kube/config"
-    ),
-]
-Output = Annotated[
-    Literal["json", "yaml", "wide", "name"] | None,
-    typer.Option("--output", "-o", help="Output format.", show_default="a table"),
-]
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the command line; typer lists those of a sub-application last."""
-    app.command(rich_help_panel=PANEL)(get)
-    app.command(rich_help_panel=PANEL)(watch)
-    app.command(rich_help_panel=PANEL)(describe)
-    app.command(rich_help_panel=PANEL)(retry)
-    app.command("force-delete", rich_help_panel=PANEL)(force_delete)
-    app.command(rich_help_panel=PANEL)(migrate)
-
-
-def get(  # noqa: PLR0913  # one parameter an option: that is typer's way
-    words: Words = None,
-    *,
-    output: Output = None,
-    namespace: Namespace = None,
-    all_namespaces: Everywhere = False,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-) -> None:
+@options.command()
+@options.objects(required=False)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["json", "yaml", "wide", "name"]),
+    show_default="a table",
+    help="Output format.",
+)
+@options.clusters
+def get(words: tuple[str, ...], output: str | None, where: Where) -> None:
     """Show CloudImages or ImageShares, as kubectl get does.
 
     For example: cloudimage get, cloudimage get debian-12 -o yaml, cloudimage get shares -A.
     """
-    from cloudimage.cli import output as printed
-
-    with _cluster(kubeconfig, context, namespace, everywhere=all_namespaces) as cluster:
+    if told := _by_kubectl(words, output, where):
+        say(told, nl=False)
+        return
+    with _cluster(where) as cluster:
         asked = _asked(words, cluster)
         if output is None or output == "wide":
             _print_tables(cluster, asked, wide=output == "wide")
             return
         things = cluster.objects(asked)
         if output == "name":
-            say(printed.names_of(things), nl=False)
+            say(names_of(things), nl=False)
         else:
             single = len(asked) == 1 and asked[0].name is not None
-            say(printed.document(things, output, single=single), nl=False)
+            say(document(things, output, single=single), nl=False)
 
 
-def watch(  # noqa: PLR0913  # one parameter an option: that is typer's way
-    words: Words = None,
-    *,
-    timeout: Annotated[
-        str, typer.Option(help="Give up after this time, for example 90s or 5m; 0 for never.")
-    ] = "0",
-    namespace: Namespace = None,
-    all_namespaces: Everywhere = False,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-) -> None:
+@options.command()
+@options.objects(required=False)
+@click.option(
+    "--timeout",
+    default="0",
+    show_default=True,
+    help="Give up after this time, for example 90s or 5m; 0 for never.",
+)
+@options.clusters
+def watch(words: tuple[str, ...], timeout: str, where: Where) -> None:
     """Show progress until all are Ready: live bars on a terminal, otherwise a line per change.
 
     The exit status is 0 when all are Ready; 1 when the others are stalled or deleted, or on
@@ -125,11 +77,11 @@ def watch(  # noqa: PLR0913  # one parameter an option: that is typer's way
     try:
         seconds = follow.seconds(timeout)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    with _cluster(kubeconfig, context, namespace, everywhere=all_namespaces) as cluster:
+        raise click.BadParameter(str(error)) from error
+    with _cluster(where) as cluster:
         asked = _asked(words, cluster)
         if len({each.kind.plural for each in asked}) > 1:
-            raise typer.BadParameter("watch takes one kind at a time")
+            raise click.BadParameter("watch takes one kind at a time")
         if not cluster.objects(asked):
             raise CommandError(_none(asked[0].kind, cluster))
         names = [each.name for each in asked if each.name]
@@ -148,25 +100,21 @@ def watch(  # noqa: PLR0913  # one parameter an option: that is typer's way
                 snapshots,
                 [(cluster.namespace or "", name) for name in names],
                 display,
-                "/".join if all_namespaces else lambda key: key[1],
+                "/".join if where.everywhere else lambda key: key[1],
             )
         for sentence in follow.termination_message(rows, timeout if status is None else None):
             say(sentence, err=True)
-        raise typer.Exit(1 if status is None else status)
+        raise click.exceptions.Exit(1 if status is None else status)
 
 
-def describe(
-    words: Words = None,
-    *,
-    namespace: Namespace = None,
-    all_namespaces: Everywhere = False,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-) -> None:
+@options.command()
+@options.objects(required=False)
+@options.clusters
+def describe(words: tuple[str, ...], where: Where) -> None:
     """Describe an object: why it is not Ready, what blocks it, and what to do."""
     from cloudimage.cli import describe as text
 
-    with _cluster(kubeconfig, context, namespace, everywhere=all_namespaces) as cluster:
+    with _cluster(where) as cluster:
         asked = _asked(words, cluster)
         for number, thing in enumerate(cluster.objects(asked)):
             resource = _resource(thing)
@@ -176,31 +124,25 @@ def describe(
             say(text.describe(resource, shares, events, datetime.now(UTC)))
 
 
-def retry(
-    words: Names,
-    *,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-) -> None:
+@options.command()
+@options.objects(required=True)
+@options.cluster
+def retry(words: tuple[str, ...], where: Where) -> None:
     """Retry a failed object now, and compare it with the cloud again."""
     from cloudimage.cli.force_delete import full_name
 
-    with _cluster(kubeconfig, context, namespace) as cluster:
+    with _cluster(where) as cluster:
         for target in _named(words, cluster):
             thing = cluster.annotate(target, {RETRY_ANNOTATION: datetime.now(UTC).isoformat()})
             resource = target.kind.model.model_validate(thing)
             say(f"{full_name(resource)} will be retried")
 
 
-def force_delete(
-    words: Names,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
-    namespace: Namespace = None,
-    context: Context = None,
-    kubeconfig: Kubeconfig = None,
-) -> None:
+@options.command("force-delete")
+@options.objects(required=True)
+@click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
+@options.cluster
+def force_delete(words: tuple[str, ...], yes: bool, where: Where) -> None:  # noqa: FBT001  # an option
     """Delete an object at once, leaving what it made in the cloud unmanaged.
 
     For an object whose cloud is gone, or whose servers you do not want to wait for. Otherwise use
@@ -208,10 +150,10 @@ def force_delete(
     """
     from cloudimage.cli.force_delete import full_name, stays
 
-    with _cluster(kubeconfig, context, namespace) as cluster:
+    with _cluster(where) as cluster:
         asked = _named(words, cluster)
         if len(asked) > 1:
-            raise typer.BadParameter("force-delete takes one object at a time")
+            raise click.BadParameter("force-delete takes one object at a time")
         resource = asked[0].kind.model.model_validate(cluster.read(asked[0]))
         left = stays(resource)
         say(
@@ -221,41 +163,31 @@ def force_delete(
         for each in left:
             say(f"  {each}")
         if not yes:
-            typer.confirm("Delete it and leave these?" if left else "Delete it?", abort=True)
+            click.confirm("Delete it and leave these?" if left else "Delete it?", abort=True)
         cluster.annotate(asked[0], {FORCE_DELETE_ANNOTATION: "true"})
         cluster.delete(asked[0], resource.metadata.uid)
         say(f"{full_name(resource)} is deleted")
 
 
-def migrate(  # noqa: PLR0913  # one parameter an option: that is typer's way
-    *,
-    from_cloud: Annotated[
-        str,
-        typer.Option(
-            help="The old cloud in clouds.yaml, which is looked up as the openstack client does."
-        ),
-    ],
-    image: Annotated[str, typer.Option(help="Id or name of the image in the old cloud.")],
-    secret: Annotated[str, typer.Option(help="Secret with the new cloud's clouds.yaml.")],
-    cloud: Annotated[str, typer.Option(help="The new cloud in that clouds.yaml.")],
-    name: Annotated[str, typer.Option(help="Name of the new CloudImage.")],
-    namespace: Annotated[
-        str | None,
-        typer.Option(
-            "--namespace", "-n", help="Namespace of the new CloudImage.", show_default="as applied"
-        ),
-    ] = None,
-    auth_secret: Annotated[
-        str,
-        typer.Option(help="Secret with the old cloud's token.", show_default="NAME-source"),
-    ] = "",
-    with_visibility: Annotated[
-        bool, typer.Option("--with-visibility", help="Keep the image's visibility.")
-    ] = False,
-    with_owner: Annotated[
-        bool, typer.Option("--with-owner", help="Keep the id of the project that owns the image.")
-    ] = False,
-) -> None:
+@click.command()
+@click.option(
+    "--from-cloud",
+    required=True,
+    help="The old cloud in clouds.yaml, which is looked up as the openstack client does.",
+)
+@click.option("--image", required=True, help="Id or name of the image in the old cloud.")
+@click.option("--secret", required=True, help="Secret with the new cloud's clouds.yaml.")
+@click.option("--cloud", required=True, help="The new cloud in that clouds.yaml.")
+@click.option("--name", required=True, help="Name of the new CloudImage.")
+@click.option(
+    "--namespace", "-n", show_default="as applied", help="Namespace of the new CloudImage."
+)
+@click.option(
+    "--auth-secret", show_default="NAME-source", help="Secret with the old cloud's token."
+)
+@click.option("--with-visibility", is_flag=True, help="Keep the image's visibility.")
+@click.option("--with-owner", is_flag=True, help="Keep the id of the project that owns the image.")
+def migrate(from_cloud: str, image: str, **given: Any) -> None:  # noqa: ANN401  # options
     """Print a CloudImage that copies an image from another cloud, and the Secret it needs.
 
     cloudimage migrate --from-cloud old --image debian-12 --secret openstack --cloud new --name
@@ -266,13 +198,13 @@ def migrate(  # noqa: PLR0913  # one parameter an option: that is typer's way
     from cloudimage.cli import migrate as manifests
 
     wanted = manifests.Wanted(
-        name=name,
-        namespace=namespace,
-        secret=secret,
-        cloud=cloud,
-        auth_secret=auth_secret or f"{name}-source",
-        visibility=with_visibility,
-        owner=with_owner,
+        name=given["name"],
+        namespace=given["namespace"],
+        secret=given["secret"],
+        cloud=given["cloud"],
+        auth_secret=given["auth_secret"] or f"{given['name']}-source",
+        visibility=given["with_visibility"],
+        owner=given["with_owner"],
     )
     with_secret = not sys.stdout.isatty()
     with _told():
@@ -290,6 +222,67 @@ def migrate(  # noqa: PLR0913  # one parameter an option: that is typer's way
         say(manifests.render(head, documents), nl=False)
 
 
+@click.command()
+@click.option("--secret", help="Secret with the clouds.yaml, as a CloudImage names it.")
+@click.option("--cloud", required=True, help="The cloud in that clouds.yaml.")
+@click.option(
+    "--local",
+    is_flag=True,
+    help="Take your own clouds.yaml, which is looked up as the openstack client does.",
+)
+@click.option(
+    "--output", "-o", type=click.Choice(["json"]), show_default="text", help="Output format."
+)
+@options.cluster
+def check(secret: str | None, cloud: str, local: bool, output: str | None, where: Where) -> None:  # noqa: FBT001  # an option
+    """Check what the operator may do with a cloud's credentials: login, rights, stores, quota.
+
+    Rights are tried on an image record without bytes, which is deleted at once. The exit status is
+    0 if all is there that every CloudImage needs, and 2 if not.
+
+    For example: cloudimage check --secret openstack --cloud images -n images
+    """
+    if local == bool(secret):
+        raise click.UsageError("give either --secret, or --local")
+    from cloudimage.cli import check as questions
+
+    with _told():
+        found = list(_found(secret, cloud, where))
+    say(questions.json_of(found) if output == "json" else questions.text_of(found))
+    raise click.exceptions.Exit(questions.exit_status(found))
+
+
+def _found(secret: str | None, cloud: str, where: Where) -> "Iterator[Line]":
+    """Yield what is found of the credentials, and by them."""
+    from cloudimage.cli.check import Line, look
+    from cloudimage.cloud.config import CloudConfig, parse_clouds_yaml
+    from cloudimage.cloud.errors import CloudError
+
+    if secret is None:
+        from cloudimage.access.local import LocalCloudError, find
+
+        try:
+            config = CloudConfig(*find(cloud))
+        except LocalCloudError as error:
+            yield Line("clouds.yaml", "missing", str(error))
+            return
+    else:
+        with _cluster(where) as cluster:
+            texts = cluster.secret(secret)
+        place = f"Secret {secret} in namespace {cluster.namespace}"
+        if texts is None or "clouds.yaml" not in texts:
+            what = "does not exist; create it" if texts is None else "has no key clouds.yaml"
+            yield Line("Secret", "missing", f"{place} {what}")
+            return
+        try:
+            config = parse_clouds_yaml(texts["clouds.yaml"], cloud, texts.get("cacert"))
+        except CloudError as error:
+            yield Line("Secret", "missing", f"{place}: {error}")
+            return
+    yield Line("Secret" if secret else "clouds.yaml", "ok", f"has the cloud {cloud}")
+    yield from look(config)
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     """End with one sentence and exit status 1 when something fails."""
@@ -297,52 +290,66 @@ def _told() -> Iterator[None]:
         yield
     except CommandError as error:
         say(str(error), err=True)
-        raise typer.Exit(1) from error
+        raise click.exceptions.Exit(1) from error
     except KeyboardInterrupt:
-        raise typer.Exit(130) from None
+        raise click.exceptions.Exit(130) from None
 
 
 @contextmanager
-def _cluster(
-    kubeconfig: str | None, context: str | None, namespace: str | None, *, everywhere: bool = False
-) -> "Iterator[Cluster]":
+def _cluster(where: Where) -> "Iterator[Cluster]":
     from cloudimage.cli import kube_client
-    from cloudimage.cli.errors import sentences
 
     found: kube_client.Cluster | None = None
-    with _told(), sentences(lambda: found.server if found else ""):
-        found = kube_client.connect(kubeconfig, context, namespace, everywhere=everywhere)
+    with _told(), kube_client.sentences(lambda: found.server if found else ""):
+        found = kube_client.connect(where)
         yield found
 
 
-def _asked(words: Sequence[str] | None, cluster: "Cluster") -> tuple[Target, ...]:
+def _by_kubectl(words: Sequence[str], output: str | None, where: Where) -> str:
+    """Return what kubectl shows, of which the start is much faster; empty if it shows nothing."""
     try:
-        asked = targets(words or ())
+        asked = targets(words)
+    except ValueError:
+        return ""
+    if len(asked) > 1 or (asked[0].name and where.everywhere):
+        return ""
+    texts = {None: (), "wide": ("--output=wide",), "name": ("--output=name",)}
+    if output in texts:
+        return kubectl.get(asked[0], texts[output], where)
+    told = kubectl.get(asked[0], ("--output=json",), where)
+    if not told:
+        return ""
+    found = json.loads(told)
+    single = asked[0].name is not None
+    return document([found] if single else found["items"], str(output), single=single)
+
+
+def _asked(words: Sequence[str], cluster: "Cluster") -> tuple[Target, ...]:
+    try:
+        asked = targets(words)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise click.BadParameter(str(error)) from error
     if cluster.namespace is None and any(each.name for each in asked):
-        raise typer.BadParameter("a name cannot be combined with --all-namespaces")
+        raise click.BadParameter("a name cannot be combined with --all-namespaces")
     return asked
 
 
 def _named(words: Sequence[str], cluster: "Cluster") -> tuple[Target, ...]:
     asked = _asked(words, cluster)
     if any(each.name is None for each in asked):
-        raise typer.BadParameter("give the name of an object")
+        raise click.BadParameter("give the name of an object")
     return asked
 
 
 def _print_tables(cluster: "Cluster", asked: Sequence[Target], *, wide: bool) -> None:
-    from cloudimage.cli import output
-
     printed = 0
     for kind in dict.fromkeys(each.kind for each in asked):
         tables = [cluster.table(each) for each in asked if each.kind is kind]
-        rows = output.rows_of(tables, wide=wide, namespaces=cluster.namespace is None)
+        rows = rows_of(tables, wide=wide, namespaces=cluster.namespace is None)
         if not rows:
             say(_none(kind, cluster), err=True)
             continue
-        say("\n" * bool(printed) + output.aligned(rows))
+        say("\n" * bool(printed) + aligned(rows))
         printed += 1
 
 
@@ -351,8 +358,10 @@ def _none(kind: Kind, cluster: "Cluster") -> str:
     return f"There is no {kind.name} {where}."
 
 
-def _shares(resource: Resource, cluster: "Cluster") -> list[ImageShare] | None:
+def _shares(resource: "Resource", cluster: "Cluster") -> "list[ImageShare] | None":
     """Return the ImageShares of a CloudImage, or None if the user may not read them."""
+    from cloudimage.api.cloudimage import CloudImage
+    from cloudimage.api.imageshare import ImageShare
     from cloudimage.shares.logic.members import refers_to
 
     if not isinstance(resource, CloudImage):
@@ -364,5 +373,8 @@ def _shares(resource: Resource, cluster: "Cluster") -> list[ImageShare] | None:
     return [each for each in shares if refers_to(each, resource)]
 
 
-def _resource(thing: dict[str, Any]) -> Resource:
+def _resource(thing: dict[str, Any]) -> "Resource":
     return next(kind for kind in KINDS if kind.name == thing["kind"]).model.model_validate(thing)
+
+
+COMMANDS = (get, watch, describe, retry, force_delete, migrate, check)

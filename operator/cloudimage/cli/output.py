@@ -8,10 +8,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import typer
+import click
 
 from cloudimage.api.kinds import KINDS
-from cloudimage.api.meta import GROUP
+from cloudimage.api.names import GROUP
 from cloudimage.plaintext import escaped, is_shown, plain, plain_lines
 
 _GAP = "   "
@@ -25,7 +25,7 @@ def say(text: str, *, err: bool = False, nl: bool = True) -> None:
         err: Whether it goes to standard error.
         nl: Whether a line feed comes after it.
     """
-    typer.echo(plain_lines(text), err=err, nl=nl)
+    click.echo(plain_lines(text), err=err, nl=nl)
 
 
 def rows_of(

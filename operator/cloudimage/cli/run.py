@@ -1,25 +1,38 @@
 """``cloudimage run``: the operator, set up from its options and environment."""
 
-import inspect
 import logging
-from typing import Annotated, Any
+from typing import TYPE_CHECKING
 
-import typer
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-from rich.markup import escape
+import click
 
-from cloudimage import __version__, logs, revision
-from cloudimage.settings import SETTINGS, Setting, Settings
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+    from cloudimage.settings import Setting
 
 
-def run(**given: Any) -> None:  # noqa: ANN401  # as the user wrote it
+class RunCommand(click.Command):
+    """Has an option for each setting; they are imported once they are asked for."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the options."""
+        from cloudimage.settings import SETTINGS
+
+        return [*map(_option, SETTINGS), *super().get_params(ctx)]
+
+
+@click.command(cls=RunCommand)
+def run(**given: str | bool | None) -> None:
     """Run the operator until it is told to stop."""
+    from pydantic import ValidationError
+
+    from cloudimage.settings import Settings
+
     try:
-        settings = Settings(**{name: text for name, text in given.items() if text is not None})
+        settings = Settings(**{name: text for name, text in given.items() if text is not None})  # type: ignore[arg-type]  # the model judges
     except ValidationError as error:
-        raise typer.BadParameter("; ".join(map(_complaint, error.errors()))) from error
-    # Imported here so that the other commands start without the Kubernetes client.
+        raise click.BadParameter("; ".join(map(_complaint, error.errors()))) from error
+    from cloudimage import __version__, logs, revision
     from cloudimage.leader_election.elector import lead
     from cloudimage.metrics import operator as metrics
     from cloudimage.operator import Operator, load_kubernetes_config
@@ -39,26 +52,23 @@ def run(**given: Any) -> None:  # noqa: ANN401  # as the user wrote it
         lead(settings.terms, settings.probe_address or None, lambda: Operator(settings))
 
 
-def _complaint(error: ErrorDetails) -> str:
+def _complaint(error: "ErrorDetails") -> str:
+    from cloudimage.settings import SETTINGS
+
     of = [each for each in SETTINGS if each.name in error["loc"][:1]]  # none: of all together
     names = [f"{each.option} (env var: {each.variable})" for each in of]
     return ": ".join((*names, error["msg"].removeprefix("Value error, ")))
 
 
-def _option(setting: Setting) -> inspect.Parameter:
+def _option(setting: "Setting") -> click.Option:
     """Return the option of a setting; the model reads the environment, and judges both."""
     default = f" [default: {setting.default}]" if setting.default else ""
-    option = typer.Option(
-        help=setting.description + escape(f" [env var: {setting.variable}]{default}"),
-        metavar=f"<{setting.kind}>",
-    )
-    kind = bool if setting.kind == "boolean" else str
-    return inspect.Parameter(
-        setting.name,
-        inspect.Parameter.KEYWORD_ONLY,
+    is_flag = setting.kind == "boolean"
+    no = f"/--no-{setting.option.removeprefix('--')}" if is_flag else ""
+    return click.Option(
+        [setting.option + no],
+        is_flag=is_flag,
         default=None,
-        annotation=Annotated[kind | None, option],
+        metavar=None if is_flag else f"<{setting.kind}>",
+        help=f"{setting.description} [env var: {setting.variable}]{default}",
     )
-
-
-run.__signature__ = inspect.Signature([*map(_option, SETTINGS)])  # type: ignore[attr-defined]  # typer reads it

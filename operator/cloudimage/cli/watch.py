@@ -12,10 +12,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.meta import Resource
+from cloudimage.api.meta import Resource, plain_model
 from cloudimage.cli.describe import standing, telling_reason
 from cloudimage.cli.state import State, exit_status, is_seen, state_of, why
-from cloudimage.plaintext import plain_model
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _MARGIN = 3

@@ -10,7 +10,7 @@ from openstack.exceptions import raise_from_response
 
 from cloudimage.cloud.answers import Page, pages, typed
 from cloudimage.cloud.errors import ConflictError, NotFoundError, translated
-from cloudimage.cloud.models import GlanceImage, JsonPatch, Member, MemberStatus
+from cloudimage.cloud.models import GlanceImage, JsonPatch, Limit, Member, MemberStatus, Store
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES
 
 _PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
@@ -229,3 +229,57 @@ class Glance:
             raise_from_response(
                 self._proxy.put(f"/images/{image_id}/members/{project_id}", json={"status": status})
             )
+
+    def import_methods(self) -> tuple[str, ...]:
+        """Return the methods by which Glance imports; empty where it does not.
+
+        Raises:
+            CloudError: Glance did not say.
+        """
+        info = self._info("/info/import")
+        return tuple(map(str, info["import-methods"]["value"])) if info else ()
+
+    def stores(self) -> tuple[Store, ...] | None:
+        """Return the stores of a Glance that has several; None: it has one, without a name.
+
+        Raises:
+            CloudError: Glance did not say.
+        """
+        info = self._info("/info/stores")
+        return None if info is None else tuple(map(_store, info["stores"]))
+
+    def limits(self) -> dict[str, Limit] | None:
+        """Return the project's limits by their names; None: this Glance does not say.
+
+        ``GET /v2/info/usage`` is there since Yoga, where limits are Keystone's.
+
+        Raises:
+            CloudError: Glance did not say.
+        """
+        info = self._info("/info/usage")
+        if info is None:
+            return None
+        with translated("reading the quota"):
+            return {
+                str(name): typed(Limit, used=each["usage"], limit=each["limit"])
+                for name, each in info["usage"].items()
+            }
+
+    def _info(self, path: str) -> Any | None:  # noqa: ANN401  # JSON
+        try:
+            with translated(f"reading {path}"):
+                response = self._proxy.get(path)
+                raise_from_response(response)
+                return response.json()
+        except NotFoundError:
+            return None
+
+
+def _store(body: dict[str, Any]) -> Store:
+    return typed(
+        Store,
+        id=body["id"],
+        # Glance writes them as texts.
+        default=str(body.get("default", "")).lower() == "true",
+        read_only=str(body.get("read-only", "")).lower() == "true",
+    )

@@ -38,6 +38,19 @@ class Keystone:
             domain = frozenset(name(each) for each in names if each is not None)
             return typed(Project, id=access.project_id, name=access.project_name), domain
 
+    def roles(self) -> tuple[str, ...]:
+        """Return the names of the roles that the credentials have in their project.
+
+        Raises:
+            CloudError: Keystone did not say.
+        """
+        login = self._connection.session.auth
+        if not isinstance(login, BaseIdentityPlugin):
+            raise CloudError("reading the token: the credentials do not use Keystone")
+        with translated("reading the token"):
+            access = login.get_access(self._connection.session)
+            return tuple(name(each) for each in access.role_names or ())
+
     def project(self, project_id: str) -> Project | None:
         """Return the project of that id, or None.
 

@@ -44,6 +44,27 @@ class GlanceImage:
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One of several stores of a Glance."""
+
+    id: str
+    default: bool
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a project uses of one of Glance's limits, in that limit's unit.
+
+    Attributes:
+        limit: Negative: unlimited.
+    """
+
+    used: int
+    limit: int
+
+
 MemberStatus = Literal["pending", "accepted", "rejected"]
 
 

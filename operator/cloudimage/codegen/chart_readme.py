@@ -16,7 +16,8 @@ _HEADER: Final = """\
 
 ```
 helm install cloudimage-operator helm/cloudimage-operator \\
-  --namespace cloudimage-system --create-namespace
+  --namespace cloudimage-system --create-namespace \\
+  --set image.repository=registry.example.org/cloudimage-operator
 ```
 
 CustomResourceDefinitions come with the release and stay when it is uninstalled. Values are checked

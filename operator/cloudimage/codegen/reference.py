@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from cloudimage.api.kinds import Kind
-from cloudimage.api.meta import API_VERSION
+from cloudimage.api.names import API_VERSION
 from cloudimage.api.reasons import member_docs
 from cloudimage.codegen.crd import HEADER, LIST_TYPE, RULES, Schema, definition
 

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from typing import Generic
 
 from cloudimage.api.kinds import kind_of
-from cloudimage.api.meta import FINALIZER, ResourceStatus
+from cloudimage.api.meta import ResourceStatus
+from cloudimage.api.names import FINALIZER
 from cloudimage.controller.attempts import Attempts, Guard
 from cloudimage.controller.logic import retry
 from cloudimage.kube import Key, Kube, R, StaleError, key_of

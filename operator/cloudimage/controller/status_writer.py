@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from kubernetes.client import ApiException
 
 from cloudimage.api.kinds import kind_of
-from cloudimage.api.meta import Event, Resource, ResourceStatus
+from cloudimage.api.meta import Event, Resource, ResourceStatus, plain_model
 from cloudimage.controller.logic.events import of_transitions
 from cloudimage.kube import Kube, R
-from cloudimage.plaintext import plain_model
 
 logger = logging.getLogger(__name__)
 

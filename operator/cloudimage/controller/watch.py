@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import kopf
 
-from cloudimage.api.meta import FINALIZER, GROUP
+from cloudimage.api.names import FINALIZER, GROUP
 from cloudimage.controller.workqueue import WorkQueue
 from cloudimage.kube import Key
 from cloudimage.metrics import operator as metrics

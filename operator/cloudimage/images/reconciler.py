@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
-from cloudimage.api.meta import FINALIZER
+from cloudimage.api.names import FINALIZER
 from cloudimage.api.reasons import ABSENT_REASONS, CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.config import CloudConfig

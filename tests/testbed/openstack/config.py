@@ -100,7 +100,7 @@ def _glance(site: Site) -> Sections:
             "endpoint_region_name": REGION,
             "endpoint_interface": "public",
         },
-        "keystone_authtoken": _token_check(site, "glance"),
+        "keystone_authtoken": _token_check(site, "glance", "image"),
     }
 
 
@@ -108,7 +108,7 @@ def _placement(site: Site) -> Sections:
     return {
         "DEFAULT": {"use_stderr": True},
         "placement_database": {"connection": site.database_url("placement")},
-        "keystone_authtoken": _token_check(site, "placement"),
+        "keystone_authtoken": _token_check(site, "placement", "placement"),
     }
 
 
@@ -136,7 +136,7 @@ def _nova(site: Site) -> Sections:
         "neutron": _client(site, "nova") | {"endpoint_override": site.url("nova") + "/neutron"},
         "placement": _client(site, "placement"),
         "service_user": _client(site, "nova") | {"send_service_user_token": True},
-        "keystone_authtoken": _token_check(site, "nova"),
+        "keystone_authtoken": _token_check(site, "nova", "compute"),
     }
 
 
@@ -156,7 +156,7 @@ def _cinder(site: Site) -> Sections:
         "database": {"connection": site.database_url("cinder")},
         "oslo_concurrency": {"lock_path": site.folder / "locks"},
         "coordination": {"backend_url": f"file://{site.folder}/locks"},
-        "keystone_authtoken": _token_check(site, "cinder"),
+        "keystone_authtoken": _token_check(site, "cinder", "block-storage"),
     }
 
 
@@ -176,9 +176,10 @@ def _client(site: Site, user: str, *, system: bool = False) -> dict[str, object]
     } | scope
 
 
-def _token_check(site: Site, user: str) -> dict[str, object]:
+def _token_check(site: Site, user: str, service_type: str) -> dict[str, object]:
     """Return how a service checks the tokens of its callers."""
     return _client(site, user) | {
+        "service_type": service_type,  # without it, no access rule lets anybody in
         "www_authenticate_uri": site.auth_url,
         "service_token_roles": "service",
         "service_token_roles_required": True,

@@ -1,12 +1,14 @@
 """The command line itself: help, completion, kubectl's plugin, and failures without a cluster."""
 
 import importlib
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from cloudimage.cli import completion as complete_words
 from cloudimage.cli.app import app
@@ -38,7 +40,7 @@ def test_the_users_commands_come_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["get", "watch", "describe", "retry", "force-delete", "migrate"]
+    "command", ["get", "watch", "describe", "retry", "force-delete", "migrate", "inspect", "check"]
 )
 def test_help(command: str) -> None:
     status, text = run(command, "--help")
@@ -46,20 +48,68 @@ def test_help(command: str) -> None:
     assert "Usage" in text
 
 
+HEAVY = ("kopf", "kubernetes", "openstack", "pydantic", "requests", "rich", "structlog", "yaml")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("cloudimage",),
+        ("cloudimage", "--help"),
+        ("cloudimage", "--version"),
+        ("cloudimage", "get", "--help"),
+        ("cloudimage", "transfer", "--help"),
+        ("cloudimage", "migrate", "--help"),
+        ("cloudimage", "inspect", "--help"),
+        ("cloudimage", "check", "--help"),
+        ("cloudimage", "delete", "x"),
+        ("kubectl_complete-cloudimage", ""),
+        ("kubectl_complete-cloudimage", "get", "--"),
+        ("kubectl_complete-cloudimage", "transfer", "--visibility", ""),
+    ],
+)
+def test_what_asks_no_server_starts_without_slow_libraries(words: tuple[str, ...]) -> None:
+    script = Path(sys.executable).with_name(words[0])
+    command = [sys.executable, "-X", "importtime", str(script), *words[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout + done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "cloudimage.cli.app" in imported
+    assert imported.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        (("delete", "x"), "kubectl delete cloudimage x"),
+        (("delete", "x", "-n", "images"), "kubectl delete cloudimage x -n images"),
+        (("delete", "share", "x"), "kubectl delete imageshare x"),
+        (("delete", "cimgshare/x"), "kubectl delete imageshare/x"),
+        (("delte", "image", "x"), "kubectl delete cloudimage x"),
+        (("delete", "a file"), "kubectl delete cloudimage 'a file'"),
+        (("edit", "x"), "kubectl edit cloudimage x"),
+        (("apply", "-f", "x.yaml"), "kubectl apply -f x.yaml"),
+        (("forcedelete", "x"), "Did you mean 'force-delete'?"),
+        (("shwo", "x"), "No such command 'shwo'."),
+    ],
+)
+def test_words_that_are_kubectls(words: tuple[str, ...], answer: str) -> None:
+    status, text = run(*words)
+    assert status == 2
+    assert text.endswith(answer)
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(shell: str) -> None:
-    done = complete({"_CLOUDIMAGE_COMPLETE": f"source_{shell}"})
-    assert "_CLOUDIMAGE_COMPLETE" in done
+    status, text = run("completion", shell)
+    assert status == 0
+    assert "_CLOUDIMAGE_COMPLETE=" in text
 
 
 def test_completion() -> None:
     words = {"COMP_WORDS": "cloudimage force", "COMP_CWORD": "1"}
-    assert complete({"_CLOUDIMAGE_COMPLETE": "complete_bash", **words}) == "force-delete\n"
-
-
-def complete(env: dict[str, str]) -> str:
-    """Run the program as its completion in a shell does."""
-    return CliRunner().invoke(app, [], prog_name="cloudimage", env=env).output
+    env = {"_CLOUDIMAGE_COMPLETE": "bash_complete", **words}  # as the script of the shell asks
+    assert CliRunner().invoke(app, prog_name="cloudimage", env=env).output == "plain,force-delete\n"
 
 
 @pytest.mark.parametrize(

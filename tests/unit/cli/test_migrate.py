@@ -136,6 +136,50 @@ def test_the_comments_say_what_to_heed() -> None:
     assert "check them" not in bare
 
 
+# As Nova 33 wrote them for a server with a password that was snapshotted by an administrator, with
+# those that libvirt's driver adds and those of a shelved one.
+OF_A_SNAPSHOT = {
+    "base_image_ref": "0d4bbb2a-7d4a-4b0f-a0ce-8a1d3b5f8a6e",
+    "boot_roles": "member,reader",
+    "clean_attempts": "1",
+    "image_location": "snapshot",
+    "image_state": "available",
+    "image_type": "snapshot",
+    "instance_owner": "875f7888e167422e88fa78e0c2160344",
+    "instance_uuid": "f0d5b6a5-c697-423a-b0ec-9525ba359956",
+    "kernel_id": "",
+    "network_allocated": "True",
+    "old_vm_state": "active",
+    "owner_id": "875f7888e167422e88fa78e0c2160344",
+    "owner_project_name": "images",
+    "owner_specified.openstack.sha256": "",
+    "owner_user_name": "alice",
+    "password_0": "rF2mXy",
+    "password_3": "",
+    "ramdisk_id": "",
+    "shelved_at": "2026-01-02T03:04:05.000000",
+    "user_id": "61e7b2c2d1a94b3e8bd1b1b7a1a5a9e0",
+    "vtpm_secret_uuid": "3b1b2a4c-0000-4000-8000-000000000001",
+}
+OF_ITS_IMAGE = {"hw_disk_bus": "scsi", "os_distro": "debian", "os_type": "linux"}
+
+
+def test_nothing_of_its_server_goes_over_with_a_snapshot() -> None:
+    snapshot = old(properties={**OF_A_SNAPSHOT, **OF_ITS_IMAGE})
+    assert spec(snapshot)["image"]["properties"] == OF_ITS_IMAGE
+    text = text_of(snapshot)
+    assert "It is a snapshot." in text
+    assert ", ".join(OF_A_SNAPSHOT) in text
+    assert "rF2mXy" not in text
+    assert "It is a snapshot." not in text_of(old())
+
+
+def test_an_image_may_have_a_type_of_its_own() -> None:
+    assert spec(old(properties={"image_type": "golden"}))["image"]["properties"] == {
+        "image_type": "golden"
+    }
+
+
 def test_a_name_of_the_old_cloud_cannot_end_a_comment() -> None:
     for end in ("\n", "\r", "\x85", "\u2028"):
         name = f"x{end}---{end}kind: Secret{end}"

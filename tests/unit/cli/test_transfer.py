@@ -3,10 +3,10 @@
 import hashlib
 
 import pytest
-from typer.testing import CliRunner
+from click.testing import CliRunner
 
 from cloudimage.cli.app import app
-from cloudimage.cli.transfer import checksum
+from cloudimage.cli.by_hand import checksum
 
 WORDS = ("transfer", "--url", "http://127.0.0.1:9/disk", "--name", "x", "--os-cloud", "nowhere")
 
@@ -14,7 +14,7 @@ WORDS = ("transfer", "--url", "http://127.0.0.1:9/disk", "--name", "x", "--os-cl
 @pytest.fixture(autouse=True)
 def unrestrained(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the limits of a transfer's process: they are for good, and this one goes on."""
-    monkeypatch.setattr("cloudimage.cli.transfer.restrain", lambda _: None)
+    monkeypatch.setattr("cloudimage.cli.by_hand.restrain", lambda _: None)
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256", "sha512", "blake2b"])

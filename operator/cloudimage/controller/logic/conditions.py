@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, TypeVar
 
-from cloudimage.api.meta import FORCE_DELETE_ANNOTATION, Condition, Resource, ResourceStatus
+from cloudimage.api.meta import Condition, Resource, ResourceStatus
+from cloudimage.api.names import FORCE_DELETE_ANNOTATION
 from cloudimage.api.reasons import ConditionType, Reason, ShareCondition, ShareReason
 from cloudimage.plaintext import plain
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from cloudimage.api.meta import RETRY_ANNOTATION, Resource
+from cloudimage.api.meta import Resource
+from cloudimage.api.names import RETRY_ANNOTATION
 from cloudimage.api.reasons import Reason, ShareReason
 from cloudimage.plaintext import plain
 

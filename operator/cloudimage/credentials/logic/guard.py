@@ -2,7 +2,8 @@
 
 from cloudimage.api.cloudimage import CloudCredentialsRef, CloudImage, ManagementPolicy
 from cloudimage.api.imageshare import ImageShare
-from cloudimage.api.meta import FINALIZER, FORCE_DELETE_ANNOTATION, Resource, ResourceStatus
+from cloudimage.api.meta import Resource, ResourceStatus
+from cloudimage.api.names import FINALIZER, FORCE_DELETE_ANNOTATION
 
 
 def credentials_of(resource: Resource) -> CloudCredentialsRef:

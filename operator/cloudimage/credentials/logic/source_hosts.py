@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import urlsplit
 
-from cloudimage.api.meta import HOSTS_ANNOTATION
+from cloudimage.api.names import HOSTS_ANNOTATION
 
 _PORTS: Final = {"http": 80, "https": 443}
 _LABELS: Final = r"[a-z0-9_-]+(\.[a-z0-9_-]+)*"

@@ -23,7 +23,7 @@ def is_terminal(desired: Desired, reason: str, stage: str | None = None) -> bool
     update. Only bytes that are proven to be the right ones would come again.
 
     Args:
-        desired: What the spec asks for.
+        desired: What the spec wants.
         reason: Of the failure.
         stage: Of the transfer, when it failed; None: it was none of a transfer.
     """

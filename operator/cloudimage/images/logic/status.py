@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.meta import RETRY_ANNOTATION
+from cloudimage.api.names import RETRY_ANNOTATION
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import (
     CloudImageStatus,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.meta import API_VERSION, GROUP
+from cloudimage.api.names import API_VERSION, GROUP
 from cloudimage.sources.base import Reference
 from cloudimage.sources.registry import source_of
 from cloudimage.transfer.contract import TEXT

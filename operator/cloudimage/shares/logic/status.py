@@ -6,7 +6,7 @@ from datetime import datetime
 
 from cloudimage.api import imageshare
 from cloudimage.api.imageshare import ImageShare, ImageShareStatus, ShareSummary
-from cloudimage.api.meta import RETRY_ANNOTATION
+from cloudimage.api.names import RETRY_ANNOTATION
 from cloudimage.api.reasons import CREDENTIALS_REASONS, Reason, ShareCondition, ShareReason
 from cloudimage.cloud.models import GlanceImage, Member
 from cloudimage.controller.logic import conditions, retry

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloudimage.api.meta import RETRY_ANNOTATION
+from cloudimage.api.names import RETRY_ANNOTATION
 from cloudimage.api.reasons import CREDENTIALS_REASONS, Reason
 from cloudimage.controller.logic import retry
 from cloudimage.images.logic import schedule, status

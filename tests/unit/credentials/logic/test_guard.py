@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.meta import FINALIZER, FORCE_DELETE_ANNOTATION
+from cloudimage.api.names import FINALIZER, FORCE_DELETE_ANNOTATION
 from cloudimage.credentials.logic import guard
 from cloudimage.images.logic import status
 from support.resources import cloud_image

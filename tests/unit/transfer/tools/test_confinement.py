@@ -236,7 +236,7 @@ def test_memory_is_hidden_before_anything_of_weight_is_imported(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     """Who opened it before would keep it; the environment is guarded as the memory is."""
-    for name in ("pydantic", "requests", "typer"):
+    for name in ("pydantic", "requests", "click"):
         (tmp_path / f"{name}.py").write_text("import sys; print(flush=True); sys.stdin.read()")
     command = [*powerless(), sys.executable, "-m", *words]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}

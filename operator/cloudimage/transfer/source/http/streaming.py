@@ -110,8 +110,8 @@ class _Probe:
         self._client = client
         self._verified = verified
         self.total, self._validator = 0, ""
-        self._place: str | None = None
         self._looks = 0
+        self._place: str | None = None
         self.head = self._part(0, HEAD_LENGTH)
         self.tail = b""
 

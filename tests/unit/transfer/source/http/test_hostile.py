@@ -180,7 +180,7 @@ CASES = [
         "redirects to a mapped address",
         redirect("http://[::ffff:169.254.169.254]/"),
         Reason.SOURCE_REFUSED,
-        "urlPolicy.allowNetworks",
+        "urlPolicy",
     ),
     Case(
         "redirects to loopback", redirect("http://127.0.0.2/"), Reason.SOURCE_REFUSED, "127.0.0.2"

@@ -1,0 +1,135 @@
+"""``cloudimage check`` against real Keystone, Glance and Nova."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from cloudimage.cli.app import app
+from testbed.openstack import OpenStack
+from testbed.process import free_ports
+
+pytestmark = pytest.mark.cloud
+
+Check = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture
+def check(openstack: OpenStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Check]:
+    """Check an entry of clouds.yaml that is changed so; no image of the check is left."""
+
+    def run(cloud: str, **changes: Any) -> tuple[int, dict[str, Any]]:
+        entry = openstack.cloud(cloud)
+        entry = {**entry, **changes, "auth": {**entry["auth"], **changes.get("auth", {})}}
+        path = tmp_path / "clouds.yaml"
+        path.write_text(yaml.safe_dump({"clouds": {"mine": entry}}))
+        monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path))
+        done = CliRunner().invoke(app, ["check", "--local", "--cloud", "mine", "-o", "json"])
+        assert "Traceback" not in done.output
+        return done.exit_code, {each["what"]: each for each in json.loads(done.stdout)}
+
+    yield run
+    left = openstack.connect("admin").image.get(
+        "/images", params={"name": "cloudimage check (to be deleted)", "os_hidden": "true"}
+    )
+    assert left.json()["images"] == []
+
+
+def states(found: dict[str, Any]) -> dict[str, str]:
+    return {what: each["state"] for what, each in found.items()}
+
+
+def test_a_member_has_what_is_needed(check: Check) -> None:
+    status, found = check("images")
+    assert status == 0
+    seen = states(found)
+    needed = ("login", "image service", "make images", "change images", "delete images")
+    assert {seen[each] for each in needed} == {"ok"}
+    assert (seen["visibility public"], found["visibility public"]["needed"]) == ("missing", False)
+    assert "administrator" in found["visibility public"]["text"]
+    assert "only the project's own" in found["servers that use an image"]["text"]
+    assert "member" in found["login"]["text"]
+    assert "glance-direct" in found["import methods"]["text"]
+
+
+def test_an_administrator_may_all(check: Check) -> None:
+    status, found = check("admin")
+    assert status == 0
+    assert states(found)["visibility public"] == "ok"
+    assert "of all projects" in found["servers that use an image"]["text"]
+    assert states(found)["look up projects"] == "ok"
+
+
+def test_a_quota_that_is_used_up(openstack: OpenStack, check: Check) -> None:
+    openstack.set_quota("tiny", "image_count_total", 0)
+    try:
+        status, found = check("tiny")
+    finally:
+        openstack.set_quota("tiny", "image_count_total", 10_000)
+    assert status == 2
+    assert states(found)["make images"] == "missing"
+    assert "image_count_total 0 of 0 used" in found["quota"]["text"]
+
+
+def test_credentials_for_the_image_service_alone(openstack: OpenStack, check: Check) -> None:
+    # Application credentials may not make others.
+    connection = openstack.connect("images-password")
+    keystone, user = connection.identity, connection.current_user_id
+    rules = [
+        {"service": "image", "method": method, "path": "/v2/**"}
+        for method in ("GET", "POST", "PATCH", "DELETE")
+    ]
+    body = {"name": "check", "unrestricted": False, "access_rules": rules}
+    made = keystone.post(
+        f"/users/{user}/application_credentials", json={"application_credential": body}
+    )
+    assert made.status_code == 201, made.text
+    made = made.json()["application_credential"]
+    try:
+        auth = {
+            "auth_url": openstack.auth_url,
+            "application_credential_id": made["id"],
+            "application_credential_secret": made["secret"],
+        }
+        status, found = check("images", auth_type="v3applicationcredential", auth=auth)
+        assert status == 2, found
+        assert states(found)["make images"] == "ok", found
+        servers = found["servers that use an image"]
+        assert servers["state"] == "missing"
+        assert "access rules" in servers["text"]
+    finally:
+        keystone.delete(f"/users/{user}/application_credentials/{made['id']}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "state", "words"),
+    [
+        ({"auth": {"password": "wrong"}}, "login", "missing", "check the entry"),
+        ({"region_name": "Mars"}, "image service", "missing", "region Mars"),
+    ],
+)
+def test_what_is_wrong_with_an_entry(
+    check: Check, changes: dict[str, Any], what: str, state: str, words: str
+) -> None:
+    status, found = check("images-password", **changes)
+    assert status == 2
+    assert found[what]["state"] == state
+    assert words in found[what]["text"]
+
+
+def test_a_cloud_that_is_away(check: Check) -> None:
+    [port] = free_ports(1)
+    status, found = check("images", auth={"auth_url": f"http://127.0.0.1:{port}/v3"})
+    assert status == 2
+    assert states(found) == {"clouds.yaml": "ok", "login": "unknown"}
+
+
+def test_an_entry_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", "/dev/null")
+    done = CliRunner().invoke(app, ["check", "--local", "--cloud", "x"])
+    assert done.exit_code == 2
+    assert done.output.startswith("missing   clouds.yaml")
