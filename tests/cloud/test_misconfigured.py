@@ -150,7 +150,7 @@ def test_a_web_server_where_keystone_should_be(openstack: OpenStack, place: str)
             assert "auth.auth_url" in str(error)
             assert "Example Domain" not in str(error)
     with FaultProxy(openstack.auth_url, *servers["404"]) as proxy:
-        assert "404 Not Found (nginx)" in str(ended(at(openstack.cloud("images"), proxy.url)))
+        assert 'a page, "404 Not Found"' in str(ended(at(openstack.cloud("images"), proxy.url)))
 
 
 def test_a_login_that_is_wanted_before_the_login_does_not_hang(openstack: OpenStack) -> None:
@@ -244,7 +244,7 @@ def test_what_may_pass_is_still_a_cloud_that_is_away(openstack: OpenStack) -> No
             with FaultProxy(openstack.auth_url, *both(status, page)) as proxy:
                 error = ended(at(way, proxy.url + "/v3"))
             assert isinstance(error, CloudUnreachableError)
-            assert f"{status} {phrase.decode()} (nginx)" in str(error)
+            assert f'a page, "{status} {phrase.decode()}", probably of a proxy' in str(error)
     assert isinstance(ended(entry | {"image_endpoint_override": refused}), CloudUnreachableError)
     with hanging_up() as url:
         assert isinstance(ended(at(entry, url)), CloudUnreachableError)

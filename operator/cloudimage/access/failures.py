@@ -16,7 +16,7 @@ import urllib3
 from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 
-from cloudimage.access.answers import causes, said, sentence, unsaid
+from cloudimage.access.answers import causes, proxys, said, sentence
 from cloudimage.access.errors import (
     AddressRefusedError,
     AnswerRefusedError,
@@ -40,6 +40,8 @@ class Kind(Enum):
     NOT_FOUND = "there is no such thing (404)"
     CONFLICT = "the state of the thing forbids it (409)"
     QUOTA_EXCEEDED = "a quota is used up (413)"
+    TOO_LARGE = "the image is larger than Glance takes at all (413)"
+    BODY_LIMIT = "a proxy limits how large a request may be (413)"
     NOT_UNDERSTOOD = "the answer is over the bounds, or none that the API describes"
     OTHER = "anything else"
 
@@ -74,6 +76,10 @@ _BY_STATUS: Final = {
     503: Kind.UNAVAILABLE,
     504: Kind.UNAVAILABLE,
 }
+
+# What a service says with 413 when it is no quota, which time or other images may free.
+_TOO_LARGE: Final = "image is too large"
+_TOO_MANY: Final = re.compile(r"number of allowed image (properties|tags|locations)")
 
 # The first that fits counts.
 _BY_CLASS: Final[Mapping[type[Exception], Kind]] = {
@@ -115,21 +121,38 @@ _REQUEST_ID: Final = re.compile(r" ?\(?(Request-ID: )?req-[0-9a-f-]+\)?")
 
 def of_response(response: requests.Response) -> Failure:
     """Return what an answer other than the wanted one means."""
-    text = said(response) or unsaid(response)
-    return _failure(_of_status(response.status_code), text, response.status_code, response)
+    api = said(response)
+    text = api or proxys(response) or "it gives no reason that can be shown"
+    return _failure(_of_answer(response, api), text, response.status_code, response)
 
 
 def of_exception(error: Exception) -> Failure:
     """Return what one of :data:`EXCEPTIONS` means."""
     status = getattr(error, "status_code", None) or getattr(error, "http_status", None)
-    kind = _of_status(status) if status else _of_discovery(error) or _of_class(error)
+    response = getattr(error, "response", None)
+    if isinstance(response, requests.Response):
+        kind = _of_answer(response, said(response))
+    else:
+        kind = _of_status(status) if status else _of_discovery(error) or _of_class(error)
     if isinstance(error, AddressRefusedError | AnswerRefusedError):
         text = str(error)
     elif kind is Kind.NOT_UNDERSTOOD:
         text = f"the answer does not conform to the API ({type(error).__name__})"
     else:
         text = sentence(error)
-    return _failure(kind, text, status, getattr(error, "response", None))
+    return _failure(kind, text, status, response)
+
+
+def _of_answer(response: requests.Response, api: str | None) -> Kind:
+    """Return what a status means, which of several if what the service says tells."""
+    kind = _of_status(response.status_code)
+    if kind is not Kind.QUOTA_EXCEEDED:
+        return kind
+    if api is None:
+        return Kind.BODY_LIMIT
+    if _TOO_LARGE in api:
+        return Kind.TOO_LARGE
+    return Kind.INVALID if _TOO_MANY.search(api) else kind
 
 
 def is_of_service(error: Exception) -> bool:

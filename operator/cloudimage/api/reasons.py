@@ -143,8 +143,8 @@ class Reason(StrEnum):
     """The image disappeared while the operator was working on it. Retried."""
     FORBIDDEN = "Forbidden"
     """The cloud's policy does not allow it, for example visibility public without administrator
-    rights. Change the spec, or ask the cloud's administrator. Retried with growing pauses, since
-    the right may be granted."""
+    rights, or a proxy before a service limits the size of a request. Change the spec, or ask the
+    cloud's administrator. Retried with growing pauses, since the right may be granted."""
     INVALID_IMAGE = "InvalidImage"
     """Glance rejects a value of spec.image; the message quotes Glance. Change the spec."""
     QUOTA_EXCEEDED = "QuotaExceeded"
@@ -197,15 +197,17 @@ class Reason(StrEnum):
     VHD as vhd), or the source is encrypted, or a VHDX that was not closed. The message says which.
     Change spec.image.diskFormat or the source; declare an intended LUKS volume as raw."""
     IMAGE_TOO_LARGE = "ImageTooLarge"
-    """The virtual size exceeds spec.image.minDiskGiB or a limit of the operator."""
+    """The virtual size exceeds spec.image.minDiskGiB or a limit of the operator, or the image is
+    larger than Glance's image_size_cap."""
     INSUFFICIENT_SCRATCH = "InsufficientScratch"
     """The operator's scratch volume has too little space. Retried with growing pauses."""
     CONVERSION_FAILED = "ConversionFailed"
     """The image could not be read to its end: it is damaged, or reading it took too long. Retried
     with growing pauses."""
     UPLOAD_FAILED = "UploadFailed"
-    """The upload was interrupted, or Glance could not get the certificate of the image's property
-    img_signature_certificate_uuid from its key manager. Retried with growing pauses."""
+    """The upload was interrupted, or Glance could not store or import the image, or get the
+    certificate of its property img_signature_certificate_uuid from the key manager. Retried with
+    growing pauses."""
     UPLOAD_MISMATCH = "UploadMismatch"
     """Glance stored different bytes than were sent; they were deleted. Retried."""
     INVALID_REQUEST = "InvalidRequest"

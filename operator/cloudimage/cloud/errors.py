@@ -116,6 +116,7 @@ _BY_KIND: Final[Mapping[Kind, type[CloudError]]] = {
     Kind.NOT_FOUND: NotFoundError,
     Kind.CONFLICT: ConflictError,
     Kind.QUOTA_EXCEEDED: QuotaExceededError,
+    Kind.BODY_LIMIT: ForbiddenError,
 }
 
 

@@ -22,6 +22,8 @@ _REASONS: Final[Mapping[Kind, Reason]] = {
     Kind.INVALID: Reason.INVALID_IMAGE,
     Kind.UNSUPPORTED: Reason.INVALID_IMAGE,
     Kind.QUOTA_EXCEEDED: Reason.QUOTA_EXCEEDED,
+    Kind.TOO_LARGE: Reason.IMAGE_TOO_LARGE,
+    Kind.BODY_LIMIT: Reason.FORBIDDEN,
 }
 _BEGINNINGS: Final[Mapping[Kind, str]] = {
     Kind.UNREACHABLE: "the cloud cannot be reached: ",
@@ -87,6 +89,16 @@ def answer_error(response: requests.Response, doing: str, otherwise: Reason) -> 
             "manager, Barbican, may be away, or does not show the certificate to these credentials"
         )
         return TransferError(Reason.UPLOAD_FAILED, f"{message.rstrip('.')}. {advice}")
+    if failure.kind is Kind.TOO_LARGE:
+        message += (
+            " The limit is Glance's image_size_cap: ask the cloud's administrators to raise it"
+        )
+    if failure.kind is Kind.BODY_LIMIT:
+        message = (
+            f"what stands before Glance refuses to {doing} ({failure.status}): {failure.sentence}. "
+            "Ask the cloud's administrators to raise its limit for the size of a request (nginx: "
+            "client_max_body_size)"
+        )
     return _error(failure, message, otherwise)
 
 
