@@ -187,12 +187,14 @@ def adopting(resource: CloudImage, desired: Desired, now: datetime) -> CloudImag
 
 
 def in_use(usage: Usage, *, private: bool) -> str:
-    """Return the number of servers made from the image, for people.
+    """Return the number of servers made from the image, for people; ``?`` where Nova tells none.
 
     Args:
         usage: Who uses it.
         private: Only the credentials' own project can use it.
     """
+    if usage.scope == "Refused":
+        return "?"
     unseen = usage.scope == "OwnProject" and not private
     return f"{len(usage.servers)}{'+' * unseen}"
 

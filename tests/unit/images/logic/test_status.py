@@ -145,6 +145,7 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
         ("OwnProject", "private", "0"),
         ("OwnProject", "public", "0+"),
         ("OwnProject", "shared", "0+"),
+        ("Refused", "private", "?"),
     ],
 )
 def test_no_user_is_a_fact_only_where_all_would_be_seen(
