@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from cloudimage.api.cloudimage import CloudCredentialsRef, DeletionPolicy, GlanceImageId, ImageName
+from cloudimage.api.cloudimage import CloudCredentialsRef, DeletionPolicy, GlanceImageId
+from cloudimage.api.image import ImageName
 from cloudimage.api.meta import (
     ApiModel,
     Condition,
