@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.contract import Reason, Result
+from cloudimage.transfer.contract import Reason, Result, Stage
 from cloudimage.vocabulary.marks import Marks
 from support.transfer_images import DISK_SIZE, qemu_img
 from support.transfer_runs import Bench, Transfer, by_method, checksum, fail, succeed, unliked
@@ -52,8 +52,43 @@ def test_format_that_nobody_says(bench: Bench, qcow2: Path) -> None:
 
 def test_file_that_is_not_there(bench: Bench) -> None:
     url = bench.sources.url(f"{bench.unique}-nothing")
-    failure = fail(by_method(bench, url, "WebDownload", disk_format="raw"), Reason.UPLOAD_FAILED)
+    request = by_method(bench, url, "WebDownload", disk_format="raw")
+    failure = fail(request, Reason.SOURCE_NOT_FOUND)
     assert "Glance could not store the image" in failure.message
+    assert "answered 404" in failure.message
+    assert bench.images() == []
+
+
+@pytest.mark.parametrize("told", ["vmdk", "vhd", "vdi"])
+def test_format_that_the_file_does_not_have(bench: Bench, qcow2: Path, told: str) -> None:
+    """Glance itself says "Task failed due to Internal Error" for each."""
+    request = by_method(bench, bench.put(qcow2), "WebDownload", disk_format=told)
+    message = fail(request, Reason.METHOD_UNAVAILABLE).message
+    assert "Glance expects a" in message
+    assert "but it is qcow2" in message
+    assert "method Upload" in message
+    assert bench.images() == []
+
+
+def test_raw_that_is_said_to_be_qcow2(bench: Bench, disk: Path) -> None:
+    request = by_method(bench, bench.put(disk), "WebDownload", disk_format="qcow2")
+    fail(request, Reason.METHOD_UNAVAILABLE)
+
+
+@pytest.mark.parametrize(
+    ("query", "reason"),
+    [
+        ("fault=html", Reason.SOURCE_NOT_AN_IMAGE),
+        ("status=403", Reason.SOURCE_REFUSED),
+        ("status=404", Reason.SOURCE_NOT_FOUND),
+    ],
+)
+def test_source_that_glance_cannot_use(
+    bench: Bench, qcow2: Path, query: str, reason: Reason
+) -> None:
+    url = f"{bench.put(qcow2)}?{query}"
+    failure = fail(by_method(bench, url, "WebDownload", disk_format="qcow2"), reason)
+    assert failure.stage is Stage.FETCHING
     assert bench.images() == []
 
 
@@ -104,7 +139,7 @@ def test_unsafe_image(bench: Bench, tmp_path: Path, declared: str) -> None:
     request = by_method(bench, bench.put(path), "WebDownload", disk_format=declared)
     outcome = Transfer(request).end()
     assert not isinstance(outcome, Result)
-    assert outcome.reason in {Reason.UNSAFE_IMAGE, Reason.UPLOAD_FAILED}
+    assert outcome.reason in {Reason.UNSAFE_IMAGE, Reason.METHOD_UNAVAILABLE}
     assert bench.images() == []
 
 

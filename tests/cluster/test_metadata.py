@@ -127,9 +127,10 @@ def test_who_may_not_give_images_away_is_told_so(
     namespace: Namespace, openstack: OpenStack, created: Any, unique: str
 ) -> None:
     created(image={"owner": openstack.project_id("consumer")}, wait=False)
-    resource = namespace.wait_condition(unique, "Synced", "Unknown", "Forbidden")
-    message = (condition_of(resource, "Synced") or ("", "", ""))[2]
-    assert "Owner can't be updated by non admin" in message
+    resource = namespace.wait_condition(unique, "Stalled", reason="Forbidden")
+    message = (condition_of(resource, "Ready") or ("", "", ""))[2]
+    assert f"owner {openstack.project_id('consumer')}" in message
+    assert "Nothing was downloaded" in message
     namespace.patch(unique, {"spec": {"image": {"owner": None}}})
     namespace.wait_condition(unique, "Ready")
 

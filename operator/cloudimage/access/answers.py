@@ -20,6 +20,7 @@ import requests
 from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 
+from cloudimage.access import tls
 from cloudimage.access.errors import AnswerRefusedError
 
 MAX_DEPTH: Final = 32
@@ -41,6 +42,11 @@ _BOILERPLATE: Final = re.compile(
     r"limiting or a quota threshold was breached\.|The response body:|"
     r"The request media type \S+ is not supported by this server\.|"
     r"Failed validating .*"
+)
+_HEADINGS: Final = re.compile(r"<(?:title|h1)>([^<>]{1,100})</(?:title|h1)>", re.IGNORECASE)
+_PAGE_LENGTH: Final = 4096
+_PROXIES: Final = frozenset(
+    {"apache", "awselb", "cloudflare", "envoy", "haproxy", "nginx", "openresty", "varnish"}
 )
 
 
@@ -89,6 +95,26 @@ def said(response: requests.Response) -> str | None:
     return _BOILERPLATE.sub("", text).strip() or text or None
 
 
+def proxys(response: requests.Response) -> str | None:
+    """Return what an error page says that is probably a proxy's, since services answer in JSON.
+
+    Of the page only the heading is taken, and only if it begins with the answer's status: nginx,
+    Apache and HAProxy write "413 Request Entity Too Large". Nothing else of a page is shown, since
+    it may be one of any server.
+    """
+    kind = (response.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+    if kind != "text/html":
+        return None
+    page = response.content[:_PAGE_LENGTH].decode(errors="replace")
+    headings = (plain_text(each) for each in _HEADINGS.findall(page))
+    found = next((each for each in headings if each.startswith(f"{response.status_code} ")), None)
+    if found is None:
+        return None
+    server = (response.headers.get("Server") or "").partition("/")[0].strip()
+    by = f" by {server}" if server.lower() in _PROXIES else ""
+    return f'the answer is a page{by}, "{found}", probably of a proxy before the service'
+
+
 def plain_text(text: str) -> str:
     """Return what a message says without the HTML in it: Glance's are parts of a page."""
     words = " ".join(html.unescape(_TAGS.sub(" ", text)).split())
@@ -101,7 +127,7 @@ def sentence(error: Exception) -> str:
     if isinstance(error, keystone.InvalidResponse):
         return "the answer is not a valid Keystone answer"
     if isinstance(response, requests.Response):
-        text = said(response)
+        text = said(response) or proxys(response)
         if text is None:
             return _status(response.status_code)
         # A login's: as keystoneauth tells it.
@@ -164,10 +190,12 @@ def _known(
     cause: BaseException, seconds: float
 ) -> tuple[type[requests.RequestException], str] | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
-        text = f"its TLS certificate is not trusted: {cause.verify_message}"
-        return requests.exceptions.SSLError, text
+        return requests.exceptions.SSLError, tls.certificate_fault(cause)
     if isinstance(cause, ssl.SSLError):
-        return requests.exceptions.SSLError, f"TLS failed: {cause.reason}"
+        lasting = tls.lasting_fault(cause)
+        if lasting:
+            return requests.exceptions.SSLError, lasting
+        return requests.ConnectionError, f"TLS failed: {cause.reason}"
     if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
         return requests.Timeout, f"no complete answer within {seconds:g} s"
     for kind, text in _CONNECTION.items():

@@ -119,6 +119,12 @@ class Reason(StrEnum):
     a minute."""
     CLOUD_NOT_FOUND = "CloudNotFound"
     """clouds.yaml in the Secret has no cloud of that name. Retried within a minute."""
+    CLOUD_MISCONFIGURED = "CloudMisconfigured"
+    """clouds.yaml in the Secret leads to no cloud that can be used: no Keystone answers at
+    auth.auth_url, the catalogue has no image service for region_name and interface, or a TLS
+    certificate is not trusted, has expired or is for another host. The message says which key to
+    change. The Secret is read again within a minute, and the cloud is asked at once when it has
+    changed, else with pauses of up to 30 minutes."""
     INVALID_CREDENTIALS = "InvalidCredentials"
     """Keystone rejects the credentials. Retried with pauses of up to 5 minutes, since Keystone may
     lock a user out after several wrong passwords."""
@@ -137,8 +143,8 @@ class Reason(StrEnum):
     """The image disappeared while the operator was working on it. Retried."""
     FORBIDDEN = "Forbidden"
     """The cloud's policy does not allow it, for example visibility public without administrator
-    rights. Change the spec, or ask the cloud's administrator. Retried with growing pauses, since
-    the right may be granted."""
+    rights, or a proxy before a service limits the size of a request. Change the spec, or ask the
+    cloud's administrator. Retried with growing pauses, since the right may be granted."""
     INVALID_IMAGE = "InvalidImage"
     """Glance rejects a value of spec.image; the message quotes Glance. Change the spec."""
     QUOTA_EXCEEDED = "QuotaExceeded"
@@ -191,14 +197,17 @@ class Reason(StrEnum):
     VHD as vhd), or the source is encrypted, or a VHDX that was not closed. The message says which.
     Change spec.image.diskFormat or the source; declare an intended LUKS volume as raw."""
     IMAGE_TOO_LARGE = "ImageTooLarge"
-    """The virtual size exceeds spec.image.minDiskGiB or a limit of the operator."""
+    """The virtual size exceeds spec.image.minDiskGiB or a limit of the operator, or the image is
+    larger than Glance's image_size_cap."""
     INSUFFICIENT_SCRATCH = "InsufficientScratch"
     """The operator's scratch volume has too little space. Retried with growing pauses."""
     CONVERSION_FAILED = "ConversionFailed"
     """The image could not be read to its end: it is damaged, or reading it took too long. Retried
     with growing pauses."""
     UPLOAD_FAILED = "UploadFailed"
-    """The upload was interrupted. Retried with growing pauses."""
+    """The upload was interrupted, or Glance could not store or import the image, or get the
+    certificate of its property img_signature_certificate_uuid from the key manager. Retried with
+    growing pauses."""
     UPLOAD_MISMATCH = "UploadMismatch"
     """Glance stored different bytes than were sent; they were deleted. Retried."""
     INVALID_REQUEST = "InvalidRequest"
@@ -218,6 +227,11 @@ class Reason(StrEnum):
     IN_USE = "InUse"
     """Servers or volumes made from the image still exist, or Glance's store says that it is in use.
     The image is deleted within 30 seconds after the last of them is gone."""
+    USAGE_UNKNOWN = "UsageUnknown"
+    """The compute service does not list servers for these credentials, so nobody can say whether
+    some use the image. Let the credentials list them: an application credential with access rules
+    needs one for GET /v2.1/servers/detail. Or set spec.usageCheck to IfPermitted to delete the
+    image without asking. Retried with growing pauses."""
     SHARED = "Shared"
     """ImageShares share the image with other projects. It is deleted once they are gone."""
     PROTECTED = "Protected"
@@ -231,6 +245,7 @@ CREDENTIALS_REASONS = frozenset(
         Reason.CONFIG_MAP_NOT_FOUND,
         Reason.INVALID_CLOUDS_YAML,
         Reason.CLOUD_NOT_FOUND,
+        Reason.CLOUD_MISCONFIGURED,
         Reason.INVALID_CREDENTIALS,
         Reason.CLOUD_REFUSED,
     }

@@ -1,5 +1,6 @@
 """What the commands share that fetch a source on the user's own machine."""
 
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -46,17 +47,24 @@ class Outcome:
 def refused(console: Console) -> Iterator[Outcome]:
     """End the block at whatever a user can understand, say it, and keep how it ended."""
     outcome = Outcome()
+    # Its warnings say in other words what the outcome says.
+    logging.getLogger("oslo_utils").setLevel(logging.CRITICAL)
     try:
         yield outcome
     except (LocalCloudError, CommandError) as error:
         outcome.status = 1
-        console.print(plain(str(error)), style="red", markup=False)
+        _say(console, str(error))
     except contract.TransferError as error:
         outcome.status, outcome.failure = 1, error
-        console.print(plain(f"{error.reason}: {error.message}"), style="red", markup=False)
+        _say(console, f"{error.reason}: {error.message}")
     except KeyboardInterrupt:
         outcome.status = 130
-        console.print("interrupted; the fetched bytes are kept for the next run", style="red")
+        _say(console, "interrupted; the fetched bytes are kept for the next run")
+
+
+def _say(console: Console, sentence: str) -> None:
+    """Print one line, whatever the terminal's width: it may be searched for."""
+    console.print(plain(sentence), style="red", markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.source.base import Context, Ends
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
+from cloudimage.transfer.verify.image_signature import check_unchanged
 from cloudimage.transfer.verify.verification import Expected, check_pinned
 
 PROBE: Final = "cloudimage plan (to be deleted)"
@@ -120,9 +121,12 @@ class Transfer:
             expected = reader.expect()
             yield _checksum(expected, self.spec)
             check_pinned(request.pinned, expected.hashes)
-            self.ends = reader.look(request.image.min_disk)
-        yield _bytes(self.ends, self.spec)
-        yield _content(self.ends, request.image.disk_format)
+            self.ends = ends = reader.look(request.image.min_disk)
+        yield _bytes(ends, self.spec)
+        yield _content(ends, request.image.disk_format)
+        if ends.found:
+            image = request.image
+            check_unchanged(image.properties, ends.found.format, image.disk_format)
 
     def method(self) -> Iterator[Finding]:
         """Yield how its bytes would get into Glance.

@@ -1,5 +1,6 @@
 """clouds.yaml out of a Secret: written by the user, so taken with care."""
 
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -56,6 +57,11 @@ def parse_clouds_yaml(text: str, cloud: str, ca_certificate: str | None = None) 
         raise InvalidCloudsYamlError(
             f"the key cacert of the Secret is larger than {entry.MAX_CA_BYTES // 2**10} KiB"
         )
+    if ca_certificate is not None and not _has_certificate(ca_certificate):
+        raise InvalidCloudsYamlError(
+            "the key cacert of the Secret has no certificate in the form of PEM, which begins with "
+            "-----BEGIN CERTIFICATE-----"
+        )
     try:
         document = yamltext.load(text)
     except yamltext.YamlRefusedError as error:
@@ -76,3 +82,11 @@ def parse_clouds_yaml(text: str, cloud: str, ca_certificate: str | None = None) 
         return CloudConfig(entry.check(clouds[cloud], cloud), ca_certificate)
     except entry.EntryRefusedError as error:
         raise InvalidCloudsYamlError(str(error)) from None
+
+
+def _has_certificate(pem: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True

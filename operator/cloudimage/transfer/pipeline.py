@@ -30,6 +30,7 @@ from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, telling_when_full
 from cloudimage.transfer.source.base import Context, Reader
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
+from cloudimage.transfer.verify.image_signature import check_unchanged
 from cloudimage.transfer.verify.verification import check_pinned
 
 _log = logging.getLogger(__name__)
@@ -82,6 +83,7 @@ def _through_us(
             )
             examined = examine(source.fetch, expected, wanted, context)
             path, found = examined.path, examined.found
+            check_unchanged(request.image.properties, found.format, request.image.disk_format)
             info = source_info(found, examined.fetched)
             if written := largest(path.name, found, request.image.disk_format, tools):
                 cache.reserve(folder / "converted", written)

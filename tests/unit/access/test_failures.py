@@ -12,7 +12,11 @@ from keystoneauth1 import exceptions as keystone
 from keystoneauth1.exceptions.http import from_response
 from openstack import exceptions as sdk
 
-from cloudimage.access.errors import AddressRefusedError, AnswerRefusedError
+from cloudimage.access.errors import (
+    AddressRefusedError,
+    AnswerRefusedError,
+    RedirectRefusedError,
+)
 from cloudimage.access.failures import EXCEPTIONS, Failure, Kind, of_exception, of_response
 
 PAGE = "<html><body>db_password=hunter2</body></html>"
@@ -86,6 +90,87 @@ def test_a_body_is_told_if_it_is_the_apis(body: str, kind: str, sentence: str | 
         assert "req-" not in failure.sentence
 
 
+NGINX = (
+    "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n"
+    "<hr><center>nginx/1.18.0 (Ubuntu)</center>\r\n</body>\r\n</html>\r\n"
+)
+HAPROXY = (
+    "<html><body><h1>504 Gateway Time-out</h1>\n"
+    "The server didn't respond in time.\n</body></html>\n"
+)
+APACHE = (
+    '<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">\n'
+    "<html><head>\n<title>403 Forbidden</title>\n</head><body>\n<h1>Forbidden</h1>\n"
+    "<p>You don't have permission to access this resource.</p>\n<hr>\n"
+    "<address>Apache/2.4.57 (Debian) Server at 10.1.2.3 Port 443</address>\n</body></html>\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("status", "page", "server", "kind", "words"),
+    [
+        (
+            413,
+            NGINX.format("413 Request Entity Too Large"),
+            "nginx/1.18.0 (Ubuntu)",
+            Kind.BODY_LIMIT,
+            'a page by nginx, "413 Request Entity Too Large", probably of a proxy',
+        ),
+        (
+            403,
+            NGINX.format("403 Forbidden"),
+            "nginx",
+            Kind.FORBIDDEN,
+            'by nginx, "403 Forbidden", probably of a proxy',
+        ),
+        (403, APACHE, "Apache/2.4.57 (Debian)", Kind.FORBIDDEN, 'by Apache, "403 Forbidden", prob'),
+        (504, HAPROXY, "", Kind.UNAVAILABLE, 'a page, "504 Gateway Time-out", probably of a proxy'),
+        # A server of another kind is not named, and a heading that is no status not shown.
+        (
+            502,
+            NGINX.format("502 Bad Gateway"),
+            "hunter2",
+            Kind.UNAVAILABLE,
+            'a page, "502 Bad Gateway", probably of a proxy',
+        ),
+        (413, NGINX.format("hunter2"), "nginx", Kind.BODY_LIMIT, "reason that can be shown"),
+        (413, NGINX.format("4134 hunter2"), "nginx", Kind.BODY_LIMIT, "reason that can be shown"),
+        (413, "hunter2", "nginx", Kind.BODY_LIMIT, "reason that can be shown"),
+    ],
+)
+def test_a_proxys_page_is_told_by_its_heading(
+    status: int, page: str, server: str, kind: Kind, words: str
+) -> None:
+    response = answer(status, page, kind="text/html", **({"Server": server} if server else {}))
+    for failure in all_ways(response):
+        assert (failure.kind, failure.status) == (kind, status)
+        assert words in failure.sentence
+        assert "hunter2" not in failure.sentence
+        assert "10.1.2.3" not in failure.sentence
+
+
+LIMIT = (
+    "The limit has been exceeded on the number of allowed image {}. Attempted: 130, Maximum: 128"
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("Image exceeds the storage quota: 9 bytes remaining.<br /><br />", Kind.QUOTA_EXCEEDED),
+        ("Image storage media is full: there is no place", Kind.QUOTA_EXCEEDED),
+        ("The incoming image is too large: The provided image is too large.", Kind.TOO_LARGE),
+        (LIMIT.format("properties"), Kind.INVALID),
+        (LIMIT.format("tags"), Kind.INVALID),
+        (LIMIT.format("members for this image"), Kind.QUOTA_EXCEEDED),
+    ],
+)
+def test_a_413_of_glance_has_several_causes(message: str, kind: Kind) -> None:
+    """Its words are those of glance/common/exception.py and glance/api/v2/image_data.py."""
+    for failure in all_ways(answer(413, message)):
+        assert failure.kind is kind
+
+
 def test_a_retry_after_is_in_seconds_or_a_date() -> None:
     then = format_datetime(datetime.now(UTC) + timedelta(minutes=10), usegmt=True)
     past = format_datetime(datetime.now(UTC) - timedelta(minutes=10), usegmt=True)
@@ -123,7 +208,9 @@ def discovery() -> keystone.DiscoveryFailure:
         (sdk.ConfigException("no region"), Kind.MISCONFIGURED, "region"),
         (keystone.HttpError("x", http_status=520), Kind.FAULT, "520"),
         (sdk.HttpException("without a status"), Kind.OTHER, "without"),
-        (keystone.EndpointNotFound("no endpoint"), Kind.OTHER, "endpoint"),
+        (keystone.SSLError("its certificate has expired"), Kind.MISCONFIGURED, "expired"),
+        (keystone.EndpointNotFound("no endpoint"), Kind.MISCONFIGURED, "endpoint"),
+        (RedirectRefusedError("it redirects elsewhere"), Kind.MISCONFIGURED, "redirects"),
         (keystone.InvalidResponse(answer(200)), Kind.OTHER, "Keystone"),
         (keystone.ClientException("hunter2"), Kind.OTHER, "ClientException"),
         (sdk.SDKException("hunter2"), Kind.OTHER, "SDKException"),

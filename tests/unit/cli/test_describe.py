@@ -76,7 +76,7 @@ def test_what_is_wrong_is_told_once_with_the_reference_s_advice() -> None:
     text = told(MISMATCH)
     assert "ChecksumMismatch (Ready is False, Stalled is True)" in text
     assert text.count("ChecksumMismatch is why.") == 1
-    assert "Advice: The source file does not match the checksum in the spec." in text
+    assert "Advice: The source file does not match the checksum in the spec, or in" in text
     assert "cloudimage retry cloudimage/debian-12 -n images" in text
 
 

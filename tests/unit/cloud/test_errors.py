@@ -16,6 +16,7 @@ GLANCE = (
 )
 NOVA = b'{"conflictingRequest": {"code": 409, "message": "Image 7 is in use."}}'
 KEYSTONE = b'{"error": {"code": 409, "message": "Image 7 is in use.", "title": "Conflict"}}'
+OF_A_PROXY = 'the answer is a page, "409 Conflict", probably of a proxy before the service'
 NONE = "the answer is 409 Conflict, without a reason that can be shown"
 JSON = "application/json; charset=UTF-8"
 
@@ -76,7 +77,8 @@ def test_an_error_without_an_answer_asks_for_nothing() -> None:
         (JSON, KEYSTONE, "Image 7 is in use."),
         (JSON, KEYSTONE.replace(b"in use", b"in\\u001b[2J\\u202e use"), "Image 7 is in[2J use."),
         # What another server than a cloud may say: nothing of it is shown.
-        ("text/html; charset=UTF-8", PAGE, NONE),
+        ("text/html; charset=UTF-8", PAGE, OF_A_PROXY),
+        ("text/html", b"<title>hunter2</title>", NONE),
         ("text/plain", b"db_password=hunter2", NONE),
         ("text/plain", KEYSTONE, NONE),
         ("", KEYSTONE, NONE),

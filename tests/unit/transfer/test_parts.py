@@ -330,8 +330,26 @@ def test_status_of_glance(status: int, reason: Reason) -> None:
     error = answer_error(response, "store the image", Reason.UPLOAD_FAILED)
     assert error.reason is reason
     assert error.message == f"Glance refuses to store the image ({status}): why"
+    assert "image_size_cap" not in error.message
     page = answered(status, "<html>db_password=hunter2</html>", "text/html")
     assert "hunter2" not in answer_error(page, "store the image", Reason.UPLOAD_FAILED).message
+
+
+def test_an_image_that_glance_takes_from_nobody() -> None:
+    said_ = "The incoming image is too large: The provided image is too large.<br /><br />"
+    body = {"message": said_, "code": "413 Request Entity Too Large", "title": "Too Large"}
+    error = answer_error(answered(413, body), "store the image", Reason.UPLOAD_FAILED)
+    assert error.reason is Reason.IMAGE_TOO_LARGE
+    assert "image_size_cap" in error.message
+
+
+def test_a_proxy_that_limits_requests() -> None:
+    page = "<html><head><title>413 Request Entity Too Large</title></head></html>"
+    error = answer_error(answered(413, page, "text/html"), "store the image", Reason.UPLOAD_FAILED)
+    assert error.reason is Reason.FORBIDDEN
+    assert error.message.startswith("what stands before Glance refuses to store the image (413):")
+    assert '"413 Request Entity Too Large"' in error.message
+    assert "client_max_body_size" in error.message
 
 
 @pytest.mark.parametrize(

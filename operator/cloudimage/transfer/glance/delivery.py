@@ -1,5 +1,6 @@
 """Carries out the chosen method, and the fallback where that fails."""
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,7 @@ from cloudimage.transfer.contract import (
     Reason,
     Result,
     SourceInfo,
+    Stage,
     TransferError,
 )
 from cloudimage.transfer.glance.image_lifecycle import Stored, UploadContext
@@ -19,21 +21,31 @@ from cloudimage.transfer.glance.methods import Choice, Offers, choose
 from cloudimage.transfer.glance.upload import upload
 from cloudimage.transfer.image.conversion import Payload, TargetFormat, as_file, convert
 from cloudimage.transfer.image.glance_rules import check_result
-from cloudimage.transfer.image.inspection import Inspected
+from cloudimage.transfer.image.inspection import Inspected, shape_of
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.source.base import Stream
 from cloudimage.transfer.source.hashes import Fetched
 from cloudimage.transfer.source.http.connections import check_host
+from cloudimage.transfer.source.http.head import put_head
 from cloudimage.transfer.source.http.model import HttpSource
 from cloudimage.transfer.source.http.rules import checked_url
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify.verification import weakness
+from cloudimage.vocabulary.image import DiskFormat
 
 FALL_BACK: Final = frozenset(
     {Reason.METHOD_UNAVAILABLE, Reason.UPLOAD_FAILED, Reason.FORBIDDEN, Reason.QUOTA_EXCEEDED}
 )
 """Failures of a method chosen by us after which a plain upload may still succeed."""
+
+_HEAD: Final = 4 * 2**20
+_SEEN: Final = frozenset(
+    {Reason.SOURCE_NOT_FOUND, Reason.SOURCE_REFUSED, Reason.SOURCE_NOT_AN_IMAGE}
+)
+"""Failures of a source that Glance must also have met."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -96,6 +108,9 @@ def by_web_download(
     try:
         stored, virtual_size = web_download(target, request.source, folder, request.pinned)
     except TransferError as error:
+        if choice.asked and error.reason is Reason.UPLOAD_FAILED:
+            target.meter.start(Stage.FETCHING)  # for all that is known the source is at fault
+            check_source(request, folder, error)
         if choice.asked or error.reason not in FALL_BACK:
             raise
         return choice.instead(error)
@@ -110,6 +125,53 @@ def by_web_download(
     )
     result = _result(stored, choice, info)
     return result.model_copy(update={"warnings": weakness(request.source.checksum)})
+
+
+def check_source(request: TransferRequest, folder: Path, error: TransferError) -> None:
+    """Look at the source that Glance could not import, of which it says "Internal Error" at most.
+
+    Raises:
+        TransferError: ``MethodUnavailable`` where the file has another format than Glance expects,
+            ``SourceNotFound``, ``SourceRefused`` or ``SourceNotAnImage``. Nothing is raised where
+            the source seems to be fine, or cannot be reached from here.
+    """
+    source, path = request.source, folder / "head"
+    shape = source.format or request.image.disk_format
+    if not isinstance(source, HttpSource):
+        return
+    try:
+        size = put_head(source, path, _HEAD, request.policy, request.limits)
+        _check_beginning(path, size, shape)
+    except TransferError as found:
+        if found.reason in {Reason.UNSAFE_IMAGE, Reason.UNSUPPORTED_FORMAT}:
+            raise TransferError(
+                Reason.METHOD_UNAVAILABLE,
+                f"Glance expects a {shape} file, and could not import it: {found.message}. "
+                "Correct the format, or use the method Upload, with which the operator converts",
+            ) from error
+        if found.reason in _SEEN:
+            raise TransferError(
+                found.reason,
+                f"{error.message}; asked from here, {found.message}",
+                retry_after=found.retry_after,
+            ) from error
+        _log.info("why Glance failed cannot be seen from here: %s", found.message)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _check_beginning(path: Path, size: int, shape: DiskFormat | None) -> None:
+    """Compare a file's beginning with a format.
+
+    Raises:
+        TransferError: As for :func:`cloudimage.transfer.image.inspection.shape_of`.
+    """
+    try:
+        shape_of(path, size, shape)
+    except TransferError:
+        if shape != "vhd":
+            raise
+        shape_of(path, size, "raw")  # a fixed VHD is known by its end
 
 
 def deliver(target: UploadContext, choice: Choice, located: Located, source: SourceInfo) -> Result:

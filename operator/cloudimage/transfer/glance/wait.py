@@ -21,13 +21,15 @@ MAX_SECONDS: Final = 12 * 3600.0
 _POLL_SECONDS: Final = 0.5
 _BUSY: Final = frozenset({"saving", "uploading", "importing"})
 _UNFINISHED: Final = frozenset({"pending", "processing"})
-_QUOTA_WORDS: Final = (
-    "over limit",
-    "quota",
-    "limit exceeded",
-    "storagefull",
-    "storage media is full",
-)
+_WORDS: Final = {
+    "image is too large": Reason.IMAGE_TOO_LARGE,
+    "over limit": Reason.QUOTA_EXCEEDED,
+    "quota": Reason.QUOTA_EXCEEDED,
+    "limit exceeded": Reason.QUOTA_EXCEEDED,
+    "storagefull": Reason.QUOTA_EXCEEDED,
+    "storage media is full": Reason.QUOTA_EXCEEDED,
+}
+"""What an import's task says, in lower case, by what it means."""
 
 Image = dict[str, Any]
 Task = dict[str, Any]
@@ -147,9 +149,10 @@ def failure(
 def _failed(image: Image, said: str) -> TransferError:
     stores = _words(image, "os_glance_failed_import")
     where = f" (into {', '.join(stores)})" if stores else ""
-    full = any(word in said.lower() for word in _QUOTA_WORDS)
+    words = said.lower()
+    reason = next((why for word, why in _WORDS.items() if word in words), Reason.UPLOAD_FAILED)
     return TransferError(
-        Reason.QUOTA_EXCEEDED if full else Reason.UPLOAD_FAILED,
+        reason,
         f"Glance could not store the image{where}: {said or 'it gives no reason'}",
     )
 

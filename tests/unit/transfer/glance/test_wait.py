@@ -74,6 +74,13 @@ def test_quota(said: str) -> None:
     assert found.reason is Reason.QUOTA_EXCEEDED
 
 
+def test_larger_than_glance_takes() -> None:
+    task = {"status": "failure", "message": "The provided image is too large."}
+    found = failure({"status": "queued"}, task, (), waiting=False)
+    assert found is not None
+    assert found.reason is Reason.IMAGE_TOO_LARGE
+
+
 class Scripted:
     """A Glance that shows one image after the other, and raises the errors among them."""
 
