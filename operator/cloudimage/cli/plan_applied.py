@@ -98,10 +98,14 @@ def by_models(manifest: Manifest, before: Mapping[str, Any] | None, why: str) ->
     }
     body = {**_whole(manifest, before), "spec": spec.to_json()}
     body["metadata"] = {**metadata, **body["metadata"]}
-    changed = changes(before, body)
-    if before is not None and any(each.startswith("spec") for each in changed):
-        body["metadata"]["generation"] = before["metadata"]["generation"] + 1
     found = None if before is None else CloudImage.model_validate(before)
+    if before is None or found is None:
+        return Applied(None, CloudImage.model_validate(body), (), why)
+    # By the models both: the API server's defaults are theirs, and sets have no order.
+    there = body["spec"] if found.spec == spec else found.spec.to_json()
+    changed = changes({**before, "spec": there}, body)
+    if found.spec != spec:
+        body["metadata"]["generation"] = found.metadata.generation + 1
     return Applied(found, CloudImage.model_validate(body), changed, why)
 
 
