@@ -410,3 +410,31 @@ def test_a_source_that_needs_a_secret(
     assert done.returncode == 2, done.stdout
     assert "raw with a virtual size of 64.0 MiB" in done.stdout
     assert "hush" not in done.stdout + done.stderr
+
+
+def test_an_image_that_is_being_made_and_one_that_failed(
+    plan: Planner, namespace: Namespace, sources: Sources, qcow2_disk: Path, unique: str
+) -> None:
+    sources.put(f"{unique}.qcow2", qcow2_disk)
+    slow = manifest(unique, sources.url(f"{unique}.qcow2", rate=500_000))
+    plan.apply(slow)
+    namespace.wait(unique, lambda each: (each.status.progress or None) is not None)
+    status, found = plan(slow)
+    assert (status, found["image"]["state"]) == (0, "ok")
+    assert "it is being made already" in found["image"]["text"]
+    other = manifest(unique, sources.url(f"{unique}.qcow2", key=unique))
+    assert plan(other)[1]["image"]["why"] == "its source changes"
+    # The checksum proves that the bytes are the right ones: they would be too large for ever.
+    wrong = manifest(
+        f"{unique}-large",
+        sources.url(f"{unique}.qcow2"),
+        {"maxSize": "32Mi"},
+        checksum=sha256(qcow2_disk),
+    )
+    plan.apply(wrong)
+    namespace.wait_condition(f"{unique}-large", "Stalled")
+    status, found = plan(wrong)
+    assert (status, found["image"]["reason"]) == (1, "ImageTooLarge")
+    assert "bytes" not in found
+    status, found = plan({**wrong, "spec": {**wrong["spec"], "image": {}}})
+    assert (status, found["image"]["new"]) == (2, True)

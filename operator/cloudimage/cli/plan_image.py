@@ -13,7 +13,7 @@ from cloudimage.cli.plan_report import Finding
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.models import GlanceImage, JsonPatch
-from cloudimage.controller.logic.conditions import find, is_true
+from cloudimage.controller.logic.conditions import find
 from cloudimage.images import adoption, lookup, rollout
 from cloudimage.images.logic import metadata, owned_images, revisions, schedule
 from cloudimage.images.logic.desired import Desired, content_of
@@ -131,12 +131,14 @@ def failed_for_good(resource: CloudImage, desired: Desired) -> Iterator[Finding]
 
 
 def is_under_way(resource: CloudImage, desired: Desired) -> bool:
-    """Return whether the operator is making this very image already."""
+    """Return whether the operator is making this very image already, and has not failed."""
     status = resource.status
+    reconciling = find(status.conditions, ConditionType.RECONCILING)
     return (
         status.digest == desired.content_key
         and status.progress is not None
-        and is_true(status.conditions, ConditionType.RECONCILING)
+        and reconciling is not None
+        and (reconciling.status, reconciling.reason) == ("True", Reason.PROGRESSING)
     )
 
 

@@ -76,6 +76,7 @@ def _found(secret: str | None, cloud: str, where: Where) -> "Iterator[Line]":
     "files",
     multiple=True,
     required=True,
+    type=click.Path(allow_dash=True),
     help="File with manifests, or - for standard input; repeatable.",
 )
 @click.option(
