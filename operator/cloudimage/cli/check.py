@@ -199,9 +199,8 @@ def _servers(connection: Connection) -> Line:
             what,
             "missing",
             "the compute service does not let these credentials list servers, so an image is not "
-            "deleted unless its spec.usageCheck is IfPermitted; an application credential needs an "
-            "access rule for GET /v2.1/servers/detail",
-            needed=False,
+            "deleted unless its spec.usageCheck is IfPermitted; an application credential with "
+            "access rules needs one for GET /v2.1/servers/detail",
         )
     return Line(
         what,
