@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from cloudimage.cloud.config import CloudConfig
 
 
-class CredentialsError(CommandError):
-    """A cloud's credentials are not there, or of no use."""
+class CredentialsError(Exception):
+    """A cloud's credentials are not there, or of no use; one finding of several, as a sentence."""
 
 
 @contextmanager

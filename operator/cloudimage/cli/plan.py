@@ -16,7 +16,7 @@ from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
 from cloudimage.cli import manifests, plan_applied, plan_image, plan_transfer
 from cloudimage.cli.arguments import Where
 from cloudimage.cli.by_hand import workplace
-from cloudimage.cli.connecting import local_config, secret_config
+from cloudimage.cli.connecting import CredentialsError, local_config, secret_config
 from cloudimage.cli.errors import CommandError
 from cloudimage.cli.kube_client import Cluster, connect, sentences
 from cloudimage.cli.manifests import Manifest
@@ -148,7 +148,7 @@ def _guarded(what: str, step: Callable[[], Iterable[Finding]]) -> Iterator[Findi
         yield Finding(what, "error", text, data)
     except CloudError as error:
         yield Finding(what, "error", f"{error.reason}: {error}", {"reason": str(error.reason)})
-    except CommandError as error:
+    except (CommandError, CredentialsError) as error:
         yield Finding(what, "error", str(error))
 
 
