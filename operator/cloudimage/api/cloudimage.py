@@ -7,6 +7,13 @@ from pydantic import Field, StringConstraints
 
 from cloudimage.api import admission
 from cloudimage.api.meta import ApiModel, Like, Resource, SecretName, rules
+from cloudimage.api.references import (
+    CloudCredentialsRef,
+    GlanceImageId,
+    ImageFilter,
+    ImageName,
+    Tag,
+)
 from cloudimage.api.source import Source
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.vocabulary.image import (
@@ -17,14 +24,8 @@ from cloudimage.vocabulary.image import (
     Visibility,
 )
 
-ImageName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyValue = Annotated[str, StringConstraints(max_length=4096)]
-_UUID = Like(
-    "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
-    "must be the id of an image, for example 0b1c2d3e-4f5a-4697-8879-6a5b4c3d2e1f",
-)
 _SIZE = Like("[1-9][0-9]*(Mi|Gi|Ti)", "must be a whole number with Mi, Gi or Ti, for example 20Gi")
 
 _RESERVED = ", ".join(f"'{name}'" for name in BASE_ATTRIBUTES)
@@ -44,18 +45,6 @@ _NO_PACKAGE = (
     "compressed, docker or ova; use bare"
 )
 _PACKAGES = ", ".join(f"'{name}'" for name in sorted(PACKAGES))
-
-
-class CloudCredentialsRef(ApiModel):
-    """The cloud to use, and where its credentials are."""
-
-    secret_name: SecretName = Field(
-        description="Secret in the same namespace with the key clouds.yaml and, where the cloud's "
-        "TLS certificate needs it, the key cacert (PEM)."
-    )
-    cloud_name: Annotated[str, StringConstraints(min_length=1, max_length=256)] = Field(
-        description="The cloud in clouds.yaml to use."
-    )
 
 
 class ImageReference(ApiModel):
@@ -185,30 +174,6 @@ class Image(
             ),
             *admission.PROPERTY_RULES,
         ),
-    )
-
-
-GlanceImageId = Annotated[str, StringConstraints(max_length=36), _UUID]
-
-
-class ImageFilter(
-    ApiModel,
-    json_schema_extra=rules(
-        (
-            "has(self.name) || has(self.visibility) || has(self.owner) || has(self.tags)",
-            "give at least one of name, visibility, owner and tags",
-        )
-    ),
-):
-    """Selects exactly one existing image; it must match every field that is given."""
-
-    name: ImageName | None = Field(default=None, description="The image's name in Glance.")
-    visibility: Visibility | None = Field(default=None, description="Its visibility.")
-    owner: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
-        default=None, description="Id of the project that owns the image."
-    )
-    tags: Annotated[frozenset[Tag], Field(min_length=1, max_length=128)] | None = Field(
-        default=None, description="Tags that the image has; it may have others as well."
     )
 
 

@@ -30,6 +30,11 @@ class SourceStatus(ApiModel):
     checksums: Hashes | None = Field(
         default=None, description="Hashes of the source file, by algorithm."
     )
+    verified_by: str | None = Field(
+        default=None,
+        description="Algorithm of the checksum that the source file matched; not set if there "
+        "was none.",
+    )
 
 
 class TransferProgress(ApiModel):

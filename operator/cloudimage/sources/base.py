@@ -34,16 +34,19 @@ class Proof:
         checksum: What the spec itself gives.
         listed: The checksum is in a file that the publisher keeps, and may change there.
         signed: A signature is checked.
+        teller: Who has the source and says what it must hash to, if so; whether they have a hash
+            is known only once they were asked.
     """
 
     checksum: contract.Checksum | None = None
     listed: bool = False
     signed: bool = False
+    teller: str | None = None
 
     @property
     def is_given(self) -> bool:
         """Whether there is any."""
-        return self.checksum is not None or self.listed or self.signed
+        return self.checksum is not None or self.listed or self.signed or self.teller is not None
 
 
 class SpecSource(Protocol):

@@ -32,7 +32,7 @@ from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, telling_when_full
 from cloudimage.transfer.source.base import Context, Reader
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
-from cloudimage.transfer.verify.verification import check_pinned, verify
+from cloudimage.transfer.verify.verification import Expected, check_pinned, verify
 from cloudimage.vocabulary.image import NOT_DISKS
 
 _log = logging.getLogger(__name__)
@@ -67,7 +67,8 @@ def _through_us(
     limits, meter, pinned = request.limits, target.meter, request.pinned
     tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
     cache = Cache(request.cache or folder, limits, shared=request.cache is not None)
-    context = Context(folder, cache, limits, request.policy, meter, tools)
+    clouds = request.cloud, request.cloud_policy
+    context = Context(folder, cache, limits, request.policy, meter, tools, *clouds)
     left_out: list[str] = []
     with open_source(request.source, context) as source:
         meter.start(Stage.FETCHING)
@@ -80,7 +81,7 @@ def _through_us(
             # Only a checksum that is known beforehand tells in time that it is another file.
             pure = pure and (pinned is None or pinned.algorithm in told)
             if pure and (result := _streamed(source, target, choice)):
-                return result.model_copy(update={"warnings": expected.warnings})
+                return _told(result, expected)
             path = folder / "source"
             fetched = source.fetch(path)
             failpoint(Point.FETCHED, request.image.name)
@@ -88,7 +89,7 @@ def _through_us(
             check_pinned(pinned, fetched.checksums)
             verify(expected, path, tools)
             failpoint(Point.VERIFIED, request.image.name)
-            declared, min_disk = request.source.format, request.image.min_disk
+            declared, min_disk = request.source.format or expected.format, request.image.min_disk
             if declared not in NOT_DISKS:  # a ramdisk is compressed, and stays so
                 path = expand(path, limits, tools, meter, cache, left_out.append)
             meter.start(Stage.INSPECTING)
@@ -100,7 +101,17 @@ def _through_us(
             if written := largest(path.name, found, request.image.disk_format, tools):
                 cache.reserve(folder / "converted", written)
             result = deliver(target, choice, Located(path, found, tools), info)
-    more = {"warnings": expected.warnings, "left_out": tuple(left_out)}
+    return _told(result, expected, *left_out)
+
+
+def _told(result: Result, expected: Expected, *left_out: str) -> Result:
+    """Return a result with what is known of its source beforehand, and what was left out of it."""
+    by = expected.checksum.algorithm if expected.checksum else None
+    more = {
+        "source": result.source.model_copy(update={"verified_by": by}),
+        "warnings": expected.warnings,
+        "left_out": left_out,
+    }
     return result.model_copy(update=more)
 
 

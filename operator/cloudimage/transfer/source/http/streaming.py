@@ -10,26 +10,16 @@ the checksum is known to be right: Glance never gets a wrong file whole.
 from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final
 
 from cloudimage.transfer.contract import NewImage, Reason, TransferError
-from cloudimage.transfer.image import magic
 from cloudimage.transfer.image.conversion import Chunks, Payload
-from cloudimage.transfer.image.inspection import Inspected, check_size, fixed_vhd_size, shape_of
+from cloudimage.transfer.image.inspection import Inspected, check_size
+from cloudimage.transfer.source.ends import HEAD_LENGTH, Ends
 from cloudimage.transfer.source.hashes import Fetched, Hashes
 from cloudimage.transfer.source.http import rules
 from cloudimage.transfer.source.http.client import CONNECTION_ERRORS, Client, UnansweredError
 from cloudimage.transfer.source.http.download import Beginning, Download
 from cloudimage.transfer.source.http.model import HttpSource
-
-HEAD_LENGTH: Final = 2**20
-"""All that inspection looks at: the inspectors know a raw image after a quarter of it."""
-
-MOST_LOOKS: Final = 16
-"""Pieces of a file that are asked for besides its ends: one for each partition of a disk."""
-
-TAIL_LENGTH: Final = 512
-"""The footer of a fixed VHD, which else looks raw."""
 
 
 class StreamedFile:
@@ -58,7 +48,8 @@ class StreamedFile:
                 if hashes.size or download.part.total != probe.total:
                     raise probe.changed()
                 continue
-            probe.check(piece.offset, piece.content)
+            if not probe.ends.fit(piece.offset, piece.content):
+                raise probe.changed()
             hashes.update(piece.content)
             if held:
                 yield held
@@ -110,37 +101,15 @@ class _Probe:
         self._client = client
         self._verified = verified
         self.total, self._validator = 0, ""
-        self._looks = 0
         self._place: str | None = None
-        self.head = self._part(0, HEAD_LENGTH)
-        self.tail = b""
+        head = self._part(0, HEAD_LENGTH)
+        self.ends = Ends(self.total, self._part, head)
 
     def is_raw(self, source: HttpSource, folder: Path) -> bool:
         """Return whether the file is raw and nothing else."""
-        if self.total > self._client.limits.max_download or magic.wrapping(self.head):
+        if self.total > self._client.limits.max_download:
             return False
-        path = folder / "head"
-        path.write_bytes(self.head)
-        try:
-            if shape_of(path, self.total, source.format, self._read) != "raw":
-                return False
-        finally:
-            path.unlink()
-        self.tail = self._part(self.total - TAIL_LENGTH, TAIL_LENGTH)
-        return fixed_vhd_size(self.tail) is None
-
-    def check(self, offset: int, chunk: bytes) -> None:
-        """See that a piece of the file is what was looked at.
-
-        Raises:
-            TransferError: ``SourceUnreachable``.
-        """
-        for place, known in ((0, self.head), (self.total - TAIL_LENGTH, self.tail)):
-            start, stop = max(offset, place), min(offset + len(chunk), place + len(known))
-            if start < stop and (
-                chunk[start - offset : stop - offset] != known[start - place : stop - place]
-            ):
-                raise self.changed()
+        return self.ends.shape(source.format, folder) == "raw"
 
     def changed(self) -> TransferError:
         """Return the failure for a file that is another one by now."""
@@ -148,15 +117,6 @@ class _Probe:
             Reason.SOURCE_UNREACHABLE,
             f"{rules.redacted(self.url)} changed while it was being read",
         )
-
-    def _read(self, offset: int, length: int) -> bytes:
-        """Return a piece of the file, for what its inspection looks at behind the beginning."""
-        if offset + length <= len(self.head):
-            return self.head[offset : offset + length]
-        self._looks += 1
-        if self._looks > MOST_LOOKS:  # through the scratch that costs no requests
-            raise self.changed()
-        return self._part(offset, length)
 
     def _part(self, offset: int, length: int) -> bytes:
         headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
