@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from cloudimage.api.meta import ApiModel, Like, SecretName, rules
-from cloudimage.api.references import CloudCredentialsRef, GlanceImageId
+from cloudimage.api.references import CloudCredentialsRef, GlanceImageId, ImageFilter, ImageName
 from cloudimage.vocabulary.image import DiskFormat
 
 
@@ -168,7 +168,15 @@ class HttpSource(ApiModel):
     )
 
 
-class GlanceSource(ApiModel):
+class GlanceSource(
+    ApiModel,
+    json_schema_extra=rules(
+        (
+            "[has(self.id), has(self.name), has(self.filter)].exists_one(x, x)",
+            "give exactly one of id, name and filter",
+        )
+    ),
+):
     """An image of another project, region or cloud; or of this one."""
 
     cloud_credentials_ref: CloudCredentialsRef | None = Field(
@@ -176,9 +184,20 @@ class GlanceSource(ApiModel):
         description="The cloud that has the image. If omitted, spec.cloudCredentialsRef. The "
         "Secret is needed only while an image is made.",
     )
-    id: GlanceImageId = Field(
+    id: GlanceImageId | None = Field(
+        default=None,
         description="The image's id in Glance. Its bytes never change, so that it alone decides "
-        "whether a new image is made: other credentials for the same id make none."
+        "whether a new image is made: other credentials for the same id make none.",
+    )
+    name: ImageName | None = Field(
+        default=None,
+        description="The image's name in Glance: exactly one active image must have it. It is "
+        "looked up at each resync, and another image of that name is a new revision here.",
+    )
+    filter: ImageFilter | None = Field(
+        default=None,
+        description="Selects the image, as name does. Hidden images are ignored, as are other "
+        "projects' community images unless visibility community or their owner is given.",
     )
 
 

@@ -61,6 +61,15 @@ class SpecSource(Protocol):
     def proof(self) -> Proof:
         """Return what proves its bytes."""
 
+    def selector(self) -> str | None:
+        """Return a digest of what must be looked up before it is known which bytes are meant.
+
+        None: The spec says it itself.
+        """
+
+    def at(self, version: str) -> "SpecSource":
+        """Return the source with what was found by its selector."""
+
     def content(self) -> Mapping[str, object]:
         """Return what its bytes depend on, for the content key; what is not set is left out."""
 

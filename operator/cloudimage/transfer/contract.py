@@ -277,7 +277,7 @@ class SourceInfo(Model):
         size: Of the fetched file; None: Glance fetched and converted it, and says nothing of it.
         actual_size: Of the image file, expanded; None as above.
         virtual_size: Of the disk it describes.
-        verified_by: Algorithm of the checksum that the file matched; None: there was none.
+        verified_by: Algorithm of the checksum that the file matched; None: none was known.
     """
 
     format: DiskFormat

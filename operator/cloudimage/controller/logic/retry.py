@@ -53,6 +53,7 @@ _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.FORBIDDEN: PEOPLE,
     Reason.QUOTA_EXCEEDED: PEOPLE,
     Reason.SOURCE_REFUSED: PEOPLE,
+    Reason.SOURCE_AMBIGUOUS: PEOPLE,
     Reason.ADOPTION_REFUSED: PEOPLE,
     Reason.AMBIGUOUS: PEOPLE,
     Reason.REVISION_FAILED: PEOPLE,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from cloudimage.api.cloudimage import CloudImageSpec
+from cloudimage.api.status import ResolvedSource
 from cloudimage.sources.base import SpecSource
 from cloudimage.sources.registry import source_of
 
@@ -24,8 +25,13 @@ class Desired:
     content_key: str
 
     @classmethod
-    def of(cls, spec: CloudImageSpec) -> Self:
+    def of(cls, spec: CloudImageSpec, resolved: ResolvedSource | None = None) -> Self:
         """Return what a spec wants.
+
+        Args:
+            spec: The spec.
+            resolved: What its source meant when it was last looked up; that of another selector
+                does not count.
 
         Raises:
             ValueError: Its source is of a kind that is not known.
@@ -33,6 +39,8 @@ class Desired:
         if spec.source is None and spec.adopt is not None:
             return cls(None, _digest(f"adopt:{spec.adopt.id}"))
         source = source_of(spec)
+        if resolved is not None and resolved.selector == source.selector():
+            source = source.at(resolved.version)
         parts: dict[str, object] = {
             **source.content(),
             "disk_format": spec.image.disk_format,

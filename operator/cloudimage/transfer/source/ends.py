@@ -20,7 +20,7 @@ TAIL_LENGTH: Final = 512
 
 
 class Ends:
-    """The beginning of a file, and its end if the beginning has a format that needs no more.
+    """The beginning of a file, and its end if the format needs nothing else.
 
     Attributes:
         total: Bytes of the file, no fewer than :data:`HEAD_LENGTH`.

@@ -67,7 +67,7 @@ def answer_error(response: requests.Response, doing: str) -> TransferError | Bro
     """
     failure = of_response(response)
     if failure.kind is Kind.NOT_FOUND:
-        said = "there is none with this id that the credentials of the source cloud can see"
+        said = "the credentials of the source cloud can see no image with this id"
     elif failure.kind is Kind.FORBIDDEN:
         said = (
             f"{failure.sentence} Ask the source cloud's administrators for the right "

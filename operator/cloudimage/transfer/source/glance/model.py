@@ -28,7 +28,7 @@ class GlanceSource(Source):
     ca_certificate: str | None = Field(default=None, repr=False)
 
     def with_texts(self, texts: Texts) -> Self:
-        """Return the source with its credentials; whether they are of use is told in a transfer."""
+        """Return the source with its credentials, which are first checked in a transfer."""
         secret = texts.get(SOURCE_CLOUD, {})
         return self._with(secret.get(CLOUDS_YAML, ""), secret.get(CA_CERTIFICATE))
 

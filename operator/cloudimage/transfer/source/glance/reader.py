@@ -83,7 +83,7 @@ class GlanceReader:
         return StreamedImage(self._bytes, self._format, self._checksum, ends)
 
     def can_fetch_after(self, error: TransferError) -> bool:
-        """Return whether what comes into the scratch may come whole: there it is kept."""
+        """Return whether the scratch helps: what has come is kept there."""
         return error.reason in _PASSING
 
     def fetch(self, target: Path) -> Fetched:

@@ -1,0 +1,94 @@
+"""Finds the bytes that a source means which the spec names only by what may come to mean others."""
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.meta import Event
+from cloudimage.api.references import ImageFilter
+from cloudimage.api.source import GlanceSource
+from cloudimage.cloud.connection import Cloud
+from cloudimage.cloud.errors import CloudError, CloudUnreachableError
+from cloudimage.cloud.glance import Glance
+from cloudimage.cloud.pool import ConnectionPool
+from cloudimage.controller.errors import (
+    AmbiguousSourceError,
+    SourceNotFoundError,
+    SourceUnreachableError,
+)
+from cloudimage.credentials import loader
+from cloudimage.images import lookup
+from cloudimage.images.logic.desired import Desired
+from cloudimage.kube import Kube
+
+_MOST_NAMED = 3
+
+
+def look_up(
+    kube: Kube, clouds: ConnectionPool, resource: CloudImage, desired: Desired, cloud: Cloud
+) -> tuple[str, str] | Event | None:
+    """Look up what the source of a CloudImage means now.
+
+    Args:
+        kube: To read the Secret of the source's cloud.
+        clouds: To ask it.
+        resource: The CloudImage.
+        desired: What it wants, with what was found before.
+        cloud: Its own cloud.
+
+    Returns:
+        The selector and what it stands for; None: nothing new; or what to say if it cannot be
+        looked up now: what was found before holds then, for the source's cloud may go away.
+
+    Raises:
+        SourceNotFoundError: Nothing was found, now or before.
+        AmbiguousSourceError: Several images were, and none before.
+        CloudError: The cloud does not answer, or its credentials are of no use.
+    """
+    source = desired.source
+    wanted = resource.spec.source.glance if resource.spec.source else None
+    selector = source.selector() if source else None
+    if selector is None or wanted is None:
+        return None
+    before = resource.status.resolved_source
+    known = before.version if before and before.selector == selector else None
+    try:
+        found = _image_id(kube, clouds, resource.metadata.namespace, wanted, cloud)
+    except CloudError as error:
+        if known is None:
+            raise
+        return Event("Warning", error.reason, f"{error} The source stays image {known}.")
+    return None if found == known else (selector, found)
+
+
+def _image_id(
+    kube: Kube, clouds: ConnectionPool, namespace: str, wanted: GlanceSource, own: Cloud
+) -> str:
+    ref = wanted.cloud_credentials_ref
+    if ref is None:
+        return _found(wanted, own.glance)
+    where = f"the source's cloud {ref.cloud_name}"
+    try:
+        with clouds.borrow(loader.load_other(kube, namespace, ref)) as cloud:
+            return _found(wanted, cloud.glance)
+    except (SourceNotFoundError, AmbiguousSourceError):
+        raise
+    except CloudUnreachableError as error:
+        raise SourceUnreachableError(f"{where}: {error}", retry_after=error.retry_after) from error
+    except CloudError as error:
+        raise type(error)(f"{where}: {error}", retry_after=error.retry_after) from error
+
+
+def _found(wanted: GlanceSource, glance: Glance) -> str:
+    selected = wanted.filter or ImageFilter(name=wanted.name)
+    # One that is being uploaded, or was deactivated, has no bytes to give.
+    listed = glance.search({**lookup.query(selected), "status": "active"}, lookup.MOST_ASKED)
+    found = [each.id for each in listed if lookup.fits(selected, each)]
+    field = "spec.source.glance." + ("filter" if wanted.filter else "name")
+    if not found:
+        raise SourceNotFoundError(
+            f"No active image that the credentials of the source's cloud can see matches {field}."
+        )
+    if len(found) > 1:
+        raise AmbiguousSourceError(
+            f"Several active images match {field}: {', '.join(found[:_MOST_NAMED])}"
+            f"{', ...' * (len(found) > _MOST_NAMED)}. Make it narrower, or give the id."
+        )
+    return found[0]
