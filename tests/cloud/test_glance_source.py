@@ -177,7 +177,8 @@ def test_credentials_of_no_use_say_whose_they_are(
     bench: Bench, put: Put, asked: Callable[..., Row], qcow2: Path
 ) -> None:
     image_id = put(qcow2, "qcow2")
-    wrong = bench.openstack.cloud(OTHER)["auth"] | {"password": "sesame"}
+    secret = "application_credential_secret"
+    wrong = bench.openstack.cloud(OTHER)["auth"] | {secret: "sesame"}
     for request in (
         asked(image_id, {"auth": wrong}),
         asked(image_id, {"vendor_hook": "os:system"}),

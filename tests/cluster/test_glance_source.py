@@ -59,9 +59,9 @@ def secret(namespace: Namespace, openstack: OpenStack) -> None:
     namespace.cluster.run_kubectl("apply", "-n", namespace.name, "-f", "-", stdin=json.dumps(body))
 
 
-def create(namespace: Namespace, name: str, **glance: Any) -> None:
+def create(namespace: Namespace, unique: str, **glance: Any) -> None:
     source = {"glance": {"cloudCredentialsRef": OTHER, **glance}}
-    namespace.create(name, "", source=source, image={"name": f"{name}-here"})
+    namespace.create(unique, "", source=source, image={"name": f"{unique}-here"})
 
 
 def remade(namespace: Namespace, name: str, before: str | None) -> CloudImage:
@@ -201,9 +201,9 @@ def test_a_job_reads_the_other_clouds_secret_by_itself(
 
         done = namespace.wait(unique, ready)
         shown = "".join(made) + node.logs() + operator.log()
-        password = openstack.cloud("consumer")["auth"]["password"]
+        credential = openstack.cloud("consumer")["auth"]["application_credential_secret"]
         assert OTHER["secretName"] in shown
-        assert password not in shown
+        assert credential not in shown
         assert content_of(images, done.status.image_id or "") == sha256_of(qcow2_disk)
         namespace.delete(unique)
         namespace.wait_gone(unique)

@@ -42,7 +42,7 @@ class ResolvedSource(ApiModel):
 
     selector: str = Field(
         description="Digest of the part of the spec that was looked up; another one is looked up "
-        "anew."
+        "again."
     )
     version: str = Field(
         description="What was found; for a Glance source, the image's id. It decides whether a new "
