@@ -23,6 +23,7 @@ from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.controller.attempts import Attempts
 from cloudimage.controller.faults import FaultTeller, surviving
+from cloudimage.controller.logic.retry import ENTRY
 from cloudimage.controller.reference_index import ReferenceIndex
 from cloudimage.controller.tenants import TenantIndex
 from cloudimage.controller.watch import Watch, key_in
@@ -69,7 +70,10 @@ class Operator:
         kube = Kube(client, self.settings.namespaces)
         self.runner = _runner(self.settings, kube)
         policy = self.settings.cloud_policy
-        self.clouds = ConnectionPool(connect=partial(open_cloud, policy=policy))
+        self.clouds = ConnectionPool(
+            connect=partial(open_cloud, policy=policy),
+            most_mistake_seconds=ENTRY.unchanged or 0.0,
+        )
         attempts = Attempts(kube, SecretGuard(kube))
         consumers = Consumers(kube, self.clouds)
         self.images = CloudImageReconciler(

@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from cloudimage.cloud.config import CloudConfig, Origin
-from cloudimage.cloud.errors import CloudUnreachableError, InvalidCredentialsError
+from cloudimage.cloud.errors import (
+    CloudMisconfiguredError,
+    CloudUnreachableError,
+    InvalidCredentialsError,
+)
 from cloudimage.cloud.pool import ConnectionPool
 from support.fault_proxy import Fault, FaultProxy
 from testbed.kubernetes.certificates import Authority
@@ -110,5 +114,5 @@ def test_a_ca_certificate_is_good_for_as_long_as_the_connection_is_kept(
                 # Another request to Keystone, with a new connection each time.
                 cloud.glance.find("cloudimage_test", unique)
         pool.close()
-        with pytest.raises(CloudUnreachableError), pool.borrow(config(entry)):
+        with pytest.raises(CloudMisconfiguredError), pool.borrow(config(entry)):
             pytest.fail("trusted a server that nobody vouches for")

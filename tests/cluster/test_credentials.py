@@ -112,8 +112,12 @@ def test_a_region_that_the_catalogue_does_not_have_is_told(
 ) -> None:
     namespace.put_secret(openstack, unique, there=ways(openstack)["other-region"])
     create(unique, unique, "there")
-    troubled = namespace.wait_condition(unique, "Ready", "False", "InvalidCredentials")
+    troubled = namespace.wait_condition(unique, "Stalled", "True", "CloudMisconfigured")
     assert "Nowhere" in (condition_of(troubled, "Ready") or "   ")[2]
+    assert troubled.status.cloud_unreachable_since is None
+    # The other region is there, so the change of the Secret is all that is waited for.
+    namespace.put_secret(openstack, unique, there=ways(openstack)["password"])
+    namespace.wait_condition(unique, "Ready")
     namespace.delete(unique)
     namespace.wait_gone(unique)
 
@@ -124,7 +128,7 @@ def test_a_cloud_behind_a_certificate_of_its_own(
     with tls_proxies(openstack, tmp_path) as (entry, authority):
         namespace.put_secret(openstack, unique, private=entry)
         create(unique, unique, "private")
-        namespace.wait_condition(unique, "Ready", "False", "CloudUnreachable")
+        namespace.wait_condition(unique, "Stalled", "True", "CloudMisconfigured")
         patch = {"stringData": {"cacert": authority}}
         namespace.core.patch_namespaced_secret(unique, namespace.name, patch)
         namespace.wait_condition(unique, "Ready")

@@ -41,7 +41,7 @@ CLOUDS = {
     "gzip": {"CloudError"},
     "loop": {"CloudError"},
     "same-page": {"CloudError"},
-    "moved": {"CloudError"},
+    "moved": {"CloudMisconfigured"},
     "metadata": {"CloudRefused"},
     "banner": {"CloudUnreachable"},
     "inner-text": {"Forbidden"},

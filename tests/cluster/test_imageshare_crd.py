@@ -52,6 +52,15 @@ REJECTED: dict[str, tuple[Any, str]] = {
     ),
     "nobody": ({**REF, "projects": []}, "should have at least 1 items"),
     "a project that is none": ({**REF, "projects": [{}]}, "give either the id, or the domain"),
+    "a name as an id": (
+        {**REF, "projects": [{"id": "web team"}]},
+        "id cannot be a project's id",
+    ),
+    "a path as an id": ({**REF, "projects": [{"id": "../web"}]}, "id cannot be a project's id"),
+    "a line after an id": (
+        {**REF, "projects": [{"id": "web\n"}]},
+        "id cannot be a project's id",
+    ),
     "a name without its domain": (
         {**REF, "projects": [{"name": "web"}]},
         "a name needs its domain",

@@ -110,6 +110,51 @@ def test_a_domain_is_followed_by_who_may_list_it(
     admin.image.delete(f"/images/{made['id']}")
 
 
+def test_what_nobody_checked_and_whose_image_it_is_are_said(
+    shares: Shares, make: Make, openstack: OpenStack, unique: str
+) -> None:
+    image_id = make(unique, image={"visibility": "shared"})
+    project = openstack.project_id("consumer")
+    wrong = f"{project[:8]}-{project[8:]}".upper()
+    credentials = {"secretName": "openstack", "cloudName": "images"}
+    image = {"cloudCredentialsRef": credentials, "name": unique}
+    shares.create(unique, {"id": project}, {"id": wrong}, image=image)
+    message = shares.wait_condition(unique, "Ready", "Shared")
+    assert "Not checked, because the credentials may not look projects up" in message
+    assert f"whether there is a project {wrong}, {project}." in message
+    assert f"{wrong} does not look like a project's id" in message
+    assert f"CloudImage {unique} keeps this image" in message
+    assert f"imageRef.name {unique}" in message
+    shares.delete(unique)
+    shares.wait_gone(unique)
+    image["cloudCredentialsRef"] = credentials | {"cloudName": "admin"}
+    image["id"] = image_id
+    del image["name"]
+    shares.create(f"{unique}-2", {"id": project}, {"id": wrong}, image=image)
+    message = shares.wait_condition(f"{unique}-2", "Stalled", "ProjectNotFound")
+    assert f"Keystone has no project {wrong}" in message
+    shares.delete(f"{unique}-2")
+    shares.wait_gone(f"{unique}-2")
+    shares.namespace.delete(unique)
+
+
+def test_a_domain_is_shared_with_but_for_the_images_own_project(
+    shares: Shares, openstack: OpenStack, unique: str
+) -> None:
+    admin = openstack.connect("admin")
+    identity: Any = admin.identity
+    made = admin.image.post("/images", json={"name": unique, "visibility": "shared"}).json()
+    credentials = {"secretName": "openstack", "cloudName": "admin"}
+    image = {"cloudCredentialsRef": credentials, "id": made["id"]}
+    shares.create(unique, {"domain": "Default"}, image=image)
+    shares.wait_condition(unique, "Ready", "Shared")
+    others = {each.id for each in identity.projects(domain_id="default")} - {made["owner"]}
+    assert members(admin, made["id"]).keys() == others
+    shares.delete(unique)
+    shares.wait_gone(unique)
+    admin.image.delete(f"/images/{made['id']}")
+
+
 @pytest.mark.slow
 def test_glance_takes_only_so_many_members(
     shares: Shares, openstack: OpenStack, unique: str

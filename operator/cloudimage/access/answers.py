@@ -20,6 +20,7 @@ import requests
 from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 
+from cloudimage.access import tls
 from cloudimage.access.errors import AnswerRefusedError
 
 MAX_DEPTH: Final = 32
@@ -189,10 +190,12 @@ def _known(
     cause: BaseException, seconds: float
 ) -> tuple[type[requests.RequestException], str] | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
-        text = f"its TLS certificate is not trusted: {cause.verify_message}"
-        return requests.exceptions.SSLError, text
+        return requests.exceptions.SSLError, tls.certificate_fault(cause)
     if isinstance(cause, ssl.SSLError):
-        return requests.exceptions.SSLError, f"TLS failed: {cause.reason}"
+        lasting = tls.lasting_fault(cause)
+        if lasting:
+            return requests.exceptions.SSLError, lasting
+        return requests.ConnectionError, f"TLS failed: {cause.reason}"
     if isinstance(cause, TimeoutError) or "Timeout" in type(cause).__name__:
         return requests.Timeout, f"no complete answer within {seconds:g} s"
     for kind, text in _CONNECTION.items():

@@ -1,5 +1,6 @@
 """An entry of a clouds.yaml that a user wrote: taken with care, for whoever logs in by it."""
 
+import ssl
 from typing import Any, Final
 
 from cloudimage.access import entry, yamltext
@@ -25,7 +26,7 @@ def entry_of(text: str, cloud: str, ca_certificate: str | None = None) -> dict[s
     Args:
         text: A clouds.yaml.
         cloud: Name of the entry.
-        ca_certificate: What TLS is verified with, whose size is checked.
+        ca_certificate: What TLS is verified with, which is checked too.
 
     Raises:
         CloudsYamlError: It is no clouds.yaml, too large, or an entry is not allowed.
@@ -34,6 +35,11 @@ def entry_of(text: str, cloud: str, ca_certificate: str | None = None) -> dict[s
     if ca_certificate is not None and len(ca_certificate) > entry.MAX_CA_BYTES:
         raise CloudsYamlError(
             f"the key cacert of the Secret is larger than {entry.MAX_CA_BYTES // 2**10} KiB"
+        )
+    if ca_certificate is not None and not _has_certificate(ca_certificate):
+        raise CloudsYamlError(
+            "the key cacert of the Secret has no certificate in the form of PEM, which begins with "
+            "-----BEGIN CERTIFICATE-----"
         )
     try:
         document = yamltext.load(text)
@@ -55,3 +61,11 @@ def entry_of(text: str, cloud: str, ca_certificate: str | None = None) -> dict[s
         return entry.check(clouds[cloud], cloud)
     except entry.EntryRefusedError as error:
         raise CloudsYamlError(str(error)) from None
+
+
+def _has_certificate(pem: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True

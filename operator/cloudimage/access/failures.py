@@ -6,7 +6,7 @@ Glance each make exceptions of their own of it, by a table of the kinds.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from http import HTTPStatus
 from typing import Final
@@ -16,8 +16,12 @@ import urllib3
 from keystoneauth1 import exceptions as keystone
 from openstack import exceptions as sdk
 
-from cloudimage.access.answers import proxys, said, sentence
-from cloudimage.access.errors import AddressRefusedError, AnswerRefusedError
+from cloudimage.access.answers import causes, proxys, said, sentence
+from cloudimage.access.errors import (
+    AddressRefusedError,
+    AnswerRefusedError,
+    RedirectRefusedError,
+)
 from cloudimage.http_dates import retry_after
 
 
@@ -28,7 +32,7 @@ class Kind(Enum):
     UNAVAILABLE = "an answer that asks to come again later (429, 502, 503, 504)"
     FAULT = "another fault of the server (5xx)"
     REFUSED = "the operator's cloudPolicy does not allow the host or the address"
-    MISCONFIGURED = "the libraries cannot work with the options of the cloud"
+    MISCONFIGURED = "the options of the cloud lead to no such service, or its TLS is not trusted"
     INVALID_CREDENTIALS = "the credentials are refused (401), or are no whole ones"
     FORBIDDEN = "the cloud's policy does not allow it (403)"
     INVALID = "a value is refused (400)"
@@ -80,8 +84,12 @@ _TOO_MANY: Final = re.compile(r"number of allowed image (properties|tags|locatio
 # The first that fits counts.
 _BY_CLASS: Final[Mapping[type[Exception], Kind]] = {
     AddressRefusedError: Kind.REFUSED,
+    RedirectRefusedError: Kind.MISCONFIGURED,
     AnswerRefusedError: Kind.NOT_UNDERSTOOD,
+    # Only of what lasts: see cloudimage.access.tls.
+    keystone.SSLError: Kind.MISCONFIGURED,
     keystone.ConnectionError: Kind.UNREACHABLE,
+    keystone.EndpointNotFound: Kind.MISCONFIGURED,
     # The SDK does not always say why it got no versions: mostly, nobody is there.
     keystone.DiscoveryFailure: Kind.UNREACHABLE,
     sdk.ServiceDiscoveryException: Kind.UNREACHABLE,
@@ -125,7 +133,7 @@ def of_exception(error: Exception) -> Failure:
     if isinstance(response, requests.Response):
         kind = _of_answer(response, said(response))
     else:
-        kind = _of_status(status) if status else _of_class(error)
+        kind = _of_status(status) if status else _of_discovery(error) or _of_class(error)
     if isinstance(error, AddressRefusedError | AnswerRefusedError):
         text = str(error)
     elif kind is Kind.NOT_UNDERSTOOD:
@@ -145,6 +153,65 @@ def _of_answer(response: requests.Response, api: str | None) -> Kind:
     if _TOO_LARGE in api:
         return Kind.TOO_LARGE
     return Kind.INVALID if _TOO_MANY.search(api) else kind
+
+
+def is_of_service(error: Exception) -> bool:
+    """Return whether a service's answer is at fault, not the login that a request may begin with.
+
+    The SDK raises for the one, keystoneauth for the other.
+    """
+    return isinstance(error, sdk.HttpException)
+
+
+def of_login(error: Exception) -> Failure:
+    """Return what one of :data:`EXCEPTIONS` means that a login ended with.
+
+    Keystone has a sentence for all that it refuses. Another 4xx, or another success, is the
+    answer of another server than Keystone, or of another path of it.
+    """
+    failure = of_exception(error)
+    answer = _answer_behind(error)
+    if isinstance(error, keystone.InvalidResponse):
+        strange = True
+    elif answer is not None:
+        discovery = isinstance(error, keystone.DiscoveryFailure)
+        strange = (
+            HTTPStatus.BAD_REQUEST <= answer.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+            and answer.status_code not in (_PASSING if discovery else _PASSING | _REFUSING)
+            and said(answer) is None
+        )
+    else:
+        strange = isinstance(error, keystone.DiscoveryFailure) and not _unreached(error)
+    return replace(failure, kind=Kind.MISCONFIGURED) if strange else failure
+
+
+_PASSING: Final = frozenset({408, 429})
+_REFUSING: Final = frozenset({401, 403})
+"""Whoever gives these to a login, even without a sentence, may be Keystone."""
+
+
+def _of_discovery(error: Exception) -> Kind | None:
+    """Return why the versions of a service are not known, where a cause of it is."""
+    if not isinstance(error, keystone.DiscoveryFailure | sdk.ServiceDiscoveryException):
+        return None
+    if (unreached := _unreached(error)) is not None:
+        return _of_class(unreached)
+    answer = _answer_behind(error)
+    missing = answer is not None and answer.status_code == HTTPStatus.NOT_FOUND
+    return Kind.MISCONFIGURED if missing else None
+
+
+def _unreached(error: Exception) -> Exception | None:
+    return next((each for each in causes(error) if isinstance(each, _NO_ANSWER)), None)
+
+
+_NO_ANSWER: Final = (keystone.ConnectionError, AddressRefusedError, AnswerRefusedError)
+
+
+def _answer_behind(error: Exception) -> requests.Response | None:
+    """Return the answer of HTTP that an exception was made of, if one is."""
+    found = (getattr(each, "response", None) for each in causes(error))
+    return next((each for each in found if isinstance(each, requests.Response)), None)
 
 
 def _failure(

@@ -8,6 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
+from keystoneauth1.exceptions import DiscoveryFailure
 from keystoneauth1.session import Session
 
 from cloudimage.access.policy import OPEN, CloudPolicy
@@ -71,6 +72,19 @@ class BoundedSession(Session):
             yield
         finally:
             self._gate.download = None
+
+    def get_auth_headers(self, auth: Any = None, **kwargs: Any) -> Any:  # noqa: ANN401  # keystoneauth's own
+        """Return the headers with the token, which is fetched first if needed.
+
+        Raises:
+            keystoneauth1.exceptions.DiscoveryFailure: The question for Keystone's own versions was
+                refused without a token. keystoneauth would get one for it, in the midst of
+                getting one, and wait for ever for the lock that it has itself.
+        """
+        lock = getattr(auth or self.auth, "_lock", None)
+        if lock is not None and lock.locked():
+            raise DiscoveryFailure("a token is needed to learn how to get one")
+        return super().get_auth_headers(auth, **kwargs)
 
     def _replaced(self, url: str, auth: Any) -> str:  # noqa: ANN401  # keystoneauth's own
         found = {"project": self.get_project_id, "user": self.get_user_id}

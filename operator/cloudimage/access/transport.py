@@ -23,7 +23,11 @@ from urllib3.util.connection import create_connection
 
 from cloudimage.access import answers
 from cloudimage.access.entry import shown
-from cloudimage.access.errors import AddressRefusedError, AnswerRefusedError
+from cloudimage.access.errors import (
+    AddressRefusedError,
+    AnswerRefusedError,
+    RedirectRefusedError,
+)
 from cloudimage.access.gated import GatedAdapter, resolve
 from cloudimage.access.policy import CloudPolicy
 
@@ -283,7 +287,7 @@ def _same_server(url: str, location: str) -> str:
             return target
     except ValueError:
         pass
-    raise AnswerRefusedError(
+    raise RedirectRefusedError(
         "the answer redirects to another server, to which no credentials are sent; give that "
         "server's URL"
     )

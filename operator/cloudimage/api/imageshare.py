@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from cloudimage.api.cloudimage import DeletionPolicy
+from cloudimage.api.image import ImageName
 from cloudimage.api.meta import (
     ApiModel,
     Condition,
@@ -16,7 +17,7 @@ from cloudimage.api.meta import (
     conditions_field,
     rules,
 )
-from cloudimage.api.references import CloudCredentialsRef, GlanceImageId, ImageName
+from cloudimage.api.references import CloudCredentialsRef, GlanceImageId
 
 ProjectId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 KeystoneName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
@@ -58,6 +59,14 @@ class Project(
     ApiModel,
     json_schema_extra=rules(
         ("has(self.id) != has(self.domain)", "give either the id, or the domain"),
+        (
+            # As Keystone checks ids: "id_string" of its API's schemas.
+            "!has(self.id) || self.id.matches('^[a-zA-Z0-9-]+$')",
+            (
+                "id cannot be a project's id, which has letters, digits and dashes alone; give a "
+                "project's name together with its domain"
+            ),
+        ),
         ("!has(self.name) || has(self.domain)", "a name needs its domain"),
         (
             "!has(self.acceptWith) || has(self.id) || has(self.name)",
@@ -67,12 +76,17 @@ class Project(
 ):
     """One project, by id or by name and domain; or all projects of a domain."""
 
-    id: ProjectId | None = Field(default=None, description="The project's id.")
+    id: ProjectId | None = Field(
+        default=None,
+        description="The project's id, most often 32 digits of 0-9 and a-f. Whether there is such "
+        "a project is checked if the credentials may look projects up.",
+    )
     name: KeystoneName | None = Field(default=None, description="The project's name.")
     domain: KeystoneName | None = Field(
         default=None,
         description="Name or id of the domain. Without a project name, all its projects are "
-        "members, including projects created later; the credentials must be allowed to list them.",
+        "members, including projects created later, but not the one that owns the image; the "
+        "credentials must be allowed to list them.",
     )
     accept_with: CloudCredentialsRef | None = Field(
         default=None,

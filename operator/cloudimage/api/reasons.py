@@ -119,6 +119,12 @@ class Reason(StrEnum):
     a minute."""
     CLOUD_NOT_FOUND = "CloudNotFound"
     """clouds.yaml in the Secret has no cloud of that name. Retried within a minute."""
+    CLOUD_MISCONFIGURED = "CloudMisconfigured"
+    """clouds.yaml in the Secret leads to no cloud that can be used: no Keystone answers at
+    auth.auth_url, the catalogue has no image service for region_name and interface, or a TLS
+    certificate is not trusted, has expired or is for another host. The message says which key to
+    change. The Secret is read again within a minute, and the cloud is asked at once when it has
+    changed, else with pauses of up to 30 minutes."""
     INVALID_CREDENTIALS = "InvalidCredentials"
     """Keystone rejects the credentials. Retried with pauses of up to 5 minutes, since Keystone may
     lock a user out after several wrong passwords."""
@@ -206,7 +212,8 @@ class Reason(StrEnum):
     """The image could not be read to its end: it is damaged, or reading it took too long. Retried
     with growing pauses."""
     UPLOAD_FAILED = "UploadFailed"
-    """The upload was interrupted, or Glance could not store or import the image. Retried with
+    """The upload was interrupted, or Glance could not store or import the image, or get the
+    certificate of its property img_signature_certificate_uuid from the key manager. Retried with
     growing pauses."""
     UPLOAD_MISMATCH = "UploadMismatch"
     """Glance stored different bytes than were sent; they were deleted. Retried."""
@@ -227,6 +234,11 @@ class Reason(StrEnum):
     IN_USE = "InUse"
     """Servers or volumes made from the image still exist, or Glance's store says that it is in use.
     The image is deleted within 30 seconds after the last of them is gone."""
+    USAGE_UNKNOWN = "UsageUnknown"
+    """The compute service does not list servers for these credentials, so nobody can say whether
+    some use the image. Let the credentials list them: an application credential with access rules
+    needs one for GET /v2.1/servers/detail. Or set spec.usageCheck to IfPermitted to delete the
+    image without asking. Retried with growing pauses."""
     SHARED = "Shared"
     """ImageShares share the image with other projects. It is deleted once they are gone."""
     PROTECTED = "Protected"
@@ -240,6 +252,7 @@ CREDENTIALS_REASONS = frozenset(
         Reason.CONFIG_MAP_NOT_FOUND,
         Reason.INVALID_CLOUDS_YAML,
         Reason.CLOUD_NOT_FOUND,
+        Reason.CLOUD_MISCONFIGURED,
         Reason.INVALID_CREDENTIALS,
         Reason.CLOUD_REFUSED,
     }

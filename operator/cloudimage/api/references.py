@@ -4,11 +4,10 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from cloudimage.api.image import ImageName, Tag
 from cloudimage.api.meta import ApiModel, Like, SecretName, rules
 from cloudimage.vocabulary.image import Visibility
 
-ImageName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-Tag = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 _UUID = Like(
     "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
     "must be the id of an image, for example 0b1c2d3e-4f5a-4697-8879-6a5b4c3d2e1f",

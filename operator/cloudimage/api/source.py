@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from cloudimage.api.image import ImageName
 from cloudimage.api.meta import ApiModel, Like, SecretName, rules
-from cloudimage.api.references import CloudCredentialsRef, GlanceImageId, ImageFilter, ImageName
+from cloudimage.api.references import CloudCredentialsRef, GlanceImageId, ImageFilter
 from cloudimage.vocabulary.image import DiskFormat
 
 

@@ -84,7 +84,12 @@ class ServerReference(ApiModel):
 class UsedBy(ApiModel):
     """What uses the image, as far as the credentials can see."""
 
-    servers: int = Field(ge=0, description="Number of servers made from the image.")
+    servers: int | None = Field(
+        default=None,
+        ge=0,
+        description="Number of servers made from the image, soft-deleted ones too; not set if the "
+        "compute service does not list servers for these credentials.",
+    )
     volumes: int | None = Field(
         default=None,
         ge=0,
@@ -96,9 +101,10 @@ class UsedBy(ApiModel):
     last_check_time: Timestamp | None = Field(
         default=None, description="When the cloud was asked; it is asked again at each resync."
     )
-    scope: Literal["AllProjects", "OwnProject", "NoCompute"] = Field(
+    scope: Literal["AllProjects", "OwnProject", "NoCompute", "Refused"] = Field(
         description="What the credentials can see: the servers of all projects, or only of their "
-        "own; or that the cloud has no compute service."
+        "own; none, because the cloud has no compute service, or because that refuses the "
+        "credentials."
     )
 
 

@@ -190,6 +190,15 @@ def _change(glance: Glance, image_id: str, path: str, value: object) -> None:
 def _servers(connection: Connection) -> Line:
     what = "servers that use an image"
     scope = Nova(connection).usage(str(uuid.uuid4())).scope
+    if scope == "Refused":
+        return Line(
+            what,
+            "missing",
+            "the compute service does not let these credentials list servers, so an image is not "
+            "deleted unless its spec.usageCheck is IfPermitted; an application credential needs an "
+            "access rule for GET /v2.1/servers/detail",
+            needed=False,
+        )
     return Line(
         what,
         "ok",

@@ -22,6 +22,7 @@ _SIGHT = {
     "AllProjects": "the credentials can see those of all projects",
     "OwnProject": "the credentials can see only those of their own project",
     "NoCompute": "the cloud has no compute service",
+    "Refused": "the compute service lists none for these credentials",
 }
 
 
@@ -209,13 +210,14 @@ def _users(image: CloudImage, shares: Sequence[ImageShare] | None, now: datetime
     used = image.status.used_by
     if used is not None:
         volumes = "" if used.volumes is None else f" and {count(used.volumes, 'volume')}"
-        yield f"{count(used.servers, 'server')}{volumes}; {_SIGHT[used.scope]}."
+        servers = "unknown servers" if used.servers is None else count(used.servers, "server")
+        yield f"{servers}{volumes}; {_SIGHT[used.scope]}."
         if used.last_check_time is not None:
             yield f"  The cloud was asked {age(used.last_check_time, now)} ago."
         for each in used.sample:
             yield f"  {each.name} ({each.id}, project {each.project_id})"
-        if used.servers > len(used.sample) > 0:
-            yield f"  and {used.servers - len(used.sample)} more"
+        if (used.servers or 0) > len(used.sample) > 0:
+            yield f"  and {(used.servers or 0) - len(used.sample)} more"
     if shares is None:
         yield "You may not read ImageShares here."
     for share in shares or ():

@@ -44,7 +44,7 @@ def _images(image: CloudImage) -> Iterator[str]:
     used = image.status.used_by
     if used is not None and (used.servers or used.volumes):
         volumes = count(used.volumes or 0, "volume")
-        yield f"its users: {count(used.servers, 'server')}, {volumes}"
+        yield f"its users: {count(used.servers or 0, 'server')}, {volumes}"
 
 
 def _members(share: ImageShare) -> Iterator[str]:

@@ -7,7 +7,7 @@ from openstack.exceptions import raise_from_response
 
 from cloudimage.cloud.answers import Page, name, pages, typed
 from cloudimage.cloud.catalogue import offers
-from cloudimage.cloud.errors import ForbiddenError, translated
+from cloudimage.cloud.errors import ForbiddenError, NotAcceptedError, translated
 from cloudimage.cloud.models import Volume
 
 SERVICE_TYPE = "block-storage"
@@ -40,7 +40,7 @@ class Cinder:
         try:
             with translated(f"listing the volumes of image {image_id}"):
                 return self._volumes(image_id)
-        except ForbiddenError:
+        except (ForbiddenError, NotAcceptedError):
             return None
 
     def _volumes(self, image_id: str) -> tuple[Volume, ...]:

@@ -11,18 +11,13 @@ from openstack.connection import Connection
 from cloudimage.access import region
 from cloudimage.access.entry import EntryRefusedError
 from cloudimage.access.policy import OPEN, CloudPolicy
+from cloudimage.cloud.catalogue import image_service
 from cloudimage.cloud.cinder import Cinder
 from cloudimage.cloud.config import CloudConfig
-from cloudimage.cloud.errors import (
-    ForbiddenError,
-    InvalidCloudsYamlError,
-    InvalidCredentialsError,
-    InvalidImageError,
-    NotFoundError,
-    translated,
-)
+from cloudimage.cloud.errors import InvalidCloudsYamlError, translated
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.keystone import Keystone
+from cloudimage.cloud.login import log_in
 from cloudimage.cloud.metered_session import ObservedSession
 from cloudimage.cloud.models import Usage
 from cloudimage.cloud.nova import Nova
@@ -46,16 +41,6 @@ class Cloud:
         return replace(self.nova.usage(image_id), volumes=self.cinder.volumes(image_id))
 
 
-@contextmanager
-def _login() -> Iterator[None]:
-    """Blame the credentials for whatever Keystone refuses, be it their form or their path."""
-    try:
-        with translated("logging in"):
-            yield
-    except (InvalidImageError, ForbiddenError, NotFoundError) as error:
-        raise InvalidCredentialsError(str(error), retry_after=error.retry_after) from error
-
-
 def _readable(stack: ExitStack, text: str) -> str:
     """Return a path to read the text at while the stack is open.
 
@@ -77,10 +62,10 @@ def connected(config: CloudConfig, policy: CloudPolicy = OPEN) -> Iterator[Conne
     with ExitStack() as stack:
         certificate = config.ca_certificate
         ca_file = _readable(stack, certificate) if certificate else None
-        with _login():
+        with translated("logging in"):
             connection = _connection(config, ca_file, policy)
-            stack.callback(connection.close)
-            connection.session.get_token()
+        stack.callback(connection.close)
+        log_in(connection)
         yield connection
 
 
@@ -98,10 +83,9 @@ def open_cloud(config: CloudConfig, policy: CloudPolicy = OPEN) -> Iterator[Clou
         CloudError: The cloud cannot be reached, or it refuses the credentials.
     """
     with connected(config, policy) as connection:
-        with _login():
+        with translated("logging in"):
             project_id = connection.session.get_project_id()
-        with translated("finding the image service"):
-            images = connection.image  # the SDK may ask the service for its versions
+        images = image_service(connection)
         yield Cloud(
             Glance(images, project_id),
             Nova(connection),

@@ -5,7 +5,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import ClassVar, Final
 
-from cloudimage.access.failures import EXCEPTIONS, Kind, of_exception
+from cloudimage.access.failures import (
+    EXCEPTIONS,
+    Failure,
+    Kind,
+    is_of_service,
+    of_exception,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +42,24 @@ class CloudNotFoundError(CloudError):
     reason = "CloudNotFound"
 
 
+class CloudMisconfiguredError(CloudError):
+    """What clouds.yaml names is not there, is no such service, or its TLS is not trusted."""
+
+    reason = "CloudMisconfigured"
+
+
 class InvalidCredentialsError(CloudError):
     """Keystone refuses the credentials."""
 
     reason = "InvalidCredentials"
+
+
+class NotAcceptedError(InvalidCredentialsError):
+    """A service refuses (HTTP 401) a token that Keystone has just given.
+
+    keystoneauth logs in again after the first 401, so the credentials are good, but not for this
+    request: an application credential with access rules, for instance, lacks one for it.
+    """
 
 
 class ForbiddenError(CloudError):
@@ -89,7 +109,7 @@ _BY_KIND: Final[Mapping[Kind, type[CloudError]]] = {
     Kind.UNAVAILABLE: CloudUnreachableError,
     Kind.FAULT: CloudUnreachableError,
     Kind.REFUSED: CloudRefusedError,
-    Kind.MISCONFIGURED: InvalidCredentialsError,
+    Kind.MISCONFIGURED: CloudMisconfiguredError,
     Kind.INVALID_CREDENTIALS: InvalidCredentialsError,
     Kind.FORBIDDEN: ForbiddenError,
     Kind.INVALID: InvalidImageError,
@@ -98,6 +118,12 @@ _BY_KIND: Final[Mapping[Kind, type[CloudError]]] = {
     Kind.QUOTA_EXCEEDED: QuotaExceededError,
     Kind.BODY_LIMIT: ForbiddenError,
 }
+
+
+_ACCESS: Final = (
+    "Keystone accepts the credentials, but the service does not: if they are an application "
+    "credential, it needs an access rule for this request"
+)
 
 
 @contextmanager
@@ -113,5 +139,12 @@ def translated(what: str) -> Iterator[None]:
         failure = of_exception(error)
         if failure.kind is Kind.NOT_UNDERSTOOD:
             logger.warning("an answer is not understood", exc_info=error)
-        made = _BY_KIND.get(failure.kind, CloudError)
-        raise made(f"{what}: {failure.sentence}", retry_after=failure.retry_after) from error
+        if failure.kind is Kind.INVALID_CREDENTIALS and is_of_service(error):
+            raise NotAcceptedError(f"{what}: {failure.sentence.rstrip('.')}. {_ACCESS}") from error
+        raise error_of(failure, what) from error
+
+
+def error_of(failure: Failure, what: str) -> CloudError:
+    """Return the exception for a failure; ``what`` begins its message."""
+    made = _BY_KIND.get(failure.kind, CloudError)
+    return made(f"{what}: {failure.sentence}", retry_after=failure.retry_after)

@@ -8,7 +8,13 @@ from openstack.connection import Connection
 from openstack.exceptions import raise_from_response
 
 from cloudimage.cloud.answers import name, typed
-from cloudimage.cloud.errors import CloudError, ForbiddenError, NotFoundError, translated
+from cloudimage.cloud.errors import (
+    CloudError,
+    ForbiddenError,
+    NotAcceptedError,
+    NotFoundError,
+    translated,
+)
 from cloudimage.cloud.models import Project
 
 T = TypeVar("T")
@@ -66,8 +72,8 @@ class Keystone:
             )
         except NotFoundError:
             return None
-        except ForbiddenError:
-            return Project(project_id)
+        except (ForbiddenError, NotAcceptedError):
+            return Project(project_id, is_checked=False)
 
     def find(self, name: str, domain: str) -> Project | None:
         """Return the project of that name in a domain, or None.

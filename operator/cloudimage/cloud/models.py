@@ -87,19 +87,26 @@ class Project:
 
     Attributes:
         name: None: the credentials may not see it.
+        is_checked: Whether Keystone said that it is there.
     """
 
     id: str
     name: str | None = None
+    is_checked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A Nova server."""
+    """A Nova server.
+
+    Attributes:
+        is_soft_deleted: It was deleted but can be restored until Nova reclaims it.
+    """
 
     id: str
     name: str
     project_id: str
+    is_soft_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +118,8 @@ class Volume:
     project_id: str
 
 
-Scope = Literal["AllProjects", "OwnProject", "NoCompute"]
-"""Whose servers a listing holds."""
+Scope = Literal["AllProjects", "OwnProject", "NoCompute", "Refused"]
+"""Whose servers a listing holds; Refused: Nova does not list any for these credentials."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,25 @@
 """Nova: which servers use an image."""
 
-from typing import Any
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 from openstack.connection import Connection
 from openstack.exceptions import raise_from_response
 
 from cloudimage.cloud.answers import Page, name, pages, typed
 from cloudimage.cloud.catalogue import offers
-from cloudimage.cloud.errors import ForbiddenError, translated
+from cloudimage.cloud.errors import ForbiddenError, NotAcceptedError, translated
 from cloudimage.cloud.models import Server, Usage
+
+logger = logging.getLogger(__name__)
+
+_SOFT_DELETED: Final = {"status": "SOFT_DELETED", "changes-since": "1970-01-01T00:00:00Z"}
+"""Servers that Nova keeps for its ``reclaim_instance_interval``, so that they can be restored.
+
+Nova leaves them out of every list but one of changes; ``deleted`` and ``soft_deleted`` are for
+administrators and ignored for others. See "changes-since" of "List Servers Detailed" in its API
+reference."""
 
 
 class Nova:
@@ -25,23 +36,33 @@ class Nova:
         :mod:`cloudimage.cloud.cinder`. A right that was granted after it was missed once is noticed
         by the next connection.
 
+        Returns:
+            The servers. Its scope is Refused where Nova refuses these credentials (401, 403).
+
         Raises:
             CloudError: Nova could not be asked; that is never the same as "none".
         """
         if not offers(self._connection, "compute"):
             return Usage((), "NoCompute")
-        if self._may_see_all:
-            try:
-                return Usage(self._servers(image_id, all_projects=True), "AllProjects")
-            except ForbiddenError:
-                self._may_see_all = False
-        return Usage(self._servers(image_id, all_projects=False), "OwnProject")
+        try:
+            if self._may_see_all:
+                try:
+                    return Usage(self._servers(image_id, all_projects=True), "AllProjects")
+                except ForbiddenError:
+                    self._may_see_all = False
+            return Usage(self._servers(image_id, all_projects=False), "OwnProject")
+        except (ForbiddenError, NotAcceptedError) as error:
+            logger.info("Nova lists no servers", extra={"image": image_id, "error": str(error)})
+            return Usage((), "Refused")
 
     def _servers(self, image_id: str, *, all_projects: bool) -> tuple[Server, ...]:
         query = {"image": image_id} | ({"all_tenants": "True"} if all_projects else {})
+        found = [*self._listed(image_id, query), *self._listed(image_id, query | _SOFT_DELETED)]
+        return tuple({each.id: each for each in found}.values())
 
+    def _listed(self, image_id: str, query: Mapping[str, str]) -> Iterator[Server]:
         def fetch(marker: str | None) -> Page:
-            params = query if marker is None else {"marker": marker} | query
+            params = query if marker is None else {"marker": marker, **query}
             response = self._connection.compute.get("/servers/detail", params=params)
             raise_from_response(response)
             body = response.json()
@@ -51,10 +72,14 @@ class Nova:
             )
 
         with translated(f"listing the servers of image {image_id}"):
-            return tuple(map(_server, pages(fetch)))
+            yield from map(_server, pages(fetch))
 
 
 def _server(body: dict[str, Any]) -> Server:
     return typed(
-        Server, id=body["id"], name=name(body.get("name")), project_id=name(body.get("tenant_id"))
+        Server,
+        id=body["id"],
+        name=name(body.get("name")),
+        project_id=name(body.get("tenant_id")),
+        is_soft_deleted=body.get("status") == "SOFT_DELETED",
     )

@@ -12,7 +12,11 @@ from dataclasses import dataclass, field
 
 from cloudimage.cloud.config import CloudConfig, Origin
 from cloudimage.cloud.connection import Cloud, open_cloud
-from cloudimage.cloud.errors import CloudUnreachableError, InvalidCredentialsError
+from cloudimage.cloud.errors import (
+    CloudMisconfiguredError,
+    CloudUnreachableError,
+    InvalidCredentialsError,
+)
 
 
 @dataclass(eq=False)
@@ -26,6 +30,15 @@ class _Connection:
     idle_since: float
 
 
+@dataclass(frozen=True)
+class _Mistake:
+    """What is wrong with an entry of clouds.yaml, which is not retried before ``until``."""
+
+    message: str
+    pause: float
+    until: float
+
+
 @dataclass
 class ConnectionPool:
     """Lends connections by the Secret, its version and the cloud's name; safe to share.
@@ -35,14 +48,20 @@ class ConnectionPool:
         idle_seconds: After so long without use one is closed.
         age_seconds: After so long one is closed in any case, for it keeps the catalogue that
             Keystone gave it: a service that moved must be found without a restart.
+        mistake_seconds: After so long an entry of clouds.yaml that leads to no cloud is retried,
+            then after twice as long each time, up to ``most_mistake_seconds``; at once when its
+            Secret has another version.
     """
 
     max_idle: int = 32
     idle_seconds: float = 300.0
     age_seconds: float = 3600.0
+    mistake_seconds: float = 20.0
+    most_mistake_seconds: float = 1800.0
     connect: Callable[[CloudConfig], AbstractContextManager[Cloud]] = open_cloud
     clock: Callable[[], float] = time.monotonic
     _idle: list[_Connection] = field(default_factory=list)
+    _mistakes: dict[Origin, _Mistake] = field(default_factory=dict)
     _lent: int = 0
     _versions: dict[tuple[str, str], str] = field(default_factory=dict)
     _closed: bool = False
@@ -64,7 +83,7 @@ class ConnectionPool:
         self._count(1)
         try:
             yield connection.cloud
-        except (InvalidCredentialsError, CloudUnreachableError):
+        except (CloudMisconfiguredError, InvalidCredentialsError, CloudUnreachableError):
             # Its token was revoked, or its catalogue names a place where nobody is any more.
             good = False
             raise
@@ -91,7 +110,16 @@ class ConnectionPool:
             used = {(each.origin.namespace, each.origin.secret) for each in self._idle}
             # Of a Secret that is forgotten, what is lent just now is closed when it comes back.
             self._versions = {key: self._versions[key] for key in used if key in self._versions}
+            old = self.clock() - self.most_mistake_seconds
+            self._mistakes = {key: it for key, it in self._mistakes.items() if it.until > old}
         _close(spent)
+
+    def forgive(self, namespace: str) -> None:
+        """Try what a namespace's Secrets have for wrong at once: somebody asks for it."""
+        with self._lock:
+            self._mistakes = {
+                key: each for key, each in self._mistakes.items() if key.namespace != namespace
+            }
 
     def close(self) -> None:
         """Close all, including those that are lent as soon as they come back."""
@@ -113,8 +141,19 @@ class ConnectionPool:
         return found
 
     def _open(self, config: CloudConfig, origin: Origin) -> _Connection:
+        known = self._mistakes.get(origin)
+        if known is not None and self.clock() < known.until:
+            raise CloudMisconfiguredError(known.message)
         stack = ExitStack()
-        cloud = stack.enter_context(self.connect(config))
+        try:
+            cloud = stack.enter_context(self.connect(config))
+        except CloudMisconfiguredError as error:
+            pause = (
+                min(2 * known.pause, self.most_mistake_seconds) if known else self.mistake_seconds
+            )
+            self._mistakes[origin] = _Mistake(str(error), pause, self.clock() + pause)
+            raise
+        self._mistakes.pop(origin, None)
         now = self.clock()
         return _Connection(cloud, origin, stack.close, opened=now, idle_since=now)
 

@@ -75,7 +75,10 @@ class Deletion:
             if (blocker := self._delete_image(resource, cloud, image)) is not None
         ]
         if blockers:
-            return self.attempts.blocked(resource, _blocked(resource, deletion.foremost(blockers)))
+            first = deletion.foremost(blockers)
+            if first.reason is Reason.USAGE_UNKNOWN:
+                return self.attempts.failed(resource, _blocked(resource, first), first.reason)
+            return self.attempts.blocked(resource, _blocked(resource, first))
         failpoint(Point.DELETED, resource.metadata.name)
         names = ", ".join(each.id for each in owned.all) or "none"
         self._release(resource, f"Deleted from Glance: {names}.")

@@ -83,6 +83,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
 
     def retrying(self, resource: CloudImage, value: str, now: datetime) -> CloudImageStatus:
         """Return the status once the value of the annotation for a retry is acted on."""
+        self.clouds.forgive(resource.metadata.namespace)
         return status.retrying(resource, value, now)
 
     def gone(self, uid: str) -> None:

@@ -85,7 +85,7 @@ class Consumers:
         """
         usage = cloud.nova.usage(image_id)
         seen = _by_project(usage.servers, projects)
-        if usage.scope != "OwnProject":
+        if usage.scope not in {"OwnProject", "Refused"}:
             return seen
         for each in share.spec.projects:
             if each.accept_with is not None:

@@ -137,8 +137,10 @@ class Resolved:
     problems: tuple[Problem, ...]
 
 
-def resolve(cloud: Cloud, share: ImageShare, consumers: Consumers) -> Resolved:
+def resolve(cloud: Cloud, share: ImageShare, consumers: Consumers, image: GlanceImage) -> Resolved:
     """Look the projects of the spec up.
+
+    The project that owns the image has it anyhow: it is not one of the domain's.
 
     Raises:
         CloudError: Keystone did not answer.
@@ -156,7 +158,10 @@ def resolve(cloud: Cloud, share: ImageShare, consumers: Consumers) -> Resolved:
             text = f"{said}. Give the id of every project, or credentials that may look them up"
             problems.append(Problem(Reason.FORBIDDEN, text))
             continue
+        whole_domain = entry.id is None and entry.name is None
         for project in found:
+            if whole_domain and project.id == image.owner:
+                continue
             before = wanted.get(project.id)
             ref = entry.accept_with or (before.accept_with if before else None)
             wanted[project.id] = WantedProject(project, ref)
@@ -228,7 +233,9 @@ def revoke(
         there = leaving & members_of(cloud.glance, image_id).keys()
         users = consumers.servers(cloud, share, image_id, there) if there else {}
         for project_id in sorted(there):
-            if servers := users.get(project_id):
+            servers = users.get(project_id)
+            # What the image's own project has made of it needs no membership.
+            if servers and project_id != cloud.glance.project_id:
                 staying.setdefault(project_id, []).extend(servers)
             else:
                 cloud.glance.remove_member(image_id, project_id)

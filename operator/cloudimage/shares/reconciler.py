@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare, ImageShareStatus
 from cloudimage.api.reasons import ShareReason
 from cloudimage.cloud.connection import Cloud
@@ -70,6 +71,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
 
     def retrying(self, resource: ImageShare, value: str, now: datetime) -> ImageShareStatus:
         """Return the status once the value of the annotation for a retry is acted on."""
+        self.clouds.forgive(resource.metadata.namespace)
         return status.retrying(resource, value, now)
 
     def _settle(self, share: ImageShare) -> float:
@@ -81,7 +83,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
                 share = self.guard.record(share)
             with self.clouds.borrow(target.config) as cloud:
                 image = self._prepared(share, cloud, target)
-                resolved = self._resolved(cloud, share, target)
+                resolved = self._resolved(cloud, share, target, image)
                 with self._locks[image.id]:
                     return self._share(share, cloud, target, image, resolved)
         except CloudError as error:
@@ -106,10 +108,12 @@ class ImageShareReconciler(Reconciler[ImageShare]):
         self.image_changed(key_of(target.owner))
         return image
 
-    def _resolved(self, cloud: Cloud, share: ImageShare, target: Target) -> Resolved:
+    def _resolved(
+        self, cloud: Cloud, share: ImageShare, target: Target, image: GlanceImage
+    ) -> Resolved:
         """Return the projects that get the image: none if it may no longer be shared."""
         if target.is_permitted:
-            return resolve(cloud, share, self.consumers)
+            return resolve(cloud, share, self.consumers, image)
         return Resolved({}, ())
 
     def _share(
@@ -143,8 +147,18 @@ class ImageShareReconciler(Reconciler[ImageShare]):
             staying=sharing.users(staying, sharing.names_of(share, resolved.wanted))
             if staying
             else None,
+            keeper=self._keeper(share, target, image),
         )
         return self._settled(share, outcome)
+
+    def _keeper(self, share: ImageShare, target: Target, image: GlanceImage) -> str | None:
+        """Return what to share instead of an image of Glance that a CloudImage keeps."""
+        uid = sharing.keeper(image) if target.owner is None else None
+        if uid is None:
+            return None
+        here = self.kube.read_all(CloudImage, (share.metadata.namespace,))
+        found = next((each.metadata.name for each in here if each.metadata.uid == uid), None)
+        return sharing.keeper_text(found)
 
     def _recorded(self, share: ImageShare, image: GlanceImage, resolved: Resolved) -> ImageShare:
         """Write down who is about to get the image."""

@@ -57,6 +57,7 @@ class Reason(StrEnum):
     INVALID_CREDENTIALS = "InvalidCredentials"
     CLOUD_UNREACHABLE = "CloudUnreachable"
     CLOUD_REFUSED = "CloudRefused"
+    CLOUD_MISCONFIGURED = "CloudMisconfigured"
     CLOUD_ERROR = "CloudError"
     FORBIDDEN = "Forbidden"
     INVALID_IMAGE = "InvalidImage"

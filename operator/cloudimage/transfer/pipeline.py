@@ -32,6 +32,7 @@ from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, telling_when_full
 from cloudimage.transfer.source.base import Context, Reader
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
+from cloudimage.transfer.verify.image_signature import check_unchanged
 from cloudimage.transfer.verify.verification import Expected, check_pinned, verify
 from cloudimage.vocabulary.image import NOT_DISKS
 
@@ -96,6 +97,7 @@ def _through_us(
             found = inspect(
                 path, declared, min_disk, limits, tools, verified=expected.proves_the_file
             )
+            check_unchanged(request.image.properties, found.format, request.image.disk_format)
             failpoint(Point.INSPECTED, request.image.name)
             info = source_info(found, fetched)
             if written := largest(path.name, found, request.image.disk_format, tools):

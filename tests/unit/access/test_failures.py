@@ -12,7 +12,11 @@ from keystoneauth1 import exceptions as keystone
 from keystoneauth1.exceptions.http import from_response
 from openstack import exceptions as sdk
 
-from cloudimage.access.errors import AddressRefusedError, AnswerRefusedError
+from cloudimage.access.errors import (
+    AddressRefusedError,
+    AnswerRefusedError,
+    RedirectRefusedError,
+)
 from cloudimage.access.failures import EXCEPTIONS, Failure, Kind, of_exception, of_response
 
 PAGE = "<html><body>db_password=hunter2</body></html>"
@@ -204,7 +208,9 @@ def discovery() -> keystone.DiscoveryFailure:
         (sdk.ConfigException("no region"), Kind.MISCONFIGURED, "region"),
         (keystone.HttpError("x", http_status=520), Kind.FAULT, "520"),
         (sdk.HttpException("without a status"), Kind.OTHER, "without"),
-        (keystone.EndpointNotFound("no endpoint"), Kind.OTHER, "endpoint"),
+        (keystone.SSLError("its certificate has expired"), Kind.MISCONFIGURED, "expired"),
+        (keystone.EndpointNotFound("no endpoint"), Kind.MISCONFIGURED, "endpoint"),
+        (RedirectRefusedError("it redirects elsewhere"), Kind.MISCONFIGURED, "redirects"),
         (keystone.InvalidResponse(answer(200)), Kind.OTHER, "Keystone"),
         (keystone.ClientException("hunter2"), Kind.OTHER, "ClientException"),
         (sdk.SDKException("hunter2"), Kind.OTHER, "SDKException"),

@@ -5,6 +5,7 @@ import pytest
 from cloudimage.access.answers import plain_text
 from cloudimage.cloud.config import parse_clouds_yaml
 from cloudimage.cloud.errors import CloudNotFoundError, InvalidCloudsYamlError
+from testbed.kubernetes.certificates import Authority
 
 GOOD = """
 clouds:
@@ -15,9 +16,25 @@ clouds:
 
 
 def test_the_named_cloud_is_taken_with_its_certificate() -> None:
-    config = parse_clouds_yaml(GOOD, "prod", "PEM")
+    pem = "# ours\n" + Authority.new().pem
+    config = parse_clouds_yaml(GOOD, "prod", pem)
     assert config.options["region_name"] == "RegionOne"
-    assert config.ca_certificate == "PEM"
+    assert config.ca_certificate == pem
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "/etc/ssl/certs/ca.pem",
+        "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+        "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n",
+        "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",
+    ],
+)
+def test_a_ca_certificate_that_is_none_is_told(text: str) -> None:
+    with pytest.raises(InvalidCloudsYamlError, match="key cacert of the Secret has no certificate"):
+        parse_clouds_yaml(GOOD, "prod", text)
 
 
 def test_secrets_do_not_show() -> None:

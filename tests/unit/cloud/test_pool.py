@@ -13,6 +13,7 @@ from cloudimage.cloud.config import CloudConfig, Origin
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import (
     CloudError,
+    CloudMisconfiguredError,
     CloudUnreachableError,
     ForbiddenError,
     InvalidCredentialsError,
@@ -131,9 +132,48 @@ def test_no_more_are_kept_than_the_bound() -> None:
     assert [each.cloud for each in logins.open if each] == ["b", "c"]
 
 
+def test_an_entry_that_leads_to_no_cloud_is_tried_again_slowly() -> None:
+    """By all objects of the Secret together; at once with another version, or when asked to."""
+    tries: list[str] = []
+
+    @contextmanager
+    def nowhere(config: CloudConfig) -> Iterator[Cloud]:
+        assert config.origin
+        tries.append(config.origin.version)
+        raise CloudMisconfiguredError("no Keystone answers there")
+        yield
+
+    logins = Logins()
+    pool = ConnectionPool(connect=nowhere, clock=lambda: logins.now)
+
+    def tried(version: str = "uid/1") -> int:
+        before = len(tries)
+        with pytest.raises(CloudMisconfiguredError, match="no Keystone answers there"):
+            use(pool, version=version)
+        return len(tries) - before
+
+    assert [tried(), tried()] == [1, 0]
+    assert [tried("uid/2"), tried("uid/2")] == [1, 0]
+    logins.now = 21
+    assert [tried(), tried()] == [1, 0]
+    logins.now = 60
+    assert tried() == 0
+    logins.now = 62
+    pool.close_idle()
+    assert tried() == 1
+    pool.forgive("other")
+    assert tried() == 0
+    pool.forgive(ORIGIN.namespace)
+    assert tried() == 1
+    for _ in range(20):
+        logins.now += 1801
+        assert tried() == 1
+
+
 @pytest.mark.parametrize(
     ("error", "kept"),
     [
+        (CloudMisconfiguredError("its certificate"), False),
         (InvalidCredentialsError("401"), False),
         (CloudUnreachableError("no answer"), False),
         (ForbiddenError("403"), True),

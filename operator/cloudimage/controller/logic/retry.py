@@ -14,10 +14,16 @@ _VALUE_LENGTH: Final = 253
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """How long to wait, in seconds: ``first``, then doubled each time, ``last`` at most."""
+    """How long to wait, in seconds: ``first``, then doubled each time, ``last`` at most.
+
+    Attributes:
+        unchanged: Only the Secret is read then; the cloud is asked when it has changed, or after
+            so long at most. None: the cloud is asked each time.
+    """
 
     first: float
     last: float
+    unchanged: float | None = None
 
     def after(self, count: int) -> float:
         """Return the pause after the ``count``-th failure in a row, without jitter."""
@@ -36,6 +42,8 @@ SECRET: Final = Pauses(10, 60)
 """Only the Secret is read, which costs its owner nothing."""
 GLANCE: Final = Pauses(5, 60)
 """An image that is expected to appear; Glance is asked only for that image."""
+ENTRY: Final = Pauses(10, 60, unchanged=1800)
+"""As SECRET: what it leads to is not asked again and again (:mod:`cloudimage.cloud.pool`)."""
 LOGIN: Final = Pauses(30, 300)
 """Keystone may lock a user out after several wrong passwords."""
 
@@ -51,6 +59,7 @@ _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.SUMS_FILE_INVALID: SOURCE,
     Reason.CONVERSION_FAILED: SOURCE,
     Reason.FORBIDDEN: PEOPLE,
+    Reason.USAGE_UNKNOWN: PEOPLE,
     Reason.QUOTA_EXCEEDED: PEOPLE,
     Reason.SOURCE_REFUSED: PEOPLE,
     Reason.SOURCE_AMBIGUOUS: PEOPLE,
@@ -70,6 +79,7 @@ _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.INVALID_CLOUDS_YAML: SECRET,
     Reason.CLOUD_NOT_FOUND: SECRET,
     Reason.INVALID_CREDENTIALS: LOGIN,
+    Reason.CLOUD_MISCONFIGURED: ENTRY,
     Reason.CLOUD_REFUSED: LOGIN,
     ShareReason.WRONG_PROJECT: SECRET,
     Reason.IMAGE_NOT_FOUND: GLANCE,
@@ -91,6 +101,12 @@ def outlook(wait: Pauses | None) -> str:
         return (
             f"Not retried until the spec changes or the annotation {RETRY_ANNOTATION} gets a new "
             "value."
+        )
+    if wait.unchanged is not None:
+        return (
+            f"Retried within {_duration(wait.last)} of a change of the Secret, else with pauses of "
+            f"up to {_duration(wait.unchanged)}, and at once when the annotation "
+            f"{RETRY_ANNOTATION} gets a new value."
         )
     return (
         f"Retried with pauses of up to {_duration(wait.last)}, and at once when the annotation "

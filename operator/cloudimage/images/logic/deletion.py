@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.cloudimage import CloudImage, UsageCheck
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.reasons import Reason
 from cloudimage.cloud.models import GlanceImage, Server, Usage, Volume
@@ -24,6 +24,8 @@ def blocker(resource: CloudImage, image: GlanceImage, usage: Usage) -> Blocker |
     """Return why the image must not be deleted, if anything holds it."""
     if usage.in_use:
         return Blocker(Reason.IN_USE, _in_use(image, usage), usage)
+    if usage.scope == "Refused" and resource.spec.usage_check is UsageCheck.REQUIRED:
+        return Blocker(Reason.USAGE_UNKNOWN, _unknown(image), usage)
     if image.protected and resource.spec.image.protected is not False:
         advice = "set spec.image.protected to false to allow its deletion"
         return Blocker(Reason.PROTECTED, f"Image {image.id} is protected: {advice}.", usage)
@@ -78,6 +80,7 @@ def _in_use(image: GlanceImage, usage: Usage) -> str:
             "AllProjects": "the credentials can see the servers of all projects",
             "OwnProject": "the credentials can see only their own project's servers",
             "NoCompute": "the cloud has no compute service",
+            "Refused": "the compute service lists none for these credentials",
         }[usage.scope]
         users = "server uses" if len(usage.servers) == 1 else "servers use"
         sentences.append(
@@ -93,7 +96,23 @@ def _in_use(image: GlanceImage, usage: Usage) -> str:
     return " ".join(sentences)
 
 
+def _unknown(image: GlanceImage) -> str:
+    return (
+        f"The compute service does not list servers for these credentials (401 or 403), so nobody "
+        f"can say whether servers use image {image.id}. Let them list servers: an application "
+        f"credential with access rules needs the rule compute, GET, /v2.1/servers/detail. Or set "
+        f"spec.usageCheck to IfPermitted to delete the image without asking. {HOW_TO_LET_GO}"
+    )
+
+
 def _named(users: Sequence[Server] | Sequence[Volume]) -> str:
-    names = (f"{each.name} ({each.id}, project {each.project_id})" for each in users[:SAMPLE_SIZE])
+    names = (
+        f"{each.name} ({each.id}, project {each.project_id}{_state(each)})"
+        for each in users[:SAMPLE_SIZE]
+    )
     more = f" and {len(users) - SAMPLE_SIZE} more" if len(users) > SAMPLE_SIZE else ""
     return ", ".join(names) + more
+
+
+def _state(user: Server | Volume) -> str:
+    return ", soft-deleted" if isinstance(user, Server) and user.is_soft_deleted else ""

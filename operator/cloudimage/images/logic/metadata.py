@@ -9,10 +9,10 @@ from cloudimage.api.cloudimage import (
     CloudImage,
     CloudImageSpec,
     DriftPolicy,
-    Image,
     ManagementPolicy,
     PropertyPolicy,
 )
+from cloudimage.api.image import Image
 from cloudimage.api.meta import Event
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.cloud.models import GlanceImage, JsonPatch

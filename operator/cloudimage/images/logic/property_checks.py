@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.controller.logic.conditions import Draft
+from cloudimage.images.logic.desired import Desired
 from cloudimage.vocabulary.properties import NAMES, RULES, Rule
 
 _HYPERVISOR = ("img_hv_type", "hypervisor_type")
@@ -63,12 +64,29 @@ _NUMBERED = re.compile(r"\.[0-9]+$")
 
 def draft(resource: CloudImage) -> Draft:
     """Return the condition PropertiesValid."""
-    found = tuple(complaints(resource.spec.image.properties or {}))
+    found = (*complaints(resource.spec.image.properties or {}), *_signed(resource))
     if found:
         message = " ".join(found)
         return Draft(ConditionType.PROPERTIES_VALID, "False", Reason.INVALID_PROPERTIES, message)
     message = "Every known property has a valid value."
     return Draft(ConditionType.PROPERTIES_VALID, "True", Reason.PROPERTIES_KNOWN, message)
+
+
+def _signed(resource: CloudImage) -> Iterator[str]:
+    """Yield what a conversion does to the signature that Glance checks of what it stores.
+
+    Without a declared format the conversion is known, and refused, once the source was fetched.
+    """
+    image = resource.spec.image
+    if resource.spec.source is None or "img_signature" not in (image.properties or {}):
+        return
+    source = Desired.of(resource.spec).source
+    declared = source.request().format if source else None
+    if None not in {declared, image.disk_format} and declared != image.disk_format:
+        yield (
+            "img_signature is a signature of the source's bytes: with a conversion from "
+            f"{declared} to {image.disk_format} Glance refuses the image."
+        )
 
 
 def complaints(properties: Mapping[str, str]) -> Iterator[str]:

@@ -133,7 +133,7 @@ def users_seen(usage: Usage | None, *, offered: bool) -> int | None:
         usage: Who uses it; None: the cloud did not say.
         offered: Other projects can use it.
     """
-    if usage is None:
+    if usage is None or usage.scope == "Refused":
         return None
     if usage.scope == "OwnProject" and offered and not usage.in_use:
         return None
@@ -209,7 +209,10 @@ def listed(
     """
     users = {each.image.id: each.users for each in previous}
     used_by = status.used_by
-    users[current.id] = used_by.servers + (used_by.volumes or 0) if used_by else None
+    servers = used_by.servers if used_by else None
+    users[current.id] = (
+        None if servers is None or used_by is None else servers + (used_by.volumes or 0)
+    )
     origins = {each.image_id: (each.source, each.source_checksum) for each in status.revisions}
     if status.source is not None and desired.source is not None:
         origin = (desired.source.location(), _checksum(status.source))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.names import RETRY_ANNOTATION
@@ -25,6 +25,9 @@ from cloudimage.transfer.contract import Failure, Progress, Stage
 
 SAMPLE_SIZE = 5
 """How many of the servers that use an image are named."""
+
+_TOLD_AGAIN = timedelta(minutes=5)
+"""How old an answer that has not changed may look while a deletion waits."""
 
 
 def size_text(size: int) -> str:
@@ -194,12 +197,14 @@ def adopting(resource: CloudImage, desired: Desired, now: datetime) -> CloudImag
 
 
 def in_use(usage: Usage, *, private: bool) -> str:
-    """Return the number of servers made from the image, for people.
+    """Return the number of servers made from the image, for people; ``?`` where Nova tells none.
 
     Args:
         usage: Who uses it.
         private: Only the credentials' own project can use it.
     """
+    if usage.scope == "Refused":
+        return "?"
     unseen = usage.scope == "OwnProject" and not private
     return f"{len(usage.servers)}{'+' * unseen}"
 
@@ -207,7 +212,7 @@ def in_use(usage: Usage, *, private: bool) -> str:
 def used_by(usage: Usage, now: datetime) -> UsedBy:
     """Return who uses the image at present, in numbers and a few names."""
     return UsedBy(
-        servers=len(usage.servers),
+        servers=None if usage.scope == "Refused" else len(usage.servers),
         volumes=None if usage.volumes is None else len(usage.volumes),
         sample=tuple(
             ServerReference(
@@ -232,8 +237,24 @@ def deletion_blocked(
         "cloud_unreachable_since": conditions.unreachable_since(resource, reason, now)
     }
     if usage:
-        changes["used_by"] = used_by(usage, now)
+        changes["used_by"] = _told_again(resource, used_by(usage, now), now)
+        private = resource.status.visibility == "private"
+        changes["summary"] = (resource.status.summary or Summary()).model_copy(
+            update={"in_use": in_use(usage, private=private)}
+        )
     return next_status(resource, drafts, now, changes)
+
+
+def _told_again(resource: CloudImage, new: UsedBy, now: datetime) -> UsedBy:
+    """Return who uses the image; the same as before where only the time is another.
+
+    A deletion that waits asks every few seconds: each answer must not be a version in etcd.
+    """
+    before = resource.status.used_by
+    if before is None or before.last_check_time is None:
+        return new
+    same = before.model_copy(update={"last_check_time": now}) == new
+    return before if same and now - before.last_check_time < _TOLD_AGAIN else new
 
 
 def nothing_left(resource: CloudImage) -> CloudImageStatus:

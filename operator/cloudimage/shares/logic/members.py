@@ -1,5 +1,6 @@
 """Who becomes a member of an image, who no longer is one, and what may be shared at all."""
 
+import re
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from cloudimage.api.reasons import ShareCondition
 from cloudimage.api.references import CloudCredentialsRef
 from cloudimage.cloud.models import GlanceImage, Member, Project, Server
 from cloudimage.controller.logic.conditions import find, is_true
+from cloudimage.vocabulary.marks import Marks
 
 UsersByProject = Mapping[str, Sequence[Server]]
 """Servers by the id of their project, for whose sake the image stays with it."""
@@ -63,6 +65,54 @@ def image_text(share: ImageShare) -> str:
         return share.spec.image.name or share.spec.image.id or ""
     namespace, name = target(share) or ("", "")
     return name if namespace == share.metadata.namespace else f"{namespace}/{name}"
+
+
+def keeper(image: GlanceImage) -> str | None:
+    """Return the UID of the CloudImage that keeps an image; None: none does, by its marks."""
+    ours = image.properties.get(Marks.IMAGE_ID) == image.id
+    return image.properties.get(Marks.UID) if ours else None
+
+
+def keeper_text(name: str | None) -> str:
+    """Return what to share instead of an image that a CloudImage keeps.
+
+    Args:
+        name: The CloudImage's, if it is in the share's namespace; None: in another one, or in
+            another cluster, about which nothing more is said.
+    """
+    if name is None:
+        return (
+            "A CloudImage keeps this image. Its revisions will not be shared: to follow them, "
+            "share the CloudImage by imageRef."
+        )
+    return (
+        f"CloudImage {name} keeps this image. Its revisions will not be shared: to follow them, "
+        f"create an ImageShare with imageRef.name {name} instead."
+    )
+
+
+_USUAL_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def unchecked_text(wanted: Mapping[str, WantedProject]) -> str | None:
+    """Return which projects are taken to be there without Keystone's word; None: none is."""
+    ids = [key for key, each in wanted.items() if not each.project.is_checked]
+    if not ids:
+        return None
+    unusual = [each for each in ids if not _USUAL_ID.fullmatch(each)]
+    # Those that are likely to be wrong come first.
+    named = sorted(ids, key=lambda each: each not in unusual)[:_MOST_NAMED]
+    more = f" and {len(ids) - len(named)} more" if len(ids) > len(named) else ""
+    text = (
+        f"Not checked, because the credentials may not look projects up: whether there is a "
+        f"project {', '.join(named)}{more}."
+    )
+    if unusual:
+        text += (
+            f" {unusual[0]} does not look like a project's id, which most often has 32 digits of "
+            "0-9 and a-f, without dashes."
+        )
+    return text
 
 
 def _declared(owner: CloudImage | None) -> str | None:

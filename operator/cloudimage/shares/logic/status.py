@@ -56,6 +56,7 @@ class Outcome:
         problem: Why some projects of the spec are not members.
         acceptance: Why the image could not be accepted for some projects.
         staying: A sentence about the members that stay while they use the image.
+        keeper: Sentences about the CloudImage that keeps an image that is named by id or name.
     """
 
     image: GlanceImage
@@ -65,6 +66,7 @@ class Outcome:
     problem: Problem | None
     acceptance: Problem | None
     staying: str | None
+    keeper: str | None = None
 
 
 def worth_writing(old: ImageShareStatus, new: ImageShareStatus, period: float) -> bool:
@@ -144,6 +146,8 @@ def _ready(outcome: Outcome) -> Draft:
         return Draft(ShareCondition.READY, "False", reason, message)
     count = len(outcome.wanted)
     text = f"Image {outcome.image.id} is shared with {count} project{'' if count == 1 else 's'}."
+    notes = (sharing.unchecked_text(outcome.wanted), outcome.keeper)
+    text = " ".join([text, *filter(None, notes)])
     return Draft(ShareCondition.READY, "True", ShareReason.SHARED, text)
 
 

@@ -10,11 +10,13 @@ import requests
 
 from cloudimage.access.failures import EXCEPTIONS, Failure, Kind, of_exception, of_response
 from cloudimage.transfer.contract import Reason, TransferError
+from cloudimage.transfer.verify.image_signature import lacks_certificate
 
 _REASONS: Final[Mapping[Kind, Reason]] = {
     Kind.UNREACHABLE: Reason.CLOUD_UNREACHABLE,
     Kind.UNAVAILABLE: Reason.CLOUD_UNREACHABLE,
     Kind.REFUSED: Reason.CLOUD_REFUSED,
+    Kind.MISCONFIGURED: Reason.CLOUD_MISCONFIGURED,
     Kind.INVALID_CREDENTIALS: Reason.INVALID_CREDENTIALS,
     Kind.FORBIDDEN: Reason.FORBIDDEN,
     Kind.INVALID: Reason.INVALID_IMAGE,
@@ -26,6 +28,7 @@ _REASONS: Final[Mapping[Kind, Reason]] = {
 _BEGINNINGS: Final[Mapping[Kind, str]] = {
     Kind.UNREACHABLE: "the cloud cannot be reached: ",
     Kind.REFUSED: "",
+    Kind.MISCONFIGURED: "",
     Kind.INVALID_CREDENTIALS: "the cloud refuses to log in: ",
 }
 _OF_LOGIN: Final = frozenset({Kind.INVALID, Kind.FORBIDDEN, Kind.NOT_FOUND})
@@ -80,6 +83,12 @@ def answer_error(response: requests.Response, doing: str, otherwise: Reason) -> 
     """
     failure = of_response(response)
     message = f"Glance refuses to {doing} ({failure.status}): {failure.sentence}"
+    if failure.kind is Kind.INVALID and lacks_certificate(failure.sentence):
+        advice = (
+            "Glance could not get the certificate of img_signature_certificate_uuid: its key "
+            "manager, Barbican, may be away, or does not show the certificate to these credentials"
+        )
+        return TransferError(Reason.UPLOAD_FAILED, f"{message.rstrip('.')}. {advice}")
     if failure.kind is Kind.TOO_LARGE:
         message += (
             " The limit is Glance's image_size_cap: ask the cloud's administrators to raise it"

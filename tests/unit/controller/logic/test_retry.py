@@ -31,6 +31,12 @@ def test_pauses_double_up_to_a_bound_that_goes_by_the_kind_of_failure(
     assert [retry.pauses(reason).after(count) for count in range(1, 9)] == expected
 
 
+def test_what_only_a_change_of_the_secret_mends_says_so() -> None:
+    said = retry.outlook(retry.pauses(Reason.CLOUD_MISCONFIGURED))
+    assert "within 60 seconds of a change of the Secret" in said
+    assert "pauses of up to 30 minutes" in said
+
+
 def test_a_thousandth_failure_is_no_larger_number_than_the_bound() -> None:
     assert retry.AWAY.after(10_000) == retry.AWAY.last
 

@@ -40,6 +40,28 @@ def test_servers_and_volumes_hold_an_image(usage: Usage, text: str | None) -> No
     assert blocker is None or blocker.reason is Reason.IN_USE
 
 
+def test_an_image_whose_users_nobody_can_name_goes_only_if_the_spec_says_so() -> None:
+    refused = Usage((), "Refused", ())
+    resource = cloud_image()
+    blocker = deletion.blocker(resource, glance_image(resource), refused)
+    assert blocker is not None
+    assert blocker.reason is Reason.USAGE_UNKNOWN
+    assert "spec.usageCheck" in blocker.message
+    assert used_by(refused, NOW).servers is None
+    anyway = cloud_image(usageCheck="IfPermitted")
+    assert deletion.blocker(anyway, glance_image(anyway), refused) is None
+    seen = Usage(SERVERS, "Refused", ())
+    assert deletion.blocker(anyway, glance_image(anyway), seen) is not None
+
+
+def test_a_soft_deleted_server_is_told_as_one() -> None:
+    resource = cloud_image()
+    usage = Usage((Server("s1", "web", "p1", is_soft_deleted=True),), "OwnProject")
+    blocker = deletion.blocker(resource, glance_image(resource), usage)
+    assert blocker is not None
+    assert "web (s1, project p1, soft-deleted)" in blocker.message
+
+
 def test_five_volumes_are_named_and_all_are_counted() -> None:
     resource = cloud_image()
     usage = Usage((), "AllProjects", VOLUMES)

@@ -133,3 +133,22 @@ def test_every_value_of_a_table_by_hypervisor_is_a_known_one() -> None:
 def test_what_is_added_to_the_definitions_is_not_in_them() -> None:
     for name, values in known_properties._MORE_VALUES.items():
         assert len(RULES[name].values) == len(set(RULES[name].values)), (name, values)
+
+
+@pytest.mark.parametrize(
+    ("declared", "wanted", "status"),
+    [
+        ("qcow2", "raw", "False"),
+        ("raw", "raw", "True"),
+        (None, "raw", "True"),
+        ("raw", None, "True"),
+    ],
+)
+def test_a_signature_does_not_survive_a_conversion(
+    declared: str | None, wanted: str | None, status: str
+) -> None:
+    image = {"properties": {"img_signature": "YWJj"}, "diskFormat": wanted}
+    resource = cloud_image(image=image, http={"format": declared})
+    found = property_checks.draft(resource)
+    assert found.status == status
+    assert ("img_signature" in found.message) is (status == "False")

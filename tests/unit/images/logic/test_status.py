@@ -146,6 +146,7 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
         ("OwnProject", "private", "0"),
         ("OwnProject", "public", "0+"),
         ("OwnProject", "shared", "0+"),
+        ("Refused", "private", "?"),
     ],
 )
 def test_no_user_is_a_fact_only_where_all_would_be_seen(
@@ -443,6 +444,14 @@ def test_a_blocked_deletion_names_five_and_counts_all_and_says_so_once() -> None
     assert first.status.used_by is not None
     assert first.status.used_by.servers == 7
     assert len(first.status.used_by.sample) == 5
+    assert first.status.summary is not None
+    assert first.status.summary.in_use == "7"
+    words = (blocker.reason, blocker.message, blocker.usage)
+    soon = status.deletion_blocked(first, *words, NOW + timedelta(seconds=12))
+    assert soon.to_json() == first.status.to_json()
+    later = status.deletion_blocked(first, *words, NOW + timedelta(minutes=6))
+    assert later.used_by is not None
+    assert later.used_by.last_check_time == NOW + timedelta(minutes=6)
     events = list(of_transitions(resource.status.conditions, first.status.conditions))
     assert [(each.type, each.reason) for each in events] == [("Warning", "DeletionBlocked")]
     fewer = status.deletion_blocked(first, blocker.reason, "6 servers use it", None, LATER)

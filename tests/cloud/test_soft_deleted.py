@@ -1,0 +1,62 @@
+"""A server that was deleted and can still be restored needs its image."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloudimage.cloud.config import CloudConfig
+from cloudimage.cloud.connection import open_cloud
+from support.openstack_actions import boot, make_image, wait_until
+from testbed.openstack import OpenStack
+
+# Of its own, since a deletion that is none would confuse other tests.
+pytestmark = [pytest.mark.cloud, pytest.mark.slow, pytest.mark.xdist_group("outages")]
+
+
+@pytest.fixture(scope="module")
+def reclaiming() -> Iterator[OpenStack]:
+    """An OpenStack whose Nova keeps deleted servers for an hour."""
+    parent = Path(tempfile.mkdtemp(prefix="testbed-"))
+    # PostgreSQL's user must be able to enter it.
+    parent.chmod(0o755)
+    bed = OpenStack(parent / "openstack")
+    bed.up()
+    bed.stop_service("nova")
+    conf = bed.folder / "etc" / "nova.conf"
+    text = conf.read_text()
+    conf.write_text(text.replace("[DEFAULT]", "[DEFAULT]\nreclaim_instance_interval = 3600", 1))
+    bed.start_service("nova")
+    yield bed
+    bed.down()
+    shutil.rmtree(parent)
+
+
+def test_soft_deleted_servers_are_seen_until_nova_reclaims_them(reclaiming: OpenStack) -> None:
+    connection = reclaiming.connect("consumer")
+    compute: Any = connection.compute
+    image = make_image(connection, b"\0" * 4096)
+    server, other = boot(connection, image.id), boot(connection, image.id)
+
+    def seen(name: str) -> dict[str, bool]:
+        with open_cloud(CloudConfig(reclaiming.cloud(name))) as cloud:
+            servers = cloud.nova.usage(image.id).servers
+        return {each.id: each.is_soft_deleted for each in servers}
+
+    def is_soft_deleted() -> bool:
+        body = compute.get(f"/servers/{server.id}").json()
+        return bool(body["server"]["status"] == "SOFT_DELETED")
+
+    for name in ("consumer", "admin"):
+        assert seen(name) == {server.id: False, other.id: False}
+    compute.delete_server(server)
+    wait_until(is_soft_deleted)
+    for name in ("consumer", "admin"):
+        assert seen(name) == {server.id: True, other.id: False}
+    compute.delete_server(server, force=True)
+    compute.wait_for_delete(server, interval=0.3, wait=60)
+    for name in ("consumer", "admin"):
+        assert seen(name) == {other.id: False}
