@@ -72,13 +72,16 @@ def glance(openstack: OpenStack, files: Callable[[str], Path]) -> Iterator[Calla
     other, made = openstack.connect("consumer"), []
 
     def make(source: Body) -> None:
-        content, tags = files("disk.raw").read_bytes(), source.get("filter", {}).get("tags", [])
+        content, selected = files("disk.raw").read_bytes(), source.get("filter", source)
+        tags = selected.get("tags", [])
         image = make_image(other, content, visibility="private", tags=tags)
         made.append(image.id)
         if "id" in source:
             source["id"] = image.id
-        if "name" in source:
-            other.image.update_image(image.id, name=source["name"])
+        else:
+            other.image.update_image(image.id, name=selected["name"])
+        if "owner" in selected:
+            selected["owner"] = image.owner
 
     yield make
     for each in made:

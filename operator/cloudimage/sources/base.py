@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from cloudimage.transfer import contract
+from cloudimage.vocabulary.image import DiskFormat
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,9 @@ class SpecSource(Protocol):
 
     def proof(self) -> Proof:
         """Return what proves its bytes."""
+
+    def declared_format(self) -> DiskFormat | None:
+        """Return the disk format that the spec says its file has; None: the content tells."""
 
     def selector(self) -> str | None:
         """Return a digest of what must be looked up before it is known which bytes are meant.

@@ -36,6 +36,9 @@ class GlanceSpecSource:
         """Return that its Glance says what proves its bytes."""
         return Proof(teller="the source's Glance")
 
+    def declared_format(self) -> None:
+        """Return that the spec declares none: its Glance does."""
+
     def selector(self) -> str | None:
         """Return a digest of the name or the filter, and of who is asked; None: an id is given."""
         if self.spec.id is not None:

@@ -9,6 +9,7 @@ from cloudimage.sources.base import Proof, Reference
 from cloudimage.transfer import contract
 from cloudimage.transfer.source.http import model
 from cloudimage.transfer.source.http.rules import redacted
+from cloudimage.vocabulary.image import DiskFormat
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ class HttpSpecSource:
         )
         listed, signed = self._checksum.from_ is not None, self._checksum.signature is not None
         return Proof(next(found, None), listed=listed, signed=signed)
+
+    def declared_format(self) -> DiskFormat | None:
+        """Return the format that is declared, if one is."""
+        return self.spec.format
 
     def selector(self) -> None:
         """Return that there is nothing to look up: a transfer asks the server."""
