@@ -151,17 +151,21 @@ def test_a_name_that_comes_to_mean_another_image_is_a_new_revision(
     namespace.wait_gone(unique)
 
 
-def test_a_filter_finds_the_image_of_the_own_cloud(
-    namespace: Namespace, images: Connection, raw_disk: Path, unique: str
+def test_a_filter_finds_the_image_of_the_own_cloud_and_not_what_was_made_of_it(
+    watchful_namespace: Namespace, images: Connection, raw_disk: Path, unique: str
 ) -> None:
+    namespace = watchful_namespace
     image = make_image(images, raw_disk.read_bytes(), visibility="private", tags=[unique])
     try:
         source = {"glance": {"filter": {"tags": [unique]}}}
-        namespace.create(unique, "", source=source, image={"name": f"{unique}-here", "tags": []})
+        namespace.create(unique, "", source=source, image={"name": "testbed", "tags": [unique]})
         ready = namespace.wait_condition(unique, "Ready")
         assert ready.status.resolved_source is not None
         assert ready.status.resolved_source.version == image.id
         assert ready.status.image_id != image.id
+        before = ready.status.last_sync_time
+        namespace.wait(unique, lambda each: each.status.last_sync_time != before)
+        assert ("Warning", "SourceAmbiguous") not in namespace.events(unique)
         namespace.delete(unique)
         namespace.wait_gone(unique)
     finally:

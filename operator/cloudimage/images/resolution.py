@@ -17,6 +17,7 @@ from cloudimage.credentials import loader
 from cloudimage.images import lookup
 from cloudimage.images.logic.desired import Desired
 from cloudimage.kube import Kube
+from cloudimage.vocabulary.marks import Marks
 
 _MOST_NAMED = 3
 
@@ -50,7 +51,7 @@ def look_up(
     before = resource.status.resolved_source
     known = before.version if before and before.selector == selector else None
     try:
-        found = _image_id(kube, clouds, resource.metadata.namespace, wanted, cloud)
+        found = _image_id(kube, clouds, resource, wanted, cloud)
     except CloudError as error:
         if known is None:
             raise
@@ -59,15 +60,15 @@ def look_up(
 
 
 def _image_id(
-    kube: Kube, clouds: ConnectionPool, namespace: str, wanted: GlanceSource, own: Cloud
+    kube: Kube, clouds: ConnectionPool, resource: CloudImage, wanted: GlanceSource, own: Cloud
 ) -> str:
     ref = wanted.cloud_credentials_ref
     if ref is None:
-        return _found(wanted, own.glance)
+        return _found(resource, wanted, own.glance)
     where = f"the source's cloud {ref.cloud_name}"
     try:
-        with clouds.borrow(loader.load_other(kube, namespace, ref)) as cloud:
-            return _found(wanted, cloud.glance)
+        with clouds.borrow(loader.load_other(kube, resource.metadata.namespace, ref)) as cloud:
+            return _found(resource, wanted, cloud.glance)
     except (SourceNotFoundError, AmbiguousSourceError):
         raise
     except CloudUnreachableError as error:
@@ -76,11 +77,13 @@ def _image_id(
         raise type(error)(f"{where}: {error}", retry_after=error.retry_after) from error
 
 
-def _found(wanted: GlanceSource, glance: Glance) -> str:
+def _found(resource: CloudImage, wanted: GlanceSource, glance: Glance) -> str:
     selected = wanted.filter or ImageFilter(name=wanted.name)
     # One that is being uploaded, or was deactivated, has no bytes to give.
     listed = glance.search({**lookup.query(selected), "status": "active"}, lookup.MOST_ASKED)
-    found = [each.id for each in listed if lookup.fits(selected, each)]
+    # What was made of it, in the same project and by the same name, is not its own source.
+    others = [each for each in listed if each.properties.get(Marks.UID) != resource.metadata.uid]
+    found = [each.id for each in others if lookup.fits(selected, each)]
     field = "spec.source.glance." + ("filter" if wanted.filter else "name")
     if not found:
         raise SourceNotFoundError(
