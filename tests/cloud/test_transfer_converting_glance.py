@@ -105,7 +105,7 @@ def test_quota_of_the_staging_area(converting: Bench, disk: Path) -> None:
     staged = Fault("PUT", "/stage", "call", times=0)
     with through(converting, request, staged):
         failure = fail(request, Reason.QUOTA_EXCEEDED)
-    assert "16 MiB of image_stage_total, of which 0 of 1 MiB are used" in failure.message
+    assert "16.0 MiB of image_stage_total, of which 0 bytes of 1.0 MiB are used" in failure.message
     assert staged.seen == 0
     assert converting.images() == []
 

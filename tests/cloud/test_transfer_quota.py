@@ -40,8 +40,8 @@ def refused(bench: Bench, request: dict[str, Any]) -> str:
 def test_converted(tiny: Bench, qcow2: Path, method: str) -> None:
     request = by_method(tiny, tiny.put(qcow2), method, disk_format="raw")
     message = refused(tiny, request)
-    assert "it takes 16 MiB of image_size_total" in message
-    assert "of 5 MiB are used" in message
+    assert "it takes 16.0 MiB of image_size_total" in message
+    assert "of 5.0 MiB are used" in message
     assert tiny.fetches(qcow2) == 1
 
 
@@ -54,7 +54,7 @@ def test_each_store_counts(tiny: Bench, tmp_path: Path) -> None:
     """Glance itself would fill the second store, and then let the project make no more images."""
     url = raw(tiny, tmp_path, 3 * MIB)
     message = refused(tiny, by_method(tiny, url, "GlanceDirect", "slow", "fast"))
-    assert "it takes 6 MiB of image_size_total" in message
+    assert "it takes 6.0 MiB of image_size_total" in message
 
 
 def test_what_just_fits(tiny: Bench, tmp_path: Path) -> None:

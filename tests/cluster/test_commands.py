@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -246,6 +248,24 @@ def test_describe_knows_its_shares_and_its_events(bench: Bench) -> None:
     assert f"ImageShare {bench.namespace}/to-web: not accepted yet" in text
     assert "Warning   ChecksumMismatch   It differs." in text
     assert "Not reconciled yet." in bench.run("describe", "share", "to-web")
+
+
+def test_describe_without_an_operator_says_how_old_its_number_is(bench: Bench) -> None:
+    used = {"servers": 0, "scope": "OwnProject", "lastCheckTime": "2026-01-02T03:04:05Z"}
+    bench.put_status("debian-12", READY | {"usedBy": used})
+    begun = time.monotonic()
+    text = bench.run("describe", "debian-12")
+    assert time.monotonic() - begun < 15
+    assert "State:  Ready" in text
+    assert re.search(r"The cloud was asked \d+d ago", text)
+    asked = bench.metadata("debian-12")["annotations"]["cloudimage.dev/retry"]
+    bench.run("describe", "debian-12", "--no-refresh")
+    bench.run("describe")  # of all in the namespace none was meant in particular
+    assert bench.metadata("debian-12")["annotations"]["cloudimage.dev/retry"] == asked
+    # What is not Ready is not begun again by looking at it.
+    bench.create("stalled", STALLED | {"usedBy": used})
+    bench.run("describe", "stalled")
+    assert "annotations" not in bench.metadata("stalled")
 
 
 def test_retry_gives_the_annotation_a_new_value_each_time(bench: Bench) -> None:

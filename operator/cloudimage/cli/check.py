@@ -31,11 +31,15 @@ from cloudimage.cloud.keystone import Keystone
 from cloudimage.cloud.models import Limit
 from cloudimage.cloud.nova import Nova
 from cloudimage.plaintext import plain, plain_tree
+from cloudimage.sizes import size_text
 
 State = Literal["ok", "missing", "unknown"]
 
 _NAME: Final = "cloudimage check (to be deleted)"
 _OF_BYTES: Final = frozenset({"image_size_total", "image_stage_total"})
+"""Limits that Glance counts in MiB."""
+
+MIB: Final = 2**20
 _RULES: Final = (
     "if these are application credentials with access rules, make some whose rules have this "
     "service too"
@@ -103,7 +107,7 @@ def _inside(connection: Connection) -> Iterator[Line]:
     yield _asked("volumes that use an image", lambda: _volumes(connection))
     yield _asked("import methods", lambda: _methods(glance), needed=False)
     yield _asked("stores", lambda: _stores(glance), needed=False)
-    yield _asked("quota", lambda: _quota(glance))
+    yield _asked("quota", lambda: quota(glance))
     yield _asked("look up projects", lambda: _projects(keystone), needed=False)
 
 
@@ -195,9 +199,8 @@ def _servers(connection: Connection) -> Line:
             what,
             "missing",
             "the compute service does not let these credentials list servers, so an image is not "
-            "deleted unless its spec.usageCheck is IfPermitted; an application credential needs an "
-            "access rule for GET /v2.1/servers/detail",
-            needed=False,
+            "deleted unless its spec.usageCheck is IfPermitted; an application credential with "
+            "access rules needs one for GET /v2.1/servers/detail",
         )
     return Line(
         what,
@@ -246,7 +249,12 @@ def _stores(glance: Glance) -> Line:
     return Line("stores", "ok" if writable else "missing", text, needed=not writable)
 
 
-def _quota(glance: Glance) -> Line:
+def quota(glance: Glance) -> Line:
+    """Return what the project uses of its limits, and whether one is used up.
+
+    Raises:
+        CloudError: Glance did not say.
+    """
     limits = glance.limits()
     if limits is None:
         text = "this Glance does not say; its operators know whether the project has one"
@@ -261,8 +269,10 @@ def _quota(glance: Glance) -> Line:
 
 
 def _of_limit(name: str, limit: Limit) -> str:
-    unit = " MiB" if name in _OF_BYTES else ""
-    return f"{name} {limit.used} of {limit.limit}{unit} used"
+    used, most = limit.used, limit.limit
+    if name not in _OF_BYTES:
+        return f"{name} {used} of {most} used"
+    return f"{name} {size_text(used * MIB)} of {size_text(most * MIB)} used"
 
 
 def _projects(keystone: Keystone) -> Line:

@@ -13,9 +13,9 @@ from cloudimage.api.reasons import ConditionType, Reason, ShareReason, member_do
 from cloudimage.cli.output import aligned
 from cloudimage.cli.state import State, is_seen, state_of, why
 from cloudimage.controller.logic.conditions import ABNORMAL, find, is_true
-from cloudimage.images.logic.status import size_text
 from cloudimage.plaintext import plain
 from cloudimage.shares.logic.members import image_text
+from cloudimage.sizes import quantity
 
 _LAST_EVENTS = 10
 _SIGHT = {
@@ -118,14 +118,14 @@ def progress_text(resource: Resource) -> str:
     progress = resource.status.progress
     percent = "" if progress.percent is None else f" {progress.percent}%"
     rate = progress.bytes_per_second
-    return f"{progress.stage}{percent}" + (f" at {size_text(rate)}B/s" if rate else "")
+    return f"{progress.stage}{percent}" + (f" at {quantity(rate)}B/s" if rate else "")
 
 
 def _image_line(image: CloudImage) -> str:
     status = image.status
     if status.image_id is None:
         return "none yet"
-    size = None if status.size is None else size_text(status.size)
+    size = None if status.size is None else quantity(status.size)
     words = [each for each in (status.disk_format, size, status.visibility) if each]
     return status.image_id + (f" ({', '.join(words)})" if words else "")
 

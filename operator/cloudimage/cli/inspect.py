@@ -7,7 +7,7 @@ limits and with each program confined; so what is said here is what a CloudImage
 import json
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,11 @@ from rich.console import Console
 from cloudimage.cli.by_hand import bars, checksum, http_source, refused, workplace
 from cloudimage.cli.output import say
 from cloudimage.plaintext import plain_tree
-from cloudimage.transfer import contract
+from cloudimage.sizes import exact_text
+from cloudimage.transfer import contract, examination
 from cloudimage.transfer.contract import Reason, Stage, TransferError
-from cloudimage.transfer.image.expansion import expand
-from cloudimage.transfer.image.inspection import GIB, Inspected, inspect
+from cloudimage.transfer.examination import Examined, examine
+from cloudimage.transfer.image.inspection import GIB, Inspected
 from cloudimage.transfer.image.qemu_formats import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache, telling_when_full
@@ -30,8 +31,7 @@ from cloudimage.transfer.source.base import Context
 from cloudimage.transfer.source.hashes import Fetched, Hashes
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox, image
-from cloudimage.transfer.verify.verification import Expected, verify, weakness
-from cloudimage.vocabulary.image import NOT_DISKS
+from cloudimage.transfer.verify.verification import Expected, weakness
 
 _DETAILS: Final = ("compat", "compression-type", "create-type", "lazy-refcounts", "refcount-bits")
 """What of a format's own details is shown: plain values that are the same for any reader."""
@@ -108,12 +108,11 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
     virtual, size = told["virtual-size"], told["file-size"]
     yield f"image: {told['filename']}"
     yield f"file format: {told['format']}"
-    yield f"virtual size: {_human(virtual)} ({virtual} bytes)"
+    yield f"virtual size: {exact_text(virtual)}"
     yield f"minDiskGiB: {-(-virtual // GIB)} or more"
-    yield f"file size: {_human(size)} ({size} bytes)"
+    yield f"file size: {exact_text(size)}"
     if "expanded-size" in told:
-        expanded = told["expanded-size"]
-        yield f"unpacked: {_human(expanded)} ({expanded} bytes)"
+        yield f"unpacked: {exact_text(told['expanded-size'])}"
     for name, value in told["format-specific"].items():
         yield f"{name.replace('-', ' ')}: {json.dumps(value) if isinstance(value, bool) else value}"
     for name, value in told["checksums"].items():
@@ -128,33 +127,32 @@ def _looked_at(
 ) -> dict[str, Any]:
     tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
     cache = Cache(kept, limits, shared=True)
-    path = folder / "source"
-    left_out: list[str] = []
     context = Context(folder, cache, limits, contract.UNRESTRICTED, meter, tools)
-    with _brought(wanted, path, context) as (expected, fetched):
-        meter.start(Stage.VERIFYING)
-        verify(expected, path, tools)
-        if wanted.source.format not in NOT_DISKS:  # a ramdisk is compressed, and stays so
-            path = expand(path, limits, tools, meter, cache, left_out.append)
-        meter.start(Stage.INSPECTING)
-        proven = expected.proves_the_file
-        found = inspect(path, wanted.source.format, None, limits, tools, verified=proven)
-        told = _described(found, fetched, expected, _details(path, found, tools, limits))
-        return told | {"warnings": [*expected.warnings, *left_out]}
+    with _brought(wanted, context) as (expected, fetch):
+        file = examination.Wanted(declared=wanted.source.format)
+        examined = examine(fetch, expected, file, context)
+        details = _details(examined.path, examined.found, tools, limits)
+        told = _described(examined, expected, details)
+        return told | {"warnings": [*expected.warnings, *examined.left_out]}
 
 
 @contextmanager
-def _brought(wanted: Wanted, path: Path, context: Context) -> Iterator[tuple[Expected, Fetched]]:
-    """Put the file where the programs may read it."""
+def _brought(
+    wanted: Wanted, context: Context
+) -> Iterator[tuple[Expected, Callable[[Path], Fetched]]]:
+    """Yield what the file must be, and what puts it where the programs may read it."""
     if not wanted.is_url:
         given = wanted.source.checksum
-        fetched = _taken(Path(wanted.place), path, given, context.cache, context.meter)
-        yield Expected(given, warnings=weakness(given)), fetched
+        place, cache, meter = Path(wanted.place), context.cache, context.meter
+        yield (
+            Expected(given, warnings=weakness(given)),
+            lambda target: _taken(place, target, given, cache, meter),
+        )
         return
     with open_source(wanted.source, context) as source:
         expected = source.expect()
         with source.discarding():
-            yield expected, source.fetch(path)
+            yield expected, source.fetch
 
 
 def _taken(
@@ -204,8 +202,9 @@ def _details(
 
 
 def _described(
-    found: Inspected, fetched: Fetched, expected: Expected, details: Mapping[str, Any]
+    examined: Examined, expected: Expected, details: Mapping[str, Any]
 ) -> dict[str, Any]:
+    found, fetched = examined.found, examined.fetched
     told: dict[str, Any] = {
         "format": found.format,
         "virtual-size": found.virtual_size,
@@ -221,10 +220,3 @@ def _proof(expected: Expected) -> str | None:
     if expected.signature is not None:
         return "by its signature"
     return f"by its {expected.checksum.algorithm}" if expected.checksum else None
-
-
-def _human(size: int) -> str:
-    for unit, length in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if size >= length:
-            return f"{size / length:.3g} {unit}"
-    return f"{size} B"

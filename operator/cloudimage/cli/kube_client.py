@@ -82,6 +82,38 @@ class Cluster:
         objects = kubernetes.client.CustomObjectsApi(client)
         return self._named(objects.get_namespaced_custom_object, target)
 
+    def find(self, target: Target) -> dict[str, Any] | None:
+        """Return one object; None: it is not there."""
+        try:
+            return self.read(target)
+        except ApiException as error:
+            if error.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    def dry_run(
+        self, target: Target, body: Mapping[str, Any], before: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Return what an object would be once it is applied; nothing is written.
+
+        The API server checks, completes and admits it as it would do then.
+
+        Args:
+            target: The object.
+            body: The whole of it.
+            before: What it is now; None: it is not there.
+        """
+        options = {"dry_run": "All", "field_validation": "Strict"}
+        if before is not None:
+            request = self._objects.replace_namespaced_custom_object
+            return self._named(request, target, dict(body), **options)
+        create: Any = self._objects.create_namespaced_custom_object
+        address = (GROUP, VERSION, self.namespace, target.kind.plural)
+        made: dict[str, Any] = create(
+            *address, dict(body), _request_timeout=TIMEOUT_SECONDS, **options
+        )
+        return made
+
     def annotate(self, target: Target, annotations: Mapping[str, str]) -> dict[str, Any]:
         """Set annotations and return the object."""
         body = {"metadata": {"annotations": dict(annotations)}}

@@ -11,6 +11,7 @@ from cloudimage.cli.errors import CommandError
 from cloudimage.cli.output import yaml_of
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.plaintext import plain
+from cloudimage.sizes import size_text
 from cloudimage.vocabulary.image import DiskFormat
 from cloudimage.vocabulary.snapshots import server_bound
 
@@ -132,7 +133,8 @@ def comments(
 ) -> Iterator[str]:
     """Yield what the user has to know before this is applied."""
     host = urlsplit(url).hostname
-    yield f"Copies image {image.name or '(no name)'} ({image.id}, {image.size} bytes) from {host}."
+    size = size_text(image.size or 0)
+    yield f"Copies image {image.name or '(no name)'} ({image.id}, {size}) from {host}."
     yield f"The operator fetches it with a token that expires at {expires:%Y-%m-%d %H:%M} UTC,"
     yield "usually an hour after it was issued: the transfer must have begun by then, and one that"
     yield "is interrupted later cannot continue. If so, run this again and apply its Secret."

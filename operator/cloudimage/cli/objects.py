@@ -3,8 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,13 +13,13 @@ from cloudimage.api.kinds import IMAGE_SHARE, KINDS, Kind
 from cloudimage.api.names import FORCE_DELETE_ANNOTATION, RETRY_ANNOTATION
 from cloudimage.cli import kubectl, options
 from cloudimage.cli.arguments import Target, Where, targets
+from cloudimage.cli.connecting import cluster_of, told
 from cloudimage.cli.errors import CommandError
 from cloudimage.cli.output import aligned, document, names_of, rows_of, say
 
 if TYPE_CHECKING:
     from cloudimage.api.imageshare import ImageShare
     from cloudimage.api.meta import Resource
-    from cloudimage.cli.check import Line
     from cloudimage.cli.kube_client import Cluster
 
 
@@ -42,7 +41,7 @@ def get(words: tuple[str, ...], output: str | None, where: Where) -> None:
     if told := _by_kubectl(words, output, where):
         say(told, nl=False)
         return
-    with _cluster(where) as cluster:
+    with cluster_of(where) as cluster:
         asked = _asked(words, cluster)
         if output is None or output == "wide":
             _print_tables(cluster, asked, wide=output == "wide")
@@ -78,7 +77,7 @@ def watch(words: tuple[str, ...], timeout: str, where: Where) -> None:
         seconds = follow.seconds(timeout)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
-    with _cluster(where) as cluster:
+    with cluster_of(where) as cluster:
         asked = _asked(words, cluster)
         if len({each.kind.plural for each in asked}) > 1:
             raise click.BadParameter("watch takes one kind at a time")
@@ -109,14 +108,26 @@ def watch(words: tuple[str, ...], timeout: str, where: Where) -> None:
 
 @options.command()
 @options.objects(required=False)
+@click.option(
+    "--no-refresh",
+    is_flag=True,
+    help="Do not have the operator ask the cloud again who uses the image.",
+)
 @options.clusters
-def describe(words: tuple[str, ...], where: Where) -> None:
-    """Describe an object: why it is not Ready, what blocks it, and what to do."""
-    from cloudimage.cli import describe as text
+def describe(words: tuple[str, ...], no_refresh: bool, where: Where) -> None:  # noqa: FBT001  # an option
+    """Describe an object: why it is not Ready, what blocks it, and what to do.
 
-    with _cluster(where) as cluster:
+    Of a CloudImage that is named and Ready, the operator first asks the cloud again who uses the
+    image, as retry has it do.
+    """
+    from cloudimage.cli import describe as text
+    from cloudimage.cli.refresh import refreshed
+
+    with cluster_of(where) as cluster:
         asked = _asked(words, cluster)
-        for number, thing in enumerate(cluster.objects(asked)):
+        refresh = asked[0].name is not None and not no_refresh
+        for number, found in enumerate(cluster.objects(asked)):
+            thing = refreshed(cluster, found) if refresh else found
             resource = _resource(thing)
             shares = _shares(resource, cluster)
             events = cluster.events(thing)
@@ -131,7 +142,7 @@ def retry(words: tuple[str, ...], where: Where) -> None:
     """Retry a failed object now, and compare it with the cloud again."""
     from cloudimage.cli.force_delete import full_name
 
-    with _cluster(where) as cluster:
+    with cluster_of(where) as cluster:
         for target in _named(words, cluster):
             thing = cluster.annotate(target, {RETRY_ANNOTATION: datetime.now(UTC).isoformat()})
             resource = target.kind.model.model_validate(thing)
@@ -150,7 +161,7 @@ def force_delete(words: tuple[str, ...], yes: bool, where: Where) -> None:  # no
     """
     from cloudimage.cli.force_delete import full_name, stays
 
-    with _cluster(where) as cluster:
+    with cluster_of(where) as cluster:
         asked = _named(words, cluster)
         if len(asked) > 1:
             raise click.BadParameter("force-delete takes one object at a time")
@@ -207,7 +218,7 @@ def migrate(from_cloud: str, image: str, **given: Any) -> None:  # noqa: ANN401 
         owner=given["with_owner"],
     )
     with_secret = not sys.stdout.isatty()
-    with _told():
+    with told():
         from cloudimage.cli.migrate_source import look_up
 
         found, access = look_up(from_cloud, image)
@@ -220,89 +231,6 @@ def migrate(from_cloud: str, image: str, **given: Any) -> None:  # noqa: ANN401 
             found, wanted, access.url, access.expires, with_secret=with_secret
         )
         say(manifests.render(head, documents), nl=False)
-
-
-@click.command()
-@click.option("--secret", help="Secret with the clouds.yaml, as a CloudImage names it.")
-@click.option("--cloud", required=True, help="The cloud in that clouds.yaml.")
-@click.option(
-    "--local",
-    is_flag=True,
-    help="Take your own clouds.yaml, which is looked up as the openstack client does.",
-)
-@click.option(
-    "--output", "-o", type=click.Choice(["json"]), show_default="text", help="Output format."
-)
-@options.cluster
-def check(secret: str | None, cloud: str, local: bool, output: str | None, where: Where) -> None:  # noqa: FBT001  # an option
-    """Check what the operator may do with a cloud's credentials: login, rights, stores, quota.
-
-    Rights are tried on an image record without bytes, which is deleted at once. The exit status is
-    0 if all is there that every CloudImage needs, and 2 if not.
-
-    For example: cloudimage check --secret openstack --cloud images -n images
-    """
-    if local == bool(secret):
-        raise click.UsageError("give either --secret, or --local")
-    from cloudimage.cli import check as questions
-
-    with _told():
-        found = list(_found(secret, cloud, where))
-    say(questions.json_of(found) if output == "json" else questions.text_of(found))
-    raise click.exceptions.Exit(questions.exit_status(found))
-
-
-def _found(secret: str | None, cloud: str, where: Where) -> "Iterator[Line]":
-    """Yield what is found of the credentials, and by them."""
-    from cloudimage.cli.check import Line, look
-    from cloudimage.cloud.config import CloudConfig, parse_clouds_yaml
-    from cloudimage.cloud.errors import CloudError
-
-    if secret is None:
-        from cloudimage.access.local import LocalCloudError, find
-
-        try:
-            config = CloudConfig(*find(cloud))
-        except LocalCloudError as error:
-            yield Line("clouds.yaml", "missing", str(error))
-            return
-    else:
-        with _cluster(where) as cluster:
-            texts = cluster.secret(secret)
-        place = f"Secret {secret} in namespace {cluster.namespace}"
-        if texts is None or "clouds.yaml" not in texts:
-            what = "does not exist; create it" if texts is None else "has no key clouds.yaml"
-            yield Line("Secret", "missing", f"{place} {what}")
-            return
-        try:
-            config = parse_clouds_yaml(texts["clouds.yaml"], cloud, texts.get("cacert"))
-        except CloudError as error:
-            yield Line("Secret", "missing", f"{place}: {error}")
-            return
-    yield Line("Secret" if secret else "clouds.yaml", "ok", f"has the cloud {cloud}")
-    yield from look(config)
-
-
-@contextmanager
-def _told() -> Iterator[None]:
-    """End with one sentence and exit status 1 when something fails."""
-    try:
-        yield
-    except CommandError as error:
-        say(str(error), err=True)
-        raise click.exceptions.Exit(1) from error
-    except KeyboardInterrupt:
-        raise click.exceptions.Exit(130) from None
-
-
-@contextmanager
-def _cluster(where: Where) -> "Iterator[Cluster]":
-    from cloudimage.cli import kube_client
-
-    found: kube_client.Cluster | None = None
-    with _told(), kube_client.sentences(lambda: found.server if found else ""):
-        found = kube_client.connect(where)
-        yield found
 
 
 def _by_kubectl(words: Sequence[str], output: str | None, where: Where) -> str:
@@ -377,4 +305,4 @@ def _resource(thing: dict[str, Any]) -> "Resource":
     return next(kind for kind in KINDS if kind.name == thing["kind"]).model.model_validate(thing)
 
 
-COMMANDS = (get, watch, describe, retry, force_delete, migrate, check)
+COMMANDS = (get, watch, describe, retry, force_delete, migrate)

@@ -27,16 +27,26 @@ def images_of(cloud: Cloud, resource: CloudImage, desired: Desired) -> list[Glan
     Raises:
         CloudError: Glance could not be asked; that is never the same as "none".
     """
+    found = candidates(cloud.glance, resource)
+    marked = [_with_marks(cloud, resource, desired, image) for image in found]
+    return [each for each in marked if each.properties.get(Marks.UID) == resource.metadata.uid]
+
+
+def candidates(glance: Glance, resource: CloudImage) -> list[GlanceImage]:
+    """Return the images that are the resource's by their marks, or were by its status.
+
+    Raises:
+        CloudError: Glance could not be asked.
+    """
     uid, owner = resource.metadata.uid, resource.spec.image.owner
-    found = cloud.glance.find(Marks.UID, uid)
-    if owner not in {None, cloud.glance.project_id}:
-        found += cloud.glance.find(Marks.UID, uid, owner)
+    found = glance.find(Marks.UID, uid)
+    if owner not in {None, glance.project_id}:
+        found += glance.find(Marks.UID, uid, owner)
     known = resource.status.image_id
     if known is not None and all(each.id != known for each in found):
-        image = cloud.glance.get(known)
+        image = glance.get(known)
         found += [image] if image else []
-    marked = [_with_marks(cloud, resource, desired, image) for image in found]
-    return [image for image in marked if image.properties.get(Marks.UID) == uid]
+    return found
 
 
 def _with_marks(

@@ -1,6 +1,7 @@
 """Reconciles one CloudImage: observe, decide, act once, write the status, say when to come back."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -8,6 +9,7 @@ from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
 from cloudimage.api.meta import Event
 from cloudimage.api.names import FINALIZER
 from cloudimage.api.reasons import ABSENT_REASONS, CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
+from cloudimage.api.references import CloudCredentialsRef
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud
@@ -145,7 +147,12 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, cloud: Cloud
     ) -> tuple[CloudImage, Desired]:
         """Look up which bytes the source means, and write it down before anything is made of it."""
-        looked = resolution.look_up(self.kube, self.clouds, resource, desired, cloud)
+
+        def opened(ref: CloudCredentialsRef) -> AbstractContextManager[Cloud]:
+            other = loader.load_other(self.kube, resource.metadata.namespace, ref)
+            return self.clouds.borrow(other)
+
+        looked = resolution.look_up(resource, desired, cloud, opened)
         if isinstance(looked, Event):
             self.attempts.status.record_event(resource, looked)
         elif looked is not None:

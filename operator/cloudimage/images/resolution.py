@@ -1,38 +1,41 @@
 """Finds the bytes that a source means which the spec names only by what may come to mean others."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import Event
-from cloudimage.api.references import ImageFilter
+from cloudimage.api.references import CloudCredentialsRef, ImageFilter
 from cloudimage.api.source import GlanceSource
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError, CloudUnreachableError
 from cloudimage.cloud.glance import Glance
-from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.controller.errors import (
     AmbiguousSourceError,
     SourceNotFoundError,
     SourceUnreachableError,
 )
-from cloudimage.credentials import loader
 from cloudimage.images import lookup
 from cloudimage.images.logic.desired import Desired
-from cloudimage.kube import Kube
 from cloudimage.vocabulary.marks import Marks
 
 _MOST_NAMED = 3
 
 
+Opener = Callable[[CloudCredentialsRef], AbstractContextManager[Cloud]]
+"""Opens another cloud than the object's own."""
+
+
 def look_up(
-    kube: Kube, clouds: ConnectionPool, resource: CloudImage, desired: Desired, cloud: Cloud
+    resource: CloudImage, desired: Desired, cloud: Cloud, opened: Opener
 ) -> tuple[str, str] | Event | None:
     """Look up what the source of a CloudImage means now.
 
     Args:
-        kube: To read the Secret of the source's cloud.
-        clouds: To ask it.
         resource: The CloudImage.
         desired: What it wants, with what was found before.
         cloud: Its own cloud.
+        opened: Opens that of the source.
 
     Returns:
         The selector and what it stands for; None: nothing new; or what to say if it cannot be
@@ -51,7 +54,7 @@ def look_up(
     before = resource.status.resolved_source
     known = before.version if before and before.selector == selector else None
     try:
-        found = _image_id(kube, clouds, resource, wanted, cloud)
+        found = _image_id(resource, wanted, cloud, opened)
     except CloudError as error:
         if known is None:
             raise
@@ -59,15 +62,13 @@ def look_up(
     return None if found == known else (selector, found)
 
 
-def _image_id(
-    kube: Kube, clouds: ConnectionPool, resource: CloudImage, wanted: GlanceSource, own: Cloud
-) -> str:
+def _image_id(resource: CloudImage, wanted: GlanceSource, own: Cloud, opened: Opener) -> str:
     ref = wanted.cloud_credentials_ref
     if ref is None:
         return _found(resource, wanted, own.glance)
     where = f"the source's cloud {ref.cloud_name}"
     try:
-        with clouds.borrow(loader.load_other(kube, resource.metadata.namespace, ref)) as cloud:
+        with opened(ref) as cloud:
             return _found(resource, wanted, cloud.glance)
     except (SourceNotFoundError, AmbiguousSourceError):
         raise

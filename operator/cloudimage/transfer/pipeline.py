@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cloudimage.failpoints import Point, failpoint
 from cloudimage.transfer.contract import Result, Stage, TransferError
 from cloudimage.transfer.declaration import settled
+from cloudimage.transfer.examination import Wanted, examine
 from cloudimage.transfer.glance.client import Glance
 from cloudimage.transfer.glance.delivery import (
     Located,
@@ -23,8 +23,6 @@ from cloudimage.transfer.glance.image_lifecycle import UploadContext
 from cloudimage.transfer.glance.methods import Choice
 from cloudimage.transfer.glance.preflight import check_rights
 from cloudimage.transfer.image.conversion import largest
-from cloudimage.transfer.image.expansion import expand
-from cloudimage.transfer.image.inspection import inspect
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import TransferRequest
@@ -33,8 +31,7 @@ from cloudimage.transfer.source.base import Context, Reader
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify.image_signature import check_unchanged
-from cloudimage.transfer.verify.verification import Expected, check_pinned, verify
-from cloudimage.vocabulary.image import NOT_DISKS
+from cloudimage.transfer.verify.verification import Expected, check_pinned
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +67,6 @@ def _through_us(
     cache = Cache(request.cache or folder, limits, shared=request.cache is not None)
     clouds = request.cloud, request.cloud_policy
     context = Context(folder, cache, limits, request.policy, meter, tools, *clouds)
-    left_out: list[str] = []
     with open_source(request.source, context) as source:
         meter.start(Stage.FETCHING)
         expected = source.expect()
@@ -83,27 +79,16 @@ def _through_us(
             pure = pure and (pinned is None or pinned.algorithm in told)
             if pure and (result := _streamed(source, target, choice)):
                 return _told(result, expected)
-            path = folder / "source"
-            fetched = source.fetch(path)
-            failpoint(Point.FETCHED, request.image.name)
-            meter.start(Stage.VERIFYING)
-            check_pinned(pinned, fetched.checksums)
-            verify(expected, path, tools)
-            failpoint(Point.VERIFIED, request.image.name)
-            declared, min_disk = request.source.format or expected.format, request.image.min_disk
-            if declared not in NOT_DISKS:  # a ramdisk is compressed, and stays so
-                path = expand(path, limits, tools, meter, cache, left_out.append)
-            meter.start(Stage.INSPECTING)
-            found = inspect(
-                path, declared, min_disk, limits, tools, verified=expected.proves_the_file
-            )
+            declared = request.source.format or expected.format
+            wanted = Wanted(request.image.name, declared, request.image.min_disk, pinned)
+            examined = examine(source.fetch, expected, wanted, context)
+            path, found = examined.path, examined.found
             check_unchanged(request.image.properties, found.format, request.image.disk_format)
-            failpoint(Point.INSPECTED, request.image.name)
-            info = source_info(found, fetched)
+            info = source_info(found, examined.fetched)
             if written := largest(path.name, found, request.image.disk_format, tools):
                 cache.reserve(folder / "converted", written)
             result = deliver(target, choice, Located(path, found, tools), info)
-    return _told(result, expected, *left_out)
+    return _told(result, expected, *examined.left_out)
 
 
 def _told(result: Result, expected: Expected, *left_out: str) -> Result:

@@ -27,6 +27,7 @@ from typing import IO, Final
 
 from pydantic import BaseModel, ValidationError
 
+from cloudimage.sizes import size_text
 from cloudimage.transfer.contract import Limits, Reason, TransferError
 
 FOLDER_PREFIX: Final = "transfer-"
@@ -170,9 +171,10 @@ class Cache:
                 free = shutil.disk_usage(self._folder).free
                 raise TransferError(
                     Reason.INSUFFICIENT_SCRATCH,
-                    f"the scratch has {free} bytes free and may take {self._limits.max_scratch} "
-                    f"including what is already reserved; {size - _size(path)} more are needed, "
-                    f"{missing} are missing",
+                    f"the scratch has {size_text(free)} free and may take "
+                    f"{size_text(self._limits.max_scratch)} including what is already reserved; "
+                    f"{size_text(size - _size(path))} more are needed, {size_text(missing)} are "
+                    "missing",
                 )
             self._remove(victim)
 

@@ -40,7 +40,8 @@ def test_the_users_commands_come_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["get", "watch", "describe", "retry", "force-delete", "migrate", "inspect", "check"]
+    "command",
+    ["get", "watch", "describe", "retry", "force-delete", "migrate", "inspect", "check", "plan"],
 )
 def test_help(command: str) -> None:
     status, text = run(command, "--help")
@@ -62,6 +63,7 @@ HEAVY = ("kopf", "kubernetes", "openstack", "pydantic", "requests", "rich", "str
         ("cloudimage", "migrate", "--help"),
         ("cloudimage", "inspect", "--help"),
         ("cloudimage", "check", "--help"),
+        ("cloudimage", "plan", "--help"),
         ("cloudimage", "delete", "x"),
         ("kubectl_complete-cloudimage", ""),
         ("kubectl_complete-cloudimage", "get", "--"),

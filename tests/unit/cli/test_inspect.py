@@ -75,7 +75,7 @@ def test_text_is_for_people(qcow2: Path, tmp_path: Path) -> None:
     assert lines[:4] == [
         f"image: {qcow2}",
         "file format: qcow2",
-        f"virtual size: 8 MiB ({8 * MIB} bytes)",
+        f"virtual size: 8.0 MiB ({8 * MIB} bytes)",
         "minDiskGiB: 1 or more",
     ]
     assert lines[-1].startswith("verified: no")

@@ -59,9 +59,9 @@ def test_what_is_in_use_stays(bench: Bench, sources: Sources, unique: str) -> No
     with pytest.raises(TransferError) as caught:
         put(bench, sources, f"{unique}-3", use=True)
     assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
-    missing = re.search(r"1048576 more are needed, (\d+) are missing", caught.value.message)
+    missing = re.search(r"1.0 MiB more are needed, ([0-9.]+) KiB are missing", caught.value.message)
     assert missing is not None
-    assert abs(int(missing[1]) - (2**20 - 500_000)) < 20_000
+    assert abs(float(missing[1]) * 1024 - (2**20 - 500_000)) < 20_000
     assert keys(bench) == {cache_key(first), cache_key(third)}
 
 
@@ -86,7 +86,7 @@ def test_space_is_promised_once(bench: Bench) -> None:
     with bench.cache.room(run / "one") as first, bench.cache.room(run / "two") as second:
         first.reserve(900)
         first.reserve(950)
-        with pytest.raises(TransferError, match="900 more are needed, 850 are missing"):
+        with pytest.raises(TransferError, match="900 bytes more are needed, 850 bytes are missing"):
             second.reserve(900)
         second.reserve(50)
     with bench.cache.room(run / "three") as third:

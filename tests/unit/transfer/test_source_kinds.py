@@ -26,7 +26,7 @@ from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.source import registry
-from cloudimage.transfer.source.base import Context
+from cloudimage.transfer.source.base import Context, Ends
 from cloudimage.transfer.source.hashes import Fetched, Hashes
 from cloudimage.transfer.verify.verification import Expected
 from support.fake_glance import FakeGlance
@@ -48,6 +48,9 @@ class _FolderReader:
 
     def expect(self) -> Expected:
         return Expected(self.source.checksum)
+
+    def look(self, _min_disk: int | None) -> Ends:
+        return Ends(self.source.path.stat().st_size)
 
     def discarding(self) -> AbstractContextManager[None]:
         return nullcontext()

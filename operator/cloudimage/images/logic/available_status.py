@@ -16,8 +16,9 @@ from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic.conditions import Draft
 from cloudimage.images.logic import property_checks, readiness
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.logic.status import in_use, next_status, size_text, used_by
+from cloudimage.images.logic.status import in_use, next_status, used_by
 from cloudimage.plaintext import plain
+from cloudimage.sizes import quantity
 from cloudimage.transfer.contract import Result, Stage
 
 _MOST_LISTED = 128
@@ -91,7 +92,7 @@ def _summary(
     before = resource.status.summary or Summary()
     return Summary(
         progress=progress,
-        size=None if image.size is None else size_text(image.size),
+        size=None if image.size is None else quantity(image.size),
         in_use=in_use(usage, private=image.visibility == "private") if usage else before.in_use,
     )
 

@@ -38,20 +38,34 @@ class Desired:
         """
         if spec.source is None and spec.adopt is not None:
             return cls(None, _digest(f"adopt:{spec.adopt.id}"))
-        source = source_of(spec)
-        if resolved is not None and resolved.selector == source.selector():
-            source = source.at(resolved.version)
-        parts: dict[str, object] = {
-            **source.content(),
-            "disk_format": spec.image.disk_format,
-            "container_format": spec.image.container_format,
-        }
-        # Left out where they are not set: the key of what was made before they existed stays.
-        if spec.image.compress:
-            parts["compress"] = True
-        if spec.import_ and spec.import_.stores:
-            parts["stores"] = sorted(spec.import_.stores)
-        return cls(source, _digest(json.dumps(parts, sort_keys=True)))
+        content = json.dumps(content_of(spec, resolved), sort_keys=True)
+        return cls(_source(spec, resolved), _digest(content))
+
+
+def _source(spec: CloudImageSpec, resolved: ResolvedSource | None) -> SpecSource:
+    source = source_of(spec)
+    if resolved is not None and resolved.selector == source.selector():
+        return source.at(resolved.version)
+    return source
+
+
+def content_of(spec: CloudImageSpec, resolved: ResolvedSource | None = None) -> dict[str, object]:
+    """Return what the bytes in Glance, and the stores that hold them, depend on, by its names.
+
+    Raises:
+        ValueError: Its source is of a kind that is not known.
+    """
+    parts: dict[str, object] = {
+        **_source(spec, resolved).content(),
+        "disk_format": spec.image.disk_format,
+        "container_format": spec.image.container_format,
+    }
+    # Left out where they are not set: the key of what was made before they existed stays.
+    if spec.image.compress:
+        parts["compress"] = True
+    if spec.import_ and spec.import_.stores:
+        parts["stores"] = sorted(spec.import_.stores)
+    return parts
 
 
 def _digest(text: str) -> str:

@@ -30,16 +30,6 @@ _TOLD_AGAIN = timedelta(minutes=5)
 """How old an answer that has not changed may look while a deletion waits."""
 
 
-def size_text(size: int) -> str:
-    """Return a number of bytes as Kubernetes writes quantities, for instance 2.0Gi."""
-    value = float(size)
-    for unit in ("", "Ki", "Mi", "Gi", "Ti"):
-        if value < 1024 or unit == "Ti":  # noqa: PLR2004  # binary units go by 1024
-            return f"{value:.1f}{unit}" if unit else f"{size}"
-        value /= 1024
-    raise AssertionError("unreachable: the last unit always returns")
-
-
 def next_status(
     resource: CloudImage,
     drafts: Iterable[Draft],

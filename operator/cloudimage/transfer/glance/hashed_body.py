@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import Any
 
 from cloudimage.failpoints import Point, failpoint
+from cloudimage.sizes import exact_text
 from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.image.conversion import Chunks, Payload
 from cloudimage.transfer.progress import Meter
@@ -76,8 +77,8 @@ def compare(stored: dict[str, Any], payload: Payload, sha512: Any) -> None:  # n
     if stored["size"] != payload.size or theirs != ours.hexdigest():
         raise TransferError(
             Reason.UPLOAD_MISMATCH,
-            f"Glance has {stored['size']} bytes with {algorithm} {theirs}, but {payload.size} "
-            f"bytes with {ours.hexdigest()} were sent",
+            f"Glance has {exact_text(stored['size'])} with {algorithm} {theirs}, but "
+            f"{exact_text(payload.size)} with {ours.hexdigest()} were sent",
         )
 
 

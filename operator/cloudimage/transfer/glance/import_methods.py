@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cloudimage.failpoints import Point, failpoint
+from cloudimage.sizes import exact_text, size_text
 from cloudimage.transfer.contract import Checksum, Reason, Source, Stage, TransferError
 from cloudimage.transfer.glance.hashed_body import HashedBody, compare, hash_of
 from cloudimage.transfer.glance.image_lifecycle import Stored, UploadContext, created, settle
@@ -49,7 +50,8 @@ def _glance_direct(target: UploadContext, staged: Payload, wanted: Payload) -> S
         size = target.glance.show(identifier)["size"]
         if size not in {None, staged.size}:
             raise TransferError(
-                Reason.UPLOAD_MISMATCH, f"Glance staged {size} bytes, but {staged.size} were sent"
+                Reason.UPLOAD_MISMATCH,
+                f"Glance staged {exact_text(size)}, but {exact_text(staged.size)} were sent",
             )
         failpoint(Point.STAGED, target.image.name)
         target.glance.start_import(identifier, {"name": "glance-direct"}, target.stores)
@@ -94,8 +96,8 @@ def web_download(
         if image["size"] > target.limits.max_download:
             raise TransferError(
                 Reason.IMAGE_TOO_LARGE,
-                f"the image has {image['size']} bytes, over the limit of "
-                f"{target.limits.max_download}",
+                f"the image has {exact_text(image['size'])}, over the limit of "
+                f"{size_text(target.limits.max_download)}",
             )
         target.meter.start(Stage.INSPECTING)
         virtual_size = _look(target, identifier, image, folder / "head")
@@ -145,7 +147,7 @@ def _check_sum(image: dict[str, Any], checksum: Checksum | None) -> None:
     if theirs != checksum.value:
         raise TransferError(
             Reason.CHECKSUM_MISMATCH,
-            f"the {checksum.algorithm} of the {image['size']} bytes that Glance fetched is "
+            f"the {checksum.algorithm} of the {exact_text(image['size'])} that Glance fetched is "
             f"{theirs}, expected {checksum.value}",
         )
 
@@ -175,4 +177,4 @@ def _look(target: UploadContext, identifier: str, image: dict[str, Any], path: P
 
     found = look(path, image["disk_format"], target.image.min_disk, target.limits, read)
     path.unlink()
-    return found
+    return found.virtual_size

@@ -15,8 +15,13 @@ _LEAST_SIZE: Final = 2**20
 """Bytes: a quota that leaves not even one MiB is full."""
 
 
-def check_rights(target: UploadContext) -> None:
-    """See that Glance would take the image; one that asks for nothing special is not tried.
+def check_rights(target: UploadContext, *, ordinary: bool = False) -> None:
+    """See that Glance would take the image.
+
+    Args:
+        target: The image, and where it is to be.
+        ordinary: Whether an image that asks for nothing special is tried as well: its transfer
+            itself finds out soon enough.
 
     Raises:
         TransferError: ``Forbidden``, ``InvalidImage``, ``QuotaExceeded`` and the cloud's.
@@ -24,7 +29,7 @@ def check_rights(target: UploadContext) -> None:
     check_quota(target.glance.usage(), {Quota.STORED: _LEAST_SIZE})
     image = target.image
     asked = _asked(image)
-    if not asked and all(name.startswith(PREFIX) for name in image.properties):
+    if not ordinary and not asked and all(name.startswith(PREFIX) for name in image.properties):
         return
     try:
         with created(target, image.disk_format or "raw", asked) as identifier:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from cloudimage.sizes import size_text
 from cloudimage.transfer.contract import Reason, TransferError
 
 _MIB: Final = 2**20
@@ -68,6 +69,6 @@ def check_quota(usage: Mapping[str, Usage], needed: Mapping[Quota, int]) -> None
 def _lacking(quota: Quota, usage: Usage, size: int) -> str:
     missing = usage.used + size - usage.limit
     return (
-        f"it takes {size} MiB of {quota}, of which {usage.used} of {usage.limit} MiB are used, "
-        f"{missing} MiB are missing"
+        f"it takes {size_text(size * _MIB)} of {quota}, of which {size_text(usage.used * _MIB)} of "
+        f"{size_text(usage.limit * _MIB)} are used, {size_text(missing * _MIB)} are missing"
     )

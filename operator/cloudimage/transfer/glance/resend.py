@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from cloudimage.sizes import exact_text
 from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.glance.errors import AwayError
 from cloudimage.transfer.glance.hashed_body import HashedBody
@@ -84,5 +85,6 @@ def _broken(error: TransferError, body: HashedBody) -> TransferError:
         return error
     return TransferError(
         Reason.UPLOAD_FAILED,
-        f"the connection to Glance broke without an answer after {body.sent} of {len(body)} bytes",
+        f"the connection to Glance broke without an answer after "
+        f"{exact_text(body.sent)} of {exact_text(len(body))}",
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cloudimage.sizes import exact_text
 from cloudimage.transfer.contract import Reason, Stage, TransferError
 from cloudimage.transfer.image.inspection import Inspected
 from cloudimage.transfer.image.qemu_formats import QEMU_FORMATS
@@ -163,7 +164,8 @@ def _raw_stream(name: str, found: Inspected, tools: Toolbox) -> Payload:
                 if disk.size != size:
                     raise TransferError(
                         Reason.CONVERSION_FAILED,
-                        f"the image should have {size} bytes, but it has {disk.size}",
+                        f"the image should have {exact_text(size)}, but it has "
+                        f"{exact_text(disk.size)}",
                     )
                 yield from disk.pieces()
         except ToolError as error:

@@ -9,6 +9,7 @@ import mmap
 from pathlib import Path
 from typing import IO, Final, cast
 
+from cloudimage.sizes import size_text
 from cloudimage.transfer.contract import Limits, Reason, Stage, TransferError
 from cloudimage.transfer.image import archives, magic
 from cloudimage.transfer.image.archives import Bounded, Say, unsafe, untar, unzip
@@ -167,12 +168,13 @@ class _Sink:
         if size > self._limits.max_expanded:
             raise TransferError(
                 Reason.IMAGE_TOO_LARGE,
-                f"the source expands to more than the limit of {self._limits.max_expanded} bytes",
+                f"the source expands to more than the limit of "
+                f"{size_text(self._limits.max_expanded)}",
             )
         if size > self._by_ratio:
             raise unsafe(
-                f"it expands to over {self._by_ratio} bytes, more than any image would: it is a "
-                "decompression bomb"
+                f"it expands to over {size_text(self._by_ratio)}, more than any image would: "
+                "it is a decompression bomb"
             )
 
     def copy(self, content: "IO[bytes] | Bounded") -> None:

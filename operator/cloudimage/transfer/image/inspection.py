@@ -12,6 +12,7 @@ from typing import Final
 
 from oslo_utils.imageutils import format_inspector
 
+from cloudimage.sizes import exact_text, size_text
 from cloudimage.transfer.contract import Limits, Reason, TransferError
 from cloudimage.transfer.image import glance_rules, magic
 from cloudimage.transfer.image.content import check_inside, content_cut
@@ -105,16 +106,16 @@ def inspect(  # noqa: PLR0913 - each is its own question
 
 def look(
     path: Path,
-    declared: DiskFormat,
+    declared: DiskFormat | None,
     min_disk: int | None,
     limits: Limits,
     read: Read | None = None,
-) -> int:
-    """Return the virtual size of a file of which only head and tail need to be there.
+) -> Inspected:
+    """Return what a file is of which only head and tail need to be there.
 
     Args:
         path: The file, or as much of it.
-        declared: Its format.
+        declared: As for :func:`inspect`.
         min_disk: As for :func:`inspect`.
         limits: As for :func:`inspect`.
         read: Reads from the whole of it; None: ``path`` has it.
@@ -127,7 +128,7 @@ def look(
     shape = _settle(found, declared)
     check_size(found.virtual_size, min_disk, limits)
     _check_same_size(shape, found.virtual_size, found.described)
-    return found.virtual_size
+    return Inspected(shape, size, found.virtual_size, proven=False)
 
 
 def shape_of(
@@ -157,13 +158,13 @@ def check_size(virtual_size: int, min_disk: int | None, limits: Limits) -> None:
     if virtual_size > limits.max_virtual_size:
         raise TransferError(
             Reason.IMAGE_TOO_LARGE,
-            f"the image's virtual size is {virtual_size} bytes, "
-            f"over the limit of {limits.max_virtual_size}",
+            f"the image's virtual size is {exact_text(virtual_size)}, "
+            f"over the limit of {size_text(limits.max_virtual_size)}",
         )
     if min_disk is not None and virtual_size > min_disk * GIB:
         raise TransferError(
             Reason.IMAGE_TOO_LARGE,
-            f"the image's virtual size is {virtual_size} bytes ({virtual_size / GIB:.2f} GiB), "
+            f"the image's virtual size is {exact_text(virtual_size)}, "
             f"which does not fit in its minimum disk of {min_disk} GiB",
         )
 
@@ -180,8 +181,8 @@ def _check_same_size(shape: DiskFormat, read: int, other: int) -> None:
     if not 0 <= other - read < _SECTOR:
         raise TransferError(
             Reason.UNSAFE_IMAGE,
-            f"the {shape} image has two sizes: {read} bytes for some programs, {other} bytes for "
-            "others; convert it again with the program that made it",
+            f"the {shape} image has two sizes: {exact_text(read)} for some programs, "
+            f"{exact_text(other)} for others; convert it again with the program that made it",
         )
 
 
@@ -318,7 +319,8 @@ def is_fixed_vhd(tail: bytes, size: int) -> bool:
 def _other_size(disk: int, before: int) -> TransferError:
     return TransferError(
         Reason.UNSAFE_IMAGE,
-        f"the file ends as a fixed VHD of {disk} bytes, but has {before} bytes before its footer",
+        f"the file ends as a fixed VHD of {exact_text(disk)}, but has {exact_text(before)} before "
+        "its footer",
     )
 
 

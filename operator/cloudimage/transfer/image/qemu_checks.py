@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from cloudimage.sizes import exact_text
 from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.image import vhdx
 from cloudimage.transfer.image.content import blank_disk
@@ -98,7 +99,7 @@ def check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> b
         raise TransferError(
             Reason.SOURCE_TRUNCATED,
             f"the {shape} image is truncated: its data reaches to byte {end} of a file "
-            f"of {size} bytes",
+            f"of {exact_text(size)}",
         )
     if report.get("corruptions") or report.get("check-errors"):
         raise TransferError(
@@ -111,8 +112,8 @@ def check_complete(name: str, shape: DiskFormat, size: int, tools: Toolbox) -> b
     if amplified:
         raise TransferError(
             Reason.UNSAFE_IMAGE,
-            f"the {shape} image is not safe to open: its tables refer to more data than its {size} "
-            "bytes can hold, to the same data again and again",
+            f"the {shape} image is not safe to open: its tables refer to more data than its "
+            f"{exact_text(size)} can hold, to the same data again and again",
         )
     if blank:
         raise blank_disk(shape)

@@ -39,6 +39,21 @@ class Context:
     cloud_policy: CloudPolicy = field(default_factory=CloudPolicy)
 
 
+@dataclass(frozen=True)
+class Ends:
+    """What the beginning and the end of a source file tell of it, before it is fetched.
+
+    Attributes:
+        size: Bytes of the source file; None: its server does not say.
+        found: What it is; None: its ends do not tell.
+        why_unknown: Why they do not, as a sentence.
+    """
+
+    size: int | None
+    found: Inspected | None = None
+    why_unknown: str = ""
+
+
 class Stream(Protocol):
     """A source on its way into Glance, with no disk between.
 
@@ -61,6 +76,16 @@ class Reader(Protocol):
 
         Raises:
             TransferError: Nothing that would prove it can be had, or it does not fit.
+        """
+
+    def look(self, min_disk: int | None) -> Ends:
+        """Return what the file's ends tell, without fetching it.
+
+        Args:
+            min_disk: GiB that its disk must fit in, if any.
+
+        Raises:
+            TransferError: It is not available, or would be refused for what its ends show.
         """
 
     def discarding(self) -> AbstractContextManager[None]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from cloudimage.sizes import exact_text
 from cloudimage.transfer.contract import Checksum, Reason, TransferError
 from cloudimage.transfer.progress import Meter
 
@@ -72,6 +73,6 @@ class Hashes:
             found = self._hashes[name].hexdigest()
             raise TransferError(
                 Reason.CHECKSUM_MISMATCH,
-                f"the {name} of the {self.size} bytes fetched is {found}, "
+                f"the {name} of the {exact_text(self.size)} fetched is {found}, "
                 f"expected {self._checksum.value}",
             )

@@ -14,6 +14,7 @@ import codecs
 import difflib
 from typing import Final
 
+from cloudimage.sizes import size_text
 from cloudimage.transfer.contract import Checksum, ChecksumAlgorithm, Reason, TransferError
 from cloudimage.transfer.verify.checksum_lines import Entry, entries, plain
 
@@ -113,7 +114,7 @@ def _strongest(found: list[Entry], filename: str, told: str) -> Checksum:
 
 def _text(content: bytes, told: str) -> str:
     if len(content) > MAX_BYTES:
-        raise _invalid(f"the checksum file has over {MAX_BYTES} bytes")
+        raise _invalid(f"the checksum file has over {size_text(MAX_BYTES)}")
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # PowerShell's
         try:
             text = content.decode("utf-16")

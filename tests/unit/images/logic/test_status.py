@@ -483,11 +483,3 @@ def test_only_an_untouched_or_forced_object_goes_without_its_cloud(
 ) -> None:
     resource = cloud_image(annotations=annotations, status={"digest": digest})
     assert guard.needs_no_cloud(resource) is expected
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0"), (1023, "1023"), (2**20, "1.0Mi"), (3 * 2**29, "1.5Gi"), (2**51, "2048.0Ti")],
-)
-def test_sizes_read_as_kubernetes_quantities(size: int, text: str) -> None:
-    assert status.size_text(size) == text

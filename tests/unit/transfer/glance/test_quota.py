@@ -31,6 +31,10 @@ def test_what_fits(used: int, limit: int, size: int) -> None:
     check_quota({Quota.STORED: Usage(used, limit)}, {Quota.STORED: size})
 
 
+def mib(number: int) -> str:
+    return f"{number}.0 MiB" if number else "0 bytes"
+
+
 @pytest.mark.parametrize(
     ("used", "limit", "size", "missing"),
     [(0, 5, 6 * MIB, 1), (3, 5, 3 * MIB, 1), (5, 5, 16 * MIB, 16), (7, 5, 1, 2), (0, 0, MIB, 1)],
@@ -38,8 +42,8 @@ def test_what_fits(used: int, limit: int, size: int) -> None:
 def test_what_does_not(used: int, limit: int, size: int, missing: int) -> None:
     message = refusal({Quota.STORED: Usage(used, limit)}, {Quota.STORED: size})
     assert (
-        f"it takes {size // MIB} MiB of image_size_total, of which {used} of {limit} MiB are used, "
-        f"{missing} MiB are missing"
+        f"it takes {mib(size // MIB)} of image_size_total, of which {mib(used)} of {mib(limit)} "
+        f"are used, {mib(missing)} are missing"
     ) in message
     assert message.endswith("or ask the cloud's administrators to raise the limit")
 
@@ -52,5 +56,5 @@ def test_what_glance_does_not_limit() -> None:
 def test_all_that_is_missing_is_told() -> None:
     usage = {Quota.STAGED: Usage(1, 2), Quota.STORED: Usage(3, 4)}
     message = refusal(usage, {Quota.STAGED: 2 * MIB, Quota.STORED: 4 * MIB})
-    assert "2 MiB of image_stage_total" in message
-    assert "4 MiB of image_size_total" in message
+    assert "2.0 MiB of image_stage_total" in message
+    assert "4.0 MiB of image_size_total" in message

@@ -197,7 +197,7 @@ BAD: dict[str, Bad] = {
     ),
     "tar that lies": Bad(lambda: lying_tar(400_000), NOT, "tar"),
     "tar that promises too much": Bad(
-        lambda: lying_tar(2**50), Reason.IMAGE_TOO_LARGE, "limit of 50000000"
+        lambda: lying_tar(2**50), Reason.IMAGE_TOO_LARGE, "limit of 47.7 MiB"
     ),
     "zip with ../": Bad(lambda: zipped(("../disk.raw", CONTENT)), UNSAFE, "outside"),
     "zip with ..\\": Bad(lambda: zipped(("..\\disk.raw", CONTENT)), UNSAFE, "outside"),
@@ -213,13 +213,13 @@ BAD: dict[str, Bad] = {
     "zip with a wide directory": Bad(wide_zip, NOT, "headers are too long"),
     "zip that lies": Bad(lying_zip, NOT, "zip"),
     "gzip too large": Bad(
-        lambda: gzip.compress(bytes(60_000_000)), Reason.IMAGE_TOO_LARGE, "limit of 50000000"
+        lambda: gzip.compress(bytes(60_000_000)), Reason.IMAGE_TOO_LARGE, "limit of 47.7 MiB"
     ),
     "tar.xz too large": Bad(
         lambda: lzma.compress(tar(("x", bytes(60_000_000)))), Reason.IMAGE_TOO_LARGE, "limit"
     ),
     "zip too large": Bad(
-        lambda: zipped(("x", bytes(60_000_000))), Reason.IMAGE_TOO_LARGE, "limit of 50000000"
+        lambda: zipped(("x", bytes(60_000_000))), Reason.IMAGE_TOO_LARGE, "limit of 47.7 MiB"
     ),
 }
 

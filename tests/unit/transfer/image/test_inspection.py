@@ -234,7 +234,7 @@ def test_min_disk(image: Path) -> None:
     assert look(image, min_disk=3)[0] == "qcow2"
     error = refusal(image, min_disk=2)
     assert error.reason is Reason.IMAGE_TOO_LARGE
-    assert "3.00 GiB" in error.message
+    assert "3.0 GiB (3221225472 bytes)" in error.message
     assert "2 GiB" in error.message
 
 

@@ -382,7 +382,7 @@ def test_the_only_name_beside_a_link_is_the_builds() -> None:
 def test_limits() -> None:
     line = f"{SHA256}  {NAME}\n"
     assert choose(line + "\n" * (checksum_files.MAX_BYTES - len(line))).value == SHA256
-    assert "bytes" in refusal(line + "\n" * (checksum_files.MAX_BYTES - len(line) + 1))
+    assert "over 1.0 MiB" in refusal(line + "\n" * (checksum_files.MAX_BYTES - len(line) + 1))
     assert "line" in refusal(line + "x" * (checksum_files.MAX_LINE + 1))
 
 

@@ -10,8 +10,8 @@ from cloudimage.transfer.contract import Checksum, NewImage, Reason, Stage, Tran
 from cloudimage.transfer.image.conversion import Chunks, Payload
 from cloudimage.transfer.image.inspection import Inspected, check_size
 from cloudimage.transfer.scratch import Entry, Note, redacted_name, telling_when_full, write_all
-from cloudimage.transfer.source.base import Context
-from cloudimage.transfer.source.ends import HEAD_LENGTH, Ends
+from cloudimage.transfer.source.base import Context, Ends
+from cloudimage.transfer.source.edges import HEAD_LENGTH, Edges
 from cloudimage.transfer.source.glance import rules
 from cloudimage.transfer.source.glance.client import NoPartsError, SourceGlance, cloud_of
 from cloudimage.transfer.source.glance.download import ImageBytes
@@ -59,6 +59,23 @@ class GlanceReader:
         warnings = weakness(self._checksum) if self._checksum else (_NO_HASH,)
         return Expected(self._checksum, warnings=warnings, format=self._format)
 
+    def look(self, min_disk: int | None) -> Ends:
+        """Return what the image's ends tell: all of a raw or an ISO one, and nothing of others."""
+        size = self._bytes.size
+        if self._format not in _SHOWN_BY_ITS_ENDS or size < HEAD_LENGTH:
+            return Ends(size, why_unknown=f"all of a {self._format} image has to be inspected")
+        try:
+            edges = Edges(size, self._bytes.part)
+            shape = edges.shape(self._format, self._context.folder)
+        except NoPartsError:
+            return Ends(size, why_unknown="its Glance gives no parts of it")
+        except BrokenError as broken:
+            raise broken.error from broken
+        if shape is None:
+            return Ends(size, why_unknown="all of it has to be inspected")
+        check_size(size, min_disk, self._context.limits)
+        return Ends(size, Inspected(shape, size, size))
+
     def discarding(self) -> AbstractContextManager[None]:
         """Forget the kept file if the block fails because of its bytes."""
         return self._context.cache.discarding(self._cache_key)
@@ -74,7 +91,7 @@ class GlanceReader:
         if not wanted <= _SHOWN_BY_ITS_ENDS or len(wanted) > 1 or size < HEAD_LENGTH:
             return None
         try:
-            ends = Ends(size, self._bytes.part)
+            ends = Edges(size, self._bytes.part)
             if ends.shape(self._format, context.folder) != self._format:
                 return None
         except (TransferError, BrokenError, NoPartsError):
@@ -167,7 +184,7 @@ class StreamedImage:
     """
 
     def __init__(
-        self, content: ImageBytes, shape: DiskFormat, checksum: Checksum | None, ends: Ends
+        self, content: ImageBytes, shape: DiskFormat, checksum: Checksum | None, ends: Edges
     ) -> None:
         self._content = content
         self._checksum = checksum

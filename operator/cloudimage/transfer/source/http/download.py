@@ -15,7 +15,8 @@ from typing import Final
 import requests
 import urllib3
 
-from cloudimage.transfer.contract import Reason, TransferError
+from cloudimage.sizes import exact_text, size_text
+from cloudimage.transfer.contract import Limits, Reason, TransferError
 from cloudimage.transfer.source.hashes import CHUNK
 from cloudimage.transfer.source.http import framing, rules
 from cloudimage.transfer.source.http.client import CONNECTION_ERRORS, Client, UnansweredError
@@ -79,6 +80,19 @@ class Piece:
 
     offset: int
     content: bytes
+
+
+def check_length(size: int, limits: Limits) -> None:
+    """Compare the bytes of a source file with what is allowed.
+
+    Raises:
+        TransferError: ``ImageTooLarge``.
+    """
+    if size > limits.max_download:
+        raise TransferError(
+            Reason.IMAGE_TOO_LARGE,
+            f"the source has more than the download limit of {size_text(limits.max_download)}",
+        )
 
 
 class Beginning:
@@ -236,7 +250,7 @@ class Download:
                 rules.status_error(status, response.url, headers), response.url
             )
         total = rules.content_length(headers)
-        self._check_length(total or 0)
+        check_length(total or 0, self._limits)
         if self._verified and "If-Range" in wanted and total == part.total:
             # Of the servers behind one name each may have its own tag.
             self.part = replace(part, validator=None)
@@ -283,7 +297,7 @@ class Download:
 
     def _next(self, content: bytes) -> Piece:
         offset = self.part.size
-        self._check_length(offset + len(content))
+        check_length(offset + len(content), self._limits)
         self.part = replace(self.part, size=offset + len(content))
         return Piece(offset, content)
 
@@ -331,22 +345,15 @@ class Download:
         """Return the failure for a file that may be a part of one."""
         return TransferError(
             Reason.SOURCE_TRUNCATED,
-            f"{rules.redacted(self.url)} sent {self.part.size} bytes, but nothing proves that "
-            "they are complete. Give a checksum, or make the server send a Content-Length",
+            f"{rules.redacted(self.url)} sent {exact_text(self.part.size)}, but nothing proves "
+            "that they are complete. Give a checksum, or make the server send a Content-Length",
         )
 
     def _slow(self, rate: int, how: str) -> TransferError:
         return TransferError(
             Reason.SOURCE_UNREACHABLE,
-            f"{rules.redacted(self.url)} sends less than {rate} bytes per second{how}",
+            f"{rules.redacted(self.url)} sends less than {size_text(rate)} per second{how}",
         )
-
-    def _check_length(self, size: int) -> None:
-        if size > self._limits.max_download:
-            raise TransferError(
-                Reason.IMAGE_TOO_LARGE,
-                f"the source has more than the download limit of {self._limits.max_download} bytes",
-            )
 
     def _page(self) -> TransferError:
         return TransferError(
@@ -369,8 +376,8 @@ class Download:
         )
 
     def _truncated(self, how: str) -> TransferError:
-        total = "" if self.part.total is None else f" of {self.part.total}"
+        total = "" if self.part.total is None else f" of {exact_text(self.part.total)}"
         return TransferError(
             Reason.SOURCE_TRUNCATED,
-            f"{rules.redacted(self.url)} {how} after {self.part.size}{total} bytes",
+            f"{rules.redacted(self.url)} {how} after {exact_text(self.part.size)}{total}",
         )

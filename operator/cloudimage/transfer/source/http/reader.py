@@ -5,9 +5,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from cloudimage.transfer.contract import NewImage, Reason, TransferError
-from cloudimage.transfer.source.base import Context
+from cloudimage.transfer.source.base import Context, Ends
 from cloudimage.transfer.source.hashes import Fetched
-from cloudimage.transfer.source.http import proof
+from cloudimage.transfer.source.http import ends, proof
 from cloudimage.transfer.source.http.client import Client
 from cloudimage.transfer.source.http.fetch import SERVERS, cache_key, fetch
 from cloudimage.transfer.source.http.model import HttpSource
@@ -35,6 +35,10 @@ class HttpReader:
         expected = proof.expect(self._source, self._client, self._context.tools)
         self._source = self._source.model_copy(update={"checksum": expected.checksum})
         return expected
+
+    def look(self, min_disk: int | None) -> Ends:
+        """Return what the ends of the file tell."""
+        return ends.look(self._source, min_disk, self._client, self._context.folder)
 
     def discarding(self) -> AbstractContextManager[None]:
         """Forget the kept file if the block fails because of its bytes."""

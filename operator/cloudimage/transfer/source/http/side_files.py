@@ -9,6 +9,7 @@ from typing import Final
 import requests
 import urllib3
 
+from cloudimage.sizes import exact_text, size_text
 from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.source.http import framing, rules
 from cloudimage.transfer.source.http.client import CONNECTION_ERRORS, Client, UnansweredError
@@ -64,7 +65,7 @@ def _receive(response: requests.Response, client: Client, *, signed: bool) -> by
             if len(content) > MAX_BYTES:
                 raise TransferError(
                     Reason.SUMS_FILE_INVALID,
-                    f"{where} has over {MAX_BYTES} bytes; it is neither a checksum file nor a "
+                    f"{where} has over {size_text(MAX_BYTES)}; it is neither a checksum file nor a "
                     "signature",
                 )
     except urllib3.exceptions.ProtocolError as error:
@@ -105,5 +106,6 @@ def _cut(response: requests.Response, content: bytes, *, signed: bool) -> bytes:
 
 def _truncated(where: str, size: int) -> TransferError:
     return TransferError(
-        Reason.SOURCE_TRUNCATED, f"{where} ends after {size} bytes, before its announced length"
+        Reason.SOURCE_TRUNCATED,
+        f"{where} ends after {exact_text(size)}, before its announced length",
     )

@@ -7,19 +7,17 @@ comes must begin and end with the bytes that were looked at, and its last piece 
 the checksum is known to be right: Glance never gets a wrong file whole.
 """
 
-from contextlib import closing
-from http import HTTPStatus
 from pathlib import Path
 
-from cloudimage.transfer.contract import NewImage, Reason, TransferError
+from cloudimage.transfer.contract import NewImage, TransferError
 from cloudimage.transfer.image.conversion import Chunks, Payload
 from cloudimage.transfer.image.inspection import Inspected, check_size
-from cloudimage.transfer.source.ends import HEAD_LENGTH, Ends
+from cloudimage.transfer.source.edges import HEAD_LENGTH, Edges
 from cloudimage.transfer.source.hashes import Fetched, Hashes
-from cloudimage.transfer.source.http import rules
 from cloudimage.transfer.source.http.client import CONNECTION_ERRORS, Client, UnansweredError
 from cloudimage.transfer.source.http.download import Beginning, Download
 from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.http.parts import Parts
 
 
 class StreamedFile:
@@ -99,11 +97,16 @@ class _Probe:
     def __init__(self, client: Client, url: str, *, verified: bool) -> None:
         self.url = url
         self._client = client
-        self._verified = verified
-        self.total, self._validator = 0, ""
-        self._place: str | None = None
-        head = self._part(0, HEAD_LENGTH)
-        self.ends = Ends(self.total, self._part, head)
+        self._parts = Parts(client, url, verified=verified, pinned=True)
+        head = self._parts.read(0, HEAD_LENGTH)
+        if self.total < HEAD_LENGTH:
+            raise self.changed()
+        self.ends = Edges(self.total, self._parts.read, head)
+
+    @property
+    def total(self) -> int:
+        """Bytes of the file."""
+        return self._parts.total
 
     def is_raw(self, source: HttpSource, folder: Path) -> bool:
         """Return whether the file is raw and nothing else."""
@@ -113,31 +116,4 @@ class _Probe:
 
     def changed(self) -> TransferError:
         """Return the failure for a file that is another one by now."""
-        return TransferError(
-            Reason.SOURCE_UNREACHABLE,
-            f"{rules.redacted(self.url)} changed while it was being read",
-        )
-
-    def _part(self, offset: int, length: int) -> bytes:
-        headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
-        if self._validator:
-            headers["If-Range"] = self._validator
-        with (
-            self._client.within(2 * self._client.limits.stall_seconds),
-            closing(
-                self._client.get(self.url, headers, verified=self._verified, at=self._place)
-            ) as response,
-        ):
-            place = rules.resumes_at(response.headers)
-            validator = rules.validator(response.headers)
-            told = rules.content_length(response.headers) == length
-            partial = response.status_code == HTTPStatus.PARTIAL_CONTENT
-            if not (partial and told and place and validator):
-                raise self.changed()
-            self.total, self._validator, self._place = place[1], validator, response.url
-            content = b""
-            while len(content) <= length and (piece := self._client.read(response, length + 1)):
-                content += piece
-        if place[0] != offset or len(content) != length or self.total < HEAD_LENGTH:
-            raise self.changed()
-        return content
+        return self._parts.changed()

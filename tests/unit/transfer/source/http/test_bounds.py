@@ -141,7 +141,7 @@ CASES = [
         "is slow, but not too slow for a connection",
         endless("HTTP/1.1 200 OK\r\n\r\n", b"x" * 1000, 0.05),
         Reason.SOURCE_UNREACHABLE,
-        "less than 65536 bytes per second on average",
+        "less than 64.0 KiB per second on average",
         5,
         AVERAGE,
     ),

@@ -116,7 +116,7 @@ def test_tls_that_is_cut(tmp_path: Path, tls: Tls) -> None:
         source = HttpSource(url=server.url(host="localhost"), ca_certificate=tls.ca)
         error = refusal(source, tmp_path)
     assert error.reason is Reason.SOURCE_TRUNCATED
-    assert "after 150000 bytes" in error.message
+    assert "after 146.5 KiB (150000 bytes)" in error.message
 
 
 def test_tls_that_ends(tmp_path: Path, tls: Tls) -> None:

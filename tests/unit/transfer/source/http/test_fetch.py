@@ -226,7 +226,7 @@ def test_body_shorter_than_promised(
     monkeypatch.setattr(time, "sleep", lambda _: None)
     error = refusal(sources.url(name, fault="truncate", at=1_000_000), target)
     assert error.reason is Reason.SOURCE_TRUNCATED
-    assert "1000000 of 3000000 bytes" in error.message
+    assert "after 976.6 KiB (1000000 bytes) of 2.9 MiB (3000000 bytes)" in error.message
     assert len(sources.requests(name)) == 1 + download.LONG.resumes
 
 
@@ -350,7 +350,7 @@ def test_scratch_too_small_for_the_promise(
     _free_space(monkeypatch, 1_000_000)
     error = refusal(sources.url(name), target)
     assert error.reason is Reason.INSUFFICIENT_SCRATCH
-    assert "2000000 are missing" in error.message
+    assert "1.9 MiB are missing" in error.message
     assert not target.exists()
 
 

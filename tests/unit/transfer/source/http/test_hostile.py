@@ -117,7 +117,7 @@ CASES = [
         "drips the body",
         endless(OK + b"Content-Length: 300000\r\n\r\n", b"x", pause=0.05),
         Reason.SOURCE_UNREACHABLE,
-        "less than 1024 bytes per second",
+        "less than 1.0 KiB per second",
     ),
     Case(
         "stalls in the body",
@@ -128,7 +128,7 @@ CASES = [
         "ends before its length",
         answer(CONTENT, length=len(CONTENT) + 1),
         Reason.SOURCE_TRUNCATED,
-        "300000 of 300001",
+        "(300000 bytes) of 293.0 KiB (300001 bytes)",
     ),
     Case(
         "sends more than its length",
@@ -142,7 +142,7 @@ CASES = [
         "promises too much",
         answer(b"", length=10**15),
         Reason.IMAGE_TOO_LARGE,
-        "limit of 1000000 bytes",
+        "limit of 976.6 KiB",
     ),
     Case(
         "has an absurd length",

@@ -291,7 +291,7 @@ def test_clearsigned_image(site: Site, signer: Signer) -> None:
         ({"fault": "truncate", "at": 70}, Reason.SOURCE_TRUNCATED, "after 70 bytes"),
         ({"fault": "reset", "at": 70}, Reason.SOURCE_TRUNCATED, "announced length"),
         ({"fault": "stall", "at": 70, "seconds": 9}, Reason.SOURCE_UNREACHABLE, "no data"),
-        ({"fault": "endless"}, Reason.SUMS_FILE_INVALID, "bytes"),
+        ({"fault": "endless"}, Reason.SUMS_FILE_INVALID, "over 1.0 MiB"),
         ({"fault": "loop"}, Reason.SOURCE_REFUSED, "redirects"),
         ({"redirect": "file:///etc/passwd"}, Reason.SOURCE_REFUSED, "redirects"),
         ({"auth": f"user:{SECRET}"}, Reason.SOURCE_REFUSED, "401"),

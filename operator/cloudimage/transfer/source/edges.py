@@ -19,7 +19,7 @@ TAIL_LENGTH: Final = 512
 """The footer of a fixed VHD, which else looks raw."""
 
 
-class Ends:
+class Edges:
     """The beginning of a file, and its end if the format needs nothing else.
 
     Attributes:
