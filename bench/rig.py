@@ -78,6 +78,7 @@ class Rig:
         return TransferRequest.model_validate(
             {
                 "source": {
+                    "type": "http",
                     "url": url,
                     "checksum": {"algorithm": "sha256", "value": sha256_of(path)},
                 },

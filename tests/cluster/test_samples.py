@@ -5,6 +5,7 @@ files), the keyring's key and the names of Glance's stores. Secrets have the sam
 """
 
 import hashlib
+import json
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from support.namespaces import Namespace
+from support.openstack_actions import make_image
 from support.transfer_keys import Signer
 from testbed.images import disk
 from testbed.openstack import OpenStack
@@ -26,7 +28,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 SAMPLES = REPOSITORY / "manifests" / "samples"
 IMAGES = (
     *("ami", "archive", "ceph-raw", "checksums", "clearsigned", "community", "compressed"),
-    *("iso", "kernel-ramdisk", "migrated", "minimal", "orphan", "revisions"),
+    *("from-glance", "iso", "kernel-ramdisk", "migrated", "minimal", "orphan", "revisions"),
     *("shareable", "two-clouds", "web-download"),
 )
 """Not glance-direct: it is for a Glance that converts, which that of these tests does not."""
@@ -65,8 +67,34 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture
+def glance(openstack: OpenStack, files: Callable[[str], Path]) -> Iterator[Callable[[Body], None]]:
+    """Make an image in the other cloud that a source is to find."""
+    other, made = openstack.connect("consumer"), []
+
+    def make(source: Body) -> None:
+        content, selected = files("disk.raw").read_bytes(), source.get("filter", source)
+        tags = selected.get("tags", [])
+        image = make_image(other, content, visibility="private", tags=tags)
+        made.append(image.id)
+        if "id" in source:
+            source["id"] = image.id
+        else:
+            other.image.update_image(image.id, name=selected["name"])
+        if "owner" in selected:
+            selected["owner"] = image.owner
+
+    yield make
+    for each in made:
+        other.image.delete_image(each)
+
+
+@pytest.fixture
 def localize(
-    sources: Sources, files: Callable[[str], Path], signer: Signer, unique: str
+    sources: Sources,
+    files: Callable[[str], Path],
+    signer: Signer,
+    glance: Callable[[Body], None],
+    unique: str,
 ) -> Callable[[Body], Body]:
     """Put the test bed's things in the place of those that only the reader has."""
 
@@ -87,7 +115,8 @@ def localize(
 
     def localized(body: Body) -> Body:
         if body["kind"] == "CloudImage":
-            http(body["spec"]["source"]["http"])
+            [(kind, source)] = body["spec"]["source"].items()
+            {"http": http, "glance": glance}[kind](source)
             if "stores" in body["spec"].get("import", {}):
                 body["spec"]["import"]["stores"] = ["slow"]
         if body["kind"] == "ConfigMap":
@@ -103,7 +132,9 @@ def test_samples_become_ready(
 ) -> None:
     namespace, cloud = own_namespace, openstack.cloud("images")
     namespace.put_secret(openstack, "openstack-regions", east=cloud, west=cloud)
-    token = {"metadata": {"name": "old-cloud"}, "stringData": {"header.X-Auth-Token": "sesame"}}
+    clouds = json.dumps({"clouds": {"old": openstack.cloud("consumer")}})
+    data = {"header.X-Auth-Token": "sesame", "clouds.yaml": clouds}
+    token = {"metadata": {"name": "old-cloud"}, "stringData": data}
     namespace.core.create_namespaced_secret(namespace.name, token)
     samples = documents("keyrings", *(f"cloudimage-{name}" for name in IMAGES))
     bodies = [localize(body) for body in samples]

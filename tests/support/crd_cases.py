@@ -48,6 +48,16 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "the least": {},
     "plain http": {"spec.source.http.url": "http://10.0.0.1:8080/image.raw?version=1"},
     "the longest url": {"spec.source.http.url": "https://example.org/".ljust(2048, "x")},
+    "an image of a Glance": {"spec.source": {"glance": {"id": UUID}}},
+    "an image of another cloud by its name": {
+        "spec.source": {
+            "glance": {
+                "name": "Debian 12",
+                "cloudCredentialsRef": {"secretName": "old", "cloudName": "east"},
+            }
+        }
+    },
+    "an image by a filter": {"spec.source": {"glance": {"filter": {"tags": ["daily"]}}}},
     "md5": checksum(md5="0" * 32),
     "sha1": checksum(sha1="0" * 40),
     "sha256 in both cases": checksum(sha256=SHA256),
@@ -115,6 +125,23 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no source": ({"spec.source": None}, "set source, or adopt"),
     "no member of source": ({"spec.source": {}}, "set exactly one source"),
+    "two sources": ({"spec.source.glance": {"id": UUID}}, "set exactly one source"),
+    "a Glance without an image": (
+        {"spec.source": {"glance": {}}},
+        "give exactly one of id, name and filter",
+    ),
+    "a Glance with an id and a name": (
+        {"spec.source": {"glance": {"id": UUID, "name": "x"}}},
+        "give exactly one of id, name and filter",
+    ),
+    "a Glance with a name for an id": (
+        {"spec.source": {"glance": {"id": "debian-12"}}},
+        "must be the id of an image",
+    ),
+    "a Glance with an empty filter": (
+        {"spec.source": {"glance": {"filter": {}}}},
+        "give at least one of name, visibility, owner and tags",
+    ),
     "no url": ({"spec.source.http": {}}, "spec.source.http.url: Required value"),
     "ftp": ({"spec.source.http.url": "ftp://example.org/x"}, NO_URL),
     "file": ({"spec.source.http.url": "file:///etc/passwd"}, NO_URL),

@@ -14,7 +14,17 @@ from urllib.parse import urlsplit
 CHUNK = 65536
 
 Action = Literal[
-    "reset", "refuse", "spoil token", "lose answer", "twice", "swallow", "fail", "call", "answer"
+    "reset",
+    "refuse",
+    "spoil token",
+    "lose answer",
+    "twice",
+    "swallow",
+    "fail",
+    "call",
+    "answer",
+    "cut answer",
+    "refuse parts",
 ]
 
 
@@ -30,6 +40,9 @@ class Fault:
             gets it twice, the second answer counts; ``swallow``: 202 and Glance never sees it;
             ``fail``: 520, as a proxy of a CDN says that it does not understand Glance's answer;
             ``call``: a function of the test with the request's token, after ``at`` bytes;
+            ``cut answer``: a function of the test with the request's token, then the end
+            after ``at`` bytes of an answer that has more; ``refuse parts``: 400 to what asks for a
+            part, as Glance says it of a store that reads only from the beginning;
             ``answer``: ``status``, ``headers`` and ``content``, and Glance never sees it.
         times: 0: nothing goes wrong, they are only counted.
         seen: How many came.
@@ -62,6 +75,7 @@ class FaultProxy(ThreadingHTTPServer):
         spent: Tokens that Glance is to refuse from now on, and how often they came since. Revoked
             ones it would go on to take for minutes, from the cache of its middleware; expired ones
             it would not.
+        ranges: Of the bytes that were asked for, in order; "" for all of an image.
     """
 
     daemon_threads = True
@@ -74,6 +88,7 @@ class FaultProxy(ThreadingHTTPServer):
         self.upstream = urlsplit(upstream).netloc
         self.faults = faults
         self.spent: dict[str, int] = {}
+        self.ranges: list[str] = []
 
     @property
     def url(self) -> str:
@@ -112,7 +127,14 @@ class _Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _pass_on(self) -> None:
-        taken = [each for each in self.server.faults if each.takes(self.command, self.path)]
+        if self.command == "GET" and self.path.endswith("/file"):
+            self.server.ranges.append(self.headers.get("Range", ""))
+        faults = (
+            each
+            for each in self.server.faults
+            if each.action != "refuse parts" or self.headers.get("Range")
+        )
+        taken = [each for each in faults if each.takes(self.command, self.path)]
         fault = taken[0] if taken else None
         action = fault.action if fault else None
         headers = dict(self.headers.items())
@@ -130,6 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
             headers_of_it = [("Content-Type", kind)] if kind else []
             self._answer(fault.status, [*headers_of_it, *fault.headers], fault.content)
             return
+        if fault and action in {"cut answer", "refuse parts"}:
+            self._give_less(fault, headers)
+            return
         if action == "twice":
             content = b"".join(self._body(None))
             self._ask(headers, iter([content]))
@@ -140,6 +165,16 @@ class _Handler(BaseHTTPRequestHandler):
             return
         answer = self._ask(headers, self._body(fault))
         self._answer(*((504, [], b"out of patience") if action == "lose answer" else answer))
+
+    def _give_less(self, fault: Fault, headers: dict[str, str]) -> None:
+        if fault.action == "refuse parts":
+            told = b'{"message": "no random access<br />", "code": "400 Bad Request"}'
+            self._answer(400, [("Content-Type", "application/json")], told)
+            return
+        status, sent, content = self._ask(headers, iter(()))
+        self._answer(status, sent, content, at=fault.at)
+        if len(content) > fault.at:
+            fault.call(headers.get("X-Auth-Token", ""))
 
     def _body(self, fault: Fault | None) -> Iterator[bytes]:
         left = int(self.headers.get("Content-Length") or 0)
@@ -181,11 +216,22 @@ class _Handler(BaseHTTPRequestHandler):
             except ConnectionError:
                 pass  # Glance may have answered before the end
             response = upstream.getresponse()
-            return response.status, response.getheaders(), response.read()
+            try:
+                content = response.read()
+            except http.client.IncompleteRead as error:
+                # To a range up to the image's end Glance announces all of the image.
+                content = error.partial
+            return response.status, response.getheaders(), content
         finally:
             upstream.close()
 
-    def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+    def _answer(
+        self,
+        status: int,
+        headers: list[tuple[str, str]],
+        content: bytes,
+        at: int | None = None,
+    ) -> None:
         self.send_response_only(status)
         for name, value in headers:
             if name.lower() not in {"transfer-encoding", "connection", "content-length"}:
@@ -193,4 +239,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(content[:at])

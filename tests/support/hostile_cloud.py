@@ -277,4 +277,43 @@ GLANCE: dict[str, Callable[[_Request], None]] = {
 }
 """Harm done after an honest login."""
 
-_DO = LOGIN | SLOW | GLANCE
+
+def _bytes(do: Callable[[_Request], None], size: int = 1 << 20) -> Callable[[_Request], None]:
+    """Be honest until the bytes of an image are asked for."""
+
+    def wrapped(request: _Request) -> None:
+        if request.logs_in():
+            return
+        if request.path.endswith("/file"):
+            do(request)
+        else:
+            formats = {"disk_format": "qcow2", "container_format": "bare"}
+            hashed = {"size": size, "os_hash_algo": "sha512", "os_hash_value": "0" * 128}
+            request.answer(IMAGE | formats | hashed)
+
+    return wrapped
+
+
+BYTES: dict[str, Callable[[_Request], None]] = {
+    "bytes-endless": _bytes(_endless(_head(), b"A" * 2**20)),
+    "bytes-chunk-line": _bytes(_endless(_CHUNKED, b"0" * 2**20)),
+    "bytes-extension": _bytes(_endless(_CHUNKED + b"1;a=", b"A" * 2**20)),
+    "bytes-error": _bytes(_endless(b"HTTP/1.1 404 No\r\n\r\n", b"A" * 2**20), 1 << 38),
+    "bytes-gzip": _bytes(_always(_zipped(), "Content-Encoding: gzip")),
+    "bytes-none": _bytes(_always(b"")),
+    "bytes-lost": _bytes(_always(b"", status="204 No Content")),
+    "bytes-other-part": _bytes(
+        _always(b"AA", "Content-Range: bytes 7-8/9", status="206 Partial Content")
+    ),
+    "bytes-moved": _bytes(
+        lambda request: request.answer(
+            b"", f"Location: http://127.0.0.2:{request.cloud.port}/secret/", status="302 Found"
+        )
+    ),
+    "bytes-silent": _bytes(lambda _: time.sleep(60)),
+    "bytes-drip": _bytes(_endless(_head("Content-Length: 1048576"), b"A", 0.02)),
+    "bytes-text": _bytes(_always({"detail": SECRET}, status="403 Forbidden")),
+}
+"""Harm done by a Glance whose image is a source."""
+
+_DO = LOGIN | SLOW | GLANCE | BYTES

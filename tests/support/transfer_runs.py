@@ -84,7 +84,7 @@ class Bench:
     def request(self, url: str, **image: Any) -> dict[str, Any]:
         """Return a request; what the image does not say is the same for all."""
         return {
-            "source": {"url": url},
+            "source": {"type": "http", "url": url},
             "image": {"id_seed": self.unique, "name": self.unique, **image},
             "cloud": {"config": self.openstack.cloud(self.project)},
             "scratch": str(self.scratch),

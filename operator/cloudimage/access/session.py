@@ -1,6 +1,8 @@
 """The one session through which every request to a cloud goes."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -10,7 +12,7 @@ from keystoneauth1.exceptions import DiscoveryFailure
 from keystoneauth1.session import Session
 
 from cloudimage.access.policy import OPEN, CloudPolicy
-from cloudimage.access.transport import CALL_SECONDS, MAX_ANSWER, Adapter, Gate
+from cloudimage.access.transport import CALL_SECONDS, MAX_ANSWER, Adapter, Download, Gate
 
 MAX_REDIRECTS: Final = 5
 """Within a server, as from one path to another; to another one none is followed."""
@@ -61,6 +63,15 @@ class BoundedSession(Session):
             return super().request(url, method, *args, **{**kwargs, "headers": headers})
         finally:
             self._gate.max_answer = before
+
+    @contextmanager
+    def downloading(self, download: Download) -> Iterator[None]:
+        """Let the answer to a request of the block, if it is streamed, be as large as that."""
+        self._gate.download = download
+        try:
+            yield
+        finally:
+            self._gate.download = None
 
     def get_auth_headers(self, auth: Any = None, **kwargs: Any) -> Any:  # noqa: ANN401  # keystoneauth's own
         """Return the headers with the token, which is fetched first if needed.

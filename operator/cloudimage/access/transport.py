@@ -8,6 +8,7 @@ last as long as the whole call has left.
 
 import http.client
 import io
+import math
 import socket
 import time
 from dataclasses import dataclass, field
@@ -52,6 +53,29 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 305, 307, 308})
 _PLAIN: Final = frozenset({"", "identity"})
 
 
+@dataclass(frozen=True)
+class Download:
+    """An answer that is larger than any other: the bytes of an image.
+
+    Attributes:
+        size: Bytes of its body.
+        read_seconds: That each read may take.
+    """
+
+    size: int
+    read_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """That all of it may take, with what is done with the bytes between the reads."""
+        return UPLOAD_SECONDS + self.size / UPLOAD_RATE
+
+    @property
+    def most(self) -> int:
+        """Bytes that may be received for it: a chunked body has some more."""
+        return self.size + self.size // 8 + 2 * MAX_HEADERS
+
+
 @dataclass
 class Call:
     """What one request may still take; times are by the monotonic clock.
@@ -60,11 +84,13 @@ class Call:
         deadline: When it ends.
         answer_seconds: How long the answer may take after the last byte of a body that is
             streamed; None: ``deadline`` is for all of the call.
+        read_seconds: How long each read of the answer may take.
         left: Bytes that may still be received.
     """
 
     deadline: float
     answer_seconds: float | None = None
+    read_seconds: float = math.inf
     left: int = MAX_ANSWER + 2 * MAX_HEADERS
 
     def remaining(self) -> float:
@@ -100,11 +126,13 @@ class Gate:
 
     Attributes:
         max_answer: Bytes that the body of the next answer may have.
+        download: What the next answer that is streamed may be; None: no more than any other.
         call: The request that is under way.
     """
 
     policy: CloudPolicy
     max_answer: int = MAX_ANSWER
+    download: Download | None = None
     call: Call = field(default_factory=lambda: Call(time.monotonic() + CALL_SECONDS))
 
     def connect(self, connection: HTTPConnection, *, checked: bool) -> socket.socket:
@@ -202,7 +230,7 @@ class Adapter(GatedAdapter, TCPKeepAliveAdapter):
             requests.RequestException: No answer; the text has nothing that a server said.
         """
         seconds = _seconds(timeout)
-        self._gate.call = _call(request, seconds)
+        self._gate.call = _call(request, seconds, self._gate.download if stream else None)
         try:
             response = super().send(
                 request,
@@ -214,7 +242,8 @@ class Adapter(GatedAdapter, TCPKeepAliveAdapter):
             )
             try:
                 _check(response, request.url or "")
-                if not stream:
+                # What is refused is said in a few words, whatever was to be streamed.
+                if not stream or not response.ok:
                     _read(response, self._gate.max_answer)
             except BaseException:
                 response.close()
@@ -229,7 +258,10 @@ def _seconds(timeout: Any) -> float:  # noqa: ANN401 - as requests takes it
     return float(last) if isinstance(last, int | float) else CALL_SECONDS
 
 
-def _call(request: requests.PreparedRequest, seconds: float) -> Call:
+def _call(request: requests.PreparedRequest, seconds: float, download: Download | None) -> Call:
+    if download is not None:
+        end = time.monotonic() + download.seconds
+        return Call(end, read_seconds=download.read_seconds, left=download.most)
     body: object = request.body  # whatever requests was given, its types notwithstanding
     if body is None or isinstance(body, str | bytes):
         return Call(time.monotonic() + seconds)
@@ -292,7 +324,7 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - as inherited
-        self._sock.settimeout(self._call.remaining())
+        self._sock.settimeout(min(self._call.read_seconds, self._call.remaining()))
         received = cast("int | None", self._raw.readinto(buffer))
         self._call.count(received or 0)
         return received

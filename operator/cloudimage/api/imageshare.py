@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from cloudimage.api.cloudimage import CloudCredentialsRef, DeletionPolicy, GlanceImageId
+from cloudimage.api.cloudimage import DeletionPolicy
 from cloudimage.api.image import ImageName
 from cloudimage.api.meta import (
     ApiModel,
@@ -17,6 +17,7 @@ from cloudimage.api.meta import (
     conditions_field,
     rules,
 )
+from cloudimage.api.references import CloudCredentialsRef, GlanceImageId
 
 ProjectId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 KeystoneName = Annotated[str, StringConstraints(min_length=1, max_length=255)]

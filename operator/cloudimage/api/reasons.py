@@ -155,10 +155,17 @@ class Reason(StrEnum):
     """The source's server cannot be reached, or answers with a server error. Retried with growing
     pauses."""
     SOURCE_NOT_FOUND = "SourceNotFound"
-    """The source's server has no such file. Retried with growing pauses."""
+    """The source's server has no such file, or the source's Glance no such image, or none that the
+    credentials can see and that is active. Retried with growing pauses."""
+    SOURCE_AMBIGUOUS = "SourceAmbiguous"
+    """Several active images match the name or the filter of spec.source.glance; the message has
+    their ids. Make it narrower, hide the others in Glance, or give the id. Retried with growing
+    pauses."""
     SOURCE_REFUSED = "SourceRefused"
-    """The source's server, or the operator's URL policy, refuses it. Fix the Secret of
-    spec.source.http.auth, or change the spec. Retried with growing pauses."""
+    """The source's server, or the operator's URL policy, refuses it, or the source's Glance, where
+    the image is deactivated or its policy does not let the credentials download it. Fix the Secret
+    of spec.source.http.auth, change the spec, or ask the source cloud's administrators. Retried
+    with growing pauses."""
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
     """What came is not a disk image but, for example, a web page or an empty file, or an image that
     cannot be opened: the message says what it is, or quotes the program that read it. Change the

@@ -30,6 +30,24 @@ class SourceStatus(ApiModel):
     checksums: Hashes | None = Field(
         default=None, description="Hashes of the source file, by algorithm."
     )
+    verified_by: str | None = Field(
+        default=None,
+        description="Algorithm of the checksum that the source file matched; not set if no "
+        "checksum was known.",
+    )
+
+
+class ResolvedSource(ApiModel):
+    """What the spec's source meant when it was last looked up."""
+
+    selector: str = Field(
+        description="Digest of the part of the spec that was looked up; another one is looked up "
+        "again."
+    )
+    version: str = Field(
+        description="What was found; for a Glance source, the image's id. It decides whether a new "
+        "image is made."
+    )
 
 
 class TransferProgress(ApiModel):
@@ -189,6 +207,11 @@ class CloudImageStatus(ResourceStatus):
     )
     source: SourceStatus | None = Field(
         default=None, description="What was found out about the source file."
+    )
+    resolved_source: ResolvedSource | None = Field(
+        default=None,
+        description="What the source meant when it was last looked up, if the spec does not say "
+        "itself which bytes they are: for example the image that a name in Glance stands for.",
     )
     image: ImageStatus | None = Field(default=None, description="The image as Glance has it.")
     progress: TransferProgress | None = Field(default=None, description="Progress of the transfer.")

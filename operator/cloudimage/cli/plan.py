@@ -5,7 +5,7 @@ record of an image without bytes, by which rights are tried, and it is deleted a
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,6 +13,8 @@ from typing import Any
 from kubernetes.client import ApiClient
 
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
+from cloudimage.api.references import CloudCredentialsRef
+from cloudimage.api.status import ResolvedSource
 from cloudimage.cli import manifests, plan_applied, plan_image, plan_transfer
 from cloudimage.cli.arguments import Where
 from cloudimage.cli.by_hand import workplace
@@ -30,6 +32,7 @@ from cloudimage.cloud.connection import Cloud, open_cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.credentials import loader
+from cloudimage.images import resolution
 from cloudimage.images.logic.desired import Desired
 from cloudimage.kube import Key, Kube, R, Secret
 from cloudimage.transfer import contract
@@ -206,7 +209,7 @@ def _config(resource: CloudImage, desk: _Desk) -> CloudConfig:
 def _managed(applied: Applied, config: CloudConfig, cloud: Cloud, desk: _Desk) -> Iterator[Finding]:
     resource = applied.after
     try:
-        desired = Desired.of(resource.spec)
+        desired = _desired(resource, cloud, desk)
     except ValueError as error:
         raise CommandError(str(error)) from error
     if over := list(plan_image.failed_for_good(resource, desired)):
@@ -223,6 +226,23 @@ def _managed(applied: Applied, config: CloudConfig, cloud: Cloud, desk: _Desk) -
         steps = partial(_made, resource, desired, stands, config, cloud, desk)
         yield from _guarded("source", steps)
     yield from _guarded("earlier image", lambda: plan_image.earlier(resource, stands.owned, cloud))
+
+
+def _desired(resource: CloudImage, cloud: Cloud, desk: _Desk) -> Desired:
+    """Return what a spec wants, with what its source means now."""
+
+    def opened(ref: CloudCredentialsRef) -> AbstractContextManager[Cloud]:
+        if desk.cluster is None:
+            raise CommandError(f"Secret {ref.secret_name} of the source cannot be read here.")
+        cluster = replace(desk.cluster, namespace=resource.metadata.namespace)
+        return open_cloud(secret_config(cluster, ref.secret_name, ref.cloud_name))
+
+    desired = Desired.of(resource.spec, resource.status.resolved_source)
+    found = resolution.look_up(resource, desired, cloud, opened)
+    if not isinstance(found, tuple):
+        return desired
+    selector, version = found
+    return Desired.of(resource.spec, ResolvedSource(selector=selector, version=version))
 
 
 def _kept(

@@ -159,9 +159,9 @@ def made(applied: Applied, owned: OwnedImages) -> Finding:
 def _why(applied: Applied, owned: OwnedImages) -> str:
     if event := owned_images.deletion_event(applied.after, owned):
         return event.message.rstrip(".")
-    specs = [each.spec for each in (applied.before, applied.after) if each is not None]
-    if len(specs) == 2 and all(each.source for each in specs):  # noqa: PLR2004  # before and after
-        old, new = map(content_of, specs)
+    both = [each for each in (applied.before, applied.after) if each is not None]
+    if len(both) == 2 and all(each.spec.source for each in both):  # noqa: PLR2004  # before and after
+        old, new = (content_of(each.spec, each.status.resolved_source) for each in both)
         differing = [
             name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)
         ]

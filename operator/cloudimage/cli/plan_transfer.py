@@ -116,7 +116,8 @@ class Transfer:
         tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
         cache = Cache(self.place.cache, limits, shared=True)
         meter = self.target.meter
-        context = Context(folder, cache, limits, contract.UNRESTRICTED, meter, tools)
+        clouds = request.cloud, request.cloud_policy
+        context = Context(folder, cache, limits, contract.UNRESTRICTED, meter, tools, *clouds)
         with open_source(request.source, context) as reader:
             expected = reader.expect()
             yield _checksum(expected, self.spec)

@@ -7,17 +7,15 @@ from typing import TypeVar
 
 from kubernetes.client import ApiException
 
-from cloudimage.api.cloudimage import CloudCredentialsRef
+from cloudimage.access.clouds_yaml import CA_CERTIFICATE, CLOUDS_YAML
 from cloudimage.api.meta import Resource
+from cloudimage.api.references import CloudCredentialsRef
 from cloudimage.cloud.config import CloudConfig, Origin, parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
 from cloudimage.credentials.logic import guard, source_hosts
 from cloudimage.kube import Kube, Secret
 from cloudimage.sources.base import Reference
 from cloudimage.transfer.contract import TEXT, Texts
-
-CLOUDS_YAML = "clouds.yaml"
-CA_CERTIFICATE = "cacert"
 
 T = TypeVar("T")
 

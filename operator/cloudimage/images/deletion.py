@@ -54,7 +54,7 @@ class Deletion:
     def _with_cloud(self, resource: CloudImage) -> float | None:
         try:
             with self.clouds.borrow(loader.load(self.kube, resource)) as cloud:
-                desired = Desired.of(resource.spec)
+                desired = Desired.of(resource.spec, resource.status.resolved_source)
                 found = images_of(cloud, resource, desired)
                 owned = owned_images.classify(resource, desired, found)
                 if lot := burned_ids.unsettled(resource):

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from cloudimage.api.cloudimage import CloudImage, ImageFilter, Import
+from cloudimage.api.cloudimage import CloudImage, Import
+from cloudimage.api.references import ImageFilter
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.controller.errors import AmbiguousError, ImageNotFoundError

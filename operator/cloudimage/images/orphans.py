@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 
-from cloudimage.api.cloudimage import CloudCredentialsRef, CloudImage
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.references import CloudCredentialsRef
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.models import GlanceImage

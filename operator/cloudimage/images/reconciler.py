@@ -1,12 +1,15 @@
 """Reconciles one CloudImage: observe, decide, act once, write the status, say when to come back."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
+from cloudimage.api.meta import Event
 from cloudimage.api.names import FINALIZER
 from cloudimage.api.reasons import ABSENT_REASONS, CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
+from cloudimage.api.references import CloudCredentialsRef
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud
@@ -16,7 +19,7 @@ from cloudimage.controller.logic import retry
 from cloudimage.controller.reconciler import Reconciler, now
 from cloudimage.credentials import loader
 from cloudimage.failpoints import Point, failpoint
-from cloudimage.images import adoption, lookup, rollout
+from cloudimage.images import adoption, lookup, resolution, rollout
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
 from cloudimage.images.logic import (
@@ -38,7 +41,15 @@ from cloudimage.transfer import contract
 from cloudimage.transfer.request import TransferRequest
 
 _CANCELLED_SECONDS = 1.0
-_OTHERS_REASONS = frozenset({Reason.FORBIDDEN, Reason.QUOTA_EXCEEDED, Reason.REVISION_FAILED})
+_OTHERS_REASONS = frozenset(
+    {
+        Reason.FORBIDDEN,
+        Reason.QUOTA_EXCEEDED,
+        Reason.REVISION_FAILED,
+        Reason.SOURCE_NOT_FOUND,
+        Reason.SOURCE_AMBIGUOUS,
+    }
+)
 """Passing, but only once somebody acts."""
 
 
@@ -85,7 +96,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     def _apply(self, resource: CloudImage) -> float | None:
         uid = resource.metadata.uid
         moving = self.runner.view(uid)
-        desired = Desired.of(resource.spec)
+        desired = Desired.of(resource.spec, resource.status.resolved_source)
         if moving is None:
             return self._settle(resource, desired, None)
         if moving.cancelled or moving.digest != desired.content_key:
@@ -119,6 +130,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             config = loader.load(self.kube, resource)
             resource = self.guard.record(resource)
             with self.clouds.borrow(config) as cloud:
+                resource, desired = self._resolved(resource, desired, cloud)
                 found = images_of(cloud, resource, desired)
                 owned = owned_images.classify(resource, desired, found)
                 if adoption.is_wanted(resource, owned):
@@ -130,6 +142,23 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 return self._keep(resource, desired, cloud, owned, result)
         except CloudError as error:
             return self._blocked_by_cloud(resource, error)
+
+    def _resolved(
+        self, resource: CloudImage, desired: Desired, cloud: Cloud
+    ) -> tuple[CloudImage, Desired]:
+        """Look up which bytes the source means, and write it down before anything is made of it."""
+
+        def opened(ref: CloudCredentialsRef) -> AbstractContextManager[Cloud]:
+            other = loader.load_other(self.kube, resource.metadata.namespace, ref)
+            return self.clouds.borrow(other)
+
+        looked = resolution.look_up(resource, desired, cloud, opened)
+        if isinstance(looked, Event):
+            self.attempts.status.record_event(resource, looked)
+        elif looked is not None:
+            resource = self.write(resource, status.resolved(resource, *looked))
+            desired = Desired.of(resource.spec, resource.status.resolved_source)
+        return resource, desired
 
     def _burn(
         self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages

@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cloudimage.api.cloudimage import CloudCredentialsRef
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.reasons import Reason, ShareReason
+from cloudimage.api.references import CloudCredentialsRef
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError, CloudUnreachableError
 from cloudimage.cloud.models import Server

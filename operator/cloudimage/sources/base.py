@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from cloudimage.transfer import contract
+from cloudimage.vocabulary.image import DiskFormat
 
 
 @dataclass(frozen=True)
@@ -34,16 +35,19 @@ class Proof:
         checksum: What the spec itself gives.
         listed: The checksum is in a file that the publisher keeps, and may change there.
         signed: A signature is checked.
+        teller: Who has the source and says what it must hash to, if so; whether they have a hash
+            is known only once they were asked.
     """
 
     checksum: contract.Checksum | None = None
     listed: bool = False
     signed: bool = False
+    teller: str | None = None
 
     @property
     def is_given(self) -> bool:
         """Whether there is any."""
-        return self.checksum is not None or self.listed or self.signed
+        return self.checksum is not None or self.listed or self.signed or self.teller is not None
 
 
 class SpecSource(Protocol):
@@ -57,6 +61,18 @@ class SpecSource(Protocol):
 
     def proof(self) -> Proof:
         """Return what proves its bytes."""
+
+    def declared_format(self) -> DiskFormat | None:
+        """Return the disk format that the spec says its file has; None: the content tells."""
+
+    def selector(self) -> str | None:
+        """Return a digest of what must be looked up before it is known which bytes are meant.
+
+        None: The spec says it itself.
+        """
+
+    def at(self, version: str) -> "SpecSource":
+        """Return the source with what was found by its selector."""
 
     def content(self) -> Mapping[str, object]:
         """Return what its bytes depend on, for the content key; what is not set is left out."""

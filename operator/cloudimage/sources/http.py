@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import get_args
+from typing import Self, get_args
 
 from cloudimage.api.source import Checksum, HttpSource, TextReference
 from cloudimage.sources.base import Proof, Reference
 from cloudimage.transfer import contract
 from cloudimage.transfer.source.http import model
 from cloudimage.transfer.source.http.rules import redacted
+from cloudimage.vocabulary.image import DiskFormat
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,17 @@ class HttpSpecSource:
         )
         listed, signed = self._checksum.from_ is not None, self._checksum.signature is not None
         return Proof(next(found, None), listed=listed, signed=signed)
+
+    def declared_format(self) -> DiskFormat | None:
+        """Return the format that is declared, if one is."""
+        return self.spec.format
+
+    def selector(self) -> None:
+        """Return that there is nothing to look up: a transfer asks the server."""
+
+    def at(self, version: str) -> Self:  # noqa: ARG002 - without a selector there is no version
+        """Return the source."""
+        return self
 
     def content(self) -> Mapping[str, object]:
         """Return what its bytes depend on.

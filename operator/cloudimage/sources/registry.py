@@ -5,10 +5,12 @@ from typing import Any, Final
 
 from cloudimage.api.cloudimage import CloudImageSpec
 from cloudimage.sources.base import SpecSource
+from cloudimage.sources.glance import GlanceSpecSource
 from cloudimage.sources.http import HttpSpecSource
 
 _KINDS: Final[Mapping[str, Callable[[Any], SpecSource]]] = {
     "http": HttpSpecSource,
+    "glance": GlanceSpecSource,
 }
 """By the member of spec.source."""
 

@@ -278,6 +278,7 @@ class SourceInfo(Model):
         size: Of the fetched file; None: Glance fetched and converted it, and says nothing of it.
         actual_size: Of the image file, expanded; None as above.
         virtual_size: Of the disk it describes.
+        verified_by: Algorithm of the checksum that the file matched; None: none was known.
     """
 
     format: DiskFormat
@@ -285,6 +286,7 @@ class SourceInfo(Model):
     actual_size: int | None
     virtual_size: int
     checksums: dict[str, str]
+    verified_by: ChecksumAlgorithm | None = None
 
 
 class Result(Model):

@@ -31,7 +31,7 @@ from cloudimage.transfer.source.base import Context, Reader
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify.image_signature import check_unchanged
-from cloudimage.transfer.verify.verification import check_pinned
+from cloudimage.transfer.verify.verification import Expected, check_pinned
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,8 @@ def _through_us(
     limits, meter, pinned = request.limits, target.meter, request.pinned
     tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
     cache = Cache(request.cache or folder, limits, shared=request.cache is not None)
-    context = Context(folder, cache, limits, request.policy, meter, tools)
+    clouds = request.cloud, request.cloud_policy
+    context = Context(folder, cache, limits, request.policy, meter, tools, *clouds)
     with open_source(request.source, context) as source:
         meter.start(Stage.FETCHING)
         expected = source.expect()
@@ -77,10 +78,9 @@ def _through_us(
             # Only a checksum that is known beforehand tells in time that it is another file.
             pure = pure and (pinned is None or pinned.algorithm in told)
             if pure and (result := _streamed(source, target, choice)):
-                return result.model_copy(update={"warnings": expected.warnings})
-            wanted = Wanted(
-                request.image.name, request.source.format, request.image.min_disk, pinned
-            )
+                return _told(result, expected)
+            declared = request.source.format or expected.format
+            wanted = Wanted(request.image.name, declared, request.image.min_disk, pinned)
             examined = examine(source.fetch, expected, wanted, context)
             path, found = examined.path, examined.found
             check_unchanged(request.image.properties, found.format, request.image.disk_format)
@@ -88,7 +88,17 @@ def _through_us(
             if written := largest(path.name, found, request.image.disk_format, tools):
                 cache.reserve(folder / "converted", written)
             result = deliver(target, choice, Located(path, found, tools), info)
-    more = {"warnings": expected.warnings, "left_out": examined.left_out}
+    return _told(result, expected, *examined.left_out)
+
+
+def _told(result: Result, expected: Expected, *left_out: str) -> Result:
+    """Return a result with what is known of its source beforehand, and what was left out of it."""
+    by = expected.checksum.algorithm if expected.checksum else None
+    more = {
+        "source": result.source.model_copy(update={"verified_by": by}),
+        "warnings": expected.warnings,
+        "left_out": left_out,
+    }
     return result.model_copy(update=more)
 
 

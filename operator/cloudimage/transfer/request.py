@@ -1,7 +1,9 @@
 """What a transfer is asked for: one image to move."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
 
 from cloudimage.access.policy import CloudPolicy
 from cloudimage.transfer.contract import (
@@ -14,13 +16,14 @@ from cloudimage.transfer.contract import (
     Source,
     UrlPolicy,
 )
+from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.http.model import HttpSource
 
 if TYPE_CHECKING:
     AnySource = Source
 else:
-    AnySource = HttpSource
-"""The source of a request; with a second kind, a union that ``type`` discriminates."""
+    AnySource = Annotated[HttpSource | GlanceSource, Field(discriminator="type")]
+"""The source of a request, whose ``type`` says which kind it is."""
 
 
 class TransferRequest(Model):

@@ -14,14 +14,22 @@ import pytest
 from cloudimage.access import session, transport
 from cloudimage.access.answers import check_depth
 from cloudimage.access.errors import AnswerRefusedError
+from cloudimage.access.policy import OPEN
 from cloudimage.access.transport import MAX_ANSWER
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.errors import CloudError, CloudUnreachableError
-from cloudimage.transfer.contract import Cloud, TransferError
+from cloudimage.transfer.contract import Cloud, Limits, TransferError, UrlPolicy
 from cloudimage.transfer.glance import wait
 from cloudimage.transfer.glance.client import Glance
-from support.hostile_cloud import GLANCE, LOGIN, SECRET, SLOW, HostileCloud
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.source.base import Context
+from cloudimage.transfer.source.glance import download
+from cloudimage.transfer.source.glance.model import GlanceSource
+from cloudimage.transfer.source.registry import open_source
+from cloudimage.transfer.tools.toolbox import Toolbox
+from support.hostile_cloud import BYTES, GLANCE, LOGIN, SECRET, SLOW, HostileCloud
 
 CALL = 2.0
 AT_MOST = 30.0
@@ -112,6 +120,34 @@ def test_a_transfer_is_bounded_in_the_same_way(
     assert time.monotonic() - began < AT_MOST
     assert peak.bytes < MEMORY
     assert SECRET not in caught.value.message
+
+
+def bring(own: Cloud, folder: Path) -> None:
+    """Put an image of a cloud into a folder, as a transfer does with a source."""
+    limits = Limits(stall_seconds=0.5)
+    cache = Cache(folder, limits, shared=False)
+    meter, tools = Meter(lambda _: None), Toolbox(folder, 1, 1)
+    context = Context(folder, cache, limits, UrlPolicy(), meter, tools, own, OPEN)
+    source = GlanceSource(id="5109c637-4792-5aee-bd5a-2d73a01c0b03")
+    with open_source(source, context) as reader:
+        reader.expect()
+        reader.fetch(folder / "source")
+
+
+@pytest.mark.parametrize("mode", [*LOGIN, *SLOW, *GLANCE, *BYTES])
+def test_a_source_is_bounded_in_the_same_way(
+    cloud: HostileCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """Its bytes may be as many as its Glance says of it, and no more are kept."""
+    monkeypatch.setattr(download, "FRUITLESS", 1)
+    began, before = time.monotonic(), len(cloud.log)
+    with Peak() as peak, pytest.raises(TransferError) as caught:
+        bring(Cloud(config=cloud.options(mode)), tmp_path)
+    assert time.monotonic() - began < AT_MOST
+    assert peak.bytes < MEMORY
+    assert SECRET not in caught.value.message
+    assert not [path for _, path, _ in cloud.log[before:] if "secret" in path]
+    assert all(path.stat().st_size <= 1 << 20 for path in tmp_path.iterdir())
 
 
 def test_the_token_goes_to_no_other_server_and_nothing_compressed_is_wanted(

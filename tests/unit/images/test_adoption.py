@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from cloudimage.api.cloudimage import CloudImage, ImageFilter, Import
+from cloudimage.api.cloudimage import CloudImage, Import
 from cloudimage.api.reasons import Reason
+from cloudimage.api.references import ImageFilter
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.controller.logic import retry

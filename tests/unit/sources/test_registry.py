@@ -1,5 +1,7 @@
 """Each member of spec.source has its kind, and each kind is read by a transfer."""
 
+from typing import Any
+
 import pytest
 
 from cloudimage.api.cloudimage import CloudImageSpec
@@ -10,7 +12,11 @@ from cloudimage.transfer.contract import Checksum
 from cloudimage.transfer.source import registry as readers
 from support.resources import SHA256, cloud_image
 
-SOURCES = {"http": {"url": "https://example.org/disk.img", "checksum": {"sha256": SHA256}}}
+ID = "0B1c2d3e-4f5a-4697-8879-6a5b4c3d2e1f"
+SOURCES: dict[str, dict[str, Any]] = {
+    "http": {"url": "https://example.org/disk.img", "checksum": {"sha256": SHA256}},
+    "glance": {"id": ID, "cloudCredentialsRef": {"secretName": "old", "cloudName": "east"}},
+}
 """An example of each; a new kind needs one."""
 
 
@@ -28,9 +34,38 @@ def test_what_it_asks_for_can_be_read(name: str) -> None:
     source = source_of(spec(**{name: SOURCES[name]}))
     request = source.request()
     assert type(request) in readers._OPENERS
-    assert request.checksum == Checksum(algorithm="sha256", value=SHA256)
     assert source.proof().checksum == request.checksum
+    assert source.proof().is_given
     assert request.with_texts({}).without_texts() == request
+
+
+def test_the_checksum_of_a_file_goes_along() -> None:
+    request = source_of(spec(http=SOURCES["http"])).request()
+    assert request.checksum == Checksum(algorithm="sha256", value=SHA256)
+
+
+def test_the_secret_of_another_cloud_reaches_the_transfer_and_leaves_it() -> None:
+    source = source_of(spec(glance=SOURCES["glance"]))
+    [reference] = source.references()
+    assert (reference.kind, reference.target, reference.key) == ("Secret", "old", None)
+    texts = {reference.name: {"clouds.yaml": "clouds: sesame", "cacert": "PEM", "more": "x"}}
+    request = source.request().with_texts(texts)
+    assert "sesame" in request.model_dump_json()
+    assert "sesame" not in repr(request)
+    assert request.without_texts() == source.request()
+
+
+def test_an_image_of_the_objects_own_cloud_needs_no_secret() -> None:
+    assert source_of(spec(glance={"id": ID})).references() == ()
+
+
+def test_only_the_id_decides_whether_the_bytes_are_others() -> None:
+    """The credentials may change, and how the id is written."""
+    with_them, without = (
+        source_of(spec(glance=each)).content() for each in (SOURCES["glance"], {"id": ID.lower()})
+    )
+    assert with_them == without
+    assert without != source_of(spec(glance={"id": ID.replace("0B", "1B")})).content()
 
 
 def test_without_a_member_that_is_known() -> None:

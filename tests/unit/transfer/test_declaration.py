@@ -65,7 +65,7 @@ def test_what_is_declared_arrives_as_it_is(
     name: str, said: str, bench: TransferBench, sources: Sources, unique: str
 ) -> None:
     declared, content = FILES[name]
-    source: dict[str, Any] = {"url": sources.put(unique, content)}
+    source: dict[str, Any] = {"type": "http", "url": sources.put(unique, content)}
     if said in {"format", "all"}:
         source["format"] = declared
     wanted = declared if said in {"diskFormat", "all"} else None
@@ -79,7 +79,7 @@ def test_label_that_would_be_wrong_is_refused_before_the_download(
     package: str, bench: TransferBench, sources: Sources, unique: str, disk: Path
 ) -> None:
     with pytest.raises(TransferError, match="containerFormat to bare") as caught:
-        bench.run({"url": sources.put(unique, disk)}, "raw", container=package)
+        bench.run({"type": "http", "url": sources.put(unique, disk)}, "raw", container=package)
     assert caught.value.reason is Reason.UNSUPPORTED_FORMAT
     assert sources.requests(unique) == []
 
@@ -98,6 +98,6 @@ def test_formats_that_glance_refuses_together(
 ) -> None:
     url = sources.put(unique, kernel())
     with pytest.raises(TransferError, match=r"spec\.image\.containerFormat") as caught:
-        bench.run({"url": url, "format": source}, wanted, container=container)
+        bench.run({"type": "http", "url": url, "format": source}, wanted, container=container)
     assert caught.value.reason is Reason.INVALID_IMAGE
     assert sources.requests(unique) == []

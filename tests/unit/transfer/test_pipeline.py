@@ -42,7 +42,7 @@ def test_conversion_without_place(
 ) -> None:
     qcow2 = disk.with_suffix(".qcow2")
     make(disk, qcow2, "qcow2")
-    source = {"url": sources.put(unique, qcow2)}
+    source = {"type": "http", "url": sources.put(unique, qcow2)}
     with pytest.raises(TransferError, match="are missing") as caught:
         bench.run(source, "vmdk", limits={"max_scratch": qcow2.stat().st_size + MIB})
     assert caught.value.reason is Reason.INSUFFICIENT_SCRATCH
@@ -67,7 +67,7 @@ def test_disk_full_wherever(
     def full(*_: object) -> NoReturn:
         raise OSError(number, "full")
 
-    source = {"url": sources.put(unique, disk)}
+    source = {"type": "http", "url": sources.put(unique, disk)}
     monkeypatch.setattr(owner, name, full)
     with pytest.raises(TransferError) as caught:
         bench.run(source, "qcow2")
@@ -82,7 +82,11 @@ def test_raw_source_of_which_the_first_server_has_a_bad_copy(
     good = sources.put(f"{unique}-good", disk)
     content = bytearray(disk.read_bytes())
     content[SIZE // 2] ^= 1
-    source = {"url": sources.put(f"{unique}-bad", bytes(content)), "checksum": sha256(disk)}
+    source = {
+        "type": "http",
+        "url": sources.put(f"{unique}-bad", bytes(content)),
+        "checksum": sha256(disk),
+    }
     with pytest.raises(TransferError) as caught:
         bench.run(source)
     assert caught.value.reason is Reason.CHECKSUM_MISMATCH
@@ -110,7 +114,7 @@ def test_raw_source_that_is_only_looked_at(
         answer(part, 'ETag: "x"', place, status="206 Partial Content")(connection, head)
 
     with Hostile(script) as server:
-        source = {"url": server.url(), "checksum": sha256(disk)}
+        source = {"type": "http", "url": server.url(), "checksum": sha256(disk)}
         result = bench.run(source | {"mirrors": [sources.put(unique, disk)]})
     assert list(bench.glance.images) == [result.image_id]
     assert len(bench.glance.used) == 2

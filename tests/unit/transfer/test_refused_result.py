@@ -49,7 +49,7 @@ def test_table_in_a_converted_disk(
 ) -> None:
     path = tmp_path / "image"
     of(content(table), shape)(path, path)
-    source = {"url": sources.put(unique, path)}
+    source = {"type": "http", "url": sources.put(unique, path)}
     with pytest.raises(TransferError, match="refuse the converted image as raw") as caught:
         bench.run(source, "raw")
     assert caught.value.reason is Reason.UNSAFE_IMAGE
@@ -69,7 +69,7 @@ def test_fixed_vhd_that_is_kept(
 ) -> None:
     path = tmp_path / "image"
     FIXED(disk, path)
-    source = {"url": sources.put(unique, path)}
+    source = {"type": "http", "url": sources.put(unique, path)}
     with pytest.raises(TransferError, match=r"spec\.image\.diskFormat") as caught:
         bench.run(source, wanted)
     assert caught.value.reason is Reason.UNSUPPORTED_FORMAT

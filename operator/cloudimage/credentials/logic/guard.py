@@ -1,9 +1,10 @@
 """Which Secrets must stay because an object could not be deleted without them."""
 
-from cloudimage.api.cloudimage import CloudCredentialsRef, CloudImage, ManagementPolicy
+from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.meta import Resource, ResourceStatus
 from cloudimage.api.names import FINALIZER, FORCE_DELETE_ANNOTATION
+from cloudimage.api.references import CloudCredentialsRef
 
 
 def credentials_of(resource: Resource) -> CloudCredentialsRef:

@@ -75,7 +75,7 @@ def delivered(
         result: The end of its transfer.
         now: The present.
     """
-    drafts = [_verified(resource, desired, image), _uploaded(resource, image)]
+    drafts = [_verified(resource, desired, image, result), _uploaded(resource, image)]
     changes: dict[str, object] = {
         "progress": TransferProgress(stage=Stage.COMPLETE, percent=100),
         "summary": _summary(resource, image, None, "100%"),
@@ -109,6 +109,7 @@ def _made(result: Result) -> dict[str, object]:
             actual_size=result.source.actual_size,
             virtual_size=result.source.virtual_size,
             checksums=result.source.checksums,
+            verified_by=result.source.verified_by,
         ),
     }
 
@@ -135,7 +136,7 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
     """
     drafts = [
         readiness.of_image(image),
-        _verified(resource, desired, image),
+        _verified(resource, desired, image, result),
         _uploaded(resource, image),
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, "Glance's metadata equals the spec."),
         property_checks.draft(resource),
@@ -211,7 +212,9 @@ def _uploaded(resource: CloudImage, image: GlanceImage) -> Draft:
     )
 
 
-def _verified(resource: CloudImage, desired: Desired, image: GlanceImage) -> Draft:
+def _verified(
+    resource: CloudImage, desired: Desired, image: GlanceImage, result: Result | None
+) -> Draft:
     if desired.source is None or _was_adopted(resource, image):
         return Draft(
             ConditionType.VERIFIED,
@@ -229,6 +232,9 @@ def _verified(resource: CloudImage, desired: Desired, image: GlanceImage) -> Dra
             Reason.NO_CHECKSUM,
             "The spec has no checksum of the source. Add one, so that a replaced file is detected.",
         )
+    if proof.teller is not None:
+        found = result.source if result else resource.status.source
+        return _verified_by(found.verified_by if found else None, proof.teller)
     if proof.signed:
         reason = Reason.SIGNATURE_MATCHED
         message = "The signature was made by a key in the keyring."
@@ -244,6 +250,18 @@ def _verified(resource: CloudImage, desired: Desired, image: GlanceImage) -> Dra
         reason = Reason.CHECKSUM_MATCHED
         message = f"The file matches the {wanted.algorithm} in the spec."
     return Draft(ConditionType.VERIFIED, "True", reason, message)
+
+
+def _verified_by(algorithm: str | None, teller: str) -> Draft:
+    """Return what a hash proved that who has the source says."""
+    if algorithm is None:
+        message = f"No hash that {teller} has of the image is known: only its size was compared."
+        return Draft(ConditionType.VERIFIED, "Unknown", Reason.NO_CHECKSUM, message)
+    message = f"The bytes match the {algorithm} that {teller} has"
+    if algorithm in {"md5", "sha1"}:
+        message = f"{message}, but {algorithm} can be forged."
+        return Draft(ConditionType.VERIFIED, "True", Reason.WEAK_CHECKSUM, message)
+    return Draft(ConditionType.VERIFIED, "True", Reason.CHECKSUM_MATCHED, f"{message}.")
 
 
 def warnings(result: Result) -> list[Event]:

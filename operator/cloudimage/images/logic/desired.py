@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from cloudimage.api.cloudimage import CloudImageSpec
+from cloudimage.api.status import ResolvedSource
 from cloudimage.sources.base import SpecSource
 from cloudimage.sources.registry import source_of
 
@@ -24,26 +25,38 @@ class Desired:
     content_key: str
 
     @classmethod
-    def of(cls, spec: CloudImageSpec) -> Self:
+    def of(cls, spec: CloudImageSpec, resolved: ResolvedSource | None = None) -> Self:
         """Return what a spec wants.
+
+        Args:
+            spec: The spec.
+            resolved: What its source meant when it was last looked up; that of another selector
+                does not count.
 
         Raises:
             ValueError: Its source is of a kind that is not known.
         """
         if spec.source is None and spec.adopt is not None:
             return cls(None, _digest(f"adopt:{spec.adopt.id}"))
-        source = source_of(spec)
-        return cls(source, _digest(json.dumps(content_of(spec), sort_keys=True)))
+        content = json.dumps(content_of(spec, resolved), sort_keys=True)
+        return cls(_source(spec, resolved), _digest(content))
 
 
-def content_of(spec: CloudImageSpec) -> dict[str, object]:
+def _source(spec: CloudImageSpec, resolved: ResolvedSource | None) -> SpecSource:
+    source = source_of(spec)
+    if resolved is not None and resolved.selector == source.selector():
+        return source.at(resolved.version)
+    return source
+
+
+def content_of(spec: CloudImageSpec, resolved: ResolvedSource | None = None) -> dict[str, object]:
     """Return what the bytes in Glance, and the stores that hold them, depend on, by its names.
 
     Raises:
         ValueError: Its source is of a kind that is not known.
     """
     parts: dict[str, object] = {
-        **source_of(spec).content(),
+        **_source(spec, resolved).content(),
         "disk_format": spec.image.disk_format,
         "container_format": spec.image.container_format,
     }

@@ -171,6 +171,7 @@ def lost_marks(resource: CloudImage, desired: Desired, image: GlanceImage) -> Js
     known = (
         resource.spec.management_policy is ManagementPolicy.MANAGED
         and status.image_id == image.id
+        and status.digest == desired.content_key
         and status.synced_generation == resource.metadata.generation
         and (status.checksums or {}).get(image.hash_algo or "") == image.hash_value
     )

@@ -81,7 +81,7 @@ def _signed(resource: CloudImage) -> Iterator[str]:
     if resource.spec.source is None or "img_signature" not in (image.properties or {}):
         return
     source = Desired.of(resource.spec).source
-    declared = source.request().format if source else None
+    declared = source.declared_format() if source else None
     if None not in {declared, image.disk_format} and declared != image.disk_format:
         yield (
             "img_signature is a signature of the source's bytes: with a conversion from "

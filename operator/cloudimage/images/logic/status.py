@@ -9,6 +9,7 @@ from cloudimage.api.names import RETRY_ANNOTATION
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import (
     CloudImageStatus,
+    ResolvedSource,
     ServerReference,
     Summary,
     TransferProgress,
@@ -167,6 +168,12 @@ def blocked_by_cloud(resource: CloudImage, obstacle: Obstacle, now: datetime) ->
         Draft(kind, "True", obstacle.reason, text),
     ]
     return next_status(resource, drafts, now, {"cloud_unreachable_since": since})
+
+
+def resolved(resource: CloudImage, selector: str, version: str) -> CloudImageStatus:
+    """Return the status once it is known which bytes the source means."""
+    found = ResolvedSource(selector=selector, version=version)
+    return resource.status.model_copy(update={"resolved_source": found})
 
 
 def adopting(resource: CloudImage, desired: Desired, now: datetime) -> CloudImageStatus:

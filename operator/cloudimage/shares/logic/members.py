@@ -5,9 +5,10 @@ from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cloudimage.api.cloudimage import CloudCredentialsRef, CloudImage, ManagementPolicy
+from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
 from cloudimage.api.imageshare import ImageShare, MemberPolicy
 from cloudimage.api.reasons import ShareCondition
+from cloudimage.api.references import CloudCredentialsRef
 from cloudimage.cloud.models import GlanceImage, Member, Project, Server
 from cloudimage.controller.logic.conditions import find, is_true
 from cloudimage.vocabulary.marks import Marks

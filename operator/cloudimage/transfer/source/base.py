@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from cloudimage.transfer.contract import Limits, NewImage, TransferError, UrlPolicy
+from cloudimage.access.policy import CloudPolicy
+from cloudimage.transfer.contract import Cloud, Limits, NewImage, TransferError, UrlPolicy
 from cloudimage.transfer.image.conversion import Payload
 from cloudimage.transfer.image.inspection import Inspected
 from cloudimage.transfer.progress import Meter
@@ -24,6 +25,8 @@ class Context:
         folder: The transfer's own; it is removed with the transfer.
         cache: Where what was fetched is kept for other transfers.
         policy: Which addresses may be asked.
+        cloud: The one that the image is made in; None: it is made in none.
+        cloud_policy: Which addresses clouds may be at.
     """
 
     folder: Path
@@ -32,6 +35,8 @@ class Context:
     policy: UrlPolicy
     meter: Meter
     tools: Toolbox
+    cloud: Cloud | None = None
+    cloud_policy: CloudPolicy = field(default_factory=CloudPolicy)
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Ends:
 
 
 class Stream(Protocol):
-    """A raw source on its way into Glance, with no disk between.
+    """A source on its way into Glance, with no disk between.
 
     Attributes:
         found: What it is.

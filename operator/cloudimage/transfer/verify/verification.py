@@ -11,6 +11,7 @@ from pathlib import Path
 from cloudimage.transfer.contract import Checksum, Reason, TransferError
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify import checksum_files, openpgp
+from cloudimage.vocabulary.image import DiskFormat
 
 
 @dataclass(frozen=True)
@@ -22,12 +23,14 @@ class Expected:
         signature: Detached, over the file as it is fetched.
         keyring: Whose signatures count.
         warnings: What the user should know though nothing failed.
+        format: The disk format that who has the source says it has; None: nobody says so.
     """
 
     checksum: Checksum | None = None
     signature: bytes | None = None
     keyring: str = ""
     warnings: tuple[str, ...] = ()
+    format: DiskFormat | None = None
 
     @property
     def hashes(self) -> dict[str, str]:

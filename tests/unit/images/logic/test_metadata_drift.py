@@ -105,7 +105,11 @@ def test_without_its_kernel_an_image_is_not_ready_unless_it_has_an_earlier_one(
     assert {(each.status, each.reason) for each in found.drafts} == {("False", "ReferenceNotReady")}
 
 
-OURS = {**APPLIED, "checksums": {"sha512": "cd" * 64}}
+OURS = {
+    **APPLIED,
+    "digest": Desired.of(cloud_image().spec).content_key,
+    "checksums": {"sha512": "cd" * 64},
+}
 
 
 @pytest.mark.parametrize("mark", [each for each in Marks if each is not Marks.PROPERTIES])
@@ -125,10 +129,19 @@ def test_a_mark_that_somebody_took_is_put_back_as_it_was(mark: Marks) -> None:
         ({**OURS, "imageID": "another"}, {}),
         ({**OURS, "syncedGeneration": 2}, {}),
         ({**OURS, "checksums": {"sha512": "00"}}, {}),
+        # The same spec, whose source has come to mean other bytes.
+        ({**OURS, "digest": "another"}, {}),
         (APPLIED, {}),
         (OURS, {"managementPolicy": "Unmanaged"}),
     ],
-    ids=["another image", "another spec", "other bytes", "no hash", "not ours to change"],
+    ids=[
+        "another image",
+        "another spec",
+        "other bytes",
+        "new content",
+        "no hash",
+        "not ours to change",
+    ],
 )
 def test_only_what_the_status_knows_for_ours_is_marked(
     status: dict[str, Any], spec: dict[str, Any]

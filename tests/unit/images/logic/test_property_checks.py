@@ -152,3 +152,9 @@ def test_a_signature_does_not_survive_a_conversion(
     found = property_checks.draft(resource)
     assert found.status == status
     assert ("img_signature" in found.message) is (status == "False")
+
+
+def test_a_signature_is_no_trouble_before_a_name_is_looked_up() -> None:
+    image = {"properties": {"img_signature": "YWJj"}, "diskFormat": "raw"}
+    resource = cloud_image(image=image, source={"glance": {"name": "debian"}})
+    assert property_checks.draft(resource).status == "True"

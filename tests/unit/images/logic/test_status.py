@@ -6,6 +6,7 @@ import pytest
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import ConditionType, Reason
+from cloudimage.api.source import Source
 from cloudimage.api.status import CloudImageStatus, TransferProgress
 from cloudimage.cloud.models import Scope, Server, Usage
 from cloudimage.controller.logic import conditions, retry
@@ -235,6 +236,30 @@ def test_without_a_checksum_the_source_is_not_called_verified() -> None:
         resource, Desired.of(resource.spec), glance_image(resource), None, None, NOW
     )
     assert states(new)["Verified"] == ("Unknown", "NoChecksum")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "expected"),
+    [
+        ("sha512", ("True", "ChecksumMatched")),
+        ("md5", ("True", "WeakChecksum")),
+        (None, ("Unknown", "NoChecksum")),
+    ],
+)
+def test_what_another_glance_says_of_its_bytes_is_told_now_and_later(
+    algorithm: str | None, expected: tuple[str, str]
+) -> None:
+    spec = cloud_image().spec.model_copy(
+        update={"source": Source.model_validate({"glance": {"name": "debian"}})}
+    )
+    resource = cloud_image().model_copy(update={"spec": spec})
+    desired, image = Desired.of(spec), glance_image(resource)
+    source = RESULT.source.model_copy(update={"verified_by": algorithm})
+    result = RESULT.model_copy(update={"source": source})
+    new = available_status.available(resource, desired, image, None, result, NOW)
+    assert states(new)["Verified"] == expected
+    later = available_status.available(after(resource, new), desired, image, None, None, LATER)
+    assert states(later)["Verified"] == expected
 
 
 def test_a_deactivated_image_is_not_ready() -> None:

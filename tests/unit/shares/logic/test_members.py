@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from cloudimage.api.cloudimage import CloudCredentialsRef
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.reasons import Reason, ShareCondition, ShareReason
+from cloudimage.api.references import CloudCredentialsRef
 from cloudimage.cloud.models import GlanceImage, Member, Project, Server
 from cloudimage.controller.logic.conditions import find
 from cloudimage.credentials.logic import guard

@@ -11,7 +11,12 @@ from cloudimage.transfer.request import TransferRequest
 ALL = Offers(frozenset({"glance-direct", "web-download", "copy-image"}), ("fast", "slow"))
 NONE = Offers()
 SHA512 = {"algorithm": "sha512", "value": "0" * 128}
-PROVEN = {"url": "http://example.org/disk", "format": "raw", "checksum": SHA512}
+PROVEN = {
+    "type": "http",
+    "url": "http://example.org/disk",
+    "format": "raw",
+    "checksum": SHA512,
+}
 
 
 def request(

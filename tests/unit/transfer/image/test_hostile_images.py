@@ -67,7 +67,11 @@ class Bench:
         build(self._disk, path)
         request = TransferRequest.model_validate(
             {
-                "source": {"url": self._sources.put(self._unique, path), "format": declared},
+                "source": {
+                    "type": "http",
+                    "url": self._sources.put(self._unique, path),
+                    "format": declared,
+                },
                 "image": {"id_seed": "x", "name": "x", **image},
                 "cloud": {"config": {}},
                 "scratch": self._scratch,

@@ -20,7 +20,7 @@ from cloudimage.transfer.contract import Limits, Reason, TransferError
 from cloudimage.transfer.source.hashes import CHUNK
 from cloudimage.transfer.source.http import framing, rules
 from cloudimage.transfer.source.http.client import CONNECTION_ERRORS, Client, UnansweredError
-from cloudimage.transfer.source.http.pace import Pace
+from cloudimage.transfer.source.pace import Pace
 
 
 @dataclass(frozen=True)

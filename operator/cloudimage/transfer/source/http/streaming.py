@@ -8,26 +8,16 @@ the checksum is known to be right: Glance never gets a wrong file whole.
 """
 
 from pathlib import Path
-from typing import Final
 
 from cloudimage.transfer.contract import NewImage, TransferError
-from cloudimage.transfer.image import magic
 from cloudimage.transfer.image.conversion import Chunks, Payload
-from cloudimage.transfer.image.inspection import Inspected, check_size, fixed_vhd_size, shape_of
+from cloudimage.transfer.image.inspection import Inspected, check_size
+from cloudimage.transfer.source.edges import HEAD_LENGTH, Edges
 from cloudimage.transfer.source.hashes import Fetched, Hashes
 from cloudimage.transfer.source.http.client import CONNECTION_ERRORS, Client, UnansweredError
 from cloudimage.transfer.source.http.download import Beginning, Download
 from cloudimage.transfer.source.http.model import HttpSource
 from cloudimage.transfer.source.http.parts import Parts
-
-HEAD_LENGTH: Final = 2**20
-"""All that inspection looks at: the inspectors know a raw image after a quarter of it."""
-
-MOST_LOOKS: Final = 16
-"""Pieces of a file that are asked for besides its ends: one for each partition of a disk."""
-
-TAIL_LENGTH: Final = 512
-"""The footer of a fixed VHD, which else looks raw."""
 
 
 class StreamedFile:
@@ -56,7 +46,8 @@ class StreamedFile:
                 if hashes.size or download.part.total != probe.total:
                     raise probe.changed()
                 continue
-            probe.check(piece.offset, piece.content)
+            if not probe.ends.fit(piece.offset, piece.content):
+                raise probe.changed()
             hashes.update(piece.content)
             if held:
                 yield held
@@ -107,11 +98,10 @@ class _Probe:
         self.url = url
         self._client = client
         self._parts = Parts(client, url, verified=verified, pinned=True)
-        self._looks = 0
-        self.head = self._parts.read(0, HEAD_LENGTH)
+        head = self._parts.read(0, HEAD_LENGTH)
         if self.total < HEAD_LENGTH:
             raise self.changed()
-        self.tail = b""
+        self.ends = Edges(self.total, self._parts.read, head)
 
     @property
     def total(self) -> int:
@@ -120,40 +110,10 @@ class _Probe:
 
     def is_raw(self, source: HttpSource, folder: Path) -> bool:
         """Return whether the file is raw and nothing else."""
-        if self.total > self._client.limits.max_download or magic.wrapping(self.head):
+        if self.total > self._client.limits.max_download:
             return False
-        path = folder / "head"
-        path.write_bytes(self.head)
-        try:
-            if shape_of(path, self.total, source.format, self._read) != "raw":
-                return False
-        finally:
-            path.unlink()
-        self.tail = self._parts.read(self.total - TAIL_LENGTH, TAIL_LENGTH)
-        return fixed_vhd_size(self.tail) is None
-
-    def check(self, offset: int, chunk: bytes) -> None:
-        """See that a piece of the file is what was looked at.
-
-        Raises:
-            TransferError: ``SourceUnreachable``.
-        """
-        for place, known in ((0, self.head), (self.total - TAIL_LENGTH, self.tail)):
-            start, stop = max(offset, place), min(offset + len(chunk), place + len(known))
-            if start < stop and (
-                chunk[start - offset : stop - offset] != known[start - place : stop - place]
-            ):
-                raise self.changed()
+        return self.ends.shape(source.format, folder) == "raw"
 
     def changed(self) -> TransferError:
         """Return the failure for a file that is another one by now."""
         return self._parts.changed()
-
-    def _read(self, offset: int, length: int) -> bytes:
-        """Return a piece of the file, for what its inspection looks at behind the beginning."""
-        if offset + length <= len(self.head):
-            return self.head[offset : offset + length]
-        self._looks += 1
-        if self._looks > MOST_LOOKS:  # through the scratch that costs no requests
-            raise self.changed()
-        return self._parts.read(offset, length)

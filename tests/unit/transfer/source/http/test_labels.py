@@ -84,7 +84,7 @@ def test_without_a_checksum_an_encoding_that_cannot_be_a_file_is_refused(
     image = qcow2(tmp_path)
     body = gzip.compress(image) if good else b"\x1b\xff\x07" + image[::-1]
     with Hostile(answer(body, f"Content-Encoding: {label}")) as server:
-        source = {"url": server.url()}
+        source = {"type": "http", "url": server.url()}
         if good:
             assert bench.run(source, "qcow2").size == len(image)
             return

@@ -329,9 +329,9 @@ def test_a_whole_transfer_keeps_what_came(tmp_path: Path, monkeypatch: pytest.Mo
     mirror = Mirror(content=qcow2(tmp_path), gone_after=3)
     with serving(mirror.answer) as url:
         with pytest.raises(TransferError):
-            bench.run({"url": url}, "qcow2")
+            bench.run({"type": "http", "url": url}, "qcow2")
         mirror.gone_after = None
-        assert bench.run({"url": url}, "qcow2").size == len(mirror.content)
+        assert bench.run({"type": "http", "url": url}, "qcow2").size == len(mirror.content)
     assert mirror.times_sent() == len(mirror.content)
 
 
@@ -349,7 +349,9 @@ def test_a_job_waits_for_its_server(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             mirror.answer(request)
 
     with serving(answer) as url:
-        assert bench.run({"url": url}, "qcow2", cache=None).size == len(mirror.content)
+        assert bench.run({"type": "http", "url": url}, "qcow2", cache=None).size == len(
+            mirror.content
+        )
     assert mirror.times_sent() == len(mirror.content)
 
 
@@ -365,7 +367,7 @@ def test_a_raw_stream_that_breaks_off_goes_on_through_the_scratch(
     times = 2 + 1 + BRIEF.resumes
     url = sources.url(unique, fault="truncate", at=5 * MIB, times=times, key=unique)
     with pytest.raises(TransferError) as caught:
-        bench.run({"url": sources.url(unique, fault="truncate", at=5 * MIB)})
+        bench.run({"type": "http", "url": sources.url(unique, fault="truncate", at=5 * MIB)})
     assert caught.value.reason is Reason.SOURCE_TRUNCATED
     assert {path.suffix for path in bench.scratch.rglob("*.part")} == {".part"}
-    assert bench.run({"url": url}).size == 8 * MIB
+    assert bench.run({"type": "http", "url": url}).size == 8 * MIB

@@ -1,0 +1,98 @@
+"""Finds the bytes that a source means which the spec names only by what may come to mean others."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.meta import Event
+from cloudimage.api.references import CloudCredentialsRef, ImageFilter
+from cloudimage.api.source import GlanceSource
+from cloudimage.cloud.connection import Cloud
+from cloudimage.cloud.errors import CloudError, CloudUnreachableError
+from cloudimage.cloud.glance import Glance
+from cloudimage.controller.errors import (
+    AmbiguousSourceError,
+    SourceNotFoundError,
+    SourceUnreachableError,
+)
+from cloudimage.images import lookup
+from cloudimage.images.logic.desired import Desired
+from cloudimage.vocabulary.marks import Marks
+
+_MOST_NAMED = 3
+
+
+Opener = Callable[[CloudCredentialsRef], AbstractContextManager[Cloud]]
+"""Opens another cloud than the object's own."""
+
+
+def look_up(
+    resource: CloudImage, desired: Desired, cloud: Cloud, opened: Opener
+) -> tuple[str, str] | Event | None:
+    """Look up what the source of a CloudImage means now.
+
+    Args:
+        resource: The CloudImage.
+        desired: What it wants, with what was found before.
+        cloud: Its own cloud.
+        opened: Opens that of the source.
+
+    Returns:
+        The selector and what it stands for; None: nothing new; or what to say if it cannot be
+        looked up now: what was found before holds then, for the source's cloud may go away.
+
+    Raises:
+        SourceNotFoundError: Nothing was found, now or before.
+        AmbiguousSourceError: Several images were, and none before.
+        CloudError: The cloud does not answer, or its credentials are of no use.
+    """
+    source = desired.source
+    wanted = resource.spec.source.glance if resource.spec.source else None
+    selector = source.selector() if source else None
+    if selector is None or wanted is None:
+        return None
+    before = resource.status.resolved_source
+    known = before.version if before and before.selector == selector else None
+    try:
+        found = _image_id(resource, wanted, cloud, opened)
+    except CloudError as error:
+        if known is None:
+            raise
+        return Event("Warning", error.reason, f"{error} The source stays image {known}.")
+    return None if found == known else (selector, found)
+
+
+def _image_id(resource: CloudImage, wanted: GlanceSource, own: Cloud, opened: Opener) -> str:
+    ref = wanted.cloud_credentials_ref
+    if ref is None:
+        return _found(resource, wanted, own.glance)
+    where = f"the source's cloud {ref.cloud_name}"
+    try:
+        with opened(ref) as cloud:
+            return _found(resource, wanted, cloud.glance)
+    except (SourceNotFoundError, AmbiguousSourceError):
+        raise
+    except CloudUnreachableError as error:
+        raise SourceUnreachableError(f"{where}: {error}", retry_after=error.retry_after) from error
+    except CloudError as error:
+        raise type(error)(f"{where}: {error}", retry_after=error.retry_after) from error
+
+
+def _found(resource: CloudImage, wanted: GlanceSource, glance: Glance) -> str:
+    selected = wanted.filter or ImageFilter(name=wanted.name)
+    # One that is being uploaded, or was deactivated, has no bytes to give.
+    listed = glance.search({**lookup.query(selected), "status": "active"}, lookup.MOST_ASKED)
+    # What was made of it, in the same project and by the same name, is not its own source.
+    others = [each for each in listed if each.properties.get(Marks.UID) != resource.metadata.uid]
+    found = [each.id for each in others if lookup.fits(selected, each)]
+    field = "spec.source.glance." + ("filter" if wanted.filter else "name")
+    if not found:
+        raise SourceNotFoundError(
+            f"No active image that the credentials of the source's cloud can see matches {field}."
+        )
+    if len(found) > 1:
+        raise AmbiguousSourceError(
+            f"Several active images match {field}: {', '.join(found[:_MOST_NAMED])}"
+            f"{', ...' * (len(found) > _MOST_NAMED)}. Make it narrower, or give the id."
+        )
+    return found[0]

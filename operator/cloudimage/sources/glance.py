@@ -1,0 +1,73 @@
+"""spec.source.glance: an image of another project, region or cloud."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cloudimage.api.source import GlanceSource
+from cloudimage.sources.base import Proof, Reference
+from cloudimage.transfer.source.glance import model
+
+
+@dataclass(frozen=True)
+class GlanceSpecSource:
+    """A :class:`cloudimage.sources.base.SpecSource` of an image of a Glance.
+
+    Attributes:
+        found: Id of the image that the name or the filter stands for; None: not looked up yet.
+    """
+
+    spec: GlanceSource
+    found: str | None = None
+
+    def location(self) -> str:
+        """Return the image's id, or what selects it, and the cloud that has it."""
+        ref, name = self.spec.cloud_credentials_ref, self.spec.name
+        image = self._id or (json.dumps(name, ensure_ascii=False) if name else "by a filter")
+        return f"image {image}" + (f" of cloud {ref.cloud_name}" if ref else "")
+
+    def references(self) -> tuple[Reference, ...]:
+        """Return the Secret of its cloud, if that is not the object's own."""
+        ref = self.spec.cloud_credentials_ref
+        return (Reference(model.SOURCE_CLOUD, "Secret", ref.secret_name),) if ref else ()
+
+    def proof(self) -> Proof:
+        """Return that its Glance says what proves its bytes."""
+        return Proof(teller="the source's Glance")
+
+    def declared_format(self) -> None:
+        """Return that the spec declares none: its Glance does."""
+
+    def selector(self) -> str | None:
+        """Return a digest of the name or the filter, and of who is asked; None: an id is given."""
+        if self.spec.id is not None:
+            return None
+        text = json.dumps(self.spec.to_json(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def at(self, version: str) -> "GlanceSpecSource":
+        """Return the source with the id of its image."""
+        return replace(self, found=version)
+
+    def content(self) -> Mapping[str, object]:
+        """Return what its bytes depend on: Glance takes those of an id once, for ever.
+
+        The credentials do not count: new ones, for the same image, need no new image here.
+        """
+        return {"content": f"glance:{self._id or self.selector()}"}
+
+    def request(self) -> model.GlanceSource:
+        """Return it as a transfer takes it.
+
+        Raises:
+            ValueError: Its image was not looked up.
+        """
+        if self._id is None:
+            raise ValueError("unreachable: a transfer starts once the image is known")
+        ref = self.spec.cloud_credentials_ref
+        return model.GlanceSource(id=self._id, cloud_name=ref.cloud_name if ref else None)
+
+    @property
+    def _id(self) -> str | None:
+        return self.spec.id.lower() if self.spec.id else self.found
