@@ -43,7 +43,7 @@ def test_properties_that_glance_refuses_are_refused_before_the_download(
     bench: Bench, qcow2: Path
 ) -> None:
     properties = {f"p{number}": "v" for number in range(200)}
-    failure = fail(bench.request(bench.put(qcow2), properties=properties), Reason.QUOTA_EXCEEDED)
+    failure = fail(bench.request(bench.put(qcow2), properties=properties), Reason.INVALID_IMAGE)
     assert bench.asked(qcow2) == 0, failure.message
 
 

@@ -34,6 +34,7 @@ from cloudimage.transfer.contract import (
 )
 from cloudimage.transfer.request import TransferRequest
 from support.resources import SHA256, UID, cloud_image
+from testbed.kubernetes.certificates import Authority
 
 SECRET = "s3cret"
 CLOUDS = {
@@ -54,7 +55,10 @@ WHOLE = {
 TEMPLATE = JobTemplate(image="example.org/operator:v9")
 
 
-def request(resource: CloudImage, cacert: str | None = "CERT " + SECRET) -> TransferRequest:
+CERTIFICATE = f"# {SECRET}\n{Authority.new().pem}"
+
+
+def request(resource: CloudImage, cacert: str | None = CERTIFICATE) -> TransferRequest:
     """Return the request that the reconciler makes for a resource."""
     source = source_of(resource.spec)
     known = {
