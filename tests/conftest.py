@@ -62,6 +62,8 @@ def _runs(part: OpenStack | Kubernetes | Sources) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Note what does not run yet, so that the end leaves things as the start found them."""
+    # Where a test hides the home folder from kubectl, it would keep its cache in this one.
+    os.environ["KUBECACHEDIR"] = str(Path(tempfile.gettempdir()) / "cloudimage-kubectl")
     if "PYTEST_XDIST_WORKER" not in os.environ:
         parts: list[OpenStack | Kubernetes | Sources] = [OpenStack(), Kubernetes(), Sources()]
         ours: list[_Part] = [part for part in parts if not _runs(part)]
