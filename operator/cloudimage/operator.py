@@ -287,7 +287,7 @@ def _kopf_settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.networking.request_timeout = 60
     settings.watching.connect_timeout = 30
-    # Connections that die silently are noticed, and the watch is begun anew (kopf issue 585).
+    # Connections that die silently are noticed, and the watch is started again (kopf issue 585).
     settings.watching.server_timeout = 600
     settings.watching.client_timeout = 660
     return settings

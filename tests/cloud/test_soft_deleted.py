@@ -13,7 +13,7 @@ from cloudimage.cloud.connection import open_cloud
 from support.openstack_actions import boot, make_image, wait_until
 from testbed.openstack import OpenStack
 
-# Of its own, since a deletion that is none would confuse other tests.
+# A bed of its own: a deletion that can be undone would confuse other tests.
 pytestmark = [pytest.mark.cloud, pytest.mark.slow, pytest.mark.xdist_group("outages")]
 
 

@@ -126,7 +126,7 @@ class Gate:
 
     Attributes:
         max_answer: Bytes that the body of the next answer may have.
-        download: What the next answer that is streamed may be; None: no more than any other.
+        download: Most bytes of the next answer that is streamed, or None for the usual bound.
         call: The request that is under way.
     """
 

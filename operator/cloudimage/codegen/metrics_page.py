@@ -61,6 +61,6 @@ def _labels(collector: MetricWrapperBase | ObjectStates, family: Metric) -> tupl
     if family.type == "info":
         [[sample]] = (each.samples for each in collector.collect())
         return tuple(sample.labels)
-    # The library shows them in samples only, and before the first use there is none.
+    # The library shows them in samples only, of which there are none before the first use.
     declared = getattr(family, "_labelnames", ()) or getattr(collector, "_labelnames", ())
     return tuple(declared)

@@ -39,7 +39,7 @@ class StageMeter:
         if progress.stage is not self._stage:
             self._leave()
             self._stage, self._bytes = progress.stage, 0
-        # Less than before: the stage began anew, for instance with another mirror.
+        # Less than before: the stage began again, for instance with another mirror.
         moved = progress.transferred - self._bytes
         metrics.TRANSFER_BYTES.labels(self._stage).inc(max(0, moved))
         self._bytes = progress.transferred

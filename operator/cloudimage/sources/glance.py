@@ -40,7 +40,7 @@ class GlanceSpecSource:
         """Return that the spec declares none: its Glance does."""
 
     def selector(self) -> str | None:
-        """Return a digest of the name or the filter, and of who is asked; None: an id is given."""
+        """Return a digest of the name or the filter, and of the cloud, or None for an id."""
         if self.spec.id is not None:
             return None
         text = json.dumps(self.spec.to_json(), sort_keys=True)

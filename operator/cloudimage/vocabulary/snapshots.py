@@ -70,6 +70,6 @@ def server_bound(properties: Mapping[str, str]) -> list[str]:
 def _is_bound(name: str, value: str) -> bool:
     if name == "image_type":  # an image may have a type of its own
         return value in _TYPES
-    if name in _IMAGES:  # empty where Nova only noted that there is none
+    if name in _IMAGES:  # empty where there is no such image
         return not value
     return name in _NAMES or _FAMILIES.fullmatch(name) is not None

@@ -138,7 +138,7 @@ def bring(own: Cloud, folder: Path) -> None:
 def test_a_source_is_bounded_in_the_same_way(
     cloud: HostileCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
 ) -> None:
-    """Its bytes may be as many as its Glance says of it, and no more are kept."""
+    """At most as many bytes are read as its Glance announces."""
     monkeypatch.setattr(download, "FRUITLESS", 1)
     began, before = time.monotonic(), len(cloud.log)
     with Peak() as peak, pytest.raises(TransferError) as caught:

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 Tenants = tuple[Hashable, ...]
-"""Those who hold a place together; the first one is whose turn it is."""
+"""The holders of a place, all of which it counts for; the first one has its turn."""
 
 _Line = OrderedDict[Hashable, OrderedDict[K, Tenants]]
 _SHARES = 4
