@@ -18,7 +18,8 @@ from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.tools import toolbox
 from cloudimage.transfer.tools.confinement import Program
 from cloudimage.transfer.tools.launcher import Order
-from support.hostile_image_cases import CASES, LIMITS, ODD_BUT_SOUND, SIZE, Case
+from support.hostile_image_case import LIMITS, SIZE, Case
+from support.hostile_image_cases import CASES, ODD_BUT_SOUND
 from support.hostile_images import (
     Build,
     converted,
