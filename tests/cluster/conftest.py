@@ -1,12 +1,13 @@
 """The whole operator on a real API server and a real cloud; one for each worker of pytest."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.namespaces import Namespace
+from support.plans import PROBE, Planner
 from support.shares import Make, Shares
 from testbed.images import disk
 from testbed.kubernetes import Cluster
@@ -101,3 +102,21 @@ def make(namespace: Namespace, sources: Sources, raw_disk: Path) -> Make:
         return namespace.wait_condition(name, "Ready").status.image_id or ""
 
     return made
+
+
+@pytest.fixture
+def plan(namespace: Namespace, tmp_path: Path) -> Planner:
+    """The command."""
+    return Planner(namespace, tmp_path)
+
+
+@pytest.fixture
+def no_probe_left(openstack: OpenStack) -> Callable[[], bool]:
+    """Return whether no record of a plan is left in Glance."""
+
+    def looked() -> bool:
+        params = {"name": PROBE, "os_hidden": "true"}
+        left = openstack.connect("admin").image.get("/images", params=params).json()["images"]
+        return left == []
+
+    return looked

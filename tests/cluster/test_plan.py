@@ -1,107 +1,18 @@
 """``cloudimage plan`` on a real API server and a real cloud: what it says is what happens."""
 
-import hashlib
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from cloudimage.api.names import API_VERSION
-from support.namespaces import SECRET, Namespace, change_image, image_of, images_of
+from support.namespaces import Namespace, change_image, image_of, images_of
+from support.plans import Planner, manifest, sha256
 from support.viewer import viewer
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
-
-PROBE = "cloudimage plan (to be deleted)"
-
-
-def manifest(name: str, url: str, image: dict[str, Any] | None = None, **spec: Any) -> Any:
-    """Return a CloudImage as a user writes it; ``checksum`` goes into its source."""
-    http = {"url": url} | ({"checksum": spec.pop("checksum")} if "checksum" in spec else {})
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "CloudImage",
-        "metadata": {"name": name},
-        "spec": {
-            "cloudCredentialsRef": {"secretName": SECRET, "cloudName": "images"},
-            "source": {"http": http},
-            "image": image or {},
-            **spec,
-        },
-    }
-
-
-def sha256(path: Path) -> dict[str, str]:
-    return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-
-
-class Planner:
-    """Runs the command in a namespace, as its user does."""
-
-    def __init__(self, namespace: Namespace, folder: Path) -> None:
-        self._namespace = namespace
-        self._folder = folder
-
-    def run(
-        self, documents: list[Any], *words: str, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run it on documents from standard input."""
-        where = ("-n", self._namespace.name)
-        return subprocess.run(
-            [sys.executable, "-m", "cloudimage", "plan", "-f", "-", *where, *words],
-            env={
-                **os.environ,
-                "KUBECONFIG": str(self._namespace.cluster.kubeconfig),
-                "XDG_CACHE_HOME": str(self._folder),
-                **environment,
-            },
-            input=yaml.safe_dump_all(documents),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def __call__(
-        self, document: Any, *words: str, **environment: str
-    ) -> tuple[int, dict[str, Any]]:
-        """Plan one document; return the exit status and the findings by what they are of."""
-        done = self.run([document], "-o", "json", *words, **environment)
-        assert "Traceback" not in done.stderr, done.stderr
-        assert done.stdout, done.stderr
-        [plan] = json.loads(done.stdout)
-        return done.returncode, {each["what"]: each for each in plan["findings"]}
-
-    def apply(self, document: Any) -> None:
-        """Apply the document for good."""
-        words = ("apply", "-n", self._namespace.name, "-f", "-")
-        self._namespace.cluster.run_kubectl(*words, stdin=json.dumps(document))
-
-
-@pytest.fixture
-def plan(namespace: Namespace, tmp_path: Path) -> Planner:
-    """The command."""
-    return Planner(namespace, tmp_path)
-
-
-@pytest.fixture
-def no_probe_left(openstack: OpenStack) -> Callable[[], bool]:
-    """Return whether no record of a plan is left in Glance."""
-
-    def looked() -> bool:
-        params = {"name": PROBE, "os_hidden": "true"}
-        left = openstack.connect("admin").image.get("/images", params=params).json()["images"]
-        return left == []
-
-    return looked
 
 
 def test_from_the_first_plan_to_nothing_to_do(
@@ -216,73 +127,6 @@ def test_drift_and_an_image_that_somebody_deleted(
     status, found = plan(document)
     assert status == 2
     assert f"{made.status.image_id} was deleted in Glance" in found["image"]["why"]
-
-
-def test_what_the_api_server_refuses(plan: Planner, unique: str) -> None:
-    wrong = manifest(unique, "https://images.example.org/x.qcow2", {"diskFormat": "floppy"})
-    status, found = plan(wrong)
-    assert status == 1
-    assert "spec.image.diskFormat" in found["CloudImage"]["text"]
-    assert 'supported values: "' in found["CloudImage"]["text"]
-    misspelt = manifest(unique, "https://images.example.org/x.qcow2", {"diskformat": "raw"})
-    status, found = plan(misspelt)
-    assert status == 1
-    assert 'unknown field "spec.image.diskformat"' in found["CloudImage"]["text"]
-
-
-def test_a_right_that_is_missing_is_said_beforehand(
-    plan: Planner, sources: Sources, raw_disk: Path, unique: str
-) -> None:
-    url = sources.put(f"{unique}.raw", raw_disk)
-    document = manifest(unique, url, {"visibility": "public"})
-    status, found = plan(document)
-    assert status == 1
-    assert found["rights"]["reason"] == "Forbidden"
-    assert "visibility public" in found["rights"]["text"]
-    # The other answers are there as well.
-    assert found["content"]["format"] == "raw"
-    status, found = plan(document, "--no-probe")
-    assert status == 2
-    assert found["rights"]["state"] == "unknown"
-
-
-def test_a_quota_that_is_too_small(
-    plan: Planner, openstack: OpenStack, sources: Sources, qcow2_disk: Path, unique: str
-) -> None:
-    url = sources.put(f"{unique}.qcow2", qcow2_disk)
-    ref = {"secretName": SECRET, "cloudName": "tiny"}
-    document = manifest(unique, url, {"diskFormat": "raw"}, cloudCredentialsRef=ref)
-    openstack.set_quota("tiny", "image_size_total", 60)
-    try:
-        status, found = plan(document)
-    finally:
-        openstack.set_quota("tiny", "image_size_total", 5)
-    assert status == 1
-    assert found["quota"]["reason"] == "QuotaExceeded"
-    assert "it takes 64.0 MiB of image_size_total" in found["quota"]["text"]
-
-
-def test_a_source_that_would_be_refused(
-    plan: Planner, sources: Sources, qcow2_disk: Path, unique: str
-) -> None:
-    url = sources.put(f"{unique}.qcow2", qcow2_disk)
-    sums = sources.put(f"{unique}-SUMS", f"{'0' * 64}  other.qcow2\n".encode())
-    status, found = plan(manifest(unique, url, checksum={"from": {"url": sums}}))
-    assert (status, found["source"]["reason"]) == (1, "SumsFileInvalid")
-    status, found = plan(manifest(unique, url, {"maxSize": "32Mi"}))
-    assert (status, found["source"]["reason"]) == (1, "ImageTooLarge")
-    gone = manifest(unique, sources.url(f"{unique}.qcow2", status=404))
-    status, found = plan(gone)
-    assert (status, found["source"]["reason"]) == (1, "SourceNotFound")
-
-
-def test_a_secret_that_is_not_there(plan: Planner, sources: Sources, unique: str) -> None:
-    url = sources.put(f"{unique}.raw", b"x")
-    ref = {"secretName": "none", "cloudName": "images"}
-    status, found = plan(manifest(unique, url, cloudCredentialsRef=ref))
-    assert status == 1
-    assert "Secret none in namespace" in found["cloud"]["text"]
-    assert "create it" in found["cloud"]["text"]
 
 
 def test_several_documents(plan: Planner, sources: Sources, raw_disk: Path, unique: str) -> None:
