@@ -1,4 +1,4 @@
-"""What a spec refers to in a cloud: the cloud itself, and images that are there already."""
+"""What a spec refers to: a cloud, an image that is there already, a text of the namespace."""
 
 from typing import Annotated
 
@@ -46,3 +46,41 @@ class ImageFilter(
     tags: Annotated[frozenset[Tag], Field(min_length=1, max_length=128)] | None = Field(
         default=None, description="Tags that the image has; it may have others as well."
     )
+
+
+Url = Annotated[
+    str,
+    StringConstraints(max_length=2048),
+    Like(
+        r"https?://[^\s/@]+(/\S*)?",
+        "must be a URL that begins with http:// or https://, has a host, and has neither blanks "
+        "nor a user and password",
+    ),
+]
+ObjectKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=253),
+    Like("[-._a-zA-Z0-9]+", "must consist of letters, digits, hyphens, underscores and dots"),
+]
+
+
+class KeyReference(ApiModel):
+    """One key of a Secret or ConfigMap of the same namespace."""
+
+    name: SecretName = Field(description="Name of the Secret or ConfigMap.")
+    key: ObjectKey = Field(description="Key in the Secret or ConfigMap.")
+
+
+class TextReference(
+    ApiModel,
+    json_schema_extra=rules(
+        (
+            "[has(self.secret), has(self.configMap)].exists_one(x, x)",
+            "name either a secret or a configMap",
+        )
+    ),
+):
+    """A text in a Secret or a ConfigMap: exactly one of them."""
+
+    secret: KeyReference | None = Field(default=None, description="A key of a Secret.")
+    config_map: KeyReference | None = Field(default=None, description="A key of a ConfigMap.")

@@ -35,6 +35,11 @@ class SourceStatus(ApiModel):
         description="Algorithm of the checksum that the source file matched; not set if no "
         "checksum was known.",
     )
+    version: str | None = Field(
+        default=None,
+        description="What the source's store calls the bytes, where the spec may mean others "
+        "later, such as the digest of a tag. It is known of what this operator fetched.",
+    )
 
 
 class ResolvedSource(ApiModel):

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import Event
 from cloudimage.api.references import CloudCredentialsRef, ImageFilter
-from cloudimage.api.source import GlanceSource
+from cloudimage.api.sources.glance import GlanceSource
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError, CloudUnreachableError
 from cloudimage.cloud.glance import Glance

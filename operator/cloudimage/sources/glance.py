@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from cloudimage.api.source import GlanceSource
+from cloudimage.api.sources.glance import GlanceSource
 from cloudimage.sources.base import Proof, Reference
 from cloudimage.transfer.source.glance import model
 

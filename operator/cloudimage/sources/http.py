@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self, get_args
 
-from cloudimage.api.source import Checksum, HttpSource, TextReference
+from cloudimage.api.references import TextReference
+from cloudimage.api.sources.http import Checksum, HttpSource
 from cloudimage.sources.base import Proof, Reference
 from cloudimage.transfer import contract
 from cloudimage.transfer.source.http import model

@@ -279,6 +279,7 @@ class SourceInfo(Model):
         actual_size: Of the image file, expanded; None as above.
         virtual_size: Of the disk it describes.
         verified_by: Algorithm of the checksum that the file matched; None: none was known.
+        version: What the store of the source calls the bytes, such as a digest; None: nothing.
     """
 
     format: DiskFormat
@@ -287,6 +288,7 @@ class SourceInfo(Model):
     virtual_size: int
     checksums: dict[str, str]
     verified_by: ChecksumAlgorithm | None = None
+    version: str | None = None
 
 
 class Result(Model):

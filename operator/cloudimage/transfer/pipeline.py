@@ -94,8 +94,9 @@ def _through_us(
 def _told(result: Result, expected: Expected, *left_out: str) -> Result:
     """Return a result with what is known of its source beforehand, and what was left out of it."""
     by = expected.checksum.algorithm if expected.checksum else None
+    known = {"verified_by": by, "version": expected.version}
     more = {
-        "source": result.source.model_copy(update={"verified_by": by}),
+        "source": result.source.model_copy(update=known),
         "warnings": expected.warnings,
         "left_out": left_out,
     }

@@ -110,6 +110,7 @@ def _made(result: Result) -> dict[str, object]:
             virtual_size=result.source.virtual_size,
             checksums=result.source.checksums,
             verified_by=result.source.verified_by,
+            version=result.source.version,
         ),
     }
 

@@ -24,6 +24,8 @@ class Expected:
         keyring: Whose signatures count.
         warnings: What the user should know though nothing failed.
         format: The disk format that who has the source says it has; None: nobody says so.
+        version: What the store of the source calls these bytes, where the request may mean others
+            later: a digest or a version's id; None: it has no such name.
     """
 
     checksum: Checksum | None = None
@@ -31,6 +33,7 @@ class Expected:
     keyring: str = ""
     warnings: tuple[str, ...] = ()
     format: DiskFormat | None = None
+    version: str | None = None
 
     @property
     def hashes(self) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""The kinds of sources that a spec can have, a module each."""

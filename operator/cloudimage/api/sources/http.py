@@ -1,0 +1,131 @@
+"""spec.source.http: a file behind a URL, and how it is verified."""
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from cloudimage.api.meta import ApiModel, Like, SecretName, rules
+from cloudimage.api.references import TextReference, Url
+from cloudimage.vocabulary.image import DiskFormat
+
+
+def _digits(number: int) -> Like:
+    return Like(f"[0-9a-fA-F]{{{number}}}", f"must be {number} hexadecimal digits")
+
+
+_Hex32 = Annotated[str, StringConstraints(max_length=32), _digits(32)]
+_Hex40 = Annotated[str, StringConstraints(max_length=40), _digits(40)]
+_Hex64 = Annotated[str, StringConstraints(max_length=64), _digits(64)]
+_Hex128 = Annotated[str, StringConstraints(max_length=128), _digits(128)]
+
+
+class ChecksumsFile(ApiModel):
+    """The publisher's checksum file, in any of the usual formats."""
+
+    url: Url = Field(
+        description="URL of the file, for example SHA256SUMS, CHECKSUM or DIGESTS; fetched with "
+        "the image's credentials if it is on the same server."
+    )
+    filename: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = Field(
+        default=None,
+        description="The source file's exact name in the checksum file. Defaults to the last part "
+        "of the source's URL; in an unsigned file of one name, whose URL is the source's with a "
+        "suffix such as .sha256, it may be any.",
+    )
+
+
+class Signature(ApiModel):
+    """An OpenPGP signature that must be valid, and the keys to trust; no key server is used."""
+
+    url: Url | None = Field(
+        default=None,
+        description="URL of a detached signature. If omitted, the checksum file must be "
+        "clearsigned.",
+    )
+    keyring: TextReference = Field(description="The trusted public keys, ASCII-armored.")
+
+
+_WAYS = (
+    "[has(self.md5), has(self.sha1), has(self.sha256), has(self.sha512), has(self.blake2b), "
+    "has(self.from)]"
+)
+_ONE_WAY = (
+    f"{_WAYS}.exists_one(x, x) || (has(self.signature) && !{_WAYS}.exists(x, x))",
+    "give the checksum by exactly one algorithm, or by from, or only a signature",
+)
+_CLEARSIGNED = (
+    "!has(self.signature) || has(self.signature.url) || has(self.from)",
+    "a signature without a url is inside the checksum file: set from, or signature.url",
+)
+
+
+class Checksum(
+    ApiModel,
+    json_schema_extra=rules(_ONE_WAY, _CLEARSIGNED),
+):
+    """The expected checksum of the source file, before it is unpacked or converted."""
+
+    md5: _Hex32 | None = Field(
+        default=None, description="MD5. Weak: only against accidents, not against attackers."
+    )
+    sha1: _Hex40 | None = Field(
+        default=None, description="SHA-1. Weak: only against accidents, not against attackers."
+    )
+    sha256: _Hex64 | None = Field(default=None, description="SHA-256.")
+    sha512: _Hex128 | None = Field(default=None, description="SHA-512.")
+    # Camel case would make it blake2B.
+    blake2b: _Hex128 | None = Field(
+        default=None,
+        alias="blake2b",
+        description="BLAKE2b with 512 bits, as b2sum prints it.",
+    )
+    from_: ChecksumsFile | None = Field(
+        default=None,
+        alias="from",
+        description="Take the checksum from the publisher's checksum file; if it has several "
+        "algorithms, the strongest is used.",
+    )
+    signature: Signature | None = Field(
+        default=None,
+        description="OpenPGP signature of the checksum file if from is set, otherwise of the "
+        "source file itself.",
+    )
+
+
+class HttpAuth(ApiModel):
+    """Credentials for the source's server."""
+
+    secret_name: SecretName = Field(
+        description="Secret in the same namespace with the keys username and password, or token "
+        "(sent as a bearer token); keys that begin with header. are sent as headers, for example "
+        "header.X-API-Key. They are sent only to the servers of url and mirrors, never to a "
+        "server that these redirect to."
+    )
+
+
+class HttpSource(ApiModel):
+    """A file behind a URL."""
+
+    url: Url = Field(
+        description="http:// or https:// URL of the source file. Do not put a user or password "
+        "into it: anyone who can read this object would see them. Give a checksum as well.",
+    )
+    mirrors: Annotated[tuple[Url, ...], Field(max_length=8)] | None = Field(
+        default=None,
+        description="Further URLs of the same file, tried in this order if url fails.",
+    )
+    checksum: Checksum | None = Field(
+        default=None, description="The file is refused unless it matches this."
+    )
+    auth: HttpAuth | None = Field(default=None, description="Credentials for the source's server.")
+    ca_certificate: TextReference | None = Field(
+        default=None,
+        description="CA certificates (PEM) to verify the server's TLS certificate with, instead "
+        "of the public ones.",
+    )
+    format: DiskFormat | None = Field(
+        default=None,
+        description="Disk format of the file. Normally omitted: the format is detected from the "
+        "content, never from the name. If set, a file in any other format is refused. Needed only "
+        "for a raw image with neither a partition table nor a known file system.",
+    )
