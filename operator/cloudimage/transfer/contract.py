@@ -41,6 +41,7 @@ class Reason(StrEnum):
     INVALID_REQUEST = "InvalidRequest"
     SOURCE_UNREACHABLE = "SourceUnreachable"
     SOURCE_NOT_FOUND = "SourceNotFound"
+    SOURCE_AMBIGUOUS = "SourceAmbiguous"
     SOURCE_REFUSED = "SourceRefused"
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
     SOURCE_TRUNCATED = "SourceTruncated"
