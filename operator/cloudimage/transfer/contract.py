@@ -314,6 +314,21 @@ class Result(Model):
     left_out: tuple[str, ...] = ()
 
 
+class Latest(Model):
+    """What a source means at present; the answer to a look.
+
+    Attributes:
+        version: What its store or publisher calls it, failing that the checksum.
+        checksum: What its bytes must hash to, if that is known beforehand.
+        location: Where they are, where the request does not say it.
+    """
+
+    type: Literal["latest"] = "latest"
+    version: str
+    checksum: Checksum | None = None
+    location: str | None = None
+
+
 class Failure(Model):
     """The transfer failed, and nothing of it is left in Glance or in the scratch."""
 
@@ -324,7 +339,7 @@ class Failure(Model):
     retry_after: float | None = None
 
 
-Event = Annotated[Progress | Result | Failure, Field(discriminator="type")]
+Event = Annotated[Progress | Result | Latest | Failure, Field(discriminator="type")]
 
-EVENTS: TypeAdapter[Progress | Result | Failure] = TypeAdapter(Event)
+EVENTS: TypeAdapter[Progress | Result | Latest | Failure] = TypeAdapter(Event)
 """Parses a line of a transfer's output."""

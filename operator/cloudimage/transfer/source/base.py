@@ -27,6 +27,8 @@ class Context:
         policy: Which addresses may be asked.
         cloud: The one that the image is made in; None: it is made in none.
         cloud_policy: Which addresses clouds may be at.
+        list_age: Seconds for which a publisher's list that is kept need not be asked for again;
+            None: each is fetched.
     """
 
     folder: Path
@@ -37,6 +39,7 @@ class Context:
     tools: Toolbox
     cloud: Cloud | None = None
     cloud_policy: CloudPolicy = field(default_factory=CloudPolicy)
+    list_age: float | None = None
 
 
 @dataclass(frozen=True)

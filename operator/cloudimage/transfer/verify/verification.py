@@ -26,6 +26,7 @@ class Expected:
         format: The disk format that who has the source says it has; None: nobody says so.
         version: What the store of the source calls these bytes, where the request may mean others
             later: a digest or a version's id; None: it has no such name.
+        location: Where these bytes are, where the request does not say it.
     """
 
     checksum: Checksum | None = None
@@ -34,6 +35,7 @@ class Expected:
     warnings: tuple[str, ...] = ()
     format: DiskFormat | None = None
     version: str | None = None
+    location: str | None = None
 
     @property
     def hashes(self) -> dict[str, str]:

@@ -100,7 +100,7 @@ class Client:
         self._policy = policy
         self._auth = _checked(source.auth)
         self._shown = credentials
-        self._urls = (source.url, *source.mirrors)
+        self._urls = source.servers
         self.limits = limits
         self._ca_file = _ca_file(source.ca_certificate, folder)
         self._gate = Gate(policy)

@@ -1,5 +1,6 @@
 """Which of the names that a publisher lists is the newest build; pure."""
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -14,6 +15,8 @@ VERSION: Final = "version"
 
 NAME: Final = "name"
 FOLDER: Final = "folder"
+TAG: Final = "tag"
+"""Values that each build has, each that was in a folder, and each of a release."""
 
 
 @dataclass(frozen=True)
@@ -52,22 +55,27 @@ def matching(
             yield Build(version, values)
 
 
+def ranked(builds: Iterable[Build], order: Order) -> list[Build]:
+    """Return the builds that have a place in the order, the newest first."""
+    keyed = [(key, each) for each in builds if (key := versions.key(order, each.version))]
+    return [each for _, each in sorted(keyed, key=operator.itemgetter(0), reverse=True)]
+
+
 def newest(builds: Iterable[Build], order: Order) -> Build:
     """Return the build with the highest version.
 
     Raises:
         TransferError: ``SourceNotFound``: there is none; ``SourceAmbiguous``: several have it.
     """
-    ranked = [
-        (key, each) for each in builds if (key := versions.key(order, each.version)) is not None
-    ]
-    if not ranked:
+    found = ranked(builds, order)
+    if not found:
         raise TransferError(
             Reason.SOURCE_NOT_FOUND,
-            "the publisher's list has no build that the pattern of spec.source.http.index matches",
+            "the publisher's list has no build that spec.source.http.index matches",
         )
-    highest = max(key for key, _ in ranked)
-    first, *others = [each for key, each in ranked if key == highest]
+    first = found[0]
+    highest = versions.key(order, first.version)
+    others = [each for each in found[1:] if versions.key(order, each.version) == highest]
     if others:
         names = ", ".join(
             repr(each.values.get(NAME, each.version)) for each in [first, *others][:3]

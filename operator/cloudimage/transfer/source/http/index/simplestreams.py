@@ -82,8 +82,11 @@ def items(content: bytes, url: str, wanted: Wanted) -> tuple[Item, ...]:
 
     An item without a SHA-256 or SHA-512 is left out: the list is there to prove it.
 
+    Returns:
+        Nothing, if it has no such product.
+
     Raises:
-        TransferError: ``SumsFileInvalid``: it is no product list, has no such product, or several.
+        TransferError: ``SumsFileInvalid``: it is no product list, or has several such products.
     """
     document = _document(content)
     products = document.get("products")
@@ -94,10 +97,10 @@ def items(content: bytes, url: str, wanted: Wanted) -> tuple[Item, ...]:
         for name, each in products.items()
         if isinstance(each, dict) and wanted.fits(name, each)
     ]
-    if len(found) != 1:
-        names = ", ".join(sorted(found)[:3]) or "none"
-        raise _invalid(f"must have exactly one product that is meant, but has {names}")
-    return tuple(_items(products[found[0]], url, wanted))
+    if len(found) > 1:
+        names = ", ".join(sorted(found)[:3])
+        raise _invalid(f"has several products that are meant: {names}. Give the architecture")
+    return tuple(item for name in found for item in _items(products[name], url, wanted))
 
 
 def _items(product: Mapping[str, Any], url: str, wanted: Wanted) -> Iterator[Item]:
