@@ -32,8 +32,9 @@ def next_check(follow: Follow, last: datetime | None, share: float, now: datetim
         ScheduleError: A schedule or the time zone is wrong.
     """
     if follow.schedule is not None:
-        zone = _zone(follow.time_zone)
-        return _next(follow.schedule, (last or now).astimezone(zone)) if last else now
+        # Also where it is due at once, so that a wrong one is told.
+        due = _next(follow.schedule, (last or now).astimezone(_zone(follow.time_zone)))
+        return now if last is None else due
     if last is None:
         return now
     period = max(parse_duration(follow.every or ""), SHORTEST)

@@ -126,7 +126,7 @@ def test_a_product_that_is_not_listed_has_no_versions() -> None:
 
 def test_one_product_must_be_meant() -> None:
     content = _products(**{PRODUCT: _noble(), ARM64: _noble("arm64")})
-    with pytest.raises(TransferError, match="server:24.04:amd64, .*server:24.04:arm64"):
+    with pytest.raises(TransferError, match="several products that are meant"):
         items(content, PRODUCTS_URL, Wanted("disk1.img", alias="24.04"))
 
 
