@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from cloudimage.api.follow import FollowStatus
 from cloudimage.api.meta import ApiModel, Condition, ResourceStatus, Timestamp, conditions_field
 
 Hashes = Annotated[dict[str, str], Field(max_length=16)]
@@ -52,6 +53,20 @@ class ResolvedSource(ApiModel):
     version: str = Field(
         description="What was found; for a Glance source, the image's id. It decides whether a new "
         "image is made."
+    )
+    checksum: str | None = Field(
+        default=None, description="What its bytes hash to, as sha256:..., if that was known."
+    )
+    location: str | None = Field(
+        default=None, description="Where it is, if the spec does not say it."
+    )
+    values: Annotated[dict[str, str], Field(max_length=32)] = Field(
+        default={}, description="What the variables of the spec's templates stand for."
+    )
+    initial: bool = Field(
+        default=False,
+        description="The image was made from it before the source was followed, so that it is no "
+        "new version.",
     )
 
 
@@ -212,6 +227,9 @@ class CloudImageStatus(ResourceStatus):
     )
     source: SourceStatus | None = Field(
         default=None, description="What was found out about the source file."
+    )
+    follow: FollowStatus | None = Field(
+        default=None, description="What checks for a new version have found; see spec.follow."
     )
     resolved_source: ResolvedSource | None = Field(
         default=None,

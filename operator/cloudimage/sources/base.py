@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from cloudimage.api.status import ResolvedSource
 from cloudimage.transfer import contract
 from cloudimage.vocabulary.image import DiskFormat
 
@@ -71,8 +72,14 @@ class SpecSource(Protocol):
         None: The spec says it itself.
         """
 
-    def at(self, version: str) -> "SpecSource":
-        """Return the source with what was found by its selector."""
+    def followed(self) -> str | None:
+        """Return a digest of what may mean other bytes later, and can be asked for them.
+
+        That is the selector where there is one. None: The spec says for good which bytes it means.
+        """
+
+    def at(self, found: ResolvedSource) -> "SpecSource":
+        """Return the source with what was found."""
 
     def content(self) -> Mapping[str, object]:
         """Return what its bytes depend on, for the content key; what is not set is left out."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cloudimage.api.sources.glance import GlanceSource
+from cloudimage.api.status import ResolvedSource
 from cloudimage.sources.base import Proof, Reference
 from cloudimage.transfer.source.glance import model
 
@@ -46,9 +47,13 @@ class GlanceSpecSource:
         text = json.dumps(self.spec.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
-    def at(self, version: str) -> "GlanceSpecSource":
+    def followed(self) -> str | None:
+        """Return the selector: the bytes of an id never change."""
+        return self.selector()
+
+    def at(self, found: ResolvedSource) -> "GlanceSpecSource":
         """Return the source with the id of its image."""
-        return replace(self, found=version)
+        return replace(self, found=found.version)
 
     def content(self) -> Mapping[str, object]:
         """Return what its bytes depend on: Glance takes those of an id once, for ever.

@@ -1,6 +1,6 @@
 """Finds out what a source means at present, without its bytes."""
 
-from cloudimage.transfer.contract import Checksum, Latest, Reason, Stage, TransferError
+from cloudimage.transfer.contract import Latest, Reason, Stage, TransferError
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.pipeline import workspace
 from cloudimage.transfer.progress import Meter
@@ -33,14 +33,15 @@ def look(request: LookRequest, meter: Meter, interrupts: Interrupts) -> Latest:
         )
         with open_source(request.source, context) as source:
             expected = source.expect()
-    version = expected.version or _named(expected.checksum)
-    if version is None:
+    version = expected.version or str(expected.checksum or "")
+    if not version:
         raise TransferError(
             Reason.INVALID_REQUEST,
             "the source does not say which version it has: give checksum.from, or an index",
         )
-    return Latest(version=version, checksum=expected.checksum, location=expected.location)
-
-
-def _named(checksum: Checksum | None) -> str | None:
-    return None if checksum is None else f"{checksum.algorithm}:{checksum.value}"
+    return Latest(
+        version=version,
+        checksum=expected.checksum,
+        location=expected.location,
+        values=dict(expected.values),
+    )

@@ -120,6 +120,7 @@ def test_dated_names_in_a_checksum_file(publisher: Publisher) -> None:
         version="20240717-1811",
         checksum=_checksum(DEBIAN[1]),
         location=publisher.url(f"daily/latest/{DEBIAN[1]}"),
+        values={"name": DEBIAN[1], "version": "20240717-1811"},
     )
 
 
@@ -233,6 +234,7 @@ def test_signed_simple_streams(publisher: Publisher, signer: Signer) -> None:
         version="20240702.1",
         checksum=_checksum("20240702.1"),
         location=publisher.url("daily/server/noble/20240702.1/noble-server-cloudimg-amd64.img"),
+        values={"name": "noble-server-cloudimg-amd64.img", "version": "20240702.1"},
     )
 
 

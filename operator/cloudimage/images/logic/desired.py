@@ -44,8 +44,9 @@ class Desired:
 
 def _source(spec: CloudImageSpec, resolved: ResolvedSource | None) -> SpecSource:
     source = source_of(spec)
-    if resolved is not None and resolved.selector == source.selector():
-        return source.at(resolved.version)
+    # Also where it is no longer followed: the image stays what it was made from.
+    if resolved is not None and resolved.selector == source.followed():
+        return source.at(resolved)
     return source
 
 

@@ -158,10 +158,7 @@ def pinned(resource: CloudImage, desired: Desired) -> Checksum | None:
     """Return the checksum of the file that an image of this very spec was made from, if known."""
     of_spec = (each for each in resource.status.revisions if each.digest == desired.content_key)
     found = next((each.source_checksum for each in of_spec if each.source_checksum), None)
-    if found is None:
-        return None
-    algorithm, _, value = found.partition(":")
-    return Checksum.model_validate({"algorithm": algorithm, "value": value})
+    return None if found is None else Checksum.parse(found)
 
 
 def to_be_met(resource: CloudImage, desired: Desired) -> Checksum | None:

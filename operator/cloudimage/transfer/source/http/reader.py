@@ -41,12 +41,16 @@ class HttpReader:
         context, build = self._context, None
         if self._source.index is not None:
             build = find(self._source.index, self._lists(), context.tools)
-            self._source = at_build(self._source, build)
+            self._source = at_build(self._source, build.values, build.url)
+            if self._source.sums is None and build.checksum is not None:
+                self._source = self._source.model_copy(update={"checksum": build.checksum})
         expected = proof.expect(self._source, self._read, context.tools)
         self._source = self._source.model_copy(update={"checksum": expected.checksum})
         if build is None:
             return expected
-        return replace(expected, version=build.version, location=self._source.url)
+        return replace(
+            expected, version=build.version, location=self._source.url, values=build.values
+        )
 
     def _read(self, url: str, *, signed: bool) -> bytes:
         if self._context.list_age is None:
