@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from cloudimage.api.meta import ApiModel, Like, Timestamp, rules
+from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.durations import PATTERN
 
 Duration = Annotated[
@@ -97,6 +98,10 @@ class FollowStatus(ApiModel):
     )
     next_check_time: Timestamp | None = Field(default=None, description="When it is asked again.")
     version: str | None = Field(default=None, description="The version that is served.")
+    previous: ResolvedSource | None = Field(
+        default=None,
+        description="What served before; it is meant again if no image can be made of the version.",
+    )
     available: Available | None = Field(
         default=None, description="A newer version that is not served; the conditions say why."
     )

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from cloudimage.api.follow import FollowStatus
 from cloudimage.api.meta import ApiModel, Condition, ResourceStatus, Timestamp, conditions_field
+from cloudimage.api.resolved_source import ResolvedSource
 
 Hashes = Annotated[dict[str, str], Field(max_length=16)]
 """Hexadecimal hashes by algorithm."""
@@ -40,33 +41,6 @@ class SourceStatus(ApiModel):
         default=None,
         description="What the source's store calls the bytes, where the spec may mean others "
         "later, such as the digest of a tag. It is known of what this operator fetched.",
-    )
-
-
-class ResolvedSource(ApiModel):
-    """What the spec's source meant when it was last looked up."""
-
-    selector: str = Field(
-        description="Digest of the part of the spec that was looked up; another one is looked up "
-        "again."
-    )
-    version: str = Field(
-        description="What was found; for a Glance source, the image's id. It decides whether a new "
-        "image is made."
-    )
-    checksum: str | None = Field(
-        default=None, description="What its bytes hash to, as sha256:..., if that was known."
-    )
-    location: str | None = Field(
-        default=None, description="Where it is, if the spec does not say it."
-    )
-    values: Annotated[dict[str, str], Field(max_length=32)] = Field(
-        default={}, description="What the variables of the spec's templates stand for."
-    )
-    initial: bool = Field(
-        default=False,
-        description="The image was made from it before the source was followed, so that it is no "
-        "new version.",
     )
 
 
@@ -176,6 +150,9 @@ class Revision(ApiModel):
         description="Checksum of the source file, as algorithm:value. An image of the same spec "
         "that is lost is made again from that file only; see spec.sourceChangePolicy.",
     )
+    version: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="The source's version that it was made from, if that is known."
+    )
     current: bool = Field(description="Whether this is the image in status.imageID.")
     users: int | None = Field(
         default=None,
@@ -249,6 +226,7 @@ class CloudImageStatus(ResourceStatus):
         "later difference is drift.",
     )
     conditions: tuple[Condition, ...] = conditions_field(
-        "Ready, Verified, Uploaded, Synced, PropertiesValid, NameUnique, DeletionBlocked; "
+        "Ready, Verified, Uploaded, Synced, PropertiesValid, NameUnique, Following, "
+        "UpdateAvailable, DeletionBlocked; "
         "Reconciling and Stalled are present only while True."
     )

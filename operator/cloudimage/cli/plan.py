@@ -14,7 +14,7 @@ from kubernetes.client import ApiClient
 
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
 from cloudimage.api.references import CloudCredentialsRef
-from cloudimage.api.status import ResolvedSource
+from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.cli import manifests, plan_applied, plan_image, plan_transfer
 from cloudimage.cli.arguments import Where
 from cloudimage.cli.by_hand import workplace
@@ -239,10 +239,7 @@ def _desired(resource: CloudImage, cloud: Cloud, desk: _Desk) -> Desired:
 
     desired = Desired.of(resource.spec, resource.status.resolved_source)
     found = resolution.look_up(resource, desired, cloud, opened)
-    if not isinstance(found, tuple):
-        return desired
-    selector, version = found
-    return Desired.of(resource.spec, ResolvedSource(selector=selector, version=version))
+    return Desired.of(resource.spec, found) if isinstance(found, ResolvedSource) else desired
 
 
 def _kept(

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
-from cloudimage.api.meta import Event
 from cloudimage.api.names import FINALIZER
 from cloudimage.api.reasons import ABSENT_REASONS, CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
 from cloudimage.api.references import CloudCredentialsRef
@@ -19,12 +18,14 @@ from cloudimage.controller.logic import retry
 from cloudimage.controller.reconciler import Reconciler, now
 from cloudimage.credentials import loader
 from cloudimage.failpoints import Point, failpoint
-from cloudimage.images import adoption, lookup, resolution, rollout
+from cloudimage.images import adoption, lookup, rollout
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
+from cloudimage.images.following import Following, Meaning
 from cloudimage.images.logic import (
     available_status,
     burned_ids,
+    follow_status,
     owned_images,
     revisions,
     schedule,
@@ -65,6 +66,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
 
     model: type[CloudImage] = field(default=CloudImage, init=False)
     runner: Runner
+    following: Following
     settings: Settings
     clouds: ConnectionPool
     consumers: Consumers
@@ -91,6 +93,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     def gone(self, uid: str) -> None:
         """Forget an object that was removed, and end its transfer."""
         self.runner.cancel(uid)
+        self.following.looks.forget(uid)
         super().gone(uid)
 
     def _apply(self, resource: CloudImage) -> float | None:
@@ -123,14 +126,17 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         resource = self.retried(resource)
         if schedule.has_failed_for_good(resource, desired):
             return None
-        awakened = self.is_awakened(resource)
+        awakened = self.is_awakened(resource) or self.following.is_answered(resource.metadata.uid)
         if wait := self._not_before(resource, at_once=result is not None or awakened):
             return wait
         try:
             config = loader.load(self.kube, resource)
             resource = self.guard.record(resource)
             with self.clouds.borrow(config) as cloud:
-                resource, desired = self._resolved(resource, desired, cloud)
+                meaning = self._meaning(resource, desired, cloud, config)
+                resource, desired = meaning.resource, meaning.desired
+                if meaning.failure or meaning.pending:
+                    return self._not_known(meaning)
                 found = images_of(cloud, resource, desired)
                 owned = owned_images.classify(resource, desired, found)
                 if adoption.is_wanted(resource, owned):
@@ -143,22 +149,23 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         except CloudError as error:
             return self._blocked_by_cloud(resource, error)
 
-    def _resolved(
-        self, resource: CloudImage, desired: Desired, cloud: Cloud
-    ) -> tuple[CloudImage, Desired]:
-        """Look up which bytes the source means, and write it down before anything is made of it."""
+    def _meaning(
+        self, resource: CloudImage, desired: Desired, cloud: Cloud, config: CloudConfig
+    ) -> Meaning:
+        """Learn which bytes the source means; it is written down before anything is made of it."""
 
         def opened(ref: CloudCredentialsRef) -> AbstractContextManager[Cloud]:
             other = loader.load_other(self.kube, resource.metadata.namespace, ref)
             return self.clouds.borrow(other)
 
-        looked = resolution.look_up(resource, desired, cloud, opened)
-        if isinstance(looked, Event):
-            self.attempts.status.record_event(resource, looked)
-        elif looked is not None:
-            resource = self.write(resource, status.resolved(resource, *looked))
-            desired = Desired.of(resource.spec, resource.status.resolved_source)
-        return resource, desired
+        return self.following.resolve(resource, desired, cloud, config, opened)
+
+    def _not_known(self, meaning: Meaning) -> float | None:
+        resource = meaning.resource
+        if meaning.failure is not None:
+            return self._failed(resource, meaning.desired, meaning.failure)
+        self.write(resource, status.looking(resource, now()))
+        return None
 
     def _burn(
         self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
@@ -232,6 +239,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             *plan.drafts,
             *name_drafts(cloud.glance, image),
         )
+        new = follow_status.updated(resource, new, now())
         changed = revisions.source_changed(resource, desired, new)
         resource = self.write(resource, revisions.listed(new, desired, image, previous))
         if changed:
@@ -301,6 +309,9 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     ) -> float | None:
         reason = Reason(failure.reason)
         if schedule.is_terminal(desired, reason, failure.stage):
+            if back := follow_status.given_up(resource, failure.message, now()):
+                self.write(resource, back)
+                return _CANCELLED_SECONDS
             new = status.failed(resource, failure, now(), None)
             self.attempts.failed_for_good(resource, new, reason)
             return None

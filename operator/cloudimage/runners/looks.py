@@ -36,10 +36,12 @@ class Look:
     Attributes:
         selector: Of the source that is looked at.
         outcome: What was found; None: it runs, or waits for its turn.
+        process: That looks, once it runs.
     """
 
     selector: str
     outcome: Latest | Failure | None = None
+    process: Process | None = None
 
 
 @dataclass
@@ -90,22 +92,25 @@ class Looks:
         self._turns.add(uid, tenants, partial(self._work, look, request, notify))
 
     def stop(self) -> None:
-        """Start nothing more, and wait for what runs."""
-        self._turns.stop(wait=True)
+        """Start nothing more, and end what runs: a look leaves nothing behind."""
+        self._turns.stop(wait=False)
+        for look in list(self._looks.values()):
+            if look.process is not None:
+                look.process.kill()
 
     def _work(self, look: Look, request: LookRequest, notify: Callable[[], None]) -> None:
         try:
-            look.outcome = self._run(request)
+            look.outcome = self._run(look, request)
         except Exception as error:  # noqa: BLE001 - it must have an outcome, whatever it is
             # Without its text, which may hold secrets.
             logger.error("a look could not be run", extra=without_text(error))  # noqa: TRY400
             look.outcome = _failed(f"the source could not be looked at ({name_of(error)})")
         notify()
 
-    def _run(self, request: LookRequest) -> Latest | Failure:
+    def _run(self, look: Look, request: LookRequest) -> Latest | Failure:
         # Temporary, so that one that was killed leaves no file either.
         with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=request.scratch) as folder:
-            process = self.spawn()
+            process = look.process = self.spawn()
             late = threading.Timer(MAX_SECONDS, process.kill)
             late.start()
             with process:

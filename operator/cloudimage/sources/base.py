@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from cloudimage.api.status import ResolvedSource
+from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.transfer import contract
 from cloudimage.vocabulary.image import DiskFormat
 
@@ -78,8 +78,17 @@ class SpecSource(Protocol):
         That is the selector where there is one. None: The spec says for good which bytes it means.
         """
 
+    def is_current(self) -> bool:
+        """Return whether what is selected is looked up at each resync, also if nothing follows."""
+
+    def is_older(self, version: str, other: str) -> bool:
+        """Return whether a version comes before another; False: versions have no order."""
+
     def at(self, found: ResolvedSource) -> "SpecSource":
         """Return the source with what was found."""
+
+    def unresolved(self) -> contract.Source:
+        """Return it as a look takes it, without what its references lead to."""
 
     def content(self) -> Mapping[str, object]:
         """Return what its bytes depend on, for the content key; what is not set is left out."""

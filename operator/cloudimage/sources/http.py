@@ -7,14 +7,15 @@ from dataclasses import dataclass, replace
 from typing import get_args
 
 from cloudimage.api.references import TextReference
+from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.api.sources.http import Checksum, HttpSource
 from cloudimage.api.sources.http_index import HttpIndex
-from cloudimage.api.status import ResolvedSource
 from cloudimage.sources.base import Proof, Reference
 from cloudimage.transfer import contract
 from cloudimage.transfer.source.http import model
 from cloudimage.transfer.source.http.index.model import Index, Stream
 from cloudimage.transfer.source.http.index.templates import at_build
+from cloudimage.transfer.source.http.index.versions import key
 from cloudimage.transfer.source.http.rules import redacted
 from cloudimage.vocabulary.image import DiskFormat
 
@@ -78,6 +79,21 @@ class HttpSpecSource:
     def _digest(self) -> str:
         text = json.dumps(self.spec.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    def is_current(self) -> bool:
+        """Return False: what a publisher lists is asked for where it is followed."""
+        return False
+
+    def is_older(self, version: str, other: str) -> bool:
+        """Return whether a version comes before another in the index' order."""
+        if self.spec.index is None:
+            return False
+        one, two = (key(self.spec.index.order, each) for each in (version, other))
+        return one is not None and two is not None and one < two
+
+    def unresolved(self) -> model.HttpSource:
+        """Return it as a look takes it: with templates, where it has an index."""
+        return replace(self, found=None).request()
 
     def at(self, found: ResolvedSource) -> "HttpSpecSource":
         """Return the source with the build that is meant."""

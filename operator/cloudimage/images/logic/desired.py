@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from cloudimage.api.cloudimage import CloudImageSpec
-from cloudimage.api.status import ResolvedSource
+from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.sources.base import SpecSource
 from cloudimage.sources.registry import source_of
 
