@@ -114,7 +114,8 @@ def answered(
     )
     resolved = found if _is_taken(verdict, known) else known
     due = next_check(follow, now, share_of(resource))
-    previous = known if verdict.action is Action.APPLY else state.previous
+    # What is replaced before an image was made of it never served.
+    previous = (state.previous or known) if verdict.action is Action.APPLY else state.previous
     new = FollowStatus(
         last_check_time=now,
         next_check_time=min(due, verdict.until) if verdict.until else due,
