@@ -32,7 +32,7 @@ def is_terminal(desired: Desired, reason: str, stage: str | None = None) -> bool
     if reason == Reason.IMAGE_TOO_LARGE and stage == Stage.UPLOADING:
         return True  # Glance refused it; to find out costs an upload each time
     source = desired.source
-    if source is None or source.selector() is not None:
+    if source is None or (source.selector() is not None and source.is_current()):
         return False  # a name may come to mean other bytes
     return stage in _PROVEN_BY and source.proof().is_given
 

@@ -21,6 +21,7 @@ from cloudimage.transfer.source.http.index.selection import (
     ranked,
 )
 from cloudimage.transfer.source.http.rules import redacted
+from cloudimage.transfer.source.http.side_files import text_of
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify import checksum_files, openpgp
 
@@ -47,7 +48,7 @@ def find(index: Index, lists: Lists, tools: Toolbox) -> Build:
         return newest(_of_stream(index.stream, lists, tools), index.order)
     if index.checksums is not None:
         file = lists.read(index.checksums, checksum_files.MAX_BYTES)
-        found = checksum_files.names(file.content, file.url)
+        found = checksum_files.names(text_of(file), file.url)
         beside = (Listed(name, urljoin(file.url, quote(name))) for name in found)
         return newest(_files(tuple(beside), index, {}), index.order)
     if index.releases is not None:
