@@ -51,11 +51,13 @@ class Part(Protocol):
 PARTS: dict[str, Callable[[], Part]] = {
     "kubernetes": Kubernetes,
     "openstack": OpenStack,
+    "boot": OpenStack.booting,
     "sources": Sources,
     "whole": WholeKubernetes,
     "kind": Kind.new,
 }
-# A cluster with a node is started by the tests that need it, or by name; kind is only made by name.
+# A cluster with a node and a cloud whose servers boot are started by the tests that need them, or
+# by name; kind is only made by name.
 STARTED = ("kubernetes", "openstack", "sources")
 INSTALLED = (*STARTED, "whole")
 # What each command does to a part; `status` only looks, `install` stops at the first failure.
