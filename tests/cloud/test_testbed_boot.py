@@ -100,3 +100,54 @@ def test_a_server_on_a_volume_boots_and_its_volume_is_snapshot_while_it_runs(
     assert guests(server) == []
     files = f"cinder/mnt/*/*{attached.volume_id}*"
     wait_until(lambda: not [*boot_bed.folder.glob(files)])
+
+
+@pytest.fixture
+def network(images: Connection, unique: str) -> Iterator[str]:
+    """A network with an IPv4 and an IPv6 subnet, and a router, without which IPv6 is not told."""
+    neutron = images.network
+    network = neutron.create_network(name=unique)
+    made = [
+        neutron.create_subnet(network_id=network.id, ip_version=4, cidr="198.18.7.0/24"),
+        neutron.create_subnet(
+            network_id=network.id,
+            ip_version=6,
+            cidr="fd7a:7::/64",
+            ipv6_ra_mode="slaac",
+            ipv6_address_mode="slaac",
+        ),
+    ]
+    router = neutron.create_router(name=unique)
+    for subnet in made:
+        neutron.add_interface_to_router(router, subnet_id=subnet.id)
+    yield network.id
+    for subnet in made:
+        neutron.remove_interface_from_router(router, subnet_id=subnet.id)
+    neutron.delete_router(router)
+    neutron.delete_network(network)
+
+
+def plugged_in(bed: OpenStack) -> set[str]:
+    """Return the names of the devices on the bridge of the bed."""
+    database = f"--db=unix:{bed.folder / 'ovs/db.sock'}"
+    return set(run("ovs-vsctl", database, "list-ports", "br-int").split())
+
+
+def test_a_server_on_a_network_is_plugged_in_with_an_address_of_each_family(
+    boot_bed: OpenStack, images: Connection, image_id: str, network: str, unique: str
+) -> None:
+    before = plugged_in(boot_bed)
+    flavor = images.compute.find_flavor("m1.tiny", ignore_missing=False)
+    server = images.compute.create_server(
+        name=unique, image_id=image_id, flavor_id=flavor.id, networks=[{"uuid": network}]
+    )
+    server = images.compute.wait_for_server(server, interval=0.2, wait=BOOT_SECONDS)
+    [port] = images.network.ports(device_id=server.id)
+    addresses = {each["ip_address"] for each in port.fixed_ips}
+    assert port.status == "ACTIVE"
+    assert len(addresses) == 2
+    assert addresses == {each["addr"] for each in server.addresses[unique]}
+    assert plugged_in(boot_bed) - before == {f"tap{port.id[:11]}"}
+    wait_for_boot(images, server)
+    delete(images, server)
+    wait_until(lambda: plugged_in(boot_bed) == before)

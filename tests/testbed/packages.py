@@ -83,6 +83,10 @@ NEEDS = (
     ),
     Need("qemu-system-x86", "boot", ("qemu-system-x86_64",)),
     Need("xorriso", "boot", ("xorrisofs",)),  # config drives
+    Need("openvswitch-switch", "boot", ("ovs-vswitchd", "ovsdb-server", "ovs-vsctl")),
+    Need("ovn-central", "boot", ("ovn-northd",)),
+    Need("ovn-host", "boot", ("ovn-controller",)),
+    Need("iproute2", "boot", ("ip",)),
     Need("libvirt-dev", "boot", pattern="usr/include/libvirt/libvirt.h"),
     Need("pkg-config", "boot", ("pkg-config",)),
     Need("gcc", "boot", ("gcc",)),

@@ -17,9 +17,10 @@ from testbed.commands import missing_rights
 from testbed.openstack import clients, config, schema, services, venv
 from testbed.openstack.database import Database
 from testbed.openstack.hypervisor import Hypervisor
+from testbed.openstack.network import Network
 from testbed.openstack.seed import Seed
 from testbed.openstack.services import Api
-from testbed.openstack.site import API_SERVICES, OPTIONAL_SERVICES, Site
+from testbed.openstack.site import OPTIONAL_SERVICES, Site, api_services
 from testbed.paths import state_dir
 from testbed.process import bed_lock, kill
 
@@ -50,7 +51,7 @@ class OpenStack:
             database's socket in it must stay below 108 bytes.
         glance_plugins: Glance's import plugins, as ``image_conversion``. None takes the comma
             separated ``TESTBED_GLANCE_PLUGINS``, and without that leaves a running bed as it is.
-        boots: Whether servers really boot, by libvirt and QEMU: for root only.
+        boots: Whether servers really boot, by libvirt and QEMU, and have networks: for root only.
     """
 
     folder: Path = field(default_factory=lambda: state_dir() / "openstack")
@@ -67,7 +68,7 @@ class OpenStack:
         if self.boots and missing_rights():
             return
         self._install_programs()
-        schema.template()
+        schema.template(boots=self.boots)
 
     def up(self) -> None:
         """Start what does not run; a bed that never came up whole is made anew."""
@@ -92,13 +93,16 @@ class OpenStack:
         """Tell for each service whether it runs."""
         site = Site.load(self.folder)
         if site is None:
-            return [Status(name, None, "") for name in ("postgresql", *API_SERVICES)]
+            names = ("postgresql", *api_services(boots=self.boots))
+            return [Status(name, None, "") for name in names]
         database = Database(site)
         running = {database.service: database.url}
-        running |= {Api(site, name).service: site.url(name) for name in API_SERVICES}
+        running |= {Api(site, name).service: site.url(name) for name in site.services}
         if site.boots:
             hypervisor = Hypervisor(site)
             running[hypervisor.service] = str(hypervisor.socket)
+            network = Network(site)
+            running |= dict.fromkeys(network.services, network.database)
         return [
             Status(service.name, process.pid if (process := service.process()) else None, url)
             for service, url in running.items()
@@ -183,8 +187,7 @@ class OpenStack:
     def _install_programs(self) -> None:
         if self.boots:
             packages.ensure("openstack", "boot")
-        for lock in {venv.LOCK, self._lock}:  # the databases are migrated by the first
-            venv.install(lock)
+        venv.install(self._lock)
 
     @property
     def _lock(self) -> Path:
@@ -206,9 +209,10 @@ class OpenStack:
     def _remove(self) -> None:
         site = Site.load(self.folder) or Site(self.folder, venv.location(), {})
         with ThreadPoolExecutor() as pool:
-            names = (*API_SERVICES, *OPTIONAL_SERVICES)
+            names = (*api_services(boots=True), *OPTIONAL_SERVICES)
             list(pool.map(lambda name: Api(site, name).stop(), names))
         Hypervisor(site).service.stop()
+        Network(site).stop()
         # Guests, and whoever has no record left, for instance because someone deleted the folder.
         kill([process for process in psutil.process_iter() if site.owns(process)])
         Database(site).stop()
@@ -219,12 +223,12 @@ class OpenStack:
         site.save()
         config.write(site)
         database = Database(site)
-        database.unpack(schema.template())
+        database.unpack(schema.template(boots=self.boots))
         database.start()
         if site.boots:
             Hypervisor(site).configure()
-            Hypervisor(site).start()
-        services.start(site, API_SERVICES[:-1])
+        self._start_devices(site)
+        services.start(site, site.services[:-1])
         seed = Seed.of(site)
         seed.services()
         Api(site, "nova").start()
@@ -232,6 +236,12 @@ class OpenStack:
         Api(site, "nova").wait()
         seed.flavor()
         seed.write(entries)
+
+    @staticmethod
+    def _start_devices(site: Site) -> None:
+        if site.boots:
+            Network(site).start()
+            Hypervisor(site).start()
 
     def _resume(self, site: Site) -> None:
         plugins = self._wanted_plugins()
@@ -241,9 +251,8 @@ class OpenStack:
             config.write_glance(site)
             site.save()
         Database(site).start()
-        if site.boots:
-            Hypervisor(site).start()
-        services.start(site, API_SERVICES[:-1])
-        services.start(site, API_SERVICES[-1:])
+        self._start_devices(site)
+        services.start(site, site.services[:-1])
+        services.start(site, site.services[-1:])
         if config.cinder_conf(site).exists():
             services.start(site, ["cinder"])

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from testbed.openstack import hypervisor
+from testbed.openstack import hypervisor, network
 from testbed.openstack.site import Site
 
 PASSWORD = "testbed"
@@ -28,7 +28,9 @@ def write(site: Site) -> None:
     write_glance(site)
     _write(site.etc / "keystone.conf", _keystone(site))
     _write(site.etc / "placement.conf", _placement(site))
-    compute = hypervisor.nova(site) if site.boots else {}
+    compute = _merged(hypervisor.nova(site), network.nova(site)) if site.boots else {}
+    if site.boots:
+        _write(neutron_conf(site), _neutron(site))
     _write(site.etc / "nova.conf", _merged(_nova(site), compute))
     # Nova looks for this file beside its configuration.
     shutil.copy(site.venv / "etc/nova/api-paste.ini", site.etc)
@@ -47,6 +49,19 @@ def write_cinder(site: Site) -> None:
 def cinder_conf(site: Site) -> Path:
     """Return where Cinder's file is."""
     return site.etc / "cinder.conf"
+
+
+def neutron_conf(site: Site) -> Path:
+    """Return where Neutron's file is."""
+    return site.etc / "neutron.conf"
+
+
+def _neutron(site: Site) -> Sections:
+    return network.neutron(site) | {
+        "nova": _client(site, "nova"),
+        "placement": _client(site, "placement"),
+        "keystone_authtoken": _token_check(site, "neutron", "network"),
+    }
 
 
 def _keystone(site: Site) -> Sections:

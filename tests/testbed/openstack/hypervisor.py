@@ -10,6 +10,7 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
+from testbed.openstack.network import Network
 from testbed.openstack.site import Site
 from testbed.process import Service
 
@@ -89,7 +90,9 @@ class Hypervisor:
         config, pid = self.site.etc / "libvirtd.conf", folder / "pid"
         daemon = ["exec", "libvirtd", "--config", str(config), "--pid-file", str(pid)]
         script = " && ".join(map(shlex.join, [["mkdir", "-p", *_FOLDERS], *binds, daemon]))
-        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", script]
+        # Taps are taken over where Open vSwitch is.
+        unshare = [*Network(self.site).entrance, "unshare", "--mount", "--propagation", "private"]
+        return [*unshare, "sh", "-c", script]
 
 
 def nova(site: Site) -> dict[str, dict[str, object]]:

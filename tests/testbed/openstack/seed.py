@@ -28,6 +28,7 @@ _CATALOG = {
     "keystone": ("identity", "/v3"),
     "glance": ("image", ""),
     "placement": ("placement", ""),
+    "neutron": ("network", ""),
     "nova": ("compute", "/v2.1"),
 }
 
@@ -64,7 +65,8 @@ class Seed:
     def services(self) -> None:
         """Make the services' users, the catalog and the limits: what Nova needs to start."""
         project = self.admin.create_project(name="service", domain_id="default")
-        for name, (kind, path) in _CATALOG.items():
+        for name in self.site.services:
+            kind, path = _CATALOG[name]
             service = self.admin.create_service(name=name, type=kind)
             self._endpoints(service, self.site.url(name) + path)
             if name == "keystone":

@@ -16,6 +16,12 @@ API_SERVICES = ("keystone", "glance", "placement", "nova")
 # Started, and put into the catalogue, only where a test asks for it.
 OPTIONAL_SERVICES = ("cinder",)
 
+
+def api_services(*, boots: bool) -> tuple[str, ...]:
+    """Return the API services of a bed in the order in which they start: Nova is the last."""
+    return (*API_SERVICES[:-1], "neutron", API_SERVICES[-1]) if boots else API_SERVICES
+
+
 # Servers talk to each other on loopback only, whatever the caller's shell says.
 _NO_PROXIES = {
     name: ""
@@ -47,7 +53,7 @@ class Site:
         cls, folder: Path, venv: Path, glance_plugins: tuple[str, ...] = (), *, boots: bool = False
     ) -> "Site":
         """Choose free ports for a bed that does not exist yet."""
-        names = (*API_SERVICES, *OPTIONAL_SERVICES)
+        names = (*api_services(boots=boots), *OPTIONAL_SERVICES)
         ports = dict(zip(names, free_ports(len(names)), strict=True))
         return cls(folder, venv, ports, glance_plugins, boots)
 
@@ -71,6 +77,11 @@ class Site:
         self.folder.mkdir(parents=True, exist_ok=True)
         record = dataclasses.asdict(self) | {"folder": str(self.folder), "venv": str(self.venv)}
         (self.folder / "site.json").write_text(json.dumps(record))
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The API services, but the optional ones, in the order in which they start."""
+        return api_services(boots=self.boots)
 
     @property
     def etc(self) -> Path:
