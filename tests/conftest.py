@@ -13,6 +13,7 @@ from hypothesis import settings
 
 from support.transfer_images import DISK_SIZE, raw_disk
 from support.transfer_keys import Signer
+from testbed.buckets import Buckets
 from testbed.kubernetes import Cluster, Kubernetes
 from testbed.kubernetes.kind import Kind
 from testbed.openstack import OpenStack
@@ -56,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             first.add(function)
 
 
-def _runs(part: OpenStack | Kubernetes | Sources) -> bool:
+def _runs(part: OpenStack | Kubernetes | Sources | Buckets) -> bool:
     return any(row[1] is not None for row in part.status())
 
 
@@ -65,7 +66,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Where a test hides the home folder from kubectl, it would keep its cache in this one.
     os.environ["KUBECACHEDIR"] = str(Path(tempfile.gettempdir()) / "cloudimage-kubectl")
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        parts: list[OpenStack | Kubernetes | Sources] = [OpenStack(), Kubernetes(), Sources()]
+        parts = (OpenStack(), Kubernetes(), Sources(), Buckets())
         ours: list[_Part] = [part for part in parts if not _runs(part)]
         if config.getoption("--cluster") == "kind" and not Kind.new().kubeconfig.exists():
             ours.append(Kind.new())
@@ -92,6 +93,14 @@ def openstack() -> OpenStack:
 def sources() -> Sources:
     """The test bed's source server, running."""
     bed = Sources()
+    bed.up()
+    return bed
+
+
+@pytest.fixture(scope="session")
+def buckets() -> Buckets:
+    """The test bed's S3 server, running."""
+    bed = Buckets()
     bed.up()
     return bed
 

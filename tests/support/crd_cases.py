@@ -57,6 +57,35 @@ ACCEPTED: dict[str, dict[str, Any]] = {
             }
         }
     },
+    "an object of a public bucket": {
+        "spec.source": {"s3": {"bucket": "images", "key": ".a/..b/disk.raw"}}
+    },
+    "an object of a bucket": {
+        "spec.source": {
+            "s3": {
+                "endpoint": "https://s3.example.org:9000/store",
+                "region": "eu-central-1",
+                "addressingStyle": "VirtualHosted",
+                "bucket": "images.example.org",
+                "key": "/debian//ü 12.qcow2",
+                "versionID": "3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrHY",
+                "credentialsRef": {"secretName": "bucket"},
+                "caCertificate": {"configMap": {"name": "ca", "key": "ca.crt"}},
+                "checksum": {"sha512": "ab" * 64},
+                "format": "qcow2",
+            }
+        }
+    },
+    "an object of Swift": {
+        "spec.source": {
+            "swift": {
+                "cloudCredentialsRef": {"secretName": "old", "cloudName": "east"},
+                "container": "ü disks.d",
+                "object": "debian//12.qcow2",
+                "checksum": {"blake2b": "ab" * 64},
+            }
+        }
+    },
     "an image by a filter": {"spec.source": {"glance": {"filter": {"tags": ["daily"]}}}},
     "md5": checksum(md5="0" * 32),
     "sha1": checksum(sha1="0" * 40),
@@ -125,6 +154,34 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no source": ({"spec.source": None}, "set source, or adopt"),
     "no member of source": ({"spec.source": {}}, "set exactly one source"),
+    "a key that HTTP clients would change": (
+        {"spec.source": {"s3": {"bucket": "images", "key": "a/../disk.raw"}}},
+        "none of its parts between slashes may be . or ..",
+    ),
+    "an object by two checksums": (
+        {
+            "spec.source": {
+                "s3": {
+                    "bucket": "images",
+                    "key": "disk.raw",
+                    "checksum": {"sha256": "ab" * 32, "md5": "ab" * 16},
+                }
+            }
+        },
+        "give the checksum by exactly one algorithm",
+    ),
+    "a store with a password in its URL": (
+        {"spec.source": {"s3": {"endpoint": "https://a:b@c", "bucket": "images", "key": "x"}}},
+        "neither blanks, nor a user and password, nor a query",
+    ),
+    "a container with a slash": (
+        {"spec.source": {"swift": {"container": "a/b", "object": "x"}}},
+        "must be a container's name without slashes",
+    ),
+    "a container that HTTP clients would leave out": (
+        {"spec.source": {"swift": {"container": "..", "object": "x"}}},
+        "must be a container's name without slashes",
+    ),
     "two sources": ({"spec.source.glance": {"id": UUID}}, "set exactly one source"),
     "a Glance without an image": (
         {"spec.source": {"glance": {}}},

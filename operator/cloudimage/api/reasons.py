@@ -126,8 +126,8 @@ class Reason(StrEnum):
     change. The Secret is read again within a minute, and the cloud is asked at once when it has
     changed, else with pauses of up to 30 minutes."""
     INVALID_CREDENTIALS = "InvalidCredentials"
-    """Keystone rejects the credentials. Retried with pauses of up to 5 minutes, since Keystone may
-    lock a user out after several wrong passwords."""
+    """Keystone, or the store of the source's bucket, rejects the credentials. Retried with pauses
+    of up to 5 minutes, since Keystone may lock a user out after several wrong passwords."""
     CLOUD_REFUSED = "CloudRefused"
     """The operator's cloudPolicy does not allow a host or address of the cloud, given in
     clouds.yaml or in the cloud's catalogue. Change clouds.yaml, or ask the operator's
@@ -155,17 +155,19 @@ class Reason(StrEnum):
     """The source's server cannot be reached, or answers with a server error. Retried with growing
     pauses."""
     SOURCE_NOT_FOUND = "SourceNotFound"
-    """The source's server has no such file, or the source's Glance no such image, or none that the
-    credentials can see and that is active. Retried with growing pauses."""
+    """The source's server has no such file, its store no such bucket, object or version, or its
+    Glance no such image, or none that the credentials can see and that is active. Retried with
+    growing pauses."""
     SOURCE_AMBIGUOUS = "SourceAmbiguous"
     """Several active images match the name or the filter of spec.source.glance; the message has
     their ids. Make it narrower, hide the others in Glance, or give the id. Retried with growing
     pauses."""
     SOURCE_REFUSED = "SourceRefused"
     """The source's server, or the operator's URL policy, refuses it, or the source's Glance, where
-    the image is deactivated or its policy does not let the credentials download it. Fix the Secret
-    of spec.source.http.auth, change the spec, or ask the source cloud's administrators. Retried
-    with growing pauses."""
+    the image is deactivated or its policy does not let the credentials download it, or the store of
+    its bucket, where the access key has no right or the object is archived. Fix the Secret that the
+    source names, change the spec, or ask the administrators of the source. Retried with growing
+    pauses."""
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
     """What came is not a disk image but, for example, a web page or an empty file, or an image that
     cannot be opened: the message says what it is, or quotes the program that read it. Change the

@@ -5,8 +5,10 @@ from pydantic import Field
 from cloudimage.api.meta import ApiModel, rules
 from cloudimage.api.sources.glance import GlanceSource
 from cloudimage.api.sources.http import HttpSource
+from cloudimage.api.sources.s3 import S3Source
+from cloudimage.api.sources.swift import SwiftSource
 
-_KINDS = ("http", "glance")
+_KINDS = ("http", "glance", "s3", "swift")
 _MEMBERS = ", ".join(f"has(self.{kind})" for kind in _KINDS)
 
 
@@ -26,4 +28,10 @@ class Source(
         default=None,
         description="An image of another project, region or cloud. It is verified by the hash "
         "that its Glance has.",
+    )
+    s3: S3Source | None = Field(
+        default=None, description="An object of a bucket, in Amazon S3 or a store like it."
+    )
+    swift: SwiftSource | None = Field(
+        default=None, description="An object of a container of OpenStack's Swift."
     )

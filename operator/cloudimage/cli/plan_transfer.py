@@ -19,7 +19,7 @@ from cloudimage.images.logic import revisions, transfer_request
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.sizes import exact_text, size_text
-from cloudimage.sources.base import SpecSource
+from cloudimage.sources.base import Proof, SpecSource
 from cloudimage.transfer import contract
 from cloudimage.transfer.declaration import settled
 from cloudimage.transfer.glance.client import Glance
@@ -222,7 +222,7 @@ def _checksum(expected: Expected, spec: SpecSource) -> Finding:
     if expected.checksum:
         value = f"{expected.checksum.algorithm}:{expected.checksum.value}"
         data["checksum"] = value
-        words.append(f"{value}, {'from the checksum file' if proof.listed else 'in the spec'}")
+        words.append(f"{value}, {_teller(proof)}")
     if expected.signature is not None:
         words.append("the signature is checked once the file is fetched")
     elif proof.signed:
@@ -230,6 +230,12 @@ def _checksum(expected: Expected, spec: SpecSource) -> Finding:
     words += expected.warnings
     text = "; ".join(words) or "none, and no signature: nothing would prove the file"
     return Finding("checksum", "ok", text, data)
+
+
+def _teller(proof: Proof) -> str:
+    if proof.listed:
+        return "from the checksum file"
+    return "in the spec" if proof.checksum or not proof.teller else f"which {proof.teller} has"
 
 
 def _bytes(ends: Ends, spec: SpecSource) -> Finding:

@@ -7,10 +7,14 @@ from cloudimage.api.cloudimage import CloudImageSpec
 from cloudimage.sources.base import SpecSource
 from cloudimage.sources.glance import GlanceSpecSource
 from cloudimage.sources.http import HttpSpecSource
+from cloudimage.sources.s3 import S3SpecSource
+from cloudimage.sources.swift import SwiftSpecSource
 
 _KINDS: Final[Mapping[str, Callable[[Any], SpecSource]]] = {
     "http": HttpSpecSource,
     "glance": GlanceSpecSource,
+    "s3": S3SpecSource,
+    "swift": SwiftSpecSource,
 }
 """By the member of spec.source."""
 

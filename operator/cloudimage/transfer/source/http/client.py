@@ -17,6 +17,7 @@ from cloudimage.transfer.source.http import rules
 from cloudimage.transfer.source.http.connections import Adapter, Gate
 from cloudimage.transfer.source.http.credentials import Credentials
 from cloudimage.transfer.source.http.model import HttpAuth, HttpSource
+from cloudimage.transfer.source.http.places import Places, UrlPlaces
 
 MAX_REDIRECTS: Final = 10
 CONNECTION_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -80,7 +81,7 @@ class Client:
     def __init__(
         self,
         source: HttpSource,
-        policy: UrlPolicy,
+        policy: UrlPolicy | Places,
         limits: Limits,
         folder: Path,
         credentials: Credentials | None = None,
@@ -97,13 +98,14 @@ class Client:
         Raises:
             TransferError: ``InvalidRequest`` for credentials or a certificate that cannot be used.
         """
-        self._policy = policy
+        places = UrlPlaces(policy) if isinstance(policy, UrlPolicy) else policy
+        self._schemes = places.schemes
         self._auth = _checked(source.auth)
         self._shown = credentials
         self._urls = (source.url, *source.mirrors)
         self.limits = limits
-        self._ca_file = _ca_file(source.ca_certificate, folder)
-        self._gate = Gate(policy)
+        self._verify = _ca_file(source.ca_certificate, folder) if places.verified else False
+        self._gate = Gate(places)
         self._session = _Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, Adapter(self._gate))
@@ -148,16 +150,14 @@ class Client:
             UnansweredError: With ``SourceUnreachable``.
             TransferError: ``InvalidRequest`` or ``SourceRefused``, or what the credentials raise.
         """
-        target = rules.checked_url(at or url, self._policy.schemes)
+        target = rules.checked_url(at or url, self._schemes)
         for _ in range(MAX_REDIRECTS + 1):
             response = self._answer(target, headers or {}, url)
             location = response.headers.get("Location")
             if response.status_code not in rules.REDIRECTS or location is None:
                 return response
             response.close()
-            target = rules.redirect_target(
-                target, location, self._policy.schemes, verified=verified
-            )
+            target = rules.redirect_target(target, location, self._schemes, verified=verified)
         raise TransferError(
             Reason.SOURCE_REFUSED,
             f"{rules.redacted(url)} redirects more than {MAX_REDIRECTS} times",
@@ -243,7 +243,7 @@ class Client:
                     auth=auth,
                     timeout=timeout,
                     # With each request: the environment would win over the session's.
-                    verify=self._ca_file,
+                    verify=self._verify,
                     allow_redirects=False,
                     stream=True,
                 )
