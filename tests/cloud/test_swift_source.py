@@ -88,7 +88,7 @@ def test_an_object_in_segments_is_joined_by_swift(
     disk: Path,
     kind: str,
 ) -> None:
-    option = "--use-slo" if kind == "static" else "--no-use-slo"
+    option = "--use-slo" if kind == "static" else "--use-dlo"
     put(disk, "large.raw", "--segment-size", str(SEGMENT), option)
     assert ("X-Static-Large-Object" in swift.client(OTHER, "stat", bench.unique, "large.raw")) is (
         kind == "static"

@@ -18,8 +18,10 @@ import yaml
 from support.namespaces import Namespace
 from support.openstack_actions import make_image
 from support.transfer_keys import Signer
+from testbed.buckets import OWNER, REGION, Buckets
 from testbed.images import disk
 from testbed.openstack import OpenStack
+from testbed.openstack.swift import Swift
 from testbed.paths import REPOSITORY
 from testbed.sources import Sources
 
@@ -28,7 +30,17 @@ pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 SAMPLES = REPOSITORY / "manifests" / "samples"
 IMAGES = (
     *("ami", "archive", "ceph-raw", "checksums", "clearsigned", "community", "compressed"),
-    *("from-glance", "iso", "kernel-ramdisk", "migrated", "minimal", "orphan", "revisions"),
+    *(
+        "from-glance",
+        "from-s3",
+        "from-swift",
+        "iso",
+        "kernel-ramdisk",
+        "migrated",
+        "minimal",
+        "orphan",
+        "revisions",
+    ),
     *("shareable", "two-clouds", "web-download"),
 )
 """Not glance-direct: it is for a Glance that converts, which that of these tests does not."""
@@ -89,11 +101,45 @@ def glance(openstack: OpenStack, files: Callable[[str], Path]) -> Iterator[Calla
 
 
 @pytest.fixture
+def stores(
+    buckets: Buckets, openstack: OpenStack, files: Callable[[str], Path], unique: str
+) -> dict[str, Callable[[Body], None]]:
+    """Put an object into a store where a source is to find it, by the kind of source."""
+    swift = Swift(openstack)
+    swift.up()
+    buckets.make(unique, versions=True)
+
+    def s3(source: Body) -> None:
+        file = files(PurePosixPath(source["key"]).name)
+        hashed(source.get("checksum", {}), file)
+        done = buckets.put(unique, source["key"], file)
+        source |= {"endpoint": buckets.secure_endpoint, "region": REGION, "bucket": unique}
+        if "versionID" in source:
+            source["versionID"] = done["VersionId"]
+
+    def in_container(source: Body) -> None:
+        file = files(PurePosixPath(source["object"]).name)
+        hashed(source.get("checksum", {}), file)
+        source["container"] = unique
+        swift.put("consumer", unique, file, "--object-name", source["object"])
+
+    return {"s3": s3, "swift": in_container}
+
+
+def hashed(checksum: Body, file: Path) -> None:
+    """Put the hashes of a file into a checksum."""
+    for algorithm in checksum.keys() & ALGORITHMS:
+        checksum[algorithm] = hashlib.new(algorithm, file.read_bytes()).hexdigest()
+
+
+@pytest.fixture
 def localize(
     sources: Sources,
     files: Callable[[str], Path],
     signer: Signer,
     glance: Callable[[Body], None],
+    buckets: Buckets,
+    stores: dict[str, Callable[[Body], None]],
     unique: str,
 ) -> Callable[[Body], Body]:
     """Put the test bed's things in the place of those that only the reader has."""
@@ -104,8 +150,7 @@ def localize(
     def http(source: Body) -> None:
         file = files(PurePosixPath(source["url"]).name)
         checksum = source.get("checksum", {})
-        for algorithm in checksum.keys() & ALGORITHMS:
-            checksum[algorithm] = hashlib.new(algorithm, file.read_bytes()).hexdigest()
+        hashed(checksum, file)
         if sums := checksum.get("from"):
             name = PurePosixPath(source["url"]).name
             text = f"{hashlib.sha512(file.read_bytes()).hexdigest()}  {name}\n".encode()
@@ -116,11 +161,15 @@ def localize(
     def localized(body: Body) -> Body:
         if body["kind"] == "CloudImage":
             [(kind, source)] = body["spec"]["source"].items()
-            {"http": http, "glance": glance}[kind](source)
+            ({"http": http, "glance": glance} | stores)[kind](source)
             if "stores" in body["spec"].get("import", {}):
                 body["spec"]["import"]["stores"] = ["slow"]
         if body["kind"] == "ConfigMap":
-            body["data"] = dict.fromkeys(body["data"], signer.public())
+            text = buckets.authority.read_text() if "ca.crt" in body["data"] else signer.public()
+            body["data"] = dict.fromkeys(body["data"], text)
+        if body["kind"] == "Secret":
+            keys = {"AWS_ACCESS_KEY_ID": OWNER.id, "AWS_SECRET_ACCESS_KEY": OWNER.secret}
+            body["stringData"] = {**keys, "ca.crt": buckets.authority.read_text()}
         return body
 
     return localized

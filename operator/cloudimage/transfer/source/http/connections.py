@@ -22,7 +22,7 @@ from typing import Any, Final
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
-from urllib3.util.ssl_ import create_urllib3_context
+from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
 from cloudimage.access.gated import GatedAdapter, resolve
 from cloudimage.transfer.contract import UrlPolicy
@@ -216,7 +216,8 @@ def _pools(gate: Gate, *, checked: bool) -> dict[str, type[urllib3.HTTPConnectio
             # Else OpenSSL 3 takes a connection that was cut for one that has ended, where Python
             # was built so (Debian's), and the ssl module does in any case.
             if self.ssl_context is None:
-                self.ssl_context = create_urllib3_context()
+                wanted = resolve_cert_reqs(self.cert_reqs)
+                self.ssl_context = create_urllib3_context(cert_reqs=wanted)
             self.ssl_context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
             super().connect()
             setattr(self.sock, "suppress_ragged_eofs", False)  # noqa: B010 - unknown to its type
