@@ -5,8 +5,9 @@ from pydantic import Field
 from cloudimage.api.meta import ApiModel, rules
 from cloudimage.api.sources.glance import GlanceSource
 from cloudimage.api.sources.http import HttpSource
+from cloudimage.api.sources.oci import OciSource
 
-_KINDS = ("http", "glance")
+_KINDS = ("http", "glance", "oci")
 _MEMBERS = ", ".join(f"has(self.{kind})" for kind in _KINDS)
 
 
@@ -26,4 +27,9 @@ class Source(
         default=None,
         description="An image of another project, region or cloud. It is verified by the hash "
         "that its Glance has.",
+    )
+    oci: OciSource | None = Field(
+        default=None,
+        description="A disk in an image of a container registry: a KubeVirt containerDisk, or an "
+        "artifact of ORAS. It is verified by the digests of its manifest.",
     )

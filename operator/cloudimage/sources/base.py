@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from cloudimage.api.references import TextReference
 from cloudimage.transfer import contract
 from cloudimage.vocabulary.image import DiskFormat
 
@@ -27,6 +28,15 @@ class Reference:
     urls: tuple[str, ...] = ()
 
 
+def text_reference(name: str, reference: TextReference) -> Reference:
+    """Return what a source needs of a text in a Secret or a ConfigMap."""
+    if reference.secret is not None:
+        return Reference(name, "Secret", reference.secret.name, reference.secret.key)
+    if reference.config_map is not None:
+        return Reference(name, "ConfigMap", reference.config_map.name, reference.config_map.key)
+    raise ValueError("unreachable: the CRD demands one of them")
+
+
 @dataclass(frozen=True)
 class Proof:
     """What the spec has that proves the bytes.
@@ -37,12 +47,14 @@ class Proof:
         signed: A signature is checked.
         teller: Who has the source and says what it must hash to, if so; whether they have a hash
             is known only once they were asked.
+        lasting: What proves the bytes now proves no others later; not so what is moved, as a tag.
     """
 
     checksum: contract.Checksum | None = None
     listed: bool = False
     signed: bool = False
     teller: str | None = None
+    lasting: bool = True
 
     @property
     def is_given(self) -> bool:

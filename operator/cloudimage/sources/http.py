@@ -4,9 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self, get_args
 
-from cloudimage.api.references import TextReference
 from cloudimage.api.sources.http import Checksum, HttpSource
-from cloudimage.sources.base import Proof, Reference
+from cloudimage.sources.base import Proof, Reference, text_reference
 from cloudimage.transfer import contract
 from cloudimage.transfer.source.http import model
 from cloudimage.transfer.source.http.rules import redacted
@@ -33,9 +32,9 @@ class HttpSpecSource:
             urls = (self.spec.url, *(self.spec.mirrors or ()))
             yield Reference(model.AUTH, "Secret", self.spec.auth.secret_name, urls=urls)
         if self.spec.ca_certificate:
-            yield _text(model.CA, self.spec.ca_certificate)
+            yield text_reference(model.CA, self.spec.ca_certificate)
         if self._checksum.signature:
-            yield _text(model.KEYRING, self._checksum.signature.keyring)
+            yield text_reference(model.KEYRING, self._checksum.signature.keyring)
 
     def proof(self) -> Proof:
         """Return the checksum, by whichever algorithm, or where it is, and whether one signs it."""
@@ -90,11 +89,3 @@ class HttpSpecSource:
     @property
     def _checksum(self) -> Checksum:
         return self.spec.checksum or Checksum()
-
-
-def _text(name: str, reference: TextReference) -> Reference:
-    if reference.secret is not None:
-        return Reference(name, "Secret", reference.secret.name, reference.secret.key)
-    if reference.config_map is not None:
-        return Reference(name, "ConfigMap", reference.config_map.name, reference.config_map.key)
-    raise ValueError("unreachable: the CRD demands one of them")

@@ -7,10 +7,12 @@ from cloudimage.api.cloudimage import CloudImageSpec
 from cloudimage.sources.base import SpecSource
 from cloudimage.sources.glance import GlanceSpecSource
 from cloudimage.sources.http import HttpSpecSource
+from cloudimage.sources.oci import OciSpecSource
 
 _KINDS: Final[Mapping[str, Callable[[Any], SpecSource]]] = {
     "http": HttpSpecSource,
     "glance": GlanceSpecSource,
+    "oci": OciSpecSource,
 }
 """By the member of spec.source."""
 
@@ -25,7 +27,8 @@ def source_of(spec: CloudImageSpec) -> SpecSource:
     for name, kind in _KINDS.items():
         member = getattr(spec.source, name, None)
         if member is not None:
-            return kind(member)
+            source = kind(member)
+            return source.made_into(spec.image) if isinstance(source, OciSpecSource) else source
     raise ValueError(
         "spec.source has no kind of source that this operator supports; upgrade the operator"
     )

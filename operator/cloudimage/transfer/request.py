@@ -18,11 +18,12 @@ from cloudimage.transfer.contract import (
 )
 from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.oci.model import OciSource
 
 if TYPE_CHECKING:
     AnySource = Source
 else:
-    AnySource = Annotated[HttpSource | GlanceSource, Field(discriminator="type")]
+    AnySource = Annotated[HttpSource | GlanceSource | OciSource, Field(discriminator="type")]
 """The source of a request, whose ``type`` says which kind it is."""
 
 

@@ -10,10 +10,13 @@ from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.glance.reader import open_glance
 from cloudimage.transfer.source.http.model import HttpSource
 from cloudimage.transfer.source.http.reader import open_http
+from cloudimage.transfer.source.oci.model import OciSource
+from cloudimage.transfer.source.oci.reader import open_oci
 
 _OPENERS: Final[Mapping[type[Source], Opener]] = {
     HttpSource: open_http,
     GlanceSource: open_glance,
+    OciSource: open_oci,
 }
 
 
