@@ -11,6 +11,7 @@ from typing import Final
 
 from bench.many import many
 from bench.reading import by_us, reading
+from bench.registries import registries
 from bench.results import Bar, Limit
 from bench.rig import Rig, shell, timed
 from bench.scale import MIB, Scale
@@ -167,5 +168,6 @@ def _notice(runner: ChildRunner, uid: str, ended: threading.Semaphore) -> None:
 
 
 BARS: Final[dict[str, Callable[[Rig, Scale], Bar]]] = {
-    each.__name__: each for each in (conversion, passage, footprint, crowd, reading, many, tenants)
+    each.__name__: each
+    for each in (conversion, passage, footprint, crowd, reading, many, tenants, registries)
 }
