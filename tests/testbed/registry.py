@@ -86,9 +86,11 @@ class Registry:
         """Run go-containerregistry's client."""
         return run(self.programs["crane"], *words, env=self.environment)
 
-    def oras(self, folder: Path, *words: str | Path) -> str:
-        """Run ORAS, which names files as they lie in ``folder``."""
-        return run("env", "-C", folder, self.programs["oras"], *words, env=self.environment)
+    def oras(self, folder: Path, command: str, *words: str | Path) -> str:
+        """Run a command of ORAS, which names files as they lie in ``folder``."""
+        plain = () if self.secure else ("--plain-http",)
+        called = (self.programs["oras"], command, *plain, *words)
+        return run("env", "-C", folder, *called, env=self.environment)
 
     def name(self, repository: str) -> str:
         """Return the name of an image here."""
