@@ -12,6 +12,7 @@ from typing import Final
 from bench.buckets import bucket
 from bench.many import many
 from bench.reading import by_us, reading
+from bench.registries import registries
 from bench.results import Bar, Limit
 from bench.rig import Rig, shell, timed
 from bench.scale import MIB, Scale
@@ -169,5 +170,5 @@ def _notice(runner: ChildRunner, uid: str, ended: threading.Semaphore) -> None:
 
 BARS: Final[dict[str, Callable[[Rig, Scale], Bar]]] = {
     each.__name__: each
-    for each in (conversion, passage, bucket, footprint, crowd, reading, many, tenants)
+    for each in (conversion, passage, bucket, footprint, crowd, reading, many, tenants, registries)
 }

@@ -86,6 +86,19 @@ ACCEPTED: dict[str, dict[str, Any]] = {
             }
         }
     },
+    "a disk in a registry": {
+        "spec.source": {
+            "oci": {
+                "image": "registry.example.org:5000/team/disks/debian:12",
+                "digest": f"sha256:{'0a' * 32}",
+                "pullSecret": "registry",
+                "caCertificate": {"secret": {"name": "ca", "key": "ca.crt"}},
+                "path": "/disk/debian.qcow2",
+                "architecture": "arm/v7",
+            }
+        }
+    },
+    "a disk in Docker Hub": {"spec.source": {"oci": {"image": "debian"}}},
     "an image by a filter": {"spec.source": {"glance": {"filter": {"tags": ["daily"]}}}},
     "md5": checksum(md5="0" * 32),
     "sha1": checksum(sha1="0" * 40),
@@ -181,6 +194,22 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     "a container that HTTP clients would leave out": (
         {"spec.source": {"swift": {"container": "..", "object": "x"}}},
         "must be a container's name without slashes",
+    ),
+    "no name of an image": (
+        {"spec.source": {"oci": {"image": "docker://quay.io/a"}}},
+        "must be an image as a pod has it",
+    ),
+    "a digest twice": (
+        {"spec.source": {"oci": {"image": f"a@sha256:{'0' * 64}", "digest": f"sha256:{'0' * 64}"}}},
+        "give the digest in image or in digest, not in both",
+    ),
+    "a digest of an image that is none": (
+        {"spec.source": {"oci": {"image": "a", "digest": "sha256:00"}}},
+        "must be a digest",
+    ),
+    "an architecture that is none": (
+        {"spec.source": {"oci": {"image": "a", "architecture": "ARM 64"}}},
+        "must be an architecture",
     ),
     "two sources": ({"spec.source.glance": {"id": UUID}}, "set exactly one source"),
     "a Glance without an image": (

@@ -126,8 +126,9 @@ class Reason(StrEnum):
     change. The Secret is read again within a minute, and the cloud is asked at once when it has
     changed, else with pauses of up to 30 minutes."""
     INVALID_CREDENTIALS = "InvalidCredentials"
-    """Keystone, or the store of the source's bucket, rejects the credentials. Retried with pauses
-    of up to 5 minutes, since Keystone may lock a user out after several wrong passwords."""
+    """Keystone, or the store of the source's bucket, rejects the credentials, or a pull Secret
+    cannot be read. Retried with pauses of up to 5 minutes, since Keystone may lock a user out after
+    several wrong passwords."""
     CLOUD_REFUSED = "CloudRefused"
     """The operator's cloudPolicy does not allow a host or address of the cloud, given in
     clouds.yaml or in the cloud's catalogue. Change clouds.yaml, or ask the operator's
@@ -155,9 +156,9 @@ class Reason(StrEnum):
     """The source's server cannot be reached, or answers with a server error. Retried with growing
     pauses."""
     SOURCE_NOT_FOUND = "SourceNotFound"
-    """The source's server has no such file, its store no such bucket, object or version, or its
-    Glance no such image, or none that the credentials can see and that is active. Retried with
-    growing pauses."""
+    """The source's server has no such file, its store no such bucket, object or version, its
+    registry no such image, or its Glance none that the credentials can see and that is active.
+    Retried with growing pauses."""
     SOURCE_AMBIGUOUS = "SourceAmbiguous"
     """Several active images match the name or the filter of spec.source.glance; the message has
     their ids. Make it narrower, hide the others in Glance, or give the id. Retried with growing
@@ -170,16 +171,18 @@ class Reason(StrEnum):
     pauses."""
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
     """What came is not a disk image but, for example, a web page or an empty file, or an image that
-    cannot be opened: the message says what it is, or quotes the program that read it. Change the
-    spec, or have the image made again, unless the server is only being repaired."""
+    cannot be opened, or has no disk, or several of which the spec must name one: the message says
+    what it is, or quotes the program that read it. Change the spec, or have the image made again,
+    unless the server is only being repaired."""
     SOURCE_TRUNCATED = "SourceTruncated"
     """The file ended before its announced length, or nothing proves that it is complete: its server
     gives no length and just closes the connection. Give a checksum, or make the server send a
     Content-Length. Retried with growing pauses."""
     CHECKSUM_MISMATCH = "ChecksumMismatch"
-    """The source file does not match the checksum in the spec, or in its checksum file. Nothing was
-    uploaded. Change one of them. Retried with pauses of up to an hour, since the mirror or the
-    publisher may be in the middle of an update; checksum files are read again each time."""
+    """The source file does not match the checksum in the spec, in its checksum file, or in its
+    registry's manifest. Nothing was uploaded. Change one of them. Retried with pauses of up to an
+    hour, since the mirror or the publisher may be in the middle of an update; checksum files are
+    read again each time."""
     SUMS_FILE_INVALID = "SumsFileInvalid"
     """The checksum file cannot be read, or does not name the source file. Change
     spec.source.http.checksum.from. Retried with growing pauses, since the publisher may fix it."""

@@ -5,10 +5,11 @@ from pydantic import Field
 from cloudimage.api.meta import ApiModel, rules
 from cloudimage.api.sources.glance import GlanceSource
 from cloudimage.api.sources.http import HttpSource
+from cloudimage.api.sources.oci import OciSource
 from cloudimage.api.sources.s3 import S3Source
 from cloudimage.api.sources.swift import SwiftSource
 
-_KINDS = ("http", "glance", "s3", "swift")
+_KINDS = ("http", "glance", "s3", "swift", "oci")
 _MEMBERS = ", ".join(f"has(self.{kind})" for kind in _KINDS)
 
 
@@ -34,4 +35,9 @@ class Source(
     )
     swift: SwiftSource | None = Field(
         default=None, description="An object of a container of OpenStack's Swift."
+    )
+    oci: OciSource | None = Field(
+        default=None,
+        description="A disk in an image of a container registry: a KubeVirt containerDisk, or an "
+        "artifact of ORAS. It is verified by the digests of its manifest.",
     )

@@ -7,6 +7,7 @@ from cloudimage.api.cloudimage import CloudImageSpec
 from cloudimage.sources.base import SpecSource
 from cloudimage.sources.glance import GlanceSpecSource
 from cloudimage.sources.http import HttpSpecSource
+from cloudimage.sources.oci import OciSpecSource
 from cloudimage.sources.s3 import S3SpecSource
 from cloudimage.sources.swift import SwiftSpecSource
 
@@ -15,6 +16,7 @@ _KINDS: Final[Mapping[str, Callable[[Any], SpecSource]]] = {
     "glance": GlanceSpecSource,
     "s3": S3SpecSource,
     "swift": SwiftSpecSource,
+    "oci": OciSpecSource,
 }
 """By the member of spec.source."""
 
@@ -29,7 +31,8 @@ def source_of(spec: CloudImageSpec) -> SpecSource:
     for name, kind in _KINDS.items():
         member = getattr(spec.source, name, None)
         if member is not None:
-            return kind(member)
+            source = kind(member)
+            return source.made_into(spec.image) if isinstance(source, OciSpecSource) else source
     raise ValueError(
         "spec.source has no kind of source that this operator supports; upgrade the operator"
     )

@@ -18,6 +18,7 @@ from cloudimage.transfer.contract import (
 )
 from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.oci.model import OciSource
 from cloudimage.transfer.source.s3.model import S3Source
 from cloudimage.transfer.source.swift.model import SwiftSource
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     AnySource = Source
 else:
     AnySource = Annotated[
-        HttpSource | GlanceSource | S3Source | SwiftSource, Field(discriminator="type")
+        HttpSource | GlanceSource | S3Source | SwiftSource | OciSource, Field(discriminator="type")
     ]
 """The source of a request, whose ``type`` says which kind it is."""
 

@@ -15,6 +15,7 @@ from support.resources import SHA256, cloud_image
 ID = "0B1c2d3e-4f5a-4697-8879-6a5b4c3d2e1f"
 SOURCES: dict[str, dict[str, Any]] = {
     "http": {"url": "https://example.org/disk.img", "checksum": {"sha256": SHA256}},
+    "oci": {"image": "quay.io/disks/debian:12", "pullSecret": "quay"},
     "glance": {"id": ID, "cloudCredentialsRef": {"secretName": "old", "cloudName": "east"}},
     "swift": {"container": "disks", "object": "disk.raw"},
     "s3": {"bucket": "images", "key": "disk.raw", "credentialsRef": {"secretName": "bucket"}},

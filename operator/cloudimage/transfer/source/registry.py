@@ -10,6 +10,8 @@ from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.glance.reader import open_glance
 from cloudimage.transfer.source.http.model import HttpSource
 from cloudimage.transfer.source.http.reader import open_http
+from cloudimage.transfer.source.oci.model import OciSource
+from cloudimage.transfer.source.oci.reader import open_oci
 from cloudimage.transfer.source.s3.model import S3Source
 from cloudimage.transfer.source.s3.reader import open_s3
 from cloudimage.transfer.source.swift.model import SwiftSource
@@ -20,6 +22,7 @@ _OPENERS: Final[Mapping[type[Source], Opener]] = {
     GlanceSource: open_glance,
     S3Source: open_s3,
     SwiftSource: open_swift,
+    OciSource: open_oci,
 }
 
 
