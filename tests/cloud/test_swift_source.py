@@ -102,7 +102,7 @@ def test_an_object_in_segments_is_joined_by_swift(
 def test_a_qcow2_is_converted_and_proved_by_the_checksum_of_the_spec(
     bench: Bench, put: Callable[..., None], asked: Callable[..., Row], qcow2: Path, disk: Path
 ) -> None:
-    put(qcow2, "disk.qcow2", "--segment-size", str(2**16))
+    put(qcow2, "disk.qcow2", "--segment-size", str(qcow2.stat().st_size // 3))
     request = asked("disk.qcow2", disk_format="raw")
     request["source"]["checksum"] = checksum(qcow2, "sha512")
     result = succeed(request)
@@ -130,7 +130,7 @@ def test_a_token_that_ends_in_the_middle_is_renewed_and_the_rest_is_asked_for(
     name: str,
 ) -> None:
     size = qcow2.stat().st_size
-    put(qcow2, name, *(("--segment-size", str(2**16)) if name.startswith("seg") else ()))
+    put(qcow2, name, *(("--segment-size", str(size // 3)) if name.startswith("seg") else ()))
 
     def spend(token: str) -> None:
         proxy.spent[token] = 0

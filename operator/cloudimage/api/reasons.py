@@ -108,8 +108,8 @@ class Reason(StrEnum):
     """A Secret that the spec names, or a key in it, does not exist. Continues automatically once it
     does."""
     SECRET_NOT_FOR_HOST = "SecretNotForHost"  # noqa: S105  # as above
-    """The annotation cloudimage.dev/hosts of the Secret of spec.source.http.auth does not list the
-    source's host, or is missing although the operator requires it. Nothing was sent. Change the
+    """The annotation cloudimage.dev/hosts of the Secret that the source names does not list its
+    host, or is missing although the operator requires it. Nothing was sent. Change the
     source or the annotation. Retried within a minute."""
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
     """A ConfigMap that the spec names, or its key, does not exist. Continues automatically once it

@@ -112,7 +112,7 @@ class Buckets:
         return self.aws("s3api", "put-object", *where, *options)
 
     def put_in_parts(self, bucket: str, key: str, path: Path, *options: str) -> None:
-        """Put an object of more than 8 MiB, in parts of that size."""
+        """Put an object, in parts of 8 MiB if it has more; a folder of them by ``--recursive``."""
         self.aws("s3", "cp", "--no-progress", str(path), f"s3://{bucket}/{key}", *options)
 
     def aws(self, *words: str) -> dict[str, Any]:

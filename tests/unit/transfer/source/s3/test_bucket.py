@@ -72,6 +72,20 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def whole(buckets: Buckets, bucket: str, raw: Path) -> str:
+    """The disk as an object that was put at once, with a SHA-256."""
+    buckets.put(bucket, "whole.raw", raw, "--checksum-algorithm", "SHA256")
+    return "whole.raw"
+
+
+@pytest.fixture(scope="module")
+def in_parts(buckets: Buckets, bucket: str, raw: Path) -> str:
+    """The disk as an object that was put in parts."""
+    buckets.put_in_parts(bucket, "parts.raw", raw)
+    return "parts.raw"
+
+
 def source(buckets: Buckets, bucket: str, key: str, who: Key | None = OWNER) -> S3Source:
     keys = {model.ACCESS_KEY_ID: who.id, model.SECRET_ACCESS_KEY: who.secret} if who else {}
     return S3Source(
@@ -148,20 +162,19 @@ def test_an_object_that_was_put_at_once_is_proved_by_its_tag(
 
 
 def test_a_sha256_of_the_whole_object_goes_before_its_tag(
-    buckets: Buckets, bucket: str, raw: Path, run: Run
+    buckets: Buckets, bucket: str, raw: Path, whole: str, run: Run
 ) -> None:
-    buckets.put(bucket, "sha256.raw", raw, "--checksum-algorithm", "SHA256")
-    expected, _ = run.read(source(buckets, bucket, "sha256.raw"))
+    expected, _ = run.read(source(buckets, bucket, whole))
     assert expected.checksum == Checksum(algorithm="sha256", value=sha256(raw))
     assert expected.warnings == ()
 
 
-@pytest.mark.parametrize("algorithm", ["CRC32", "SHA256"])
+@pytest.mark.parametrize("options", [(), ("--checksum-algorithm", "SHA256")])
 def test_an_object_in_parts_has_no_hash(
-    buckets: Buckets, bucket: str, raw: Path, run: Run, algorithm: str
+    buckets: Buckets, bucket: str, raw: Path, run: Run, options: tuple[str, ...]
 ) -> None:
-    buckets.put_in_parts(bucket, "parts.raw", raw, "--checksum-algorithm", algorithm)
-    expected, fetched = run.read(source(buckets, bucket, "parts.raw"))
+    buckets.put_in_parts(bucket, "hashless.raw", raw, *options)
+    expected, fetched = run.read(source(buckets, bucket, "hashless.raw"))
     assert expected.checksum is None
     assert "in parts" in expected.warnings[0]
     assert expected.version is not None
@@ -170,10 +183,9 @@ def test_an_object_in_parts_has_no_hash(
 
 
 def test_the_checksum_of_the_spec_counts(
-    buckets: Buckets, bucket: str, raw: Path, run: Run
+    buckets: Buckets, bucket: str, raw: Path, in_parts: str, run: Run
 ) -> None:
-    buckets.put_in_parts(bucket, "given.raw", raw)
-    wanted = source(buckets, bucket, "given.raw")
+    wanted = source(buckets, bucket, in_parts)
     right = Checksum(algorithm="sha256", value=sha256(raw))
     expected, _ = run.read(changed(wanted, checksum=right))
     assert (expected.checksum, expected.warnings) == (right, ())
@@ -181,16 +193,20 @@ def test_the_checksum_of_the_spec_counts(
     assert run.refusal(changed(wanted, checksum=wrong)).reason is Reason.CHECKSUM_MISMATCH
 
 
-@pytest.mark.parametrize(
-    "key", ["a b/c+d,e;f=g&h~(i)!'*$@:ü.raw", "%41%2F%20.raw", ".hidden/..two/...raw", "日本/🎉"]
-)
+KEYS = ["a b/c+d,e;f=g&h~(i)!'*$@:ü.raw", "%41%2F%20.raw", ".hidden/..two/...raw", "日本/🎉"]
+
+
 def test_the_signature_is_right_for_any_key(
-    buckets: Buckets, bucket: str, tmp_path: Path, run: Run, key: str
+    buckets: Buckets, bucket: str, tmp_path: Path, run: Run
 ) -> None:
-    path = tmp_path / "any"
-    path.write_bytes(random.Random(key).randbytes(5000))
-    buckets.put(bucket, key, path)
-    assert run.read(source(buckets, bucket, key))[1].checksums["sha256"] == sha256(path)
+    for key in KEYS:
+        path = tmp_path / "any" / key
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(random.Random(key).randbytes(5000))
+    buckets.put_in_parts(bucket, "any", tmp_path / "any", "--recursive")
+    for key in KEYS:
+        _, fetched = run.read(source(buckets, bucket, f"any/{key}"))
+        assert fetched.checksums["sha256"] == sha256(tmp_path / "any" / key)
 
 
 def test_slashes_in_a_row_are_signed_as_they_are_sent(run: Run) -> None:
@@ -250,9 +266,8 @@ def test_an_object_that_is_replaced_meanwhile_is_never_mixed(
 
 
 def test_a_raw_disk_needs_no_scratch_and_shows_its_ends(
-    buckets: Buckets, bucket: str, raw: Path, run: Run
+    buckets: Buckets, bucket: str, raw: Path, whole: str, run: Run
 ) -> None:
-    buckets.put(bucket, "stream.raw", raw, "--checksum-algorithm", "SHA256")
 
     def stream(reader: ObjectReader) -> None:
         ends = reader.look(None)
@@ -263,14 +278,13 @@ def test_a_raw_disk_needs_no_scratch_and_shows_its_ends(
         assert b"".join(streamed.payload.open()) == raw.read_bytes()
         assert streamed.fetched.checksums == {"sha256": sha256(raw)}
 
-    run.read(source(buckets, bucket, "stream.raw"), stream)
+    run.read(source(buckets, bucket, whole), stream)
 
 
 def test_what_was_fetched_is_not_fetched_again(
-    buckets: Buckets, bucket: str, raw: Path, run: Run
+    buckets: Buckets, bucket: str, raw: Path, in_parts: str, run: Run
 ) -> None:
-    buckets.put_in_parts(bucket, "kept.raw", raw)
-    wanted = source(buckets, bucket, "kept.raw")
+    wanted = source(buckets, bucket, in_parts)
     run.read(wanted)
     kept = run.folder / "run" / "source"
     inode = kept.stat().st_ino
@@ -294,13 +308,13 @@ def test_who_has_no_right(
     buckets: Buckets,
     bucket: str,
     raw: Path,
+    whole: str,
     run: Run,
     who: Key | None,
     reason: Reason,
     words: str,
 ) -> None:
-    buckets.put(bucket, "rights.raw", raw)
-    error = run.refusal(source(buckets, bucket, "rights.raw", who))
+    error = run.refusal(source(buckets, bucket, whole, who))
     assert error.reason is reason
     assert words in error.message
     assert OWNER.secret not in error.message
@@ -357,20 +371,23 @@ def test_a_clock_that_is_wrong_is_named(
 
 
 def test_the_bucket_as_a_part_of_the_host(
-    buckets: Buckets, bucket: str, raw: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    buckets: Buckets,
+    bucket: str,
+    raw: Path,
+    in_parts: str,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    buckets.put(bucket, "host.raw", raw)
     monkeypatch.setattr(socket, "getaddrinfo", resolver(["127.0.0.1"]))
     endpoint = buckets.endpoint.replace("127.0.0.1", "localhost")
-    wanted = changed(source(buckets, bucket, "host.raw"), endpoint=endpoint, path_style=False)
+    wanted = changed(source(buckets, bucket, in_parts), endpoint=endpoint, path_style=False)
     assert run.read(wanted)[1].checksums["sha256"] == sha256(raw)
 
 
 def test_tls_by_a_certificate_of_its_own(
-    buckets: Buckets, bucket: str, raw: Path, run: Run
+    buckets: Buckets, bucket: str, raw: Path, in_parts: str, run: Run
 ) -> None:
-    buckets.put(bucket, "tls.raw", raw)
-    wanted = changed(source(buckets, bucket, "tls.raw"), endpoint=buckets.secure_endpoint)
+    wanted = changed(source(buckets, bucket, in_parts), endpoint=buckets.secure_endpoint)
     assert "TLS certificate is not trusted" in run.refusal(wanted).message
     trusting = changed(wanted, ca_certificate=buckets.authority.read_text())
     assert run.read(trusting)[1].checksums["sha256"] == sha256(raw)
@@ -383,10 +400,14 @@ def test_the_url_policy_is_kept(buckets: Buckets, bucket: str, run: Run) -> None
 
 
 def test_a_connection_that_breaks_is_resumed_where_it_broke(
-    buckets: Buckets, bucket: str, raw: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    buckets: Buckets,
+    bucket: str,
+    raw: Path,
+    in_parts: str,
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each read fails now and then, as one of a bad network does."""
-    buckets.put_in_parts(bucket, "bad-network.raw", raw)
     reads, broken, real = 0, [], http_client.Client.read
 
     def read(self: http_client.Client, response: object, most: int) -> bytes:
@@ -398,9 +419,7 @@ def test_a_connection_that_breaks_is_resumed_where_it_broke(
         return real(self, response, most)  # type: ignore[arg-type]
 
     monkeypatch.setattr(http_client.Client, "read", read)
-    assert run.read(source(buckets, bucket, "bad-network.raw"))[1].checksums == {
-        "sha256": sha256(raw)
-    }
+    assert run.read(source(buckets, bucket, in_parts))[1].checksums == {"sha256": sha256(raw)}
     assert broken
 
 
