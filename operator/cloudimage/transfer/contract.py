@@ -142,6 +142,10 @@ class Source(Model):
         """Return the source without them."""
         return self
 
+    def volume_claim(self) -> str | None:
+        """Return the PersistentVolumeClaim that must be mounted where the transfer runs, if any."""
+        return None
+
 
 class UrlPolicy(Model):
     """Which URLs are fetched at all: by default those of the public internet alone.

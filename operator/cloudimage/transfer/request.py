@@ -16,13 +16,14 @@ from cloudimage.transfer.contract import (
     Source,
     UrlPolicy,
 )
+from cloudimage.transfer.source.file.model import FileSource
 from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.http.model import HttpSource
 
 if TYPE_CHECKING:
     AnySource = Source
 else:
-    AnySource = Annotated[HttpSource | GlanceSource, Field(discriminator="type")]
+    AnySource = Annotated[HttpSource | GlanceSource | FileSource, Field(discriminator="type")]
 """The source of a request, whose ``type`` says which kind it is."""
 
 
