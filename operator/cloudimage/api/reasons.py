@@ -49,6 +49,9 @@ class Reason(StrEnum):
     """An administrator deactivated the image in Glance; the operator does not reactivate it."""
     PROGRESSING = "Progressing"
     """The operator is working on it; see status.progress."""
+    AWAITING_UPLOAD = "AwaitingUpload"
+    """The operator waits for the file of spec.source.upload; the message has the command by which
+    somebody who has it uploads it. It is found within a minute."""
     PENDING = "Pending"
     """Not started, or not yet known."""
     DELETING = "Deleting"

@@ -5,8 +5,9 @@ from pydantic import Field
 from cloudimage.api.meta import ApiModel, rules
 from cloudimage.api.sources.glance import GlanceSource
 from cloudimage.api.sources.http import HttpSource
+from cloudimage.api.sources.upload import UploadSource
 
-_KINDS = ("http", "glance")
+_KINDS = ("http", "glance", "upload")
 _MEMBERS = ", ".join(f"has(self.{kind})" for kind in _KINDS)
 
 
@@ -26,4 +27,8 @@ class Source(
         default=None,
         description="An image of another project, region or cloud. It is verified by the hash "
         "that its Glance has.",
+    )
+    upload: UploadSource | None = Field(
+        default=None,
+        description="A file that a person uploads: kubectl cloudimage upload FILE --name NAME.",
     )

@@ -2,7 +2,8 @@
 
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -12,11 +13,14 @@ from cloudimage.cli.arguments import Target, Where, targets
 from cloudimage.cli.connecting import cluster_of, config_of, own_config, told
 from cloudimage.cli.errors import CommandError
 from cloudimage.transfer.image.qemu_formats import QEMU_FORMATS
+from cloudimage.vocabulary.image import DiskFormat
 
 if TYPE_CHECKING:
     from cloudimage.cloud.config import CloudConfig
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+_FORMAT = click.Choice(get_args(DiskFormat))
 
 
 @click.command()
@@ -70,6 +74,40 @@ def save(image: str, place: str, shape: str | None, os_cloud: str | None, **give
     raise click.exceptions.Exit(by_hand.run(wanted))
 
 
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--name", required=True, shell_complete=completion.images, help="Name of the CloudImage."
+)
+@click.option("--source-format", type=_FORMAT, help="Refuse a file in another format.")
+@click.option("--secret", help="To create it: Secret with the clouds.yaml.")
+@click.option("--cloud", help="To create it: the cloud in that clouds.yaml.")
+@click.option("--disk-format", type=_FORMAT, help="To create it: disk format to convert to.")
+@click.option(
+    "--os-cloud",
+    show_default="the CloudImage's Secret",
+    help="The cloud in your own clouds.yaml, which is looked up as the openstack client does.",
+)
+@click.option("--replace", is_flag=True, help="Change the spec to have this file.")
+@click.option("--take-over", is_flag=True, help="Give up an upload that another began.")
+@options.cluster
+@options.scratch
+def upload(file: Path, where: Where, **given: Any) -> None:  # noqa: ANN401  # its options
+    """Upload a file as the image of a CloudImage with the source upload; print the image's id.
+
+    The file is verified, inspected, converted, uploaded and compared on your own machine, as the
+    operator does it, with the CloudImage's Secret if you may read it, else with your own
+    clouds.yaml. Without such a CloudImage, --secret and --cloud have it created.
+
+    For example: kubectl cloudimage upload debian-12.qcow2 --name debian-12 -n images
+    """
+    from cloudimage.cli import upload as by_hand
+
+    given["declared"] = given.pop("source_format")
+    given["max_scratch"] = given.pop("max_scratch_gib") * 2**30
+    raise click.exceptions.Exit(by_hand.run(by_hand.Wanted(path=file, **given), where))
+
+
 def _image(image: str, os_cloud: str | None, where: Where) -> "tuple[str, CloudConfig]":
     """Return an image's id, and how to reach its cloud.
 
@@ -110,4 +148,4 @@ def cloud_image(word: str) -> Target:
     return target
 
 
-COMMANDS = (save,)
+COMMANDS = (save, upload)

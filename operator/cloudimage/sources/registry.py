@@ -7,10 +7,12 @@ from cloudimage.api.cloudimage import CloudImageSpec
 from cloudimage.sources.base import SpecSource
 from cloudimage.sources.glance import GlanceSpecSource
 from cloudimage.sources.http import HttpSpecSource
+from cloudimage.sources.upload import UploadSpecSource
 
 _KINDS: Final[Mapping[str, Callable[[Any], SpecSource]]] = {
     "http": HttpSpecSource,
     "glance": GlanceSpecSource,
+    "upload": UploadSpecSource,
 }
 """By the member of spec.source."""
 

@@ -52,6 +52,7 @@ def test_the_users_commands_come_first() -> None:
         "check",
         "plan",
         "save",
+        "upload",
     ],
 )
 def test_help(command: str) -> None:
@@ -76,6 +77,7 @@ HEAVY = ("kopf", "kubernetes", "openstack", "pydantic", "requests", "rich", "str
         ("cloudimage", "check", "--help"),
         ("cloudimage", "plan", "--help"),
         ("cloudimage", "save", "--help"),
+        ("cloudimage", "upload", "--help"),
         ("cloudimage", "delete", "x"),
         ("kubectl_complete-cloudimage", ""),
         ("kubectl_complete-cloudimage", "get", "--"),

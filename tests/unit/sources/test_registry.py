@@ -16,6 +16,7 @@ ID = "0B1c2d3e-4f5a-4697-8879-6a5b4c3d2e1f"
 SOURCES: dict[str, dict[str, Any]] = {
     "http": {"url": "https://example.org/disk.img", "checksum": {"sha256": SHA256}},
     "glance": {"id": ID, "cloudCredentialsRef": {"secretName": "old", "cloudName": "east"}},
+    "upload": {"sha256": SHA256},
 }
 """An example of each; a new kind needs one."""
 
