@@ -139,7 +139,7 @@ def test_a_run_that_was_stopped_is_resumed(
         saver = by_proxy(proxy)
         running.append(saver.start(image, target))
         with running[0] as process:
-            process.communicate(timeout=60)
+            process.communicate(timeout=120)
         assert process.returncode == (130 if number == signal.SIGINT else -number)
         assert not target.exists()
         (part,) = target.parent.iterdir()
@@ -152,6 +152,7 @@ def test_a_run_that_was_stopped_is_resumed(
     assert alone(target)
 
 
+@pytest.mark.slow
 def test_a_part_with_wrong_bytes_is_begun_again(
     put: Put, saver: Saver, disk: Path, target: Path
 ) -> None:
@@ -194,6 +195,7 @@ def test_no_file_is_overwritten_unless_that_is_asked_for(
     assert alone(target)
 
 
+@pytest.mark.slow
 def test_a_file_that_appears_meanwhile_is_not_overwritten(
     bench: Bench, put: Put, by_proxy: Callable[[FaultProxy], Saver], disk: Path, target: Path
 ) -> None:
@@ -238,6 +240,7 @@ def raw_of(path: Path) -> dict[str, Any]:
     return {"driver": "raw", "file": {"driver": "file", "filename": str(path)}}
 
 
+@pytest.mark.slow
 def test_a_conversion_to_standard_output(put: Put, saver: Saver, qcow2: Path, disk: Path) -> None:
     done = saver.run(put(qcow2, "qcow2"), "-", "--format", "raw")
     assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(disk.read_bytes()).digest()

@@ -196,6 +196,7 @@ def test_who_may_only_look_uploads_with_their_own_credentials(
     assert sha256(saved) == sha256(raw_disk)
 
 
+@pytest.mark.slow
 def test_an_upload_that_was_killed_is_begun_again_here_and_guarded_elsewhere(
     namespace: Namespace,
     openstack: OpenStack,
@@ -214,7 +215,7 @@ def test_an_upload_that_was_killed_is_begun_again_here_and_guarded_elsewhere(
     with before_glance(openstack, Fault("PUT", "/file", "call", at=8 << 20, call=kill)) as proxy:
         user = proxied(proxy)
         running.append(user.start(*words))
-        running[0].communicate(timeout=60)
+        running[0].communicate(timeout=120)
         assert running[0].returncode == -9
         (left,) = images_of(cloud, uid)
         namespace.patch(unique, {"metadata": {"annotations": {"cloudimage.dev/retry": "1"}}})

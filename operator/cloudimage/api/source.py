@@ -3,11 +3,12 @@
 from pydantic import Field
 
 from cloudimage.api.meta import ApiModel, rules
+from cloudimage.api.sources.claim import PersistentVolumeClaimSource
 from cloudimage.api.sources.glance import GlanceSource
 from cloudimage.api.sources.http import HttpSource
 from cloudimage.api.sources.upload import UploadSource
 
-_KINDS = ("http", "glance", "upload")
+_KINDS = ("http", "glance", "upload", "persistentVolumeClaim")
 _MEMBERS = ", ".join(f"has(self.{kind})" for kind in _KINDS)
 
 
@@ -31,4 +32,9 @@ class Source(
     upload: UploadSource | None = Field(
         default=None,
         description="A file that a person uploads: kubectl cloudimage upload FILE --name NAME.",
+    )
+    persistent_volume_claim: PersistentVolumeClaimSource | None = Field(
+        default=None,
+        description="A file in a volume of this namespace, read by a Job whatever the runner; the "
+        "operator's administrator must allow that.",
     )

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from cloudimage.api.cloudimage import CloudImageSpec
 from cloudimage.sources.base import SpecSource
+from cloudimage.sources.claim import PersistentVolumeClaimSpecSource
 from cloudimage.sources.glance import GlanceSpecSource
 from cloudimage.sources.http import HttpSpecSource
 from cloudimage.sources.upload import UploadSpecSource
@@ -13,6 +14,7 @@ _KINDS: Final[Mapping[str, Callable[[Any], SpecSource]]] = {
     "http": HttpSpecSource,
     "glance": GlanceSpecSource,
     "upload": UploadSpecSource,
+    "persistent_volume_claim": PersistentVolumeClaimSpecSource,
 }
 """By the member of spec.source."""
 

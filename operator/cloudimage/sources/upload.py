@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Self
 
 from cloudimage.api.sources.upload import UploadSource
@@ -51,7 +50,7 @@ class UploadSpecSource:
 
     def request(self) -> FileSource:
         """Return it as a transfer takes it, for a file that is yet to be named."""
-        return FileSource(root=Path(), path="FILE", checksum=self._checksum)
+        return FileSource(path="FILE", checksum=self._checksum)
 
     @property
     def _checksum(self) -> contract.Checksum | None:

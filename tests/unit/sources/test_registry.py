@@ -17,6 +17,7 @@ SOURCES: dict[str, dict[str, Any]] = {
     "http": {"url": "https://example.org/disk.img", "checksum": {"sha256": SHA256}},
     "glance": {"id": ID, "cloudCredentialsRef": {"secretName": "old", "cloudName": "east"}},
     "upload": {"sha256": SHA256},
+    "persistent_volume_claim": {"claimName": "build", "path": "a/b.raw", "sha256": SHA256},
 }
 """An example of each; a new kind needs one."""
 

@@ -1,14 +1,11 @@
 """A file of a mounted file system, as a transfer's request has it."""
 
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal
+from typing import Literal, Self
 
 from pydantic import field_validator
 
 from cloudimage.transfer.contract import Source
-
-CLAIM_MOUNT: Final = Path("/source")
-"""Where the pod of a Job has the volume of the source; read-only."""
 
 
 def check_path(path: str) -> str:
@@ -27,14 +24,13 @@ class FileSource(Source):
     """A file.
 
     Attributes:
-        root: The folder that it is in.
+        root: The folder that it is in; of a volume it is known where that is mounted.
         path: Its place there; no link on the way is followed.
-        claim: Name of the PersistentVolumeClaim that has to be mounted at ``root``; None: the
-            folder is there.
+        claim: Name of the PersistentVolumeClaim that has to be mounted; None: the folder is there.
     """
 
     type: Literal["file"] = "file"
-    root: Path
+    root: Path = Path()
     path: str
     claim: str | None = None
 
@@ -43,3 +39,7 @@ class FileSource(Source):
     def volume_claim(self) -> str | None:
         """Return the PersistentVolumeClaim, if the file is in one."""
         return self.claim
+
+    def mounted_at(self, folder: Path) -> Self:
+        """Return the file in its volume, if it is in one."""
+        return self.model_copy(update={"root": folder}) if self.claim else self
