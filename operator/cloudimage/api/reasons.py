@@ -49,6 +49,9 @@ class Reason(StrEnum):
     """An administrator deactivated the image in Glance; the operator does not reactivate it."""
     PROGRESSING = "Progressing"
     """The operator is working on it; see status.progress."""
+    AWAITING_UPLOAD = "AwaitingUpload"
+    """The operator waits for the file of spec.source.upload; the message has the command by which
+    somebody who has it uploads it. It is found within a minute."""
     PENDING = "Pending"
     """Not started, or not yet known."""
     DELETING = "Deleting"
@@ -228,8 +231,9 @@ class Reason(StrEnum):
     """The transfer was stopped from outside. Retried at once."""
     JOB_NOT_STARTED = "JobNotStarted"
     """The transfer's Job cannot be created, or its pod cannot run: a quota, an admission policy, no
-    node with enough room, or a container image that cannot be pulled; the message says which. Ask
-    the cluster's administrator. Retried with growing pauses."""
+    node with enough room, a container image that cannot be pulled, or a volume that cannot be
+    mounted; the message says which. Or the operator may make none, as a source in a volume needs.
+    Ask the cluster's administrator. Retried with growing pauses."""
     INTERNAL_ERROR = "InternalError"
     """An internal error of the operator; its log has the details: please report it. The message
     names the class of the exception; DeadlineExceededError means that a reconcile hung, usually

@@ -55,6 +55,21 @@ class ResolvedSource(ApiModel):
     )
 
 
+class UploadStatus(ApiModel):
+    """Where the file of spec.source.upload is to go."""
+
+    project_id: str | None = Field(
+        default=None,
+        alias="projectID",
+        description="Id of the project that the image must be made in, that of the credentials.",
+    )
+    secret_uid: str | None = Field(
+        default=None,
+        alias="secretUID",
+        description="UID of the Secret with the credentials, by which an image of ours is known.",
+    )
+
+
 class TransferProgress(ApiModel):
     """Progress of the transfer."""
 
@@ -217,6 +232,9 @@ class CloudImageStatus(ResourceStatus):
         default=None,
         description="What the source meant when it was last looked up, if the spec does not say "
         "itself which bytes they are: for example the image that a name in Glance stands for.",
+    )
+    upload: UploadStatus | None = Field(
+        default=None, description="Where the file goes that is waited for; absent if none is."
     )
     image: ImageStatus | None = Field(default=None, description="The image as Glance has it.")
     progress: TransferProgress | None = Field(default=None, description="Progress of the transfer.")

@@ -33,6 +33,7 @@ from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.credentials import loader
 from cloudimage.images import resolution
+from cloudimage.images.logic import uploads
 from cloudimage.images.logic.desired import Desired
 from cloudimage.kube import Key, Kube, R, Secret
 from cloudimage.transfer import contract
@@ -275,6 +276,9 @@ def _made(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
 ) -> Iterator[Finding]:
     probe, target = desk.options.probe, plan_transfer.target_of(resource, config, desk.place)
     yield from _guarded("rights", lambda: plan_transfer.rights(target, probe=probe))
+    if uploads.is_awaited(desired):
+        yield Finding("source", "ok", f"a person uploads it: {uploads.command(resource)}")
+        return
     try:
         texts = _texts(resource, desired, desk)
         planned = Transfer.of(resource, desired, stands.owned, config, texts, target, desk.place)

@@ -112,6 +112,9 @@ class Transfer:
             TransferError: It is not available, or would be refused.
         """
         request = self.request
+        if request.source.volume_claim():
+            yield Finding("bytes", "unknown", f"only a Job sees {self.spec.location()}")
+            return
         limits, folder = request.limits, self.place.folder
         tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
         cache = Cache(self.place.cache, limits, shared=True)

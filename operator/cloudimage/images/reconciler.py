@@ -10,7 +10,7 @@ from cloudimage.api.meta import Event
 from cloudimage.api.names import FINALIZER
 from cloudimage.api.reasons import ABSENT_REASONS, CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
 from cloudimage.api.references import CloudCredentialsRef
-from cloudimage.api.status import CloudImageStatus
+from cloudimage.api.status import CloudImageStatus, UploadStatus
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
@@ -30,6 +30,7 @@ from cloudimage.images.logic import (
     schedule,
     status,
     transfer_request,
+    uploads,
 )
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.owned_images import images_of, metadata_plan, name_drafts
@@ -136,6 +137,8 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 if adoption.is_wanted(resource, owned):
                     resource, owned = self._adopt(resource, desired, cloud, owned)
                 self._burn(resource, desired, cloud, owned)
+                if owned.current is None and uploads.is_awaited(desired):
+                    return self._await(resource, desired, cloud, config, owned)
                 if owned.current is None:
                     self._start(resource, desired, cloud, config, owned)
                     return None
@@ -164,7 +167,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
     ) -> None:
         """Settle what an earlier transfer may have left under way, before it is forgotten."""
-        starts = owned.current is None
+        starts = owned.current is None and not uploads.is_awaited(desired)
         if lot := burned_ids.to_settle_first(resource, desired.content_key, starts=starts):
             burn(resource, lot, cloud.glance, {image.id for image in owned.all})
 
@@ -295,6 +298,27 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             lambda: self.notify(key),
             resource,
         )
+
+    def _await(
+        self,
+        resource: CloudImage,
+        desired: Desired,
+        cloud: Cloud,
+        config: CloudConfig,
+        owned: owned_images.OwnedImages,
+    ) -> float:
+        """Say what is waited for, and remove uploads that were broken off."""
+        self.runner.forget(resource.metadata.uid)
+        for leftover in owned.leftovers:
+            if not uploads.goes_on(leftover, desired, now()):
+                cloud.glance.delete(leftover.id)
+        origin = config.origin
+        where = UploadStatus(
+            project_id=cloud.glance.project_id, secret_uid=origin.secret_uid if origin else None
+        )
+        serving = revisions.serving(resource, owned)
+        resource = self.write(resource, uploads.awaiting(resource, desired, serving, where, now()))
+        return self.attempts.come_back(resource, Reason.AWAITING_UPLOAD)
 
     def _failed(
         self, resource: CloudImage, desired: Desired, failure: contract.Failure

@@ -5,11 +5,13 @@ from typing import Any, Final
 
 from cloudimage.api.cloudimage import CloudImageSpec
 from cloudimage.sources.base import SpecSource
+from cloudimage.sources.claim import PersistentVolumeClaimSpecSource
 from cloudimage.sources.glance import GlanceSpecSource
 from cloudimage.sources.http import HttpSpecSource
 from cloudimage.sources.oci import OciSpecSource
 from cloudimage.sources.s3 import S3SpecSource
 from cloudimage.sources.swift import SwiftSpecSource
+from cloudimage.sources.upload import UploadSpecSource
 
 _KINDS: Final[Mapping[str, Callable[[Any], SpecSource]]] = {
     "http": HttpSpecSource,
@@ -17,6 +19,8 @@ _KINDS: Final[Mapping[str, Callable[[Any], SpecSource]]] = {
     "s3": S3SpecSource,
     "swift": SwiftSpecSource,
     "oci": OciSpecSource,
+    "upload": UploadSpecSource,
+    "persistent_volume_claim": PersistentVolumeClaimSpecSource,
 }
 """By the member of spec.source."""
 

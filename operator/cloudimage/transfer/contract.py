@@ -8,6 +8,7 @@ is closed, so that it never outlives the operator that started it.
 
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -140,6 +141,14 @@ class Source(Model):
 
     def without_texts(self) -> Self:
         """Return the source without them."""
+        return self
+
+    def volume_claim(self) -> str | None:
+        """Return the PersistentVolumeClaim that must be mounted where the transfer runs, if any."""
+        return None
+
+    def mounted_at(self, folder: Path) -> Self:  # noqa: ARG002 - for those that need a volume
+        """Return the source as it is read where its volume is mounted."""
         return self
 
 

@@ -16,6 +16,7 @@ from cloudimage.transfer.contract import (
     Source,
     UrlPolicy,
 )
+from cloudimage.transfer.source.file.model import FileSource
 from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.http.model import HttpSource
 from cloudimage.transfer.source.oci.model import OciSource
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     AnySource = Source
 else:
     AnySource = Annotated[
-        HttpSource | GlanceSource | S3Source | SwiftSource | OciSource, Field(discriminator="type")
+        HttpSource | GlanceSource | S3Source | SwiftSource | OciSource | FileSource,
+        Field(discriminator="type"),
     ]
 """The source of a request, whose ``type`` says which kind it is."""
 

@@ -19,6 +19,8 @@ SOURCES: dict[str, dict[str, Any]] = {
     "glance": {"id": ID, "cloudCredentialsRef": {"secretName": "old", "cloudName": "east"}},
     "swift": {"container": "disks", "object": "disk.raw"},
     "s3": {"bucket": "images", "key": "disk.raw", "credentialsRef": {"secretName": "bucket"}},
+    "upload": {"sha256": SHA256},
+    "persistent_volume_claim": {"claimName": "build", "path": "a/b.raw", "sha256": SHA256},
 }
 """An example of each; a new kind needs one."""
 

@@ -83,6 +83,7 @@ _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.CLOUD_REFUSED: LOGIN,
     ShareReason.WRONG_PROJECT: SECRET,
     Reason.IMAGE_NOT_FOUND: GLANCE,
+    Reason.AWAITING_UPLOAD: GLANCE,
 }
 
 

@@ -1,5 +1,6 @@
 """The status of a CloudImage whose image is there; pure, like the others in ``status``."""
 
+import re
 from datetime import datetime
 
 from cloudimage.api.cloudimage import CloudImage
@@ -20,6 +21,7 @@ from cloudimage.images.logic.status import in_use, next_status, used_by
 from cloudimage.plaintext import plain
 from cloudimage.sizes import quantity
 from cloudimage.transfer.contract import Result, Stage
+from cloudimage.vocabulary.marks import SOURCE_MARK
 
 _MOST_LISTED = 128
 """Properties and tags in a status; Glance has as many by default."""
@@ -155,16 +157,24 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         "summary": _summary(resource, image, usage, "100%"),
         "synced_generation": resource.metadata.generation,
         "last_sync_time": now,
+        "upload": None,
     }
     if result is not None:
         changes |= _made(result)
     elif resource.status.digest != desired.content_key or image.id != resource.status.image_id:
         # Not made just now: how it was made is not known any more.
-        changes |= {"virtual_size": image.virtual_size, "source": None}
+        changes |= {"virtual_size": image.virtual_size, "source": _uploaded_file(image)}
         changes |= {"method": None, "method_reason": None}
     if usage is not None:
         changes["used_by"] = used_by(usage, now)
     return next_status(resource, drafts, now, changes)
+
+
+def _uploaded_file(image: GlanceImage) -> SourceStatus | None:
+    """Return what is known of the file that a person uploaded; None: nobody did."""
+    sha256 = image.properties.get(SOURCE_MARK, "")
+    known = re.fullmatch("[0-9a-f]{64}", sha256) is not None
+    return SourceStatus(checksums={"sha256": sha256}) if known else None
 
 
 def image_status(image: GlanceImage, *, properties: bool = False) -> ImageStatus:

@@ -19,7 +19,6 @@ from cloudimage.cloud.models import GlanceImage, JsonPatch
 from cloudimage.controller.logic.conditions import Draft, is_true
 from cloudimage.images.logic import readiness
 from cloudimage.images.logic.desired import Desired
-from cloudimage.transfer.contract import SECRET_MARK
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES
 from cloudimage.vocabulary.marks import PREFIX, Marks
 
@@ -198,8 +197,8 @@ def without_marks(image: GlanceImage) -> JsonPatch:
     """Return the patch that makes the image nobody's: for deletionPolicy Orphan."""
     return tuple(
         {"op": "remove", "path": _path(mark)}
-        for mark in (*Marks, SECRET_MARK)
-        if mark in image.properties
+        for mark in image.properties
+        if mark.startswith(PREFIX)
     )
 
 

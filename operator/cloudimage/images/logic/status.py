@@ -72,6 +72,7 @@ def starting(
         "checksums": None,
         "image": None,
         "source": None,
+        "upload": None,
     }
     return next_status(resource, drafts, now, changes)
 

@@ -17,11 +17,10 @@ from cloudimage.transfer.image.archives import Bounded, Say, Sink, unsafe, untar
 from cloudimage.transfer.image.qemu_checks import FREE_EXPANSION, MAX_RATIO
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache, Room, write_all
+from cloudimage.transfer.sparse import HOLE, is_hole
 from cloudimage.transfer.tools.toolbox import Toolbox, ToolError
 
 _CHUNK: Final = 256 * 2**10
-_HOLE: Final = 64 * 2**10
-_ZEROS: Final = bytes(_HOLE)
 _COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "gzip": ("gzip", "-dc", "--"),
     "xz": ("xz", "-dc", "--format=xz", "--"),
@@ -251,8 +250,8 @@ class _Sink:
         chunk = head
         while chunk:
             self.expect(self.size + len(chunk))
-            for start in range(0, len(chunk), _HOLE):
-                self._write(chunk[start : start + _HOLE])
+            for start in range(0, len(chunk), HOLE):
+                self._write(chunk[start : start + HOLE])
             self._meter.count(self.size)
             chunk = content.read(_CHUNK)
 
@@ -263,7 +262,7 @@ class _Sink:
         self._file.truncate(self.size)
 
     def _write(self, piece: bytes) -> None:
-        if piece == _ZEROS[: len(piece)]:
+        if is_hole(piece):
             self._file.seek(len(piece), 1)
         else:
             self._written += len(piece)

@@ -6,6 +6,8 @@ from typing import Final
 
 from cloudimage.transfer.contract import Source
 from cloudimage.transfer.source.base import Context, Opener, Reader
+from cloudimage.transfer.source.file.model import FileSource
+from cloudimage.transfer.source.file.reader import open_file
 from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.glance.reader import open_glance
 from cloudimage.transfer.source.http.model import HttpSource
@@ -23,6 +25,7 @@ _OPENERS: Final[Mapping[type[Source], Opener]] = {
     S3Source: open_s3,
     SwiftSource: open_swift,
     OciSource: open_oci,
+    FileSource: open_file,
 }
 
 
