@@ -5,8 +5,10 @@ from pydantic import Field
 from cloudimage.api.meta import ApiModel, rules
 from cloudimage.api.sources.glance import GlanceSource
 from cloudimage.api.sources.http import HttpSource
+from cloudimage.api.sources.server import ServerSource
+from cloudimage.api.sources.volume import VolumeSource
 
-_KINDS = ("http", "glance")
+_KINDS = ("http", "glance", "server", "volume")
 _MEMBERS = ", ".join(f"has(self.{kind})" for kind in _KINDS)
 
 
@@ -26,4 +28,8 @@ class Source(
         default=None,
         description="An image of another project, region or cloud. It is verified by the hash "
         "that its Glance has.",
+    )
+    server: ServerSource | None = Field(default=None, description="A snapshot of a server.")
+    volume: VolumeSource | None = Field(
+        default=None, description="A volume, or a snapshot of one, which Cinder uploads to Glance."
     )

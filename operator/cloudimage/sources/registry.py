@@ -7,10 +7,14 @@ from cloudimage.api.cloudimage import CloudImageSpec
 from cloudimage.sources.base import SpecSource
 from cloudimage.sources.glance import GlanceSpecSource
 from cloudimage.sources.http import HttpSpecSource
+from cloudimage.sources.server import ServerSpecSource
+from cloudimage.sources.volume import VolumeSpecSource
 
 _KINDS: Final[Mapping[str, Callable[[Any], SpecSource]]] = {
     "http": HttpSpecSource,
     "glance": GlanceSpecSource,
+    "server": ServerSpecSource,
+    "volume": VolumeSpecSource,
 }
 """By the member of spec.source."""
 

@@ -18,11 +18,15 @@ from cloudimage.transfer.contract import (
 )
 from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.server.model import ServerSource
+from cloudimage.transfer.source.volume.model import VolumeSource
 
 if TYPE_CHECKING:
     AnySource = Source
 else:
-    AnySource = Annotated[HttpSource | GlanceSource, Field(discriminator="type")]
+    AnySource = Annotated[
+        HttpSource | GlanceSource | ServerSource | VolumeSource, Field(discriminator="type")
+    ]
 """The source of a request, whose ``type`` says which kind it is."""
 
 

@@ -10,10 +10,16 @@ from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.glance.reader import open_glance
 from cloudimage.transfer.source.http.model import HttpSource
 from cloudimage.transfer.source.http.reader import open_http
+from cloudimage.transfer.source.server.model import ServerSource
+from cloudimage.transfer.source.server.reader import open_server
+from cloudimage.transfer.source.volume.model import VolumeSource
+from cloudimage.transfer.source.volume.reader import open_volume
 
 _OPENERS: Final[Mapping[type[Source], Opener]] = {
     HttpSource: open_http,
     GlanceSource: open_glance,
+    ServerSource: open_server,
+    VolumeSource: open_volume,
 }
 
 
