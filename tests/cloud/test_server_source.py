@@ -1,6 +1,5 @@
 """A server as a source: real Nova makes the snapshot, and nothing of it stays."""
 
-import json
 import os
 import shutil
 import signal
@@ -12,10 +11,11 @@ from typing import Any
 import pytest
 
 from cloudimage.transfer.contract import Reason
-from cloudimage.transfer.source.snapshot.labels import STOPPED, label
+from cloudimage.transfer.source.snapshot.labels import STOPPED
 from cloudimage.vocabulary.marks import Marks
 from support.fault_proxy import Fault, FaultProxy
 from support.openstack_actions import boot, make_image, wait_until
+from support.snapshots import elsewhere, snapshot_request, temporaries
 from support.transfer_runs import Bench, Transfer, checksum, fail, succeed
 
 pytestmark = pytest.mark.cloud
@@ -56,23 +56,8 @@ def booted(bench: Bench) -> Iterator[Booted]:
 
 
 def asked(bench: Bench, source: Row, **image: Any) -> Row:
-    """Return a request for a server's snapshot, with the marks that the operator gives."""
-    marks = {Marks.UID: bench.unique, Marks.DIGEST: "digest", "cloudimage_dev_secret": "secret"}
-    properties = {**marks, **image.pop("properties", {})}
-    request = bench.request("", properties=properties, **image)
-    return request | {"source": {"type": "server", **source}}
-
-
-def elsewhere(bench: Bench, project: str = "consumer", **options: Any) -> Row:
-    """Return what names the project as a cloud of its own."""
-    clouds = {"clouds": {"other": bench.openstack.cloud(project) | options}}
-    return {"cloud_name": "other", "clouds_yaml": json.dumps(clouds)}
-
-
-def temporaries(bench: Bench, project: str = "images") -> list[str]:
-    """Return the images of the project that were made for a snapshot."""
-    cloud: Any = bench.openstack.connect(project)
-    return [each.id for each in cloud.image.images(name=label(bench.unique))]
+    """Return a request for a server's snapshot."""
+    return snapshot_request(bench, "server", source, **image)
 
 
 def test_the_snapshot_itself_becomes_the_image_and_no_byte_is_moved(
@@ -187,23 +172,22 @@ def test_it_is_stopped_first_and_started_again(bench: Bench, booted: Booted, dis
 
 def test_one_that_was_off_stays_off(bench: Bench, booted: Booted, disk: Path) -> None:
     server, compute = booted(disk), bench.connection().compute
+    required = {"id": server.id, "quiesce": "Required"}
+    message = fail(asked(bench, required), Reason.SOURCE_REFUSED).message
+    assert "os_require_quiesce=yes" in message
     compute.stop_server(server.id)
     wait_until(lambda: compute.get_server(server.id).status == "SHUTOFF")
-    succeed(asked(bench, {"id": server.id, "stop_first": True, "quiesce": "Required"}))
+    succeed(asked(bench, required | {"stop_first": True}))
     assert compute.get_server(server.id).status == "SHUTOFF"
 
 
-def test_quiescing_is_refused_where_nova_does_not_promise_it(
+def test_what_nova_does_about_quiescing_is_known_by_the_servers_image(
     bench: Bench, booted: Booted, disk: Path
 ) -> None:
-    plain = booted(disk)
-    required = {"id": plain.id, "quiesce": "Required"}
-    message = fail(asked(bench, required), Reason.SOURCE_REFUSED).message
-    assert "os_require_quiesce=yes" in message
     agent = booted(disk, hw_qemu_guest_agent="yes", os_require_quiesce="yes")
     never = {"id": agent.id, "quiesce": "Never"}
     assert "stopFirst" in fail(asked(bench, never), Reason.SOURCE_REFUSED).message
-    assert succeed(asked(bench, required | {"id": agent.id})).method == "Snapshot"
+    assert succeed(asked(bench, never | {"quiesce": "Required"})).method == "Snapshot"
 
 
 def test_what_cannot_be_taken_says_why(bench: Bench, booted: Booted, disk: Path) -> None:

@@ -4,6 +4,7 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cloudimage.access.policy import CloudPolicy
 from cloudimage.api.cloudimage import CloudImage, DeletionPolicy
 from cloudimage.api.meta import Event
 from cloudimage.api.reasons import Reason
@@ -17,6 +18,7 @@ from cloudimage.controller.logic import conditions
 from cloudimage.credentials import loader
 from cloudimage.credentials.logic import guard
 from cloudimage.failpoints import Point, failpoint
+from cloudimage.images import snapshots
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.logic import burned_ids, deletion, metadata, owned_images, status
 from cloudimage.images.logic.desired import Desired
@@ -38,6 +40,7 @@ class Deletion:
     runner: Runner
     attempts: Attempts
     clouds: ConnectionPool
+    policy: CloudPolicy
 
     def __call__(self, resource: CloudImage) -> float | None:
         """Delete what may go; return the seconds after which to look again, None when done."""
@@ -53,7 +56,10 @@ class Deletion:
 
     def _with_cloud(self, resource: CloudImage) -> float | None:
         try:
-            with self.clouds.borrow(loader.load(self.kube, resource)) as cloud:
+            config = loader.load(self.kube, resource)
+            if snapshots.may_be_left(resource):
+                snapshots.clear_left(self.kube, resource, config, self.policy)
+            with self.clouds.borrow(config) as cloud:
                 desired = Desired.of(resource.spec, resource.status.resolved_source)
                 found = images_of(cloud, resource, desired)
                 owned = owned_images.classify(resource, desired, found)
