@@ -134,7 +134,7 @@ def test_what_a_kill_leaves_goes_with_the_object_or_with_the_next_spec(
     for name in names:
         create(namespace, name, server, diskFormat="qcow2")
         # Nova makes one snapshot of a server at a time.
-        assert wait_until(lambda: len(halted(namespace)) == len(uids) + 1, 240)  # noqa: B023 - now
+        assert wait_until(lambda: len(halted(namespace)) == len(uids) + 1, 240)
         resource = namespace.get(name)
         assert resource is not None
         uids.append(resource.metadata.uid)

@@ -117,7 +117,10 @@ def _kept(source: Reader, target: UploadContext, request: TransferRequest) -> Re
     if not isinstance(source, Made) or method.stores or method.method not in {"Auto", "Upload"}:
         return None
     identifier = source.as_it_is()
-    return None if identifier is None else keep(target, identifier)
+    if identifier is None:
+        return None
+    target.meter.start(Stage.INSPECTING)
+    return keep(target, identifier)
 
 
 def _streamed(source: Reader, target: UploadContext, choice: Choice) -> Result | None:

@@ -11,14 +11,14 @@ from cloudimage.transfer.source.server.model import ServerSource
 from cloudimage.transfer.source.snapshot.labels import STOPPED, marks
 from cloudimage.transfer.source.snapshot.leftovers import snapshot_ids
 from cloudimage.transfer.source.snapshot.patience import Patience
+from cloudimage.transfer.source.snapshot.rules import only, shown, there
 from cloudimage.transfer.source.snapshot.services import (
     Image,
     Server,
     Services,
     VolumeSnapshot,
 )
-from cloudimage.transfer.source.volume.maker import upload, volume_of
-from cloudimage.transfer.source.volume.rules import only, shown, there
+from cloudimage.transfer.source.volume.maker import is_uploading, upload, volume_of
 
 
 class ServerMaker:
@@ -31,6 +31,7 @@ class ServerMaker:
         self._services = services
         self._limits = limits
         self._server: Server | None = None
+        self._volume_id: str | None = None
 
     def look(self) -> str:
         """Return the id of the server, which can be taken a snapshot of just now."""
@@ -55,20 +56,28 @@ class ServerMaker:
         if server.image_id is not None:
             image = self._services.images.show(server.image_id)
             return None if image is None else image.properties
-        for each in server.volumes:
-            volume = self._services.volumes.show(each.id)
-            if volume is not None and volume.bootable == "true":
-                return volume.volume_image_metadata
-        return None
+        shown = [self._services.volumes.show(each.id) for each in server.volumes]
+        bootable = [each for each in shown if each is not None and each.bootable == "true"]
+        # Which of several is the boot disk only administrators are told.
+        return bootable[0].volume_image_metadata if len(bootable) == 1 else None
 
     def stopped(self) -> str | None:
         """Return the id of the server, if it is to be stopped."""
-        if not self._source.stop_first:
-            return None
+        return self._known_id() if self._source.stop_first else None
+
+    def _known_id(self) -> str | None:
         if self._server is None:
             with suppress(TransferError):
                 self._server = self._found()
         return self._server.id if self._server else None
+
+    def is_at_work(self) -> bool:
+        """Return whether Nova says that it is at work with the server, or Cinder for it."""
+        identifier = self._known_id()
+        server = self._services.servers.show(identifier) if identifier else None
+        if server is not None and server.task is not None:
+            return True
+        return self._volume_id is not None and is_uploading(self._services, self._volume_id)
 
     def make(self, name: str, image: NewImage) -> str:
         """Have the snapshot made."""
@@ -102,6 +111,7 @@ class ServerMaker:
                 "the server has no disk that an image could be made of",
             )
         volume = volume_of(self._services, self._ready(identifiers[0]), name, self._limits)
+        self._volume_id = volume.id
         stays = self._source.cloud_name is None
         return upload(self._services, volume.id, name, image, stays=stays)
 

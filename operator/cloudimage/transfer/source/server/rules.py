@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.source.server.model import ServerSource
+from cloudimage.transfer.source.snapshot.rules import shown
 from cloudimage.transfer.source.snapshot.services import Server
-from cloudimage.transfer.source.volume.rules import shown
 from cloudimage.vocabulary.properties import TRUE
 
 _TAKEN: Final = frozenset({"ACTIVE", "PAUSED", "SHUTOFF", "SUSPENDED"})

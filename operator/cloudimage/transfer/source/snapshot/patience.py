@@ -11,6 +11,9 @@ T = TypeVar("T")
 OUTAGE_SECONDS: Final = 60.0
 """How long a service may be away meanwhile."""
 
+MAX_SECONDS: Final = 12 * 3600.0
+"""How long a cloud may be at work at all, however many signs of life it gives."""
+
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 5.0
 
@@ -28,7 +31,7 @@ class Patience:
         self._seconds = seconds
         self._doing = doing
         self._seen: object = None
-        self._since = self._answered = time.monotonic()
+        self._began = self._since = self._answered = time.monotonic()
         self._pause = _FIRST_PAUSE
 
     def until(self, look: Callable[[], tuple[T | None, object]]) -> T:
@@ -58,6 +61,12 @@ class Patience:
 
     def _note(self, seen: object) -> None:
         now = time.monotonic()
+        if now - self._began > MAX_SECONDS:
+            raise TransferError(
+                Reason.SNAPSHOT_FAILED,
+                f"the source cloud is still at work after {MAX_SECONDS / 3600:g} hours: waiting "
+                f"until {self._doing}",
+            )
         if seen != self._seen:
             self._seen, self._since = seen, now
         elif now - self._since > self._seconds:

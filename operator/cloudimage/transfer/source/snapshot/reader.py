@@ -5,6 +5,7 @@ it again: see :mod:`.labels` and :mod:`.leftovers`.
 """
 
 import logging
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -21,11 +22,15 @@ from cloudimage.transfer.source.hashes import Fetched
 from cloudimage.transfer.source.snapshot.labels import label
 from cloudimage.transfer.source.snapshot.leftovers import clear, is_record, restart
 from cloudimage.transfer.source.snapshot.patience import Patience
+from cloudimage.transfer.source.snapshot.rules import shown
 from cloudimage.transfer.source.snapshot.services import Image, Services
 from cloudimage.transfer.verify.verification import Expected
 
 CLEARING_SECONDS: Final = 60.0
 """How long Cinder may take to delete a volume before that is left to it."""
+
+_ALIVE_SECONDS: Final = 30.0
+"""How often it counts as something new that the cloud says that it is at work."""
 
 _COMING: Final = frozenset({"queued", "saving", "uploading", "importing"})
 _UNPROVEN: Final = "its Glance takes a hash of the snapshot as it is stored; none is known before"
@@ -51,6 +56,13 @@ class Maker(Protocol):
 
     def stopped(self) -> str | None:
         """Return the id of the server that may have been stopped for it, if that can be."""
+
+    def is_at_work(self) -> bool:
+        """Return whether the cloud says that it is making the image.
+
+        Raises:
+            TransferError: It says nothing.
+        """
 
     def make(self, name: str, image: NewImage) -> str:
         """Begin to make the image under this name, and return its id.
@@ -110,6 +122,7 @@ class SnapshotReader:
         """Have the image made, and find out what it must be by what its Glance says of it."""
         wanted = self._context.image
         if wanted is None:
+            self._check_pinned()
             return Expected(version=self._maker.look(), warnings=(_UNPROVEN,))
         self._context.meter.start(Stage.SNAPSHOTTING)
         self._begun = True
@@ -134,6 +147,13 @@ class SnapshotReader:
             found.sort(key=is_record)  # what was made by a record is nearer to the end
             _log.info("going on with image %s of an earlier transfer", found[0].id)
             return found[0].id
+        self._check_pinned()
+        # Volumes, for instance, that were to become an image and did not.
+        clear(self._services, self._label, CLEARING_SECONDS)
+        self._version = self._maker.look()
+        return self._maker.make(self._label, wanted)
+
+    def _check_pinned(self) -> None:
         if self._context.pinned is not None and not self._maker.repeats:
             raise TransferError(
                 Reason.SOURCE_CHANGED,
@@ -141,26 +161,26 @@ class SnapshotReader:
                 "not have its bytes. None was taken. To have one taken, change trigger in "
                 "spec.source, or set spec.sourceChangePolicy to Accept",
             )
-        # Volumes, for instance, that were to become an image and did not.
-        clear(self._services, self._label, CLEARING_SECONDS)
-        self._version = self._maker.look()
-        return self._maker.make(self._label, wanted)
 
     def _active(self, identifier: str) -> Image:
         def look() -> tuple[Image | None, object]:
             image = self._services.images.show(identifier)
             if image is None or image.status not in _COMING | {"active"}:
-                state = "was deleted" if image is None else f"has the status {image.status}"
+                state = "was deleted" if image is None else f"has the status {shown(image.status)}"
                 raise TransferError(
                     Reason.SNAPSHOT_FAILED,
                     f"the source cloud gave up making the snapshot: its image {identifier} "
                     f"{state}. The server's events, or Cinder's messages, say why; its quota of "
                     "images may be used up",
                 )
-            return (image if image.status == "active" else None), (image.status, image.updated_at)
+            if image.status == "active":
+                return image, None
+            # Neither Glance nor who sends it the bytes says how many there are yet.
+            alive = self._maker.is_at_work() and int(time.monotonic() / _ALIVE_SECONDS)
+            return None, (image.status, image.updated_at, alive)
 
-        patience = Patience(self._context.limits.silence_seconds, f"image {identifier} is active")
-        return patience.until(look)
+        seconds = self._context.limits.silence_seconds
+        return Patience(seconds, f"image {identifier} is active").until(look)
 
     def _started(self, server_id: str) -> None:
         def look() -> tuple[bool | None, object]:

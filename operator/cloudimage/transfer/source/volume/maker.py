@@ -5,6 +5,7 @@ from typing import Final
 from cloudimage.transfer.contract import Limits, NewImage, Reason, TransferError
 from cloudimage.transfer.source.snapshot.labels import marks
 from cloudimage.transfer.source.snapshot.patience import Patience
+from cloudimage.transfer.source.snapshot.rules import only, shown, there
 from cloudimage.transfer.source.snapshot.services import Image, Services, Volume, VolumeSnapshot
 from cloudimage.transfer.source.volume import rules
 from cloudimage.transfer.source.volume.model import VolumeSource
@@ -29,7 +30,7 @@ class VolumeMaker:
             raise TransferError(Reason.SOURCE_NOT_FOUND, "the source's cloud has no volumes")
         if self._source.snapshot_id is not None:
             snapshot = self._services.volumes.snapshot(self._source.snapshot_id)
-            self._snapshot = rules.there(snapshot, "volume snapshot", self._source.snapshot_id)
+            self._snapshot = there(snapshot, "volume snapshot", self._source.snapshot_id)
             rules.check_snapshot(self._snapshot)
             return self._snapshot.id
         self._volume = self._found()
@@ -39,17 +40,21 @@ class VolumeMaker:
     def _found(self) -> Volume:
         volumes = self._services.volumes
         if self._source.name is not None:
-            return rules.only(volumes.named(self._source.name), "volume", self._source.name)
+            return only(volumes.named(self._source.name), "volume", self._source.name)
         identifier = self._source.id or ""
-        return rules.there(volumes.show(identifier), "volume", identifier)
+        return there(volumes.show(identifier), "volume", identifier)
 
     def stopped(self) -> None:
         """Return that no server is stopped for it."""
 
+    def is_at_work(self) -> bool:
+        """Return whether Cinder says that it is uploading the volume."""
+        return self._volume is not None and is_uploading(self._services, self._volume.id)
+
     def make(self, name: str, image: NewImage) -> str:
         """Have the image made."""
         if self._snapshot is not None:
-            volume = volume_of(self._services, self._snapshot, name, self._limits)
+            self._volume = volume = volume_of(self._services, self._snapshot, name, self._limits)
             return upload(self._services, volume.id, name, image, stays=self._stays)
         if self._volume is None:
             raise ValueError("unreachable: look() comes first")
@@ -79,7 +84,7 @@ def volume_of(services: Services, snapshot: VolumeSnapshot, name: str, limits: L
     def look() -> tuple[Volume | None, object]:
         volume = services.volumes.show(identifier)
         if volume is None or volume.status not in _COMING:
-            state = rules.shown(volume.status) if volume else "deleted"
+            state = shown(volume.status) if volume else "deleted"
             raise TransferError(
                 Reason.SNAPSHOT_FAILED,
                 f"the source's Cinder could not make a volume of snapshot {snapshot.id}: it is "
@@ -88,6 +93,16 @@ def volume_of(services: Services, snapshot: VolumeSnapshot, name: str, limits: L
         return (volume if volume.status == "available" else None), volume.status
 
     return Patience(limits.silence_seconds, f"volume {identifier} is available").until(look)
+
+
+def is_uploading(services: Services, volume_id: str) -> bool:
+    """Return whether Cinder says that it is uploading a volume.
+
+    Raises:
+        TransferError: Cinder's.
+    """
+    volume = services.volumes.show(volume_id)
+    return volume is not None and volume.status == "uploading"
 
 
 def upload(  # noqa: PLR0913 - what a volume's image takes

@@ -1,53 +1,13 @@
 """What Cinder says of a volume, and whether an image can be made of it; pure."""
 
-import re
-from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 from cloudimage.transfer.contract import NewImage, Reason, TransferError
-from cloudimage.transfer.source.snapshot.calls import Row
+from cloudimage.transfer.source.snapshot.rules import shown
 from cloudimage.transfer.source.snapshot.services import Volume, VolumeSnapshot
 
-R = TypeVar("R", bound=Row)
-
-_MOST_NAMED: Final = 3
 _OF_CINDERS_MAKING: Final = frozenset({"raw", "qcow2"})
 """Formats that Cinder is asked to convert to; to any other the operator does."""
-
-
-def only(found: Sequence[R], kind: str, name: str) -> R:
-    """Return the one thing of a name.
-
-    Raises:
-        TransferError: ``SourceNotFound`` or ``SourceAmbiguous``.
-    """
-    if not found:
-        raise TransferError(
-            Reason.SOURCE_NOT_FOUND,
-            f"no {kind} that the credentials of the source cloud can see is called {name!r}",
-        )
-    if len(found) > 1:
-        ids = ", ".join(each.id for each in found[:_MOST_NAMED])
-        more = ", ..." if len(found) > _MOST_NAMED else ""
-        raise TransferError(
-            Reason.SOURCE_AMBIGUOUS,
-            f"{len(found)} {kind}s are called {name!r}: {ids}{more}. Give the id",
-        )
-    return found[0]
-
-
-def there(found: R | None, kind: str, identifier: str) -> R:
-    """Return a thing that was asked for by its id.
-
-    Raises:
-        TransferError: ``SourceNotFound``: it is not there.
-    """
-    if found is None:
-        raise TransferError(
-            Reason.SOURCE_NOT_FOUND,
-            f"the credentials of the source cloud can see no {kind} {identifier}",
-        )
-    return found
 
 
 def check(volume: Volume, *, force: bool) -> None:
@@ -99,11 +59,6 @@ def check_snapshot(snapshot: VolumeSnapshot) -> None:
         Reason.SOURCE_REFUSED if broken else Reason.SOURCE_BUSY,
         f"volume snapshot {snapshot.id} has the status {shown(snapshot.status)}, not available",
     )
-
-
-def shown(status: str) -> str:
-    """Return a word of the source's cloud for a message; it may be anything."""
-    return status if re.fullmatch(r"[\w.-]{1,32}", status) else "unknown"
 
 
 def uploaded_format(image: NewImage, *, stays: bool) -> str:

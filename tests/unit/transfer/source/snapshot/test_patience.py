@@ -42,6 +42,11 @@ def test_what_goes_on_is_waited_for(clock: Clock) -> None:
     assert Patience(100, "it is there").until(look)
 
 
+def test_not_for_ever(clock: Clock) -> None:
+    with pytest.raises(TransferError, match="12 hours"):
+        Patience(100, "it is there").until(lambda: (None, clock.now))
+
+
 @pytest.mark.parametrize(("seconds", "passes"), [(50, True), (90, False)])
 def test_a_short_outage_passes(clock: Clock, seconds: float, *, passes: bool) -> None:
     def look() -> tuple[bool | None, object]:

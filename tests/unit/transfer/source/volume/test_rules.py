@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from cloudimage.transfer.contract import NewImage, Reason, TransferError
+from cloudimage.transfer.source.snapshot.rules import only
 from cloudimage.transfer.source.snapshot.services import Volume, VolumeSnapshot
 from cloudimage.transfer.source.volume import rules
 
@@ -61,5 +62,5 @@ def test_a_status_that_is_no_word_is_not_shown() -> None:
 def test_several_of_a_name_are_named() -> None:
     found = [VOLUME.model_copy(update={"id": str(number)}) for number in range(5)]
     with pytest.raises(TransferError, match=r"5 volumes are called 'x': 0, 1, 2, \.\.\.") as caught:
-        rules.only(found, "volume", "x")
+        only(found, "volume", "x")
     assert caught.value.reason is Reason.SOURCE_AMBIGUOUS
