@@ -3,13 +3,17 @@
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from cloudimage.failpoints import Point
 from cloudimage.transfer.contract import Reason
 from cloudimage.transfer.source.snapshot.labels import STOPPED
 from cloudimage.vocabulary.marks import Marks
@@ -167,6 +171,30 @@ def test_it_is_stopped_first_and_started_again(bench: Bench, booted: Booted, dis
     wait_until(lambda: compute.get_server(server.id).status == "ACTIVE")
     actions = [each.action for each in compute.server_actions(server.id)]
     assert sorted(actions) == ["create", "createImage", "start", "stop"]
+    assert STOPPED not in compute.get_server(server.id).metadata
+
+
+def test_one_that_a_killed_transfer_has_stopped_is_started_again(
+    bench: Bench, booted: Booted, disk: Path
+) -> None:
+    server, compute = booted(disk), bench.connection().compute
+    request = asked(bench, {"id": server.id, "stop_first": True})
+    halts = {**os.environ, "CLOUDIMAGE_HALT_AT": f"{Point.STOPPED}:{bench.unique}"}
+    command = [sys.executable, "-m", "cloudimage.transfer"]
+
+    def spawn() -> Any:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=halts)
+
+    transfer = Transfer(request, spawn)
+    halted = psutil.Process(transfer.process.pid)
+    wait_until(lambda: halted.status() == psutil.STATUS_STOPPED, 90)
+    halted.kill()
+    transfer.process.wait(20)
+    for folder in bench.scratch.iterdir():
+        shutil.rmtree(folder)
+    assert compute.get_server(server.id).status == "SHUTOFF"
+    succeed(request)
+    wait_until(lambda: compute.get_server(server.id).status == "ACTIVE")
     assert STOPPED not in compute.get_server(server.id).metadata
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,19 @@ def filled(images: Connection, disk: Path, unique: str) -> Iterator[str]:
     images.image.delete_image(image)
 
 
+@contextmanager
+def quota(bench: Bench, **limits: int) -> Iterator[None]:
+    """Let the project have no more than that of what Cinder has."""
+    admin = bench.openstack.connect("admin").block_storage
+    path = f"/os-quota-sets/{bench.openstack.project_id('images')}"
+    answer = admin.put(path, json={"quota_set": limits})
+    assert answer.status_code == 200, answer.text
+    try:
+        yield
+    finally:
+        admin.delete(path)
+
+
 def is_volume_of(bench: Bench, image_id: str, disk: Path) -> None:
     """The image is a qcow2 of a GiB that begins with the disk."""
     path = bench.download(image_id, bench.scratch.parent / "result.qcow2")
@@ -75,6 +89,11 @@ def test_a_snapshot_of_a_volume_leaves_no_volume(
         result = succeed(snapshot_request(bench, "volume", source, disk_format="qcow2"))
         is_volume_of(bench, result.image_id, disk)
         assert temporaries(bench) == volumes_left(bench) == []
+
+        with quota(bench, volumes=len(list(cinder.volumes()))):
+            full = snapshot_request(bench, "volume", source, disk_format="qcow2")
+            full["image"]["id_seed"] += "-full"
+            assert "exceeded" in fail(full, Reason.QUOTA_EXCEEDED).message
 
         # What is killed is cleared away by whoever comes next.
         again = {"image": {"id_seed": f"{unique}-2"}}

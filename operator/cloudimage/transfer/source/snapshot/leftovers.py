@@ -115,7 +115,7 @@ def _listed(ask: Callable[[], list[Any]]) -> list[Any]:
 
 
 def _tried(ask: Callable[[], None]) -> bool:
-    """Return whether something was done; what is busy just now is tried again."""
+    """Return whether something was done; what is busy just now is retried."""
     try:
         ask()
     except TransferError as error:

@@ -75,7 +75,7 @@ class Maker(Protocol):
         """Begin to make an image of the boot disk that a record names, and return its id.
 
         Raises:
-            TransferError: There is none, or the cloud refuses.
+            TransferError: It names no disk, or the cloud refuses.
         """
 
 
