@@ -108,6 +108,7 @@ def test_a_snapshot_of_another_cloud_is_copied_and_deleted_there(
     assert temporaries(bench, "consumer") == []
 
 
+@pytest.mark.slow
 def test_it_is_deleted_after_a_failure(bench: Bench, booted: Booted, qcow2: Path) -> None:
     server = booted(qcow2, "qcow2")
     request = asked(bench, {"id": server.id}, disk_format="raw")
@@ -174,6 +175,7 @@ def test_it_is_stopped_first_and_started_again(bench: Bench, booted: Booted, dis
     assert STOPPED not in compute.get_server(server.id).metadata
 
 
+@pytest.mark.slow
 def test_one_that_a_killed_transfer_has_stopped_is_started_again(
     bench: Bench, booted: Booted, disk: Path
 ) -> None:
@@ -198,6 +200,7 @@ def test_one_that_a_killed_transfer_has_stopped_is_started_again(
     assert STOPPED not in compute.get_server(server.id).metadata
 
 
+@pytest.mark.slow
 def test_one_that_was_off_stays_off(bench: Bench, booted: Booted, disk: Path) -> None:
     server, compute = booted(disk), bench.connection().compute
     required = {"id": server.id, "quiesce": "Required"}
@@ -209,6 +212,7 @@ def test_one_that_was_off_stays_off(bench: Bench, booted: Booted, disk: Path) ->
     assert compute.get_server(server.id).status == "SHUTOFF"
 
 
+@pytest.mark.slow
 def test_what_nova_does_about_quiescing_is_known_by_the_servers_image(
     bench: Bench, booted: Booted, disk: Path
 ) -> None:
@@ -218,6 +222,7 @@ def test_what_nova_does_about_quiescing_is_known_by_the_servers_image(
     assert succeed(asked(bench, never | {"quiesce": "Required"})).method == "Snapshot"
 
 
+@pytest.mark.slow
 def test_what_cannot_be_taken_says_why(bench: Bench, booted: Booted, disk: Path) -> None:
     absent = "0b1c2d3e-4f5a-4697-8879-6a5b4c3d2e1f"
     assert absent in fail(asked(bench, {"id": absent}), Reason.SOURCE_NOT_FOUND).message

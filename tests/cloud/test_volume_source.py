@@ -116,6 +116,7 @@ def test_a_snapshot_of_a_volume_leaves_no_volume(
         cinder.wait_for_delete(snapshot, interval=0.1, wait=SECONDS)
 
 
+@pytest.mark.slow
 def test_a_volume_in_use_says_what_to_do(bench: Bench, images: Connection, disk: Path) -> None:
     image = make_image(images, disk.read_bytes(), visibility="private")
     with volume(images, bench.unique) as volume_id:

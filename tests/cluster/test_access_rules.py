@@ -109,6 +109,7 @@ def test_the_documented_rules_are_enough_for_an_images_whole_life(
     assert images_of(openstack.connect("images"), ready.metadata.uid) == []
 
 
+@pytest.mark.slow
 def test_the_documented_rules_are_enough_for_snapshots_of_a_server_and_a_volume(
     openstack: OpenStack, namespace: Namespace, source: Path, unique: str
 ) -> None:

@@ -124,6 +124,7 @@ def halted(namespace: Namespace) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.slow
 def test_what_a_kill_leaves_goes_with_the_object_or_with_the_next_spec(
     halting: Namespace, images: Connection, server: str, raw: Path, unique: str
 ) -> None:
