@@ -100,6 +100,9 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     },
     "a disk in Docker Hub": {"spec.source": {"oci": {"image": "debian"}}},
     "an image by a filter": {"spec.source": {"glance": {"filter": {"tags": ["daily"]}}}},
+    "a server": {"spec.source": {"server": {"id": UUID, "trigger": "2", "quiesce": "Required"}}},
+    "a volume by its name": {"spec.source": {"volume": {"name": "x", "force": True}}},
+    "a snapshot of a volume": {"spec.source": {"volume": {"snapshotID": UUID}}},
     "md5": checksum(md5="0" * 32),
     "sha1": checksum(sha1="0" * 40),
     "sha256 in both cases": checksum(sha256=SHA256),
@@ -212,6 +215,22 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
         "must be an architecture",
     ),
     "two sources": ({"spec.source.glance": {"id": UUID}}, "set exactly one source"),
+    "a server without a name": (
+        {"spec.source": {"server": {"trigger": "1"}}},
+        "give exactly one of id and name",
+    ),
+    "a server with a name for an id": (
+        {"spec.source": {"server": {"id": "build"}}},
+        "must be an id, for example",
+    ),
+    "a server that is quiesced otherwise": (
+        {"spec.source": {"server": {"id": UUID, "quiesce": "Sometimes"}}},
+        "spec.source.server.quiesce: Unsupported value",
+    ),
+    "a volume and a snapshot": (
+        {"spec.source": {"volume": {"id": UUID, "snapshotID": UUID}}},
+        "give exactly one of id, name and snapshotID",
+    ),
     "a Glance without an image": (
         {"spec.source": {"glance": {}}},
         "give exactly one of id, name and filter",

@@ -152,26 +152,37 @@ class Reason(StrEnum):
     INVALID_IMAGE = "InvalidImage"
     """Glance rejects a value of spec.image; the message quotes Glance. Change the spec."""
     QUOTA_EXCEEDED = "QuotaExceeded"
-    """The project's image quota is used up. Delete images, or ask for a higher quota. Retried with
-    growing pauses."""
+    """The project's quota of images, or of volumes and their snapshots, is used up. Delete some, or
+    ask for a higher quota. Retried with growing pauses."""
 
     SOURCE_UNREACHABLE = "SourceUnreachable"
     """The source's server cannot be reached, or answers with a server error. Retried with growing
     pauses."""
     SOURCE_NOT_FOUND = "SourceNotFound"
     """The source's server has no such file, its store no such bucket, object or version, its
-    registry no such image, or its Glance none that the credentials can see and that is active.
-    Retried with growing pauses."""
+    registry no such image, or its cloud no such image, server or volume, or none that the
+    credentials can see and that is active. Retried with growing pauses."""
     SOURCE_AMBIGUOUS = "SourceAmbiguous"
-    """Several active images match the name or the filter of spec.source.glance; the message has
-    their ids. Make it narrower, hide the others in Glance, or give the id. Retried with growing
-    pauses."""
+    """Several active images match the name or the filter of spec.source.glance, or several servers
+    or volumes the name in spec.source; the message has their ids. Make it narrower, hide the other
+    images in Glance, or give the id. Retried with growing pauses."""
+    SOURCE_BUSY = "SourceBusy"
+    """The server or the volume of spec.source cannot be taken a snapshot of just now: another task
+    is in progress, or the volume is attached to a server. The message says what to do. Retried with
+    growing pauses."""
+    SNAPSHOT_FAILED = "SnapshotFailed"
+    """The cloud accepted to make the snapshot and gave it up, or made no progress for too long.
+    Look at the server's events (openstack server event list) or at Cinder's messages (openstack
+    volume message list); a quota may be used up. What was made of it is deleted. Retried with
+    pauses of up to an hour, since each try makes a snapshot."""
+    SNAPSHOT_TAKEN = "SnapshotTaken"
+    """The image is the snapshot itself: nothing had to be converted, and no byte was moved."""
     SOURCE_REFUSED = "SourceRefused"
     """The source's server, or the operator's URL policy, refuses it, or the source's Glance, where
-    the image is deactivated or its policy does not let the credentials download it, or the store of
-    its bucket, where the access key has no right or the object is archived. Fix the Secret that the
-    source names, change the spec, or ask the administrators of the source. Retried with growing
-    pauses."""
+    the image is deactivated or its policy does not let the credentials download it, or its Nova or
+    Cinder, which makes no snapshot of the server or volume as it is, or the store of its bucket,
+    where the access key has no right or the object is archived. Fix the Secret that the source
+    names, change the spec, or ask the administrators of the source. Retried with growing pauses."""
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
     """What came is not a disk image but, for example, a web page or an empty file, or an image that
     cannot be opened, or has no disk, or several of which the spec must name one: the message says

@@ -8,10 +8,15 @@ from cloudimage.api.sources.glance import GlanceSource
 from cloudimage.api.sources.http import HttpSource
 from cloudimage.api.sources.oci import OciSource
 from cloudimage.api.sources.s3 import S3Source
+from cloudimage.api.sources.server import ServerSource
 from cloudimage.api.sources.swift import SwiftSource
 from cloudimage.api.sources.upload import UploadSource
+from cloudimage.api.sources.volume import VolumeSource
 
-_KINDS = ("http", "glance", "s3", "swift", "oci", "upload", "persistentVolumeClaim")
+_KINDS = (
+    *("http", "glance", "server", "volume", "oci", "s3", "swift"),
+    *("persistentVolumeClaim", "upload"),
+)
 _MEMBERS = ", ".join(f"has(self.{kind})" for kind in _KINDS)
 
 
@@ -51,4 +56,8 @@ class Source(
         default=None,
         description="A file in a volume of this namespace, read by a Job whatever the runner; the "
         "operator's administrator must allow that.",
+    )
+    server: ServerSource | None = Field(default=None, description="A snapshot of a server.")
+    volume: VolumeSource | None = Field(
+        default=None, description="A volume, or a snapshot of one, which Cinder uploads to Glance."
     )

@@ -74,8 +74,8 @@ class TransferProgress(ApiModel):
     """Progress of the transfer."""
 
     stage: str = Field(
-        description="Pending, Fetching, Verifying, Expanding, Inspecting, Converting, Uploading or "
-        "Complete."
+        description="Pending, Snapshotting, Fetching, Verifying, Expanding, Inspecting, "
+        "Converting, Uploading or Complete."
     )
     percent: int | None = Field(
         default=None, ge=0, le=100, description="Percentage of this stage that is done."

@@ -120,7 +120,10 @@ class Transfer:
         cache = Cache(self.place.cache, limits, shared=True)
         meter = self.target.meter
         clouds = request.cloud, request.cloud_policy
-        context = Context(folder, cache, limits, contract.UNRESTRICTED, meter, tools, *clouds)
+        context = Context(
+            *(folder, cache, limits, contract.UNRESTRICTED, meter, tools, *clouds),
+            pinned=request.pinned,
+        )
         with open_source(request.source, context) as reader:
             expected = reader.expect()
             yield _checksum(expected, self.spec)

@@ -19,7 +19,7 @@ from cloudimage.controller.logic import retry
 from cloudimage.controller.reconciler import Reconciler, now
 from cloudimage.credentials import loader
 from cloudimage.failpoints import Point, failpoint
-from cloudimage.images import adoption, lookup, resolution, rollout
+from cloudimage.images import adoption, lookup, resolution, rollout, snapshots
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
 from cloudimage.images.logic import (
@@ -73,7 +73,8 @@ class CloudImageReconciler(Reconciler[CloudImage]):
 
     def delete(self, resource: CloudImage) -> float | None:
         """Delete what may go; return the seconds until the next look, None when done."""
-        return Deletion(self.kube, self.runner, self.attempts, self.clouds)(resource)
+        policy = self.settings.cloud_policy
+        return Deletion(self.kube, self.runner, self.attempts, self.clouds, policy)(resource)
 
     def reconcile(self, resource: CloudImage) -> float | None:
         """Do the next step towards the spec; return the seconds until the next look."""
@@ -136,7 +137,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 owned = owned_images.classify(resource, desired, found)
                 if adoption.is_wanted(resource, owned):
                     resource, owned = self._adopt(resource, desired, cloud, owned)
-                self._burn(resource, desired, cloud, owned)
+                self._burn(resource, desired, cloud, owned, config)
                 if owned.current is None and uploads.is_awaited(desired):
                     return self._await(resource, desired, cloud, config, owned)
                 if owned.current is None:
@@ -164,12 +165,20 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         return resource, desired
 
     def _burn(
-        self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
+        self,
+        resource: CloudImage,
+        desired: Desired,
+        cloud: Cloud,
+        owned: owned_images.OwnedImages,
+        config: CloudConfig,
     ) -> None:
         """Settle what an earlier transfer may have left under way, before it is forgotten."""
         starts = owned.current is None and not uploads.is_awaited(desired)
         if lot := burned_ids.to_settle_first(resource, desired.content_key, starts=starts):
             burn(resource, lot, cloud.glance, {image.id for image in owned.all})
+            if resource.status.digest != desired.content_key:
+                policy = self.settings.cloud_policy
+                snapshots.clear_left(self.kube, resource, config, policy)
 
     def _observe(self, resource: CloudImage) -> float | None:
         """Show an image that is not ours; it is only looked at."""

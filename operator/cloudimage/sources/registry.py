@@ -10,8 +10,10 @@ from cloudimage.sources.glance import GlanceSpecSource
 from cloudimage.sources.http import HttpSpecSource
 from cloudimage.sources.oci import OciSpecSource
 from cloudimage.sources.s3 import S3SpecSource
+from cloudimage.sources.server import ServerSpecSource
 from cloudimage.sources.swift import SwiftSpecSource
 from cloudimage.sources.upload import UploadSpecSource
+from cloudimage.sources.volume import VolumeSpecSource
 
 _KINDS: Final[Mapping[str, Callable[[Any], SpecSource]]] = {
     "http": HttpSpecSource,
@@ -21,6 +23,8 @@ _KINDS: Final[Mapping[str, Callable[[Any], SpecSource]]] = {
     "oci": OciSpecSource,
     "upload": UploadSpecSource,
     "persistent_volume_claim": PersistentVolumeClaimSpecSource,
+    "server": ServerSpecSource,
+    "volume": VolumeSpecSource,
 }
 """By the member of spec.source."""
 

@@ -27,6 +27,7 @@ class Stage(StrEnum):
     """Where a transfer is, in the order of its work."""
 
     PENDING = "Pending"
+    SNAPSHOTTING = "Snapshotting"
     FETCHING = "Fetching"
     VERIFYING = "Verifying"
     EXPANDING = "Expanding"
@@ -42,7 +43,10 @@ class Reason(StrEnum):
     INVALID_REQUEST = "InvalidRequest"
     SOURCE_UNREACHABLE = "SourceUnreachable"
     SOURCE_NOT_FOUND = "SourceNotFound"
+    SOURCE_AMBIGUOUS = "SourceAmbiguous"
     SOURCE_REFUSED = "SourceRefused"
+    SOURCE_BUSY = "SourceBusy"
+    SNAPSHOT_FAILED = "SnapshotFailed"
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
     SOURCE_TRUNCATED = "SourceTruncated"
     SUMS_FILE_INVALID = "SumsFileInvalid"
@@ -303,6 +307,9 @@ class SourceInfo(Model):
 class Result(Model):
     """The image is in Glance, and Glance's hash of it equals ours; sizes in bytes.
 
+    By the method ``Snapshot`` no byte went through us: the hash is Glance's own, and empty where
+    its store made a copy without one.
+
     Attributes:
         warnings: Sentences for the user: what succeeded, but not as well as it could.
         left_out: Sentences for the user: what of the source file is not in the image.
@@ -316,7 +323,7 @@ class Result(Model):
     hash_algo: str
     hash_value: str
     source: SourceInfo
-    method: Literal["Upload", "GlanceDirect", "WebDownload"] = "Upload"
+    method: Literal["Upload", "GlanceDirect", "WebDownload", "Snapshot"] = "Upload"
     method_reason: str = ""
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()

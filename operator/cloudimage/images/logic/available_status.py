@@ -77,7 +77,7 @@ def delivered(
         result: The end of its transfer.
         now: The present.
     """
-    drafts = [_verified(resource, desired, image, result), _uploaded(resource, image)]
+    drafts = [_verified(resource, desired, image, result), _uploaded(resource, image, result)]
     changes: dict[str, object] = {
         "progress": TransferProgress(stage=Stage.COMPLETE, percent=100),
         "summary": _summary(resource, image, None, "100%"),
@@ -140,7 +140,7 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
     drafts = [
         readiness.of_image(image),
         _verified(resource, desired, image, result),
-        _uploaded(resource, image),
+        _uploaded(resource, image, result),
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, "Glance's metadata equals the spec."),
         property_checks.draft(resource),
         *others,
@@ -211,10 +211,19 @@ def _was_adopted(resource: CloudImage, image: GlanceImage) -> bool:
     return adopt is not None and adopt.id.lower() == image.id
 
 
-def _uploaded(resource: CloudImage, image: GlanceImage) -> Draft:
+def _is_snapshot(resource: CloudImage, image: GlanceImage, result: Result | None) -> bool:
+    """Return whether the image is the snapshot itself, so that no byte of it was sent."""
+    known = resource.status.image_id == image.id and resource.status.method
+    return (result.method if result else known) == "Snapshot"
+
+
+def _uploaded(resource: CloudImage, image: GlanceImage, result: Result | None) -> Draft:
     if _was_adopted(resource, image):
         message = f"Image {image.id} was already in Glance; this object manages it from now on."
         return Draft(ConditionType.UPLOADED, "True", Reason.ADOPTED, message)
+    if _is_snapshot(resource, image, result):
+        message = f"Image {image.id} is the snapshot itself: no byte was moved."
+        return Draft(ConditionType.UPLOADED, "True", Reason.SNAPSHOT_TAKEN, message)
     return Draft(
         ConditionType.UPLOADED,
         "True",
@@ -243,6 +252,8 @@ def _verified(
             Reason.NO_CHECKSUM,
             "The spec has no checksum of the source. Add one, so that a replaced file is detected.",
         )
+    if _is_snapshot(resource, image, result):
+        return _of_snapshot(image)
     if proof.teller is not None:
         found = result.source if result else resource.status.source
         return _verified_by(found.verified_by if found else None, proof.teller)
@@ -261,6 +272,15 @@ def _verified(
         reason = Reason.CHECKSUM_MATCHED
         message = f"The file matches the {wanted.algorithm} in the spec."
     return Draft(ConditionType.VERIFIED, "True", reason, message)
+
+
+def _of_snapshot(image: GlanceImage) -> Draft:
+    """Return what is known of bytes that were stored by the cloud itself."""
+    if not image.hash_value:
+        message = "Glance has no hash of the snapshot, which its store made as a copy."
+        return Draft(ConditionType.VERIFIED, "Unknown", Reason.NO_CHECKSUM, message)
+    message = f"The image is the snapshot itself: Glance took its {image.hash_algo} as it came."
+    return Draft(ConditionType.VERIFIED, "True", Reason.SNAPSHOT_TAKEN, message)
 
 
 def _verified_by(algorithm: str | None, teller: str) -> Draft:

@@ -16,8 +16,12 @@ from cloudimage.transfer.source.oci.model import OciSource
 from cloudimage.transfer.source.oci.reader import open_oci
 from cloudimage.transfer.source.s3.model import S3Source
 from cloudimage.transfer.source.s3.reader import open_s3
+from cloudimage.transfer.source.server.model import ServerSource
+from cloudimage.transfer.source.server.reader import open_server
 from cloudimage.transfer.source.swift.model import SwiftSource
 from cloudimage.transfer.source.swift.reader import open_swift
+from cloudimage.transfer.source.volume.model import VolumeSource
+from cloudimage.transfer.source.volume.reader import open_volume
 
 _OPENERS: Final[Mapping[type[Source], Opener]] = {
     HttpSource: open_http,
@@ -26,6 +30,8 @@ _OPENERS: Final[Mapping[type[Source], Opener]] = {
     SwiftSource: open_swift,
     OciSource: open_oci,
     FileSource: open_file,
+    ServerSource: open_server,
+    VolumeSource: open_volume,
 }
 
 
