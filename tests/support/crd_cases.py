@@ -57,6 +57,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
             }
         }
     },
+    "an image with its metadata": {"spec.source": {"glance": {"id": UUID, "copyMetadata": True}}},
     "an image by a filter": {"spec.source": {"glance": {"filter": {"tags": ["daily"]}}}},
     "md5": checksum(md5="0" * 32),
     "sha1": checksum(sha1="0" * 40),

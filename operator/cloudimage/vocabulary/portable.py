@@ -15,6 +15,8 @@ from cloudimage.vocabulary.snapshots import server_bound
 
 MOST: Final = 120
 """Properties of a CloudImage; Glance takes 128 by default."""
+MOST_CHARACTERS: Final = 32_768
+"""Of all names and values together: they go into an object of Kubernetes, and its annotations."""
 LONGEST_NAME: Final = 255
 LONGEST_VALUE: Final = 4096
 
@@ -45,6 +47,8 @@ _ID: Final = re.compile(
 )
 """An id as OpenStack makes them: a UUID, with dashes or without."""
 
+_NO_TEXT: Final = re.compile("[\x00\ud800-\udfff]")
+
 _ADDRESS: Final = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 """The location of bytes in a store, such as ``rbd://`` or ``swift+config://``."""
 
@@ -65,18 +69,24 @@ class Sorted:
 def sort(properties: Mapping[str, str]) -> Sorted:
     """Sort an image's properties by whether they can be carried to another cloud."""
     bound = frozenset(server_bound(properties))
-    carried = {
-        name: value
-        for name, value in sorted(properties.items())
-        if name not in bound and _is_portable(name, value)
-    }
-    kept = dict(list(carried.items())[:MOST])
+    kept: dict[str, str] = {}
+    room = MOST_CHARACTERS
+    for name, value in sorted(properties.items()):
+        fits = len(kept) < MOST and len(name) + len(value) <= room
+        if fits and name not in bound and _is_portable(name, value):
+            kept[name] = value
+            room -= len(name) + len(value)
     left = (name for name in properties if name not in kept and not name.startswith(PREFIX))
     return Sorted(kept, tuple(sorted(left)))
 
 
+def is_text(value: str) -> bool:
+    """Return whether a text can be written as UTF-8 and kept by any database."""
+    return _NO_TEXT.search(value) is None
+
+
 def _is_portable(name: str, value: str) -> bool:
-    if len(name) > LONGEST_NAME or len(value) > LONGEST_VALUE:
+    if len(name) > LONGEST_NAME or len(value) > LONGEST_VALUE or not is_text(name + value):
         return False
     if name in _OF_ONE_CLOUD or name.startswith(_RESERVED):
         return False
