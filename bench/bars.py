@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench.copying import copying
 from bench.many import many
 from bench.reading import by_us, reading
 from bench.results import Bar, Limit
@@ -167,5 +168,6 @@ def _notice(runner: ChildRunner, uid: str, ended: threading.Semaphore) -> None:
 
 
 BARS: Final[dict[str, Callable[[Rig, Scale], Bar]]] = {
-    each.__name__: each for each in (conversion, passage, footprint, crowd, reading, many, tenants)
+    each.__name__: each
+    for each in (conversion, passage, copying, footprint, crowd, reading, many, tenants)
 }

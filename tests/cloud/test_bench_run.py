@@ -11,10 +11,11 @@ from testbed.sources import Sources
 
 pytestmark = [pytest.mark.cloud, pytest.mark.slow]
 
-BARS = ["conversion", "passage", "footprint", "crowd", "reading"]
+BARS = ["conversion", "passage", "copying", "footprint", "crowd", "reading"]
 RATIOS = {
     "conversion": ["ours / the shell way", "ours / the slowest stage alone"],
     "passage": ["ours / curl -T"],
+    "copying": ["ours / the slower of both"],
     "crowd": ["ours / what the slowest shared resource allows"],
 }
 
