@@ -225,9 +225,8 @@ def test_samples_become_ready(
     namespace, cloud = own_namespace, openstack.cloud("images")
     namespace.put_secret(openstack, "openstack-regions", east=cloud, west=cloud)
     clouds = json.dumps({"clouds": {"old": openstack.cloud("consumer")}})
-    data = {"header.X-Auth-Token": "sesame", "clouds.yaml": clouds}
-    token = {"metadata": {"name": "old-cloud"}, "stringData": data}
-    namespace.core.create_namespaced_secret(namespace.name, token)
+    old_cloud = {"metadata": {"name": "old-cloud"}, "stringData": {"clouds.yaml": clouds}}
+    namespace.core.create_namespaced_secret(namespace.name, old_cloud)
     samples = documents("keyrings", *(f"cloudimage-{name}" for name in IMAGES))
     bodies = [localize(body) for body in samples]
     apply = ("apply", "-n", namespace.name, "-f", "-")

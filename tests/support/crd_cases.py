@@ -99,6 +99,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
         }
     },
     "a disk in Docker Hub": {"spec.source": {"oci": {"image": "debian"}}},
+    "an image with its metadata": {"spec.source": {"glance": {"id": UUID, "copyMetadata": True}}},
     "an image by a filter": {"spec.source": {"glance": {"filter": {"tags": ["daily"]}}}},
     "a server": {"spec.source": {"server": {"id": UUID, "trigger": "2", "quiesce": "Required"}}},
     "a volume by its name": {"spec.source": {"volume": {"name": "x", "force": True}}},

@@ -9,6 +9,7 @@ from cloudimage import __version__, revision
 from cloudimage.cli import files, objects, options, previews
 from cloudimage.cli.completion import completion
 from cloudimage.cli.group import Group
+from cloudimage.cli.migrate_command import migrate
 from cloudimage.cli.run import run
 from cloudimage.vocabulary.image import Visibility
 
@@ -159,6 +160,7 @@ def metadefs(folder: Path) -> None:
 app.add(
     "Your images and shares",
     *objects.COMMANDS,
+    migrate,
     *previews.COMMANDS,
     transfer,
     inspect,

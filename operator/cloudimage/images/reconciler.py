@@ -138,6 +138,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 if adoption.is_wanted(resource, owned):
                     resource, owned = self._adopt(resource, desired, cloud, owned)
                 self._burn(resource, desired, cloud, owned, config)
+                resource = self._copied(resource, cloud, owned)
                 if owned.current is None and uploads.is_awaited(desired):
                     return self._await(resource, desired, cloud, config, owned)
                 if owned.current is None:
@@ -151,18 +152,32 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, cloud: Cloud
     ) -> tuple[CloudImage, Desired]:
         """Look up which bytes the source means, and write it down before anything is made of it."""
-
-        def opened(ref: CloudCredentialsRef) -> AbstractContextManager[Cloud]:
-            other = loader.load_other(self.kube, resource.metadata.namespace, ref)
-            return self.clouds.borrow(other)
-
-        looked = resolution.look_up(resource, desired, cloud, opened)
+        looked = resolution.look_up(resource, desired, cloud, self._opener(resource))
         if isinstance(looked, Event):
             self.attempts.status.record_event(resource, looked)
         elif looked is not None:
             resource = self.write(resource, status.resolved(resource, *looked))
             desired = Desired.of(resource.spec, resource.status.resolved_source)
         return resource, desired
+
+    def _copied(
+        self, resource: CloudImage, cloud: Cloud, owned: owned_images.OwnedImages
+    ) -> CloudImage:
+        """Look up what is copied of the source's metadata, and write it down before it is used."""
+        opened = self._opener(resource)
+        found = resolution.metadata_of(resource, owned.current, cloud, opened)
+        if found == resource.status.copied_metadata:
+            return resource
+        return self.write(resource, status.copied(resource, found))
+
+    def _opener(self, resource: CloudImage) -> resolution.Opener:
+        """Return what opens the cloud of a source."""
+
+        def opened(ref: CloudCredentialsRef) -> AbstractContextManager[Cloud]:
+            other = loader.load_other(self.kube, resource.metadata.namespace, ref)
+            return self.clouds.borrow(other)
+
+        return opened
 
     def _burn(
         self,

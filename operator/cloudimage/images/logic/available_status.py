@@ -15,7 +15,7 @@ from cloudimage.api.status import (
 )
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic.conditions import Draft
-from cloudimage.images.logic import property_checks, readiness
+from cloudimage.images.logic import copied_metadata, property_checks, readiness
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.status import in_use, next_status, used_by
 from cloudimage.plaintext import plain
@@ -141,7 +141,7 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         readiness.of_image(image),
         _verified(resource, desired, image, result),
         _uploaded(resource, image, result),
-        Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, "Glance's metadata equals the spec."),
+        Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, _in_sync(resource)),
         property_checks.draft(resource),
         *others,
     ]
@@ -175,6 +175,11 @@ def _uploaded_file(image: GlanceImage) -> SourceStatus | None:
     sha256 = image.properties.get(SOURCE_MARK, "")
     known = re.fullmatch("[0-9a-f]{64}", sha256) is not None
     return SourceStatus(checksums={"sha256": sha256}) if known else None
+
+
+def _in_sync(resource: CloudImage) -> str:
+    said = f"Glance's metadata equals the spec. {copied_metadata.sentence(resource)}"
+    return said.rstrip()
 
 
 def image_status(image: GlanceImage, *, properties: bool = False) -> ImageStatus:

@@ -124,7 +124,7 @@ def _properties(
 def _unwanted(spec: CloudImageSpec, image: GlanceImage) -> set[str]:
     """Return the names of the properties that have to go."""
     present = {name for name in image.properties if not name.startswith(_NEVER_OURS)}
-    ours = present if spec.property_policy is PropertyPolicy.PURGE else _set_before(image)
+    ours = present if spec.property_policy is PropertyPolicy.PURGE else set_before(image)
     return (ours & present) - _named(spec)
 
 
@@ -133,8 +133,8 @@ def _named(spec: CloudImageSpec) -> set[str]:
     return set(spec.image.properties or {}) | set(references_of(spec.image))
 
 
-def _set_before(image: GlanceImage) -> set[str]:
-    """Return the properties that were set from here, as the image itself says.
+def set_before(image: GlanceImage) -> set[str]:
+    """Return the names of the properties that were set from here, as the image itself says.
 
     An image made before that mark existed says nothing, and keeps what it has.
     """
