@@ -14,6 +14,7 @@ from hypothesis import settings
 from support.transfer_images import DISK_SIZE, raw_disk
 from support.transfer_keys import Signer
 from testbed.buckets import Buckets
+from testbed.commands import missing_rights
 from testbed.kubernetes import Cluster, Kubernetes
 from testbed.kubernetes.kind import Kind
 from testbed.openstack import OpenStack
@@ -67,7 +68,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # Where a test hides the home folder from kubectl, it would keep its cache in this one.
     os.environ["KUBECACHEDIR"] = str(Path(tempfile.gettempdir()) / "cloudimage-kubectl")
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        parts = (OpenStack(), Kubernetes(), Sources(), Buckets())
+        parts: list[OpenStack | Kubernetes | Sources | Buckets] = [
+            *(OpenStack(), OpenStack.booting()),
+            *(Kubernetes(), Sources(), Buckets()),
+        ]
         ours: list[_Part] = [part for part in parts if not _runs(part)]
         if config.getoption("--cluster") == "kind" and not Kind.new().kubeconfig.exists():
             ours.append(Kind.new())
@@ -87,6 +91,17 @@ def openstack() -> OpenStack:
     """The test bed's OpenStack, running."""
     bed = OpenStack()
     bed.up()
+    return bed
+
+
+@pytest.fixture(scope="session")
+def boot_bed() -> OpenStack:
+    """The OpenStack whose servers really boot, running, with Cinder."""
+    if lacking := missing_rights():
+        pytest.skip(f"servers that boot need {lacking}")
+    bed = OpenStack.booting()
+    bed.up()
+    bed.start_cinder()
     return bed
 
 

@@ -1,16 +1,14 @@
 """The test bed's Cinder really has the bytes: from image to volume, to snapshot, to image."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from openstack.connection import Connection
 
 from support.openstack_actions import MIB, boot, make_image, wait_until
-from support.volumes import SECONDS, volume
+from support.volumes import SECONDS, on_volume, upload, uploaded, volume
 from testbed.commands import run
 from testbed.openstack import OpenStack
 
@@ -29,30 +27,6 @@ def image_id(images: Connection, disk: Path) -> Iterator[str]:
     image = make_image(images, disk.read_bytes())
     yield image.id
     images.image.delete_image(image)
-
-
-def upload(cloud: Connection, volume_id: str, **options: Any) -> Any:
-    """Ask for an image of the volume, and return the answer."""
-    options = {"image_name": "testbed", "disk_format": "qcow2", **options}
-    return cloud.block_storage.post(
-        f"/volumes/{volume_id}/action", json={"os-volume_upload_image": options}
-    )
-
-
-def uploaded(cloud: Connection, volume_id: str, file: Path) -> None:
-    """Make an image of the volume, put its bytes into the file, raw, and delete the image."""
-    answer = upload(cloud, volume_id)
-    assert answer.status_code == 202, answer.text
-    image = cloud.image.get_image(answer.json()["os-volume_upload_image"]["image_id"])
-    try:
-        image = cloud.image.wait_for_status(image, "active", interval=0.1, wait=SECONDS)
-        qcow2 = file.with_suffix(".qcow2")
-        cloud.image.download_image(image, output=qcow2)
-        with qcow2.open("rb") as content:
-            assert hashlib.file_digest(content, "sha512").hexdigest() == image.hash_value
-        run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", qcow2, file)
-    finally:
-        cloud.image.delete_image(image)
 
 
 def assert_is_volume_of(file: Path, disk: Path) -> None:
@@ -103,20 +77,8 @@ def test_a_volume_in_use_is_not_uploaded_without_force(
 def test_a_server_on_a_volume_is_snapshot_as_an_empty_image_that_names_a_volume_snapshot(
     images: Connection, image_id: str, disk: Path, unique: str, tmp_path: Path
 ) -> None:
-    flavor = images.compute.find_flavor("m1.tiny", ignore_missing=False)
-    boot_from = {
-        "source_type": "image",
-        "uuid": image_id,
-        "destination_type": "volume",
-        "volume_size": 1,
-        "boot_index": 0,
-        "delete_on_termination": True,
-    }
     cinder = images.block_storage
-    server = images.compute.create_server(
-        name=unique, flavor_id=flavor.id, networks="none", block_device_mapping=[boot_from]
-    )
-    server = images.compute.wait_for_server(server, interval=0.1, wait=SECONDS)
+    server = on_volume(images, unique, image_id)
     [attached] = images.compute.volume_attachments(server)
     image = images.compute.create_server_image(server, unique, wait=True, timeout=SECONDS)
     [mapped] = json.loads(image.properties["block_device_mapping"])

@@ -52,13 +52,14 @@ class Part(Protocol):
 PARTS: dict[str, Callable[[], Part]] = {
     "kubernetes": Kubernetes,
     "openstack": OpenStack,
+    "boot": OpenStack.booting,
     "sources": Sources,
     "buckets": Buckets,
     "whole": WholeKubernetes,
     "kind": Kind.new,
 }
-# Buckets and a cluster with a node are started by the tests that need them, or by name; kind is
-# only made by name.
+# Buckets, a cluster with a node and a cloud whose servers boot are started by the tests that need
+# them, or by name; kind is only made by name.
 STARTED = ("kubernetes", "openstack", "sources")
 INSTALLED = (*STARTED, "buckets", "whole")
 # What each command does to a part; `status` only looks, `install` stops at the first failure.

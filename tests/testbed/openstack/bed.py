@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psutil
 import yaml
 
+from testbed import packages
+from testbed.commands import missing_rights
 from testbed.openstack import clients, config, schema, services, venv
 from testbed.openstack.database import Database
+from testbed.openstack.hypervisor import Hypervisor
 from testbed.openstack.seed import Seed
 from testbed.openstack.services import Api
 from testbed.openstack.site import API_SERVICES, OPTIONAL_SERVICES, Site
@@ -47,24 +50,35 @@ class OpenStack:
             database's socket in it must stay below 108 bytes.
         glance_plugins: Glance's import plugins, as ``image_conversion``. None takes the comma
             separated ``TESTBED_GLANCE_PLUGINS``, and without that leaves a running bed as it is.
+        boots: Whether servers really boot, by libvirt and QEMU: for root only.
     """
 
     folder: Path = field(default_factory=lambda: state_dir() / "openstack")
     glance_plugins: tuple[str, ...] | None = None
+    boots: bool = False
+
+    @classmethod
+    def booting(cls) -> "OpenStack":
+        """Return the bed whose servers really boot, which is beside the other one."""
+        return cls(state_dir() / "boot", boots=True)
 
     def install(self) -> None:
-        """Install the services and migrate their databases, once for each lock file."""
-        venv.install()
+        """Install the services and migrate their databases, where this user can run them at all."""
+        if self.boots and missing_rights():
+            return
+        self._install_programs()
         schema.template()
 
     def up(self) -> None:
         """Start what does not run; a bed that never came up whole is made anew."""
-        venv.install()
+        self._install_programs()
+        place = venv.location(self._lock)
         with bed_lock(self.folder):
             site = Site.load(self.folder)
-            if site is None or site.venv != venv.location() or not site.clouds_yaml.exists():
+            if site is None or site.venv != place or not site.clouds_yaml.exists():
                 self._remove()
-                self._create(Site.new(self.folder, venv.location(), self._wanted_plugins() or ()))
+                plugins = self._wanted_plugins() or ()
+                self._create(Site.new(self.folder, place, plugins, boots=self.boots))
             else:
                 self._resume(site)
 
@@ -82,6 +96,9 @@ class OpenStack:
         database = Database(site)
         running = {database.service: database.url}
         running |= {Api(site, name).service: site.url(name) for name in API_SERVICES}
+        if site.boots:
+            hypervisor = Hypervisor(site)
+            running[hypervisor.service] = str(hypervisor.socket)
         return [
             Status(service.name, process.pid if (process := service.process()) else None, url)
             for service, url in running.items()
@@ -142,7 +159,8 @@ class OpenStack:
 
     def server_disk(self, server_id: str) -> Path:
         """Return the file that is the disk of one of Nova's servers."""
-        return self.folder / "nova/instances" / server_id
+        disk = self.folder / "nova/instances" / server_id
+        return disk / "disk" if self.boots else disk
 
     def set_quota(self, project: str, resource: str, value: int) -> None:
         """Set one of Glance's limits for a project.
@@ -162,6 +180,16 @@ class OpenStack:
         clients.delete_servers(admin)
         clients.delete_images(admin)
 
+    def _install_programs(self) -> None:
+        if self.boots:
+            packages.ensure("openstack", "boot")
+        for lock in {venv.LOCK, self._lock}:  # the databases are migrated by the first
+            venv.install(lock)
+
+    @property
+    def _lock(self) -> Path:
+        return venv.BOOT_LOCK if self.boots else venv.LOCK
+
     @property
     def _site(self) -> Site:
         site = Site.load(self.folder)
@@ -180,7 +208,8 @@ class OpenStack:
         with ThreadPoolExecutor() as pool:
             names = (*API_SERVICES, *OPTIONAL_SERVICES)
             list(pool.map(lambda name: Api(site, name).stop(), names))
-        # Whoever has no record left, for instance because someone deleted the folder.
+        Hypervisor(site).service.stop()
+        # Guests, and whoever has no record left, for instance because someone deleted the folder.
         kill([process for process in psutil.process_iter() if site.owns(process)])
         Database(site).stop()
         if self.folder.exists():
@@ -192,6 +221,9 @@ class OpenStack:
         database = Database(site)
         database.unpack(schema.template())
         database.start()
+        if site.boots:
+            Hypervisor(site).configure()
+            Hypervisor(site).start()
         services.start(site, API_SERVICES[:-1])
         seed = Seed.of(site)
         seed.services()
@@ -209,6 +241,8 @@ class OpenStack:
             config.write_glance(site)
             site.save()
         Database(site).start()
+        if site.boots:
+            Hypervisor(site).start()
         services.start(site, API_SERVICES[:-1])
         services.start(site, API_SERVICES[-1:])
         if config.cinder_conf(site).exists():

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from testbed.openstack import hypervisor
 from testbed.openstack.site import Site
 
 PASSWORD = "testbed"
@@ -27,7 +28,8 @@ def write(site: Site) -> None:
     write_glance(site)
     _write(site.etc / "keystone.conf", _keystone(site))
     _write(site.etc / "placement.conf", _placement(site))
-    _write(site.etc / "nova.conf", _nova(site))
+    compute = hypervisor.nova(site) if site.boots else {}
+    _write(site.etc / "nova.conf", _merged(_nova(site), compute))
     # Nova looks for this file beside its configuration.
     shutil.copy(site.venv / "etc/nova/api-paste.ini", site.etc)
 
@@ -162,8 +164,13 @@ def _cinder(site: Site) -> Sections:
             # Short pages: who forgets to turn them is found out.
             "osapi_max_limit": 2,
         },
+        # How Cinder asks what its callers may not: where images are, and snapshots of what runs.
+        "glance": _client(site, "cinder"),
+        "nova": _client(site, "cinder"),
         "files": {
-            "volume_driver": "cinder.volume.drivers.nfs.FolderDriver",  # of cinder_aio.py
+            # Of cinder_aio.py.
+            "volume_driver": "cinder.volume.drivers.nfs."
+            + ("FolderDriver" if site.boots else "IdleFolderDriver"),
             "volume_backend_name": "files",
             "nas_host": "127.0.0.1",
             "nas_share_path": "/volumes",
@@ -217,6 +224,11 @@ def _stores() -> dict[str, str]:
 
 def _bracketed(words: tuple[str, ...]) -> str:
     return f"[{','.join(words)}]"
+
+
+def _merged(sections: Sections, more: Sections) -> Sections:
+    """Return the sections with further ones, and with further options of the same ones."""
+    return {name: {**sections.get(name, {}), **more.get(name, {})} for name in {**sections, **more}}
 
 
 def _write(path: Path, sections: Sections) -> None:

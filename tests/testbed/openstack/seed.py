@@ -130,9 +130,10 @@ class Seed:
 
     def flavor(self) -> None:
         """Make the one flavor; sizes are in MiB and GiB."""
+        ram = 128 if self.site.boots else 64
         # A new login: the seed's own was made before there was a catalog.
         admin = connect(_admins(self.site)["admin"])
-        admin.compute.create_flavor(name=FLAVOR, ram=64, vcpus=1, disk=1)
+        admin.compute.create_flavor(name=FLAVOR, ram=ram, vcpus=1, disk=1)
 
     def write(self, entries: Mapping[str, Entry]) -> None:
         """Write the ids of the projects and then ``clouds.yaml``, which only we can read."""

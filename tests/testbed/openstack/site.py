@@ -33,19 +33,23 @@ class Site:
         venv: The virtual environment with the services.
         ports: The port of each service on loopback, of the optional ones too.
         glance_plugins: Glance's import plugins, for instance ``image_conversion``.
+        boots: Whether servers really boot, by libvirt and QEMU.
     """
 
     folder: Path
     venv: Path
     ports: Mapping[str, int]
     glance_plugins: tuple[str, ...] = ()
+    boots: bool = False
 
     @classmethod
-    def new(cls, folder: Path, venv: Path, glance_plugins: tuple[str, ...] = ()) -> "Site":
+    def new(
+        cls, folder: Path, venv: Path, glance_plugins: tuple[str, ...] = (), *, boots: bool = False
+    ) -> "Site":
         """Choose free ports for a bed that does not exist yet."""
         names = (*API_SERVICES, *OPTIONAL_SERVICES)
         ports = dict(zip(names, free_ports(len(names)), strict=True))
-        return cls(folder, venv, ports, glance_plugins)
+        return cls(folder, venv, ports, glance_plugins, boots)
 
     @classmethod
     def load(cls, folder: Path) -> "Site | None":
@@ -53,7 +57,11 @@ class Site:
         try:
             record = json.loads((folder / "site.json").read_text())
             return cls(
-                folder, Path(record["venv"]), record["ports"], tuple(record["glance_plugins"])
+                folder,
+                Path(record["venv"]),
+                record["ports"],
+                tuple(record["glance_plugins"]),
+                record["boots"],
             )
         except (FileNotFoundError, ValueError, KeyError):
             return None
@@ -121,8 +129,10 @@ class Site:
         }
 
     def owns(self, process: psutil.Process) -> bool:
-        """Tell whether the process was started with this site's environment."""
+        """Tell whether the process was started with this site's environment, or is its guest."""
         try:
+            if process.name().startswith("qemu-system"):  # libvirt gives it an environment
+                return any(f"{self.folder}/" in word for word in process.cmdline())
             return process.environ().get("OS_NOVA_CONFIG_DIR") == str(self.etc)
         except psutil.Error:
             return False

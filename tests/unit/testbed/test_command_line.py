@@ -77,8 +77,8 @@ def test_all_parts_come_up_side_by_side(
 ) -> None:
     assert command_line.main(["up"]) == 0
     done = {name: part.done for name, part in parts.items()}
-    for name in ("buckets", "whole", "kind"):
-        assert done.pop(name) == [], "what only some tests need comes up by its name alone"
+    for name in ("boot", "buckets", "whole", "kind"):
+        assert done.pop(name) == [], "what few tests need comes up by its name alone"
     assert list(done.values()) == [["up"]] * 3
     assert capsys.readouterr().out.splitlines()[1].split() == [
         *("kubernetes", "server", "4711", "http://127.0.0.1:1")
@@ -90,6 +90,7 @@ def test_only_the_named_part_is_touched(parts: dict[str, FakePart]) -> None:
     assert {name: part.done for name, part in parts.items()} == {
         "kubernetes": [],
         "openstack": [],
+        "boot": [],
         "sources": ["down"],
         "buckets": [],
         "whole": [],
@@ -97,9 +98,9 @@ def test_only_the_named_part_is_touched(parts: dict[str, FakePart]) -> None:
     }
 
 
-def test_docker_is_installed_only_by_the_name_of_kind(parts: dict[str, FakePart]) -> None:
+def test_what_few_need_is_installed_only_by_its_name(parts: dict[str, FakePart]) -> None:
     assert command_line.main(["install"]) == 0
-    assert [name for name, part in parts.items() if part.done == []] == ["kind"]
+    assert [name for name, part in parts.items() if part.done == []] == ["boot", "kind"]
     assert command_line.main(["install", "kind"]) == 0
     assert parts["kind"].done == ["install"]
 
