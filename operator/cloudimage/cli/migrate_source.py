@@ -10,7 +10,7 @@ from cloudimage.access.local import LocalCloudError, find
 from cloudimage.cli.errors import CommandError
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import connected
-from cloudimage.cloud.errors import CloudError, ForbiddenError, translated
+from cloudimage.cloud.errors import CloudError, ForbiddenError, NotFoundError, translated
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.models import GlanceImage, Member
 
@@ -87,7 +87,7 @@ def all_images(glance: Glance) -> list[GlanceImage]:
 
 
 def members_of(glance: Glance, image: GlanceImage) -> tuple[Member, ...]:
-    """Return the members of an image; none if it is not shared, or they are not shown.
+    """Return the members of an image, but for the own project; none if they are not shown.
 
     Raises:
         CloudError: The cloud does not answer.
@@ -95,6 +95,8 @@ def members_of(glance: Glance, image: GlanceImage) -> tuple[Member, ...]:
     if image.visibility != "shared":
         return ()
     try:
-        return glance.members(image.id)
-    except ForbiddenError:
+        members = glance.members(image.id)
+    except (ForbiddenError, NotFoundError):
         return ()
+    # Of an image that it was offered, a project sees itself alone.
+    return tuple(each for each in members if each.project_id != glance.project_id)
