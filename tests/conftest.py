@@ -18,6 +18,7 @@ from testbed.kubernetes import Cluster, Kubernetes
 from testbed.kubernetes.kind import Kind
 from testbed.openstack import OpenStack
 from testbed.paths import forget_state
+from testbed.registry import Registry
 from testbed.sources import Sources
 
 # How long an example takes is the machine's affair.
@@ -119,6 +120,13 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
     bed.install()
     bed.up()
     return bed
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry that wants a password."""
+    with Registry.with_password(tmp_path_factory.mktemp("oci") / "registry") as registry:
+        yield registry
 
 
 @pytest.fixture

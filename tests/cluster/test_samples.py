@@ -7,17 +7,20 @@ files), the keyring's key and the names of Glance's stores. Secrets have the sam
 import hashlib
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from openstack.connection import Connection
 
-from support.namespaces import Namespace
+from support.namespaces import Namespace, server
 from support.openstack_actions import make_image
 from support.transfer_keys import Signer
+from support.volumes import volume
 from testbed.buckets import OWNER, REGION, Buckets
 from testbed.images import disk
 from testbed.openstack import OpenStack
@@ -34,6 +37,8 @@ IMAGES = (
         "from-glance",
         "from-s3",
         "from-swift",
+        "from-server",
+        "from-volume",
         "iso",
         "kernel-ramdisk",
         "migrated",
@@ -133,6 +138,42 @@ def hashed(checksum: Body, file: Path) -> None:
 
 
 @pytest.fixture
+def snapshots(
+    openstack: OpenStack, files: Callable[[str], Path], unique: str
+) -> Iterator[Mapping[str, Callable[[Body], None]]]:
+    """Make, by its kind, the server or the volume that a source is to find."""
+    stack = ExitStack()
+
+    def project_of(source: Body) -> Connection:
+        return openstack.connect("consumer" if "cloudCredentialsRef" in source else "images")
+
+    def boot(source: Body) -> None:
+        cloud, content = project_of(source), files("disk.qcow2").read_bytes()
+        image = make_image(cloud, content, disk_format="qcow2", visibility="private")
+        stack.callback(cloud.image.delete_image, image.id)
+        name = f"{unique}-{source.get('name')}"
+        server_id = stack.enter_context(server(cloud, name, image.id))
+        source |= {"name": name} if "name" in source else {"id": server_id}
+
+    def fill(source: Body) -> None:
+        openstack.start_cinder()
+        cloud, name = project_of(source), f"{unique}-{source.get('name')}"
+        volume_id = stack.enter_context(volume(cloud, name))
+        if "snapshotID" in source:
+            cinder = cloud.block_storage
+            snapshot = cinder.create_snapshot(name=name, volume_id=volume_id)
+            cinder.wait_for_status(snapshot, "available", ["error"], interval=0.1, wait=60)
+            stack.callback(cinder.wait_for_delete, snapshot, interval=0.1, wait=60)
+            stack.callback(cinder.delete_snapshot, snapshot.id)
+            source["snapshotID"] = snapshot.id
+        else:
+            source |= {"name": name} if "name" in source else {"id": volume_id}
+
+    with stack:
+        yield {"server": boot, "volume": fill}
+
+
+@pytest.fixture
 def localize(
     sources: Sources,
     files: Callable[[str], Path],
@@ -140,6 +181,7 @@ def localize(
     glance: Callable[[Body], None],
     buckets: Buckets,
     stores: dict[str, Callable[[Body], None]],
+    snapshots: Mapping[str, Callable[[Body], None]],
     unique: str,
 ) -> Callable[[Body], Body]:
     """Put the test bed's things in the place of those that only the reader has."""
@@ -161,7 +203,8 @@ def localize(
     def localized(body: Body) -> Body:
         if body["kind"] == "CloudImage":
             [(kind, source)] = body["spec"]["source"].items()
-            ({"http": http, "glance": glance} | stores)[kind](source)
+            kinds = {"http": http, "glance": glance, **stores, **snapshots}
+            kinds[kind](source)
             if "stores" in body["spec"].get("import", {}):
                 body["spec"]["import"]["stores"] = ["slow"]
         if body["kind"] == "ConfigMap":
@@ -182,9 +225,8 @@ def test_samples_become_ready(
     namespace, cloud = own_namespace, openstack.cloud("images")
     namespace.put_secret(openstack, "openstack-regions", east=cloud, west=cloud)
     clouds = json.dumps({"clouds": {"old": openstack.cloud("consumer")}})
-    data = {"header.X-Auth-Token": "sesame", "clouds.yaml": clouds}
-    token = {"metadata": {"name": "old-cloud"}, "stringData": data}
-    namespace.core.create_namespaced_secret(namespace.name, token)
+    old_cloud = {"metadata": {"name": "old-cloud"}, "stringData": {"clouds.yaml": clouds}}
+    namespace.core.create_namespaced_secret(namespace.name, old_cloud)
     samples = documents("keyrings", *(f"cloudimage-{name}" for name in IMAGES))
     bodies = [localize(body) for body in samples]
     apply = ("apply", "-n", namespace.name, "-f", "-")

@@ -86,7 +86,24 @@ ACCEPTED: dict[str, dict[str, Any]] = {
             }
         }
     },
+    "a disk in a registry": {
+        "spec.source": {
+            "oci": {
+                "image": "registry.example.org:5000/team/disks/debian:12",
+                "digest": f"sha256:{'0a' * 32}",
+                "pullSecret": "registry",
+                "caCertificate": {"secret": {"name": "ca", "key": "ca.crt"}},
+                "path": "/disk/debian.qcow2",
+                "architecture": "arm/v7",
+            }
+        }
+    },
+    "a disk in Docker Hub": {"spec.source": {"oci": {"image": "debian"}}},
+    "an image with its metadata": {"spec.source": {"glance": {"id": UUID, "copyMetadata": True}}},
     "an image by a filter": {"spec.source": {"glance": {"filter": {"tags": ["daily"]}}}},
+    "a server": {"spec.source": {"server": {"id": UUID, "trigger": "2", "quiesce": "Required"}}},
+    "a volume by its name": {"spec.source": {"volume": {"name": "x", "force": True}}},
+    "a snapshot of a volume": {"spec.source": {"volume": {"snapshotID": UUID}}},
     "md5": checksum(md5="0" * 32),
     "sha1": checksum(sha1="0" * 40),
     "sha256 in both cases": checksum(sha256=SHA256),
@@ -182,7 +199,39 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
         {"spec.source": {"swift": {"container": "..", "object": "x"}}},
         "must be a container's name without slashes",
     ),
+    "no name of an image": (
+        {"spec.source": {"oci": {"image": "docker://quay.io/a"}}},
+        "must be an image as a pod has it",
+    ),
+    "a digest twice": (
+        {"spec.source": {"oci": {"image": f"a@sha256:{'0' * 64}", "digest": f"sha256:{'0' * 64}"}}},
+        "give the digest in image or in digest, not in both",
+    ),
+    "a digest of an image that is none": (
+        {"spec.source": {"oci": {"image": "a", "digest": "sha256:00"}}},
+        "must be a digest",
+    ),
+    "an architecture that is none": (
+        {"spec.source": {"oci": {"image": "a", "architecture": "ARM 64"}}},
+        "must be an architecture",
+    ),
     "two sources": ({"spec.source.glance": {"id": UUID}}, "set exactly one source"),
+    "a server without a name": (
+        {"spec.source": {"server": {"trigger": "1"}}},
+        "give exactly one of id and name",
+    ),
+    "a server with a name for an id": (
+        {"spec.source": {"server": {"id": "build"}}},
+        "must be an id, for example",
+    ),
+    "a server that is quiesced otherwise": (
+        {"spec.source": {"server": {"id": UUID, "quiesce": "Sometimes"}}},
+        "spec.source.server.quiesce: Unsupported value",
+    ),
+    "a volume and a snapshot": (
+        {"spec.source": {"volume": {"id": UUID, "snapshotID": UUID}}},
+        "give exactly one of id, name and snapshotID",
+    ),
     "a Glance without an image": (
         {"spec.source": {"glance": {}}},
         "give exactly one of id, name and filter",

@@ -15,7 +15,7 @@ from cloudimage.cli import check
 from cloudimage.cli.plan_report import Finding
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.glance import Glance as OperatorsGlance
-from cloudimage.images.logic import revisions, transfer_request
+from cloudimage.images.logic import copied_metadata, revisions, transfer_request
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.sizes import exact_text, size_text
@@ -112,12 +112,18 @@ class Transfer:
             TransferError: It is not available, or would be refused.
         """
         request = self.request
+        if request.source.volume_claim():
+            yield Finding("bytes", "unknown", f"only a Job sees {self.spec.location()}")
+            return
         limits, folder = request.limits, self.place.folder
         tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
         cache = Cache(self.place.cache, limits, shared=True)
         meter = self.target.meter
         clouds = request.cloud, request.cloud_policy
-        context = Context(folder, cache, limits, contract.UNRESTRICTED, meter, tools, *clouds)
+        context = Context(
+            *(folder, cache, limits, contract.UNRESTRICTED, meter, tools, *clouds),
+            pinned=request.pinned,
+        )
         with open_source(request.source, context) as reader:
             expected = reader.expect()
             yield _checksum(expected, self.spec)
@@ -194,7 +200,7 @@ def target_of(resource: CloudImage, config: CloudConfig, place: Place) -> Upload
         TransferError: The credentials are refused.
     """
     limits = transfer_request.limits(resource.spec, contract.Limits())
-    image = resource.spec.image
+    image = copied_metadata.applied(resource).spec.image
     glance = Glance(_cloud(config), place.folder, OPEN)
     probe = contract.NewImage(
         id_seed=str(uuid.uuid4()),

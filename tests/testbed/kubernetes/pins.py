@@ -98,6 +98,11 @@ def _others() -> tuple[Tool, ...]:
             own="coredns",
         ),
         Tool("versitygw", "github.com/versity/versitygw", "cmd/versitygw", "", "", own="s3"),
+        Tool("registry", "github.com/distribution/distribution/v3", "", "", "", own="registry"),
+        Tool("oras", "oras.land/oras", "cmd/oras", "", "", own="registry"),
+        Tool(
+            "crane", "github.com/google/go-containerregistry", "cmd/crane", "", "", own="registry"
+        ),
     )
 
 

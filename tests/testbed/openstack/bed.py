@@ -98,9 +98,9 @@ class OpenStack:
             services.start(self._site, [name])
 
     def start_cinder(self) -> None:
-        """Start Cinder's API, too, and put it into the catalogue; it stays until the bed goes.
+        """Start Cinder, too, and put it into the catalogue; it stays until the bed goes.
 
-        Volumes are records in its database: there is no cinder-volume that would fill them.
+        Its volumes are files with the bytes of their images (see ``cinder_aio.py``).
         """
         with bed_lock(self.folder):
             config.write_cinder(self._site)

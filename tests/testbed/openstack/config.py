@@ -131,6 +131,9 @@ def _nova(site: Site) -> Sections:
         "oslo_concurrency": {"lock_path": site.folder / "locks"},
         "quota": {"instances": -1, "cores": -1, "ram": -1},
         "glance": {"endpoint_override": site.url("glance")},
+        # Whether Cinder runs is for tests to say; the catalogue comes with each caller's token.
+        "cinder": _client(site, "nova")
+        | {"endpoint_template": site.url("cinder") + "/v3/%(project_id)s"},
         "vnc": {"enabled": False},
         # nova_aio.py plays a Neutron without any network.
         "neutron": _client(site, "nova") | {"endpoint_override": site.url("nova") + "/neutron"},
@@ -147,11 +150,29 @@ def _cinder(site: Site) -> Sections:
             "state_path": site.folder / "cinder",
             "api_paste_config": site.venv / "etc/cinder/api-paste.ini",
             "resource_query_filters_file": site.venv / "etc/cinder/resource_filters.json",
-            # Nobody listens: there is no cinder-volume, and volumes stay as the API makes them.
+            "host": "testbed",
+            "my_ip": "127.0.0.1",
             "transport_url": "fake://",
+            # A machine that slept must not find its only volume service too old.
+            "service_down_time": 86400,
             "allow_availability_zone_fallback": True,
+            "enabled_backends": "files",
+            "scheduler_driver_init_wait_time": 1,
+            "glance_api_servers": site.url("glance"),
             # Short pages: who forgets to turn them is found out.
             "osapi_max_limit": 2,
+        },
+        "files": {
+            "volume_driver": "cinder.volume.drivers.nfs.FolderDriver",  # of cinder_aio.py
+            "volume_backend_name": "files",
+            "nas_host": "127.0.0.1",
+            "nas_share_path": "/volumes",
+            "nfs_snapshot_support": True,
+            # The driver takes no snapshots where it may not use root's rights.
+            "nas_secure_file_operations": False,
+            "nas_secure_file_permissions": False,
+            # Files are sparse: promised space is no space taken.
+            "max_over_subscription_ratio": 1000,
         },
         "database": {"connection": site.database_url("cinder")},
         "oslo_concurrency": {"lock_path": site.folder / "locks"},

@@ -11,7 +11,7 @@ from pathlib import Path
 from testbed.commands import run
 from testbed.openstack import config, database, venv
 from testbed.openstack.database import Database
-from testbed.openstack.site import API_SERVICES, Site
+from testbed.openstack.site import API_SERVICES, OPTIONAL_SERVICES, Site
 from testbed.paths import cache_dir
 from testbed.process import bed_lock
 
@@ -44,7 +44,8 @@ def _make(kept: Path) -> None:
     scratch = Path(tempfile.mkdtemp(prefix="openstack-schema-"))
     scratch.chmod(0o755)
     try:
-        _build(Site(scratch, venv.location(), dict.fromkeys(API_SERVICES, 0)), kept)
+        ports = dict.fromkeys((*API_SERVICES, *OPTIONAL_SERVICES), 0)
+        _build(Site(scratch, venv.location(), ports), kept)
     finally:
         shutil.rmtree(scratch)
     for outdated in sorted(cache_dir().glob("openstack-schema-*.tar"), key=_made)[:-_KEPT]:

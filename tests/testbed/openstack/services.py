@@ -15,7 +15,6 @@ _WSGI = {
     "keystone": ("keystone.wsgi.api", 8),
     "glance": ("glance.wsgi.api", 16),
     "placement": ("placement.wsgi.api", 4),
-    "cinder": ("cinder.wsgi.api", 4),
 }
 _HEALTH = {
     "keystone": "/v3",
@@ -64,10 +63,10 @@ class Api:
         port = self.site.ports[self.name]
         if self.name == "nova":
             return self.site.python(_HERE / "nova_aio.py", str(self.site.etc), port)
+        if self.name == "cinder":
+            return self.site.python(_HERE / "cinder_aio.py", str(cinder_conf(self.site)), port)
         module, threads = _WSGI[self.name]
-        # The others find their files by the environment.
-        options = ("--config-file", str(cinder_conf(self.site))) if self.name == "cinder" else ()
-        return self.site.python(_HERE / "shim.py", module, port, threads, *options)
+        return self.site.python(_HERE / "shim.py", module, port, threads)
 
 
 def start(site: Site, names: Sequence[str]) -> None:

@@ -163,6 +163,16 @@ class Client:
             f"{rules.redacted(url)} redirects more than {MAX_REDIRECTS} times",
         )
 
+    def post(self, url: str, form: dict[str, str]) -> requests.Response:
+        """Send a form, whose values may be secret, to a URL; where it redirects is not followed.
+
+        Raises:
+            UnansweredError: With ``SourceUnreachable``.
+            TransferError: ``InvalidRequest`` or ``SourceRefused``.
+        """
+        target = rules.checked_url(url, self._schemes)
+        return self._send(target, {}, self._credentials(target, url), url, form)
+
     def read(self, response: requests.Response, most: int) -> bytes:
         """Return the next bytes of a body, not decompressed, as they come; none at its end.
 
@@ -230,15 +240,22 @@ class Client:
         return any(rules.same_origin(url, each) for each in self._urls)
 
     def _send(
-        self, url: str, headers: dict[str, str], auth: "_Auth", asked: str
+        self,
+        url: str,
+        headers: dict[str, str],
+        auth: "_Auth",
+        asked: str,
+        form: dict[str, str] | None = None,
     ) -> requests.Response:
-        """Send a request to where the URL that was asked for has led."""
+        """Send a request, with a form if there is one, to where the URL asked for has led."""
         stall = self.limits.stall_seconds
         timeout = (min(_CONNECT_SECONDS, stall), stall)
         try:
             with self._gate.within(sum(timeout)):
-                response = self._session.get(
+                response = self._session.request(
+                    "POST" if form else "GET",
                     rules.without_userinfo(url),
+                    data=form,
                     headers={"Accept": "*/*", "Accept-Encoding": "identity", **headers},
                     auth=auth,
                     timeout=timeout,
