@@ -33,7 +33,7 @@ class Swift:
 
     def up(self) -> None:
         """Start what does not run, and put it into the catalogue."""
-        with bed_lock(self._folder):
+        with bed_lock(self.openstack.folder):
             if not self._ports_file.exists():
                 self._prepare()
             ports = self._ports

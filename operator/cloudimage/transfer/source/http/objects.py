@@ -1,10 +1,11 @@
 """An object of a store that speaks HTTP: what its headers say of it, then a file behind a URL."""
 
+import re
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Protocol
+from typing import Final, Protocol
 
 from cloudimage.transfer.contract import Checksum
 from cloudimage.transfer.source.base import Context
@@ -15,6 +16,11 @@ from cloudimage.transfer.source.http.reader import HttpReader
 from cloudimage.transfer.verify.verification import Expected
 
 Headers = Mapping[str, str]
+
+_MOST: Final = 1024
+"""Characters of an entity tag, or of a version's id ("Versioning workflows" of S3)."""
+
+_PRINTABLE: Final = re.compile("[!-~]+")
 
 
 class ObjectCredentials(Credentials, Protocol):
@@ -44,6 +50,11 @@ class Told:
     wanted: dict[str, str] = field(default_factory=dict)
 
 
+def _plain(value: str | None) -> str | None:
+    """Return what may be sent back and shown, as stores have it; None for anything else."""
+    return value if value and len(value) <= _MOST and _PRINTABLE.fullmatch(value) else None
+
+
 class ObjectReader(HttpReader):
     """A :class:`cloudimage.transfer.source.base.Reader` of an object of a store."""
 
@@ -67,8 +78,9 @@ class ObjectReader(HttpReader):
         headers = self._headers()
         checksum = self._source.checksum or self._told.checksum(headers)
         self._source = self._source.model_copy(update={"checksum": checksum})
-        self._credentials.tag = headers.get("ETag")
-        expected = replace(super().expect(), version=self._told.version(headers))
+        self._credentials.tag = _plain(headers.get("ETag"))
+        version = _plain(self._told.version(headers))
+        expected = replace(super().expect(), version=version)
         return expected if checksum else replace(expected, warnings=(self._told.no_hash,))
 
     def _headers(self) -> Headers:

@@ -440,6 +440,15 @@ def test_requests_are_signed_for_the_session_that_a_token_is_of(run: Run) -> Non
     assert 'If-Match: "1"\r\n' in heads[1]
 
 
+@pytest.mark.parametrize("tag", ["x" * 5000, '"a\x07b"', '"a b"', "\xe4"])
+def test_a_tag_that_no_store_has_is_neither_shown_nor_sent(run: Run, tag: str) -> None:
+    headers = (f"ETag: {tag}", f"x-amz-version-id: {tag}")
+    with Hostile(answer(b"x" * 600, *headers)) as server:
+        wanted = S3Source(endpoint=server.url(""), bucket="b", key="k")
+        assert run.read(wanted)[0].version is None
+        assert not any(b"If-Match" in head for head in server.requests)
+
+
 @pytest.mark.parametrize(
     ("keys", "words"),
     [
