@@ -177,12 +177,14 @@ def test_orphans_are_reported_and_unfinished_ones_deleted_when_asked_for(
             assert is_there(temporary)
         assert is_there(anothers)
         assert is_there(made["id"])
-        reported = [
-            line for line in operator.log().splitlines() if "image without a CloudImage" in line
-        ]
-        assert not [line for line in reported if anothers in line or living in line]
+
+        def reported() -> list[str]:
+            lines = operator.log().splitlines()
+            return [line for line in lines if "image without a CloudImage" in line]
+
         # Each is told of once.
-        assert len(reported) == 2 * (1 + deletes)
+        assert wait_until(lambda: len(reported()) == 2 * (1 + deletes), 30)
+        assert not [line for line in reported() if anothers in line or living in line]
     finally:
         for image_id in (orphan, anothers, living, temporary):
             glance.delete(f"/images/{image_id}")
