@@ -35,6 +35,7 @@ from cloudimage.images.reconciler import CloudImageReconciler
 from cloudimage.kube import Key, Kube, R
 from cloudimage.metrics import operator as metrics
 from cloudimage.runners.base import Runner
+from cloudimage.runners.both import RunnerOfBoth
 from cloudimage.runners.child import ChildRunner, sweep
 from cloudimage.runners.job import JobRunner
 from cloudimage.runners.job_client import Jobs
@@ -236,15 +237,11 @@ def _parsed(model: type[R], event: kopf.RawEvent) -> R | None:
 
 
 def _runner(settings: Settings, kube: Kube) -> Runner:
+    most = settings.max_concurrent_transfers
     if settings.job is None:
-        return ChildRunner(settings.max_concurrent_transfers)
-    return JobRunner(
-        settings.max_concurrent_transfers,
-        Jobs(kube.client),
-        kube,
-        settings.job,
-        settings.namespaces,
-    )
+        return ChildRunner(most)
+    jobs = JobRunner(most, Jobs(kube.client), kube, settings.job, settings.namespaces)
+    return jobs if settings.runner == "job" else RunnerOfBoth(ChildRunner(most), jobs)
 
 
 def load_kubernetes_config() -> None:

@@ -10,7 +10,7 @@ from cloudimage.api.meta import Event
 from cloudimage.api.names import FINALIZER
 from cloudimage.api.reasons import ABSENT_REASONS, CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
 from cloudimage.api.references import CloudCredentialsRef
-from cloudimage.api.status import CloudImageStatus
+from cloudimage.api.status import CloudImageStatus, UploadStatus
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
@@ -19,7 +19,7 @@ from cloudimage.controller.logic import retry
 from cloudimage.controller.reconciler import Reconciler, now
 from cloudimage.credentials import loader
 from cloudimage.failpoints import Point, failpoint
-from cloudimage.images import adoption, lookup, resolution, rollout
+from cloudimage.images import adoption, lookup, resolution, rollout, snapshots
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
 from cloudimage.images.logic import (
@@ -30,6 +30,7 @@ from cloudimage.images.logic import (
     schedule,
     status,
     transfer_request,
+    uploads,
 )
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.owned_images import images_of, metadata_plan, name_drafts
@@ -72,7 +73,8 @@ class CloudImageReconciler(Reconciler[CloudImage]):
 
     def delete(self, resource: CloudImage) -> float | None:
         """Delete what may go; return the seconds until the next look, None when done."""
-        return Deletion(self.kube, self.runner, self.attempts, self.clouds)(resource)
+        policy = self.settings.cloud_policy
+        return Deletion(self.kube, self.runner, self.attempts, self.clouds, policy)(resource)
 
     def reconcile(self, resource: CloudImage) -> float | None:
         """Do the next step towards the spec; return the seconds until the next look."""
@@ -135,7 +137,10 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 owned = owned_images.classify(resource, desired, found)
                 if adoption.is_wanted(resource, owned):
                     resource, owned = self._adopt(resource, desired, cloud, owned)
-                self._burn(resource, desired, cloud, owned)
+                self._burn(resource, desired, cloud, owned, config)
+                resource = self._copied(resource, cloud, owned)
+                if owned.current is None and uploads.is_awaited(desired):
+                    return self._await(resource, desired, cloud, config, owned)
                 if owned.current is None:
                     self._start(resource, desired, cloud, config, owned)
                     return None
@@ -147,12 +152,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, cloud: Cloud
     ) -> tuple[CloudImage, Desired]:
         """Look up which bytes the source means, and write it down before anything is made of it."""
-
-        def opened(ref: CloudCredentialsRef) -> AbstractContextManager[Cloud]:
-            other = loader.load_other(self.kube, resource.metadata.namespace, ref)
-            return self.clouds.borrow(other)
-
-        looked = resolution.look_up(resource, desired, cloud, opened)
+        looked = resolution.look_up(resource, desired, cloud, self._opener(resource))
         if isinstance(looked, Event):
             self.attempts.status.record_event(resource, looked)
         elif looked is not None:
@@ -160,13 +160,40 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             desired = Desired.of(resource.spec, resource.status.resolved_source)
         return resource, desired
 
+    def _copied(
+        self, resource: CloudImage, cloud: Cloud, owned: owned_images.OwnedImages
+    ) -> CloudImage:
+        """Look up what is copied of the source's metadata, and write it down before it is used."""
+        opened = self._opener(resource)
+        found = resolution.metadata_of(resource, owned.current, cloud, opened)
+        if found == resource.status.copied_metadata:
+            return resource
+        return self.write(resource, status.copied(resource, found))
+
+    def _opener(self, resource: CloudImage) -> resolution.Opener:
+        """Return what opens the cloud of a source."""
+
+        def opened(ref: CloudCredentialsRef) -> AbstractContextManager[Cloud]:
+            other = loader.load_other(self.kube, resource.metadata.namespace, ref)
+            return self.clouds.borrow(other)
+
+        return opened
+
     def _burn(
-        self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
+        self,
+        resource: CloudImage,
+        desired: Desired,
+        cloud: Cloud,
+        owned: owned_images.OwnedImages,
+        config: CloudConfig,
     ) -> None:
         """Settle what an earlier transfer may have left under way, before it is forgotten."""
-        starts = owned.current is None
+        starts = owned.current is None and not uploads.is_awaited(desired)
         if lot := burned_ids.to_settle_first(resource, desired.content_key, starts=starts):
             burn(resource, lot, cloud.glance, {image.id for image in owned.all})
+            if resource.status.digest != desired.content_key:
+                policy = self.settings.cloud_policy
+                snapshots.clear_left(self.kube, resource, config, policy)
 
     def _observe(self, resource: CloudImage) -> float | None:
         """Show an image that is not ours; it is only looked at."""
@@ -295,6 +322,27 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             lambda: self.notify(key),
             resource,
         )
+
+    def _await(
+        self,
+        resource: CloudImage,
+        desired: Desired,
+        cloud: Cloud,
+        config: CloudConfig,
+        owned: owned_images.OwnedImages,
+    ) -> float:
+        """Say what is waited for, and remove uploads that were broken off."""
+        self.runner.forget(resource.metadata.uid)
+        for leftover in owned.leftovers:
+            if not uploads.goes_on(leftover, desired, now()):
+                cloud.glance.delete(leftover.id)
+        origin = config.origin
+        where = UploadStatus(
+            project_id=cloud.glance.project_id, secret_uid=origin.secret_uid if origin else None
+        )
+        serving = revisions.serving(resource, owned)
+        resource = self.write(resource, uploads.awaiting(resource, desired, serving, where, now()))
+        return self.attempts.come_back(resource, Reason.AWAITING_UPLOAD)
 
     def _failed(
         self, resource: CloudImage, desired: Desired, failure: contract.Failure

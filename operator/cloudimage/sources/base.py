@@ -37,12 +37,14 @@ class Proof:
         signed: A signature is checked.
         teller: Who has the source and says what it must hash to, if so; whether they have a hash
             is known only once they were asked.
+        lasting: What proves the bytes now proves no others later; not so what is moved, as a tag.
     """
 
     checksum: contract.Checksum | None = None
     listed: bool = False
     signed: bool = False
     teller: str | None = None
+    lasting: bool = True
 
     @property
     def is_given(self) -> bool:

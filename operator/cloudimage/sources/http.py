@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self, get_args
+from typing import Self
 
-from cloudimage.api.references import TextReference
 from cloudimage.api.sources.http import Checksum, HttpSource
 from cloudimage.sources.base import Proof, Reference
-from cloudimage.transfer import contract
+from cloudimage.sources.parts import checksum_of, text_reference
 from cloudimage.transfer.source.http import model
 from cloudimage.transfer.source.http.rules import redacted
 from cloudimage.vocabulary.image import DiskFormat
@@ -33,20 +32,14 @@ class HttpSpecSource:
             urls = (self.spec.url, *(self.spec.mirrors or ()))
             yield Reference(model.AUTH, "Secret", self.spec.auth.secret_name, urls=urls)
         if self.spec.ca_certificate:
-            yield _text(model.CA, self.spec.ca_certificate)
+            yield text_reference(model.CA, self.spec.ca_certificate)
         if self._checksum.signature:
-            yield _text(model.KEYRING, self._checksum.signature.keyring)
+            yield text_reference(model.KEYRING, self._checksum.signature.keyring)
 
     def proof(self) -> Proof:
         """Return the checksum, by whichever algorithm, or where it is, and whether one signs it."""
-        given = self._checksum.to_json()
-        found = (
-            contract.Checksum.model_validate({"algorithm": name, "value": given[name].lower()})
-            for name in get_args(contract.ChecksumAlgorithm)
-            if name in given
-        )
         listed, signed = self._checksum.from_ is not None, self._checksum.signature is not None
-        return Proof(next(found, None), listed=listed, signed=signed)
+        return Proof(checksum_of(self._checksum), listed=listed, signed=signed)
 
     def declared_format(self) -> DiskFormat | None:
         """Return the format that is declared, if one is."""
@@ -90,11 +83,3 @@ class HttpSpecSource:
     @property
     def _checksum(self) -> Checksum:
         return self.spec.checksum or Checksum()
-
-
-def _text(name: str, reference: TextReference) -> Reference:
-    if reference.secret is not None:
-        return Reference(name, "Secret", reference.secret.name, reference.secret.key)
-    if reference.config_map is not None:
-        return Reference(name, "ConfigMap", reference.config_map.name, reference.config_map.key)
-    raise ValueError("unreachable: the CRD demands one of them")

@@ -86,6 +86,16 @@ class Seed:
         service = self.admin.create_service(name="cinder", type="block-storage")
         self._endpoints(service, self.site.url("cinder") + "/v3")
 
+    def object_service(self, url: str) -> None:
+        """Make what Swift needs in Keystone; an earlier Swift's place is forgotten."""
+        if not any(self.admin.users(name="swift")):
+            [project] = self.admin.projects(name="service")
+            self._user("swift", project, "admin", "service")
+        for service in self.admin.services(name="swift"):
+            self.admin.delete_service(service)
+        service = self.admin.create_service(name="swift", type="object-store")
+        self._endpoints(service, f"{url}/v1/AUTH_%(project_id)s")
+
     def _endpoints(self, service: "Service", url: str) -> None:
         for interface in ("public", "internal"):
             self.admin.create_endpoint(

@@ -9,6 +9,7 @@ from cloudimage.api.names import RETRY_ANNOTATION
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import (
     CloudImageStatus,
+    CopiedMetadata,
     ResolvedSource,
     ServerReference,
     Summary,
@@ -72,6 +73,7 @@ def starting(
         "checksums": None,
         "image": None,
         "source": None,
+        "upload": None,
     }
     return next_status(resource, drafts, now, changes)
 
@@ -174,6 +176,11 @@ def resolved(resource: CloudImage, selector: str, version: str) -> CloudImageSta
     """Return the status once it is known which bytes the source means."""
     found = ResolvedSource(selector=selector, version=version)
     return resource.status.model_copy(update={"resolved_source": found})
+
+
+def copied(resource: CloudImage, found: CopiedMetadata | None) -> CloudImageStatus:
+    """Return the status once it is known what is copied of the source's metadata."""
+    return resource.status.model_copy(update={"copied_metadata": found})
 
 
 def adopting(resource: CloudImage, desired: Desired, now: datetime) -> CloudImageStatus:

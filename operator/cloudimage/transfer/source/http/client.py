@@ -2,7 +2,8 @@
 
 import re
 import ssl
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -14,12 +15,17 @@ import urllib3
 from cloudimage.transfer.contract import Limits, Reason, TransferError, UrlPolicy
 from cloudimage.transfer.source.http import rules
 from cloudimage.transfer.source.http.connections import Adapter, Gate
+from cloudimage.transfer.source.http.credentials import Credentials
 from cloudimage.transfer.source.http.model import HttpAuth, HttpSource
+from cloudimage.transfer.source.http.places import Places, UrlPlaces
 
 MAX_REDIRECTS: Final = 10
 CONNECTION_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
 
 _CONNECT_SECONDS: Final = 30.0
+_MAX_EXPLANATION: Final = 64 * 2**10
+"""Bytes of the body of a failure that are read for what it says."""
+
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OUR_HEADERS: Final = frozenset(
@@ -72,18 +78,34 @@ class Client:
         limits: Of the request.
     """
 
-    def __init__(self, source: HttpSource, policy: UrlPolicy, limits: Limits, folder: Path) -> None:
+    def __init__(
+        self,
+        source: HttpSource,
+        policy: UrlPolicy | Places,
+        limits: Limits,
+        folder: Path,
+        credentials: Credentials | None = None,
+    ) -> None:
         """Prepare; the CA certificate, if any, is put into ``folder``.
+
+        Args:
+            source: Where the bytes are.
+            policy: Which addresses may be asked.
+            limits: Of the request.
+            folder: The transfer's own.
+            credentials: What another kind of source shows, in place of ``source.auth``.
 
         Raises:
             TransferError: ``InvalidRequest`` for credentials or a certificate that cannot be used.
         """
-        self._policy = policy
+        places = UrlPlaces(policy) if isinstance(policy, UrlPolicy) else policy
+        self._schemes = places.schemes
         self._auth = _checked(source.auth)
+        self._shown = credentials
         self._urls = (source.url, *source.mirrors)
         self.limits = limits
-        self._ca_file = _ca_file(source.ca_certificate, folder)
-        self._gate = Gate(policy)
+        self._verify = _ca_file(source.ca_certificate, folder) if places.verified else False
+        self._gate = Gate(places)
         self._session = _Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, Adapter(self._gate))
@@ -99,6 +121,11 @@ class Client:
     ) -> None:
         self._session.close()
         self._gate.close()
+
+    @property
+    def identity(self) -> str:
+        """Who asks, where ``source.auth`` does not say it; "" where it does."""
+        return self._shown.identity if self._shown else ""
 
     def get(
         self,
@@ -121,22 +148,30 @@ class Client:
 
         Raises:
             UnansweredError: With ``SourceUnreachable``.
-            TransferError: ``InvalidRequest`` or ``SourceRefused``.
+            TransferError: ``InvalidRequest`` or ``SourceRefused``, or what the credentials raise.
         """
-        target = rules.checked_url(at or url, self._policy.schemes)
+        target = rules.checked_url(at or url, self._schemes)
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._send(target, headers or {}, self._credentials(target, url), url)
+            response = self._answer(target, headers or {}, url)
             location = response.headers.get("Location")
             if response.status_code not in rules.REDIRECTS or location is None:
                 return response
             response.close()
-            target = rules.redirect_target(
-                target, location, self._policy.schemes, verified=verified
-            )
+            target = rules.redirect_target(target, location, self._schemes, verified=verified)
         raise TransferError(
             Reason.SOURCE_REFUSED,
             f"{rules.redacted(url)} redirects more than {MAX_REDIRECTS} times",
         )
+
+    def post(self, url: str, form: dict[str, str]) -> requests.Response:
+        """Send a form, whose values may be secret, to a URL; where it redirects is not followed.
+
+        Raises:
+            UnansweredError: With ``SourceUnreachable``.
+            TransferError: ``InvalidRequest`` or ``SourceRefused``.
+        """
+        target = rules.checked_url(url, self._schemes)
+        return self._send(target, {}, self._credentials(target, url), url, form)
 
     def read(self, response: requests.Response, most: int) -> bytes:
         """Return the next bytes of a body, not decompressed, as they come; none at its end.
@@ -165,32 +200,67 @@ class Client:
             raise late
         return chunk
 
+    def status_error(self, response: requests.Response) -> TransferError:
+        """Return what a status other than success means, by its body too if that is understood."""
+        told = None
+        if self._shown and self._is_source(response.url):
+            told = self._shown.explain(response, self._beginning(response))
+        return told or rules.status_error(response.status_code, response.url, response.headers)
+
+    def _beginning(self, response: requests.Response) -> bytes:
+        content = b""
+        with suppress(UnansweredError, *CONNECTION_ERRORS), self.within(self.limits.stall_seconds):
+            while len(content) < _MAX_EXPLANATION and (
+                piece := self.read(response, _MAX_EXPLANATION - len(content))
+            ):
+                content += piece
+        return content
+
     def within(self, seconds: float) -> AbstractContextManager[None]:
         """Cut the connection if the block takes longer; :meth:`get` or :meth:`read` tells of it."""
         return self._gate.within(seconds)
+
+    def _answer(self, target: str, headers: dict[str, str], url: str) -> requests.Response:
+        """Return what a server answers, once what it is shown was renewed if that is of use."""
+        response = self._send(target, headers, self._credentials(target, url), url)
+        failed = response.status_code >= HTTPStatus.BAD_REQUEST
+        if failed and self._shown and self._is_source(target) and self._shown.renew(response):
+            response.close()
+            response = self._send(target, headers, self._credentials(target, url), url)
+        return response
 
     def _credentials(self, target: str, url: str) -> "_Auth":
         """Return what to show at ``target``, to which the URL that was asked for has led."""
         if not rules.same_origin(target, url):
             return _Auth()
-        at_source = any(rules.same_origin(target, each) for each in self._urls)
-        return _Auth(url, self._auth if at_source else None)
+        at_source = self._is_source(target)
+        return _Auth(url, *((self._auth, self._shown) if at_source else ()))
+
+    def _is_source(self, url: str) -> bool:
+        return any(rules.same_origin(url, each) for each in self._urls)
 
     def _send(
-        self, url: str, headers: dict[str, str], auth: "_Auth", asked: str
+        self,
+        url: str,
+        headers: dict[str, str],
+        auth: "_Auth",
+        asked: str,
+        form: dict[str, str] | None = None,
     ) -> requests.Response:
-        """Send a request to where the URL that was asked for has led."""
+        """Send a request, with a form if there is one, to where the URL asked for has led."""
         stall = self.limits.stall_seconds
         timeout = (min(_CONNECT_SECONDS, stall), stall)
         try:
             with self._gate.within(sum(timeout)):
-                response = self._session.get(
+                response = self._session.request(
+                    "POST" if form else "GET",
                     rules.without_userinfo(url),
+                    data=form,
                     headers={"Accept": "*/*", "Accept-Encoding": "identity", **headers},
                     auth=auth,
                     timeout=timeout,
                     # With each request: the environment would win over the session's.
-                    verify=self._ca_file,
+                    verify=self._verify,
                     allow_redirects=False,
                     stream=True,
                 )
@@ -210,11 +280,17 @@ class Client:
 class _Auth(requests.auth.AuthBase):
     """The credentials of a URL itself, else those of the source; none means none."""
 
-    def __init__(self, url: str = "", auth: HttpAuth | None = None) -> None:
+    def __init__(
+        self, url: str = "", auth: HttpAuth | None = None, shown: Credentials | None = None
+    ) -> None:
         self._parts = urlsplit(url)
         self._auth = auth or HttpAuth()
+        self._shown = shown
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._shown is not None:
+            self._shown.show(request)
+            return request
         request.headers.update(self._auth.headers)
         if self._parts.username is not None:
             user, password = unquote(self._parts.username), unquote(self._parts.password or "")

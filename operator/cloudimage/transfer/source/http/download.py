@@ -244,11 +244,9 @@ class Download:
         if wanted and status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise self._of_another(self._truncated("has no further data"))
         if status in rules.BUSY:
-            raise _BusyError(rules.status_error(status, response.url, headers))
+            raise _BusyError(self._client.status_error(response))
         if status != HTTPStatus.OK:
-            raise self._or_elsewhere(
-                rules.status_error(status, response.url, headers), response.url
-            )
+            raise self._or_elsewhere(self._client.status_error(response), response.url)
         total = rules.content_length(headers)
         check_length(total or 0, self._limits)
         if self._verified and "If-Range" in wanted and total == part.total:

@@ -72,17 +72,17 @@ def fetch(source: HttpSource, target: Path, meter: Meter, client: Client, cache:
     """
     meter.start(Stage.FETCHING)
     cache.sweep()
-    with cache.entry(cache_key(source)) as entry:
+    with cache.entry(cache_key(source, client)) as entry:
         work = _Fetch(source, meter, client, entry)
         fetched = work.reused() or first_of(work.urls(), work.from_url)
         entry.give(target)
     return fetched
 
 
-def cache_key(source: HttpSource) -> str:
+def cache_key(source: HttpSource, client: Client) -> str:
     """Return what identifies a source: who has the same key may have the same bytes."""
     identity = {"url", "mirrors", "auth", "ca_certificate", "checksum"}
-    return redacted_name(source.model_dump_json(include=identity))
+    return redacted_name(source.model_dump_json(include=identity) + client.identity)
 
 
 def first_of(urls: tuple[str, ...], attempt: Callable[[str], T]) -> T:
@@ -143,7 +143,7 @@ class _Fetch:
         url = next((each for each in urls if redacted_name(each) == note.url), None)
         if url is None or note.validator is None:
             return False
-        name = "If-None-Match" if note.validator.startswith('"') else "If-Modified-Since"
+        name = "If-None-Match" if rules.is_tag(note.validator) else "If-Modified-Since"
         try:
             answer = self._client.get(url, {name: note.validator}, verified=self._verified)
         except (UnansweredError, TransferError):

@@ -36,7 +36,7 @@ def put_head(source: HttpSource, path: Path, length: int, policy: UrlPolicy, lim
             closing(client.get(source.url, headers, verified=verified)) as response,
         ):
             if response.status_code not in _GIVEN:
-                raise rules.status_error(response.status_code, response.url, response.headers)
+                raise client.status_error(response)
             head = b""
             while len(head) < length and (piece := client.read(response, length - len(head))):
                 head += piece

@@ -70,7 +70,7 @@ class Parts:
             if status == HTTPStatus.OK and self._place is None:
                 raise WholeOnlyError(self.url, rules.content_length(answered))
             if status not in {HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT}:
-                raise rules.status_error(status, response.url, answered)
+                raise self._client.status_error(response)
             place = rules.resumes_at(answered)
             if place is None or place[0] != offset or self.total not in {0, place[1]}:
                 raise self.changed()

@@ -39,7 +39,7 @@ def fetch_text(url: str, client: Client, *, signed: bool) -> bytes:
     try:
         with client.within(MAX_SECONDS), closing(client.get(url, verified=signed)) as response:
             if response.status_code != HTTPStatus.OK:
-                raise rules.status_error(response.status_code, response.url, response.headers)
+                raise client.status_error(response)
             content = _receive(response, client, signed=signed)
     except UnansweredError as unanswered:
         if time.monotonic() - begun >= MAX_SECONDS:
