@@ -36,7 +36,9 @@ class S3SpecSource:
     def proof(self) -> Proof:
         """Return the checksum of the spec, else that the store says what proves the bytes."""
         checksum = checksum_of(self.spec.checksum)
-        return Proof(checksum, teller=None if checksum else "the bucket")
+        if checksum:
+            return Proof(checksum)
+        return Proof(teller="the bucket", lasting=self.spec.version_id is not None)
 
     def declared_format(self) -> DiskFormat | None:
         """Return the format that is declared, if one is."""

@@ -33,7 +33,7 @@ class SwiftSpecSource:
     def proof(self) -> Proof:
         """Return the checksum of the spec, else that Swift says what proves the bytes."""
         checksum = checksum_of(self.spec.checksum)
-        return Proof(checksum, teller=None if checksum else "the source's Swift")
+        return Proof(checksum) if checksum else Proof(teller="the source's Swift", lasting=False)
 
     def declared_format(self) -> DiskFormat | None:
         """Return the format that is declared, if one is."""

@@ -64,6 +64,9 @@ def test_what_its_bytes_depend_on(one: dict[str, Any], other: dict[str, Any], sa
 
 def test_who_proves_the_bytes() -> None:
     assert source().proof().teller == "the bucket"
+    assert not source().proof().lasting  # another object may take its place
+    assert source(versionID="3HL4kqtJlcpXroDTDmJ").proof().lasting
+    assert source(checksum={"sha512": "AB" * 64}).proof().lasting
     proof = source(checksum={"sha512": "AB" * 64}).proof()
     assert proof.teller is None
     assert proof.checksum is not None

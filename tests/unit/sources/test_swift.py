@@ -46,6 +46,8 @@ def test_what_its_bytes_depend_on(one: dict[str, Any], other: dict[str, Any], sa
 
 def test_who_proves_the_bytes() -> None:
     assert source().proof().teller == "the source's Swift"
+    assert not source().proof().lasting  # another object may take its place
+    assert source(checksum={"md5": MD5}).proof().lasting
     assert source(checksum={"md5": MD5}).proof().checksum is not None
 
 
