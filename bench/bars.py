@@ -9,8 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from bench.buckets import bucket
+from bench.copying import copying
 from bench.many import many
 from bench.reading import by_us, reading
+from bench.registries import registries
 from bench.results import Bar, Limit
 from bench.rig import Rig, shell, timed
 from bench.scale import MIB, Scale
@@ -167,5 +170,9 @@ def _notice(runner: ChildRunner, uid: str, ended: threading.Semaphore) -> None:
 
 
 BARS: Final[dict[str, Callable[[Rig, Scale], Bar]]] = {
-    each.__name__: each for each in (conversion, passage, footprint, crowd, reading, many, tenants)
+    each.__name__: each
+    for each in (
+        *(conversion, passage, bucket, registries, copying),
+        *(footprint, crowd, reading, many, tenants),
+    )
 }

@@ -13,10 +13,13 @@ from hypothesis import settings
 
 from support.transfer_images import DISK_SIZE, raw_disk
 from support.transfer_keys import Signer
+from testbed.buckets import Buckets
+from testbed.commands import missing_rights
 from testbed.kubernetes import Cluster, Kubernetes
 from testbed.kubernetes.kind import Kind
 from testbed.openstack import OpenStack
 from testbed.paths import forget_state
+from testbed.registry import Registry
 from testbed.sources import Sources
 
 # How long an example takes is the machine's affair.
@@ -56,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             first.add(function)
 
 
-def _runs(part: OpenStack | Kubernetes | Sources) -> bool:
+def _runs(part: OpenStack | Kubernetes | Sources | Buckets) -> bool:
     return any(row[1] is not None for row in part.status())
 
 
@@ -65,7 +68,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # Where a test hides the home folder from kubectl, it would keep its cache in this one.
     os.environ["KUBECACHEDIR"] = str(Path(tempfile.gettempdir()) / "cloudimage-kubectl")
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        parts: list[OpenStack | Kubernetes | Sources] = [OpenStack(), Kubernetes(), Sources()]
+        parts: list[OpenStack | Kubernetes | Sources | Buckets] = [
+            *(OpenStack(), OpenStack.booting()),
+            *(Kubernetes(), Sources(), Buckets()),
+        ]
         ours: list[_Part] = [part for part in parts if not _runs(part)]
         if config.getoption("--cluster") == "kind" and not Kind.new().kubeconfig.exists():
             ours.append(Kind.new())
@@ -89,9 +95,28 @@ def openstack() -> OpenStack:
 
 
 @pytest.fixture(scope="session")
+def boot_bed() -> OpenStack:
+    """The OpenStack whose servers really boot, running, with Cinder."""
+    if lacking := missing_rights():
+        pytest.skip(f"servers that boot need {lacking}")
+    bed = OpenStack.booting()
+    bed.up()
+    bed.start_cinder()
+    return bed
+
+
+@pytest.fixture(scope="session")
 def sources() -> Sources:
     """The test bed's source server, running."""
     bed = Sources()
+    bed.up()
+    return bed
+
+
+@pytest.fixture(scope="session")
+def buckets() -> Buckets:
+    """The test bed's S3 server, running."""
+    bed = Buckets()
     bed.up()
     return bed
 
@@ -110,6 +135,13 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
     bed.install()
     bed.up()
     return bed
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """A registry that wants a password."""
+    with Registry.with_password(tmp_path_factory.mktemp("oci") / "registry") as registry:
+        yield registry
 
 
 @pytest.fixture

@@ -26,6 +26,10 @@ class Point(StrEnum):
     DELETED = "deleted"
     """The Glance images are deleted; the finalizer is still there."""
 
+    STOPPED = "stopped"
+    """The server is stopped for its snapshot."""
+    SNAPSHOT = "snapshot"
+    """The source's cloud has made the snapshot; nothing of it has been read."""
     FETCHED = "fetched"
     """The transfer has the whole source in its scratch."""
     VERIFIED = "verified"

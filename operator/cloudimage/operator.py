@@ -36,6 +36,7 @@ from cloudimage.images.reconciler import CloudImageReconciler
 from cloudimage.kube import Key, Kube, R
 from cloudimage.metrics import operator as metrics
 from cloudimage.runners.base import Runner
+from cloudimage.runners.both import RunnerOfBoth
 from cloudimage.runners.child import ChildRunner, sweep
 from cloudimage.runners.fork_client import ForkServer, Process
 from cloudimage.runners.job import JobRunner
@@ -252,15 +253,12 @@ def _parsed(model: type[R], event: kopf.RawEvent) -> R | None:
 
 
 def _runner(settings: Settings, kube: Kube, spawn: Callable[[], Process]) -> Runner:
+    most = settings.max_concurrent_transfers
+    children = ChildRunner(most, spawn=spawn)
     if settings.job is None:
-        return ChildRunner(settings.max_concurrent_transfers, spawn=spawn)
-    return JobRunner(
-        settings.max_concurrent_transfers,
-        Jobs(kube.client),
-        kube,
-        settings.job,
-        settings.namespaces,
-    )
+        return children
+    jobs = JobRunner(most, Jobs(kube.client), kube, settings.job, settings.namespaces)
+    return jobs if settings.runner == "job" else RunnerOfBoth(children, jobs)
 
 
 def load_kubernetes_config() -> None:

@@ -111,7 +111,8 @@ class Settings(BaseSettings):
     runner: Literal["child", "job"] = "child"
     """Transfers are child processes of the operator, or Kubernetes Jobs."""
     job_image: str = ""
-    """Container image of the Jobs."""
+    """Container image of the Jobs. With the runner child those that read a PersistentVolumeClaim
+    are Jobs; empty: none are made."""
     job_pull_policy: str = "IfNotPresent"
     """imagePullPolicy of the Jobs."""
     job_scratch_size: str = "50Gi"
@@ -189,8 +190,8 @@ class Settings(BaseSettings):
 
     @cached_property
     def job(self) -> JobTemplate | None:
-        """How the Jobs of transfers look; None: transfers are child processes."""
-        if self.runner == "child":
+        """How the Jobs of transfers look; None: no transfer can be one."""
+        if not self.job_image:
             return None
         return JobTemplate(
             image=self.job_image,

@@ -169,6 +169,16 @@ def test_jobs_are_a_choice_with_its_own_rights(render: Render, base: Objects) ->
     assert not any(verb == "list" for _, what, verb in more if what == "secrets")
 
 
+def test_volumes_are_read_by_jobs_beside_the_runner_child(render: Render) -> None:
+    objects = render(transfer={"persistentVolumeClaims": True})
+    jobs = rules(of_kind(render(transfer=JOB), "ClusterRole")["cloudimage-operator"])
+    assert rules(of_kind(objects, "ClusterRole")["cloudimage-operator"]) == jobs
+    [container] = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    env = {each["name"]: each["value"] for each in container["env"]}
+    assert env["CLOUDIMAGE_RUNNER"] == "child"
+    assert env["CLOUDIMAGE_JOB_IMAGE"] == container["image"]
+
+
 def test_the_jobs_settings_reach_the_command_line(render: Render) -> None:
     pod = {
         "nodeSelector": {"disk": "fast"},

@@ -11,10 +11,13 @@ from testbed.sources import Sources
 
 pytestmark = [pytest.mark.cloud, pytest.mark.slow]
 
-BARS = ["conversion", "passage", "footprint", "crowd", "reading"]
+BARS = ["conversion", "passage", "bucket", "registries", "copying", "footprint", "crowd", "reading"]
 RATIOS = {
     "conversion": ["ours / the shell way", "ours / the slowest stage alone"],
     "passage": ["ours / curl -T"],
+    "bucket": ["s3 / http"],
+    "registries": ["artifact: oci / http", "containerDisk: oci / http"],
+    "copying": ["ours / the slower of both"],
     "crowd": ["ours / what the slowest shared resource allows"],
 }
 

@@ -1,7 +1,9 @@
 """``cloudimage check`` against real Keystone, Glance and Nova."""
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from cloudimage.cli.app import app
+from support.openstack_actions import make_image
 from testbed.openstack import OpenStack
 from testbed.process import free_ports
 
@@ -22,13 +25,14 @@ Check = Callable[..., tuple[int, dict[str, Any]]]
 def check(openstack: OpenStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Check]:
     """Check an entry of clouds.yaml that is changed so; no image of the check is left."""
 
-    def run(cloud: str, **changes: Any) -> tuple[int, dict[str, Any]]:
+    def run(cloud: str, *words: str, **changes: Any) -> tuple[int, dict[str, Any]]:
         entry = openstack.cloud(cloud)
         entry = {**entry, **changes, "auth": {**entry["auth"], **changes.get("auth", {})}}
         path = tmp_path / "clouds.yaml"
         path.write_text(yaml.safe_dump({"clouds": {"mine": entry}}))
         monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(path))
-        done = CliRunner().invoke(app, ["check", "--local", "--cloud", "mine", "-o", "json"])
+        command = ["check", "--local", "--cloud", "mine", "-o", "json", *words]
+        done = CliRunner().invoke(app, command)
         assert "Traceback" not in done.output
         return done.exit_code, {each["what"]: each for each in json.loads(done.stdout)}
 
@@ -75,34 +79,56 @@ def test_a_quota_that_is_used_up(openstack: OpenStack, check: Check) -> None:
     assert "image_count_total 0 of 0 used" in found["quota"]["text"]
 
 
-def test_credentials_for_the_image_service_alone(openstack: OpenStack, check: Check) -> None:
+@contextmanager
+def limited(openstack: OpenStack, *rules: tuple[str, str]) -> Iterator[dict[str, Any]]:
+    """Yield ``auth`` of an application credential that may only make these requests to Glance."""
     # Application credentials may not make others.
     connection = openstack.connect("images-password")
     keystone, user = connection.identity, connection.current_user_id
-    rules = [
-        {"service": "image", "method": method, "path": "/v2/**"}
-        for method in ("GET", "POST", "PATCH", "DELETE")
-    ]
-    body = {"name": "check", "unrestricted": False, "access_rules": rules}
+    allowed = [{"service": "image", "method": method, "path": path} for method, path in rules]
+    name = f"check-{uuid.uuid4()}"
+    body = {"name": name, "unrestricted": False, "access_rules": allowed}
     made = keystone.post(
         f"/users/{user}/application_credentials", json={"application_credential": body}
     )
     assert made.status_code == 201, made.text
     made = made.json()["application_credential"]
     try:
-        auth = {
+        yield {
             "auth_url": openstack.auth_url,
             "application_credential_id": made["id"],
             "application_credential_secret": made["secret"],
         }
-        status, found = check("images", auth_type="v3applicationcredential", auth=auth)
-        assert status == 2, found
-        assert states(found)["make images"] == "ok", found
-        servers = found["servers that use an image"]
-        assert servers["state"] == "missing"
-        assert "access rules" in servers["text"]
     finally:
         keystone.delete(f"/users/{user}/application_credentials/{made['id']}")
+
+
+def test_credentials_for_the_image_service_alone(openstack: OpenStack, check: Check) -> None:
+    rules = [(method, "/v2/**") for method in ("GET", "POST", "PATCH", "DELETE")]
+    with limited(openstack, *rules) as auth:
+        status, found = check("images", auth_type="v3applicationcredential", auth=auth)
+    assert status == 2, found
+    assert states(found)["make images"] == "ok", found
+    servers = found["servers that use an image"]
+    assert servers["state"] == "missing"
+    assert "access rules" in servers["text"]
+
+
+def test_credentials_of_a_source_need_only_read(openstack: OpenStack, check: Check) -> None:
+    image = make_image(openstack.connect("images"), b"x", visibility="private")
+    listing, rest = ("GET", "/v2/images"), ("GET", "/v2/images/*")
+    try:
+        with limited(openstack, listing, rest, ("GET", "/v2/images/*/file")) as auth:
+            status, found = check("images", "--source", auth=auth)
+            assert (status, set(states(found).values())) == (0, {"ok"}), found
+            assert list(found)[-2:] == ["list images", "read images"]
+            assert check("images", auth=auth)[0] == 2
+        with limited(openstack, listing, rest) as auth:
+            status, found = check("images", "--source", auth=auth)
+        assert (status, states(found)["read images"]) == (2, "missing")
+        assert "access rules" in found["read images"]["text"]
+    finally:
+        openstack.connect("images").image.delete_image(image.id)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Volumes made from an image, as real Cinder shows them."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from uuid import uuid4
 
@@ -8,7 +9,8 @@ import pytest
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.errors import CloudUnreachableError
-from support.volumes import volume
+from support.openstack_actions import make_image
+from support.volumes import volume, volumes
 from testbed.openstack import OpenStack
 
 pytestmark = pytest.mark.cloud
@@ -23,15 +25,25 @@ def cinder(openstack: OpenStack) -> OpenStack:
     return openstack
 
 
+@pytest.fixture
+def image_id(cinder: OpenStack) -> Iterator[str]:
+    """An image that every project can make a volume from."""
+    images = cinder.connect("images")
+    image = make_image(images, b"an image", visibility="community")
+    yield image.id
+    images.image.delete_image(image)
+
+
 def test_administrators_see_the_volumes_of_all_projects_and_others_their_own(
-    cinder: OpenStack, unique: str
+    cinder: OpenStack, image_id: str, unique: str
 ) -> None:
-    image_id = str(uuid4())
     images, consumer = cinder.connect("images"), cinder.connect("consumer")
     with ExitStack() as stack:
         ours = stack.enter_context(volume(images, f"{unique}-ours", image_id))
         theirs = stack.enter_context(volume(consumer, f"{unique}-theirs", image_id))
-        stack.enter_context(volume(images, f"{unique}-other", str(uuid4())))
+        other = make_image(images, b"another image")
+        stack.callback(images.image.delete_image, other)
+        stack.enter_context(volume(images, f"{unique}-other", other.id))
         stack.enter_context(volume(images, f"{unique}-empty"))
         with open_cloud(CloudConfig(cinder.cloud("admin"))) as cloud:
             all_of_them = cloud.usage(image_id)
@@ -51,18 +63,18 @@ def test_administrators_see_the_volumes_of_all_projects_and_others_their_own(
 
 @pytest.mark.parametrize("project", ["images", "admin"])
 def test_more_volumes_than_a_page_are_all_found(
-    cinder: OpenStack, project: str, unique: str
+    cinder: OpenStack, project: str, image_id: str, unique: str
 ) -> None:
-    image_id = str(uuid4())
     connection = cinder.connect(project)
-    with ExitStack() as stack:
-        # The bed's Cinder shows two at a time.
-        made = {stack.enter_context(volume(connection, unique, image_id)) for _ in range(5)}
-        with open_cloud(CloudConfig(cinder.cloud(project))) as cloud:
-            found = cloud.cinder.volumes(image_id)
+    # The bed's Cinder shows two at a time.
+    with (
+        volumes(connection, unique, image_id, count=5) as made,
+        open_cloud(CloudConfig(cinder.cloud(project))) as cloud,
+    ):
+        found = cloud.cinder.volumes(image_id)
     assert found is not None
     assert len(found) == 5
-    assert {each.id for each in found} == made
+    assert {each.id for each in found} == set(made)
 
 
 def test_a_cloud_without_these_services_has_no_users_of_images(openstack: OpenStack) -> None:

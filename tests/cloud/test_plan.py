@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from cloudimage.api.names import API_VERSION
+from support.namespaces import server
+from support.openstack_actions import make_image
 from testbed.openstack import OpenStack
 from testbed.process import free_ports
 from testbed.sources import Sources
@@ -124,3 +126,21 @@ def test_a_manifest_that_is_invalid(openstack: OpenStack, tmp_path: Path) -> Non
     status, found = plan(openstack, tmp_path, document, "/nonexistent", "--local", "images")
     assert status == 1
     assert "spec.source.http.chekcsum" in found["CloudImage"][0]["text"]
+
+
+def test_a_servers_snapshot_is_not_taken_for_a_plan(
+    openstack: OpenStack, tmp_path: Path, disk: Path, unique: str
+) -> None:
+    images, document = openstack.connect("images"), manifest("")
+    image = make_image(images, disk.read_bytes(), visibility="private")
+    document["spec"]["source"] = {"server": {"name": unique}}
+    with server(images, unique, image.id) as server_id:
+        status, found = plan(openstack, tmp_path, document, "/nonexistent", "--local", "images")
+        assert status == 2
+        assert "the snapshot is taken by the transfer" in found["content"][0]["text"]
+        actions = images.compute.server_actions(server_id)
+        assert [each.action for each in actions] == ["create"]
+    images.image.delete_image(image)
+    status, found = plan(openstack, tmp_path, document, "/nonexistent", "--local", "images")
+    assert status == 1
+    assert "is called" in json.dumps(found)

@@ -1,11 +1,9 @@
 """The test bed's OpenStack starts, breaks, recovers and goes as it says: on a bed of its own."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from keystoneauth1.exceptions import ConnectFailure
 
 from support.openstack_actions import MIB, boot, imported, make_image, put, wait_until
 from testbed.openstack import OpenStack
+from testbed.openstack.another import another
 from testbed.paths import REPOSITORY
 
 # One worker: they share a bed of their own.
@@ -28,13 +27,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def second_bed() -> Iterator[OpenStack]:
     """A bed of its own for what would disturb the users of the shared one: crashes, a reset."""
-    parent = Path(tempfile.mkdtemp(prefix="testbed-"))
-    # PostgreSQL's user must be able to enter it.
-    parent.chmod(0o755)
-    bed = OpenStack(parent / "openstack")
-    yield bed
-    bed.down()
-    shutil.rmtree(parent)
+    with another() as bed:
+        yield bed
 
 
 def processes_of(bed: OpenStack) -> list[psutil.Process]:

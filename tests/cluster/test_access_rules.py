@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from cloudimage.api.cloudimage import CloudImage
-from support.namespaces import Namespace, condition_of, images_of
+from support.namespaces import Namespace, condition_of, images_of, server
+from support.openstack_actions import make_image
+from support.volumes import volume
 from testbed.images import disk, sha256_of
 from testbed.openstack import OpenStack
 from testbed.paths import REPOSITORY
@@ -31,10 +33,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return disk(tmp_path_factory.mktemp("images") / "small.qcow2", "qcow2")
 
 
-def documented() -> Rules:
-    """Return the least rules as docs/credentials.md has them."""
-    page = (REPOSITORY / "docs" / "credentials.md").read_text()
-    [block] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+def documented(page: str = "credentials.md") -> Rules:
+    """Return the least rules as a page of the documentation has them."""
+    text = (REPOSITORY / "docs" / page).read_text()
+    [block] = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     rules: Rules = json.loads(block)
     return rules
 
@@ -105,3 +107,40 @@ def test_the_documented_rules_are_enough_for_an_images_whole_life(
         namespace.delete(unique)
         namespace.wait_gone(unique)
     assert images_of(openstack.connect("images"), ready.metadata.uid) == []
+
+
+@pytest.mark.slow
+def test_the_documented_rules_are_enough_for_snapshots_of_a_server_and_a_volume(
+    openstack: OpenStack, namespace: Namespace, source: Path, unique: str
+) -> None:
+    openstack.start_cinder()
+    images = openstack.connect("images")
+    rules = [
+        *documented(),
+        *documented("sources/server.md"),
+        *documented("sources/volume.md"),
+    ]
+    image = make_image(images, source.read_bytes(), disk_format="qcow2", visibility="private")
+    with (
+        limited(openstack, unique, rules) as entry,
+        server(images, unique, image.id) as server_id,
+        volume(images, unique) as volume_id,
+    ):
+        namespace.put_secret(openstack, unique, limited=entry)
+        ref = {"secretName": unique, "cloudName": "limited"}
+        kinds = {
+            "server": {"id": server_id, "stopFirst": True},
+            "volume": {"id": volume_id},
+        }
+        for kind, given in kinds.items():
+            name, image_of = f"{unique}-{kind}", {"diskFormat": "qcow2"}
+            namespace.create(
+                name, "", source={kind: given}, image=image_of, cloudCredentialsRef=ref
+            )
+        for kind in kinds:
+            ready = namespace.wait_condition(f"{unique}-{kind}", "Ready")
+            assert ready.status.method == "Snapshot"
+            namespace.delete(f"{unique}-{kind}")
+            namespace.wait_gone(f"{unique}-{kind}")
+            assert images_of(images, ready.metadata.uid) == []
+    images.image.delete_image(image)

@@ -22,6 +22,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 
 OTHER = {"secretName": "old-cloud", "cloudName": "old"}
 
+OTHERS_ID = "0b1c2d3e-4f5a-4697-8879-6a5b4c3d2e1f"
+
 Put = Callable[..., str]
 
 
@@ -30,9 +32,9 @@ def put(openstack: OpenStack) -> Iterator[Put]:
     """Make a private image of another project, and return its id."""
     made: list[str] = []
 
-    def image(path: Path, name: str, shape: str = "raw") -> str:
+    def image(path: Path, name: str, shape: str = "raw", **attributes: Any) -> str:
         other = openstack.connect("consumer")
-        wanted = {"disk_format": shape, "visibility": "private"}
+        wanted = {"disk_format": shape, "visibility": "private", **attributes}
         made.append(make_image(other, path.read_bytes(), **wanted).id)
         other.image.update_image(made[-1], name=name)
         return made[-1]
@@ -172,6 +174,72 @@ def test_a_filter_finds_the_image_of_the_own_cloud_and_not_what_was_made_of_it(
         images.image.delete_image(image.id)
 
 
+def test_metadata_comes_along_and_stays_when_its_cloud_goes(
+    watchful_namespace: Namespace,
+    openstack: OpenStack,
+    images: Connection,
+    put: Put,
+    raw_disk: Path,
+    qcow2_disk: Path,
+    unique: str,
+) -> None:
+    namespace, other = watchful_namespace, openstack.connect("consumer")
+    secret(namespace, openstack)
+    bound = {"base_image_ref": unique, "our_network": OTHERS_ID, "image_state": "available"}
+    own = {"os_distro": "debian", "hw_disk_bus": "scsi", "our_own": "ünïcode: 'quoted'"}
+    first = put(raw_disk, unique, min_disk=1, min_ram=64, tags=["old"], **own, **bound)
+    create(namespace, unique, id=first, copyMetadata=True)
+    namespace.patch(unique, {"spec": {"image": {"properties": {"hw_disk_bus": "virtio"}}}})
+    expected = own | {"hw_disk_bus": "virtio", "min_disk": 1, "min_ram": 64, "tags": ["old"]}
+
+    def shown(image_id: str | None) -> dict[str, Any]:
+        body = images.image.get(f"/images/{image_id}").json()
+        assert not bound.keys() & body.keys()
+        return {key: body.get(key) for key in expected}
+
+    ready = namespace.wait_condition(unique, "Synced")
+    ready = namespace.wait_condition(unique, "Ready", reason="Available")
+    assert shown(ready.status.image_id) == expected
+    copied = ready.status.copied_metadata
+    assert copied is not None
+    # The SDK, by which it was made, has added some of its own.
+    by_sdk = [f"owner_specified.openstack.{each}" for each in ("md5", "object", "sha256")]
+    assert copied.left_out == (*sorted(bound), *by_sdk)
+    [synced] = [each for each in ready.status.conditions if each.type == "Synced"]
+    assert f": {', '.join(copied.left_out)}." in synced.message
+
+    # Drift is corrected, though the source says otherwise by now.
+    other.image.update_image(first, our_own="later")
+    images.image.update_image(ready.status.image_id, tags=["x"], our_own="by hand")
+    assert wait_until(lambda: shown(ready.status.image_id) == expected, 60)
+    assert ("Normal", "DriftCorrected") in namespace.events(unique)
+
+    # Another image of the source has its own; going back needs neither the first nor its cloud.
+    second = put(qcow2_disk, unique, "qcow2", os_distro="fedora", tags=["new"])
+    namespace.patch(unique, {"spec": {"source": {"glance": {"id": second}}}})
+    new = remade(namespace, unique, ready.status.image_id)
+    fresh = {"os_distro": "fedora", "our_own": None, "tags": ["new"], "hw_disk_bus": "virtio"}
+    assert shown(new.status.image_id).items() >= fresh.items()
+    other.image.delete_image(first)
+    namespace.core.delete_namespaced_secret(OTHER["secretName"], namespace.name)
+    namespace.patch(unique, {"spec": {"source": {"glance": {"id": first}}}})
+    back = remade(namespace, unique, new.status.image_id)
+    assert back.status.image_id == ready.status.image_id
+    assert back.status.transfers_started == new.status.transfers_started
+    assert shown(back.status.image_id) == expected
+
+    # What is no longer wanted goes, but for what Glance demands or the spec has.
+    off = {"glance": {"copyMetadata": False}}
+    namespace.patch(unique, {"spec": {"source": off}})
+    less = {"os_distro": None, "our_own": None, "hw_disk_bus": "virtio"}
+    assert wait_until(lambda: shown(back.status.image_id).items() >= less.items(), 60)
+    done = namespace.get(unique)
+    assert done is not None
+    assert done.status.copied_metadata is None
+    namespace.delete(unique)
+    namespace.wait_gone(unique)
+
+
 def test_a_job_reads_the_other_clouds_secret_by_itself(
     cluster: Cluster,
     openstack: OpenStack,
@@ -196,7 +264,8 @@ def test_a_job_reads_the_other_clouds_secret_by_itself(
         namespace = Namespace.of(operator)
         namespace.put_secret(openstack)
         secret(namespace, openstack)
-        create(namespace, unique, id=put(qcow2_disk, unique, "qcow2"))
+        image_id = put(qcow2_disk, unique, "qcow2", os_distro="debian", boot_roles="x")
+        create(namespace, unique, id=image_id, copyMetadata=True)
         made: list[str] = []
 
         def ready(each: CloudImage) -> bool:
@@ -209,6 +278,9 @@ def test_a_job_reads_the_other_clouds_secret_by_itself(
         assert OTHER["secretName"] in shown
         assert credential not in shown
         assert content_of(images, done.status.image_id or "") == sha256_of(qcow2_disk)
+        made_here = images.image.get(f"/images/{done.status.image_id}").json()
+        assert made_here["os_distro"] == "debian"
+        assert "boot_roles" not in made_here
         namespace.delete(unique)
         namespace.wait_gone(unique)
     finally:

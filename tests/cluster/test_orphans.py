@@ -9,6 +9,7 @@ from threading import Event
 import pytest
 
 from cloudimage.transfer.contract import SECRET_MARK
+from cloudimage.transfer.source.snapshot.labels import label
 from cloudimage.vocabulary.marks import Marks
 from support.fault_proxy import Fault, FaultProxy
 from support.namespaces import Namespace, images_of, wait_until
@@ -153,28 +154,39 @@ def test_orphans_are_reported_and_unfinished_ones_deleted_when_asked_for(
         assert glance.patch(f"/images/{image_id}", json=change, headers=kind).status_code == 200
         return image_id
 
+    def snapshot() -> str:
+        """Make an image as Nova does for a transfer that is then killed."""
+        marks = {Marks.UID: "gone", Marks.DIGEST: "d", SECRET_MARK: secret}
+        body = {"name": label("gone/d"), "visibility": "private", **marks}
+        identifier: str = glance.post("/images", json=body).json()["id"]
+        return identifier
+
     orphan, anothers, living = put(secret), put("other"), put(secret, ready.metadata.uid)
+    temporary = snapshot()
     try:
-        assert wait_until(lambda: "an image without a CloudImage" in operator.log(), 30)
+        assert wait_until(lambda: temporary in operator.log() and orphan in operator.log(), 30)
 
         def is_there(image_id: str) -> bool:
             return bool(glance.get(f"/images/{image_id}").status_code == 200)
 
         if deletes:
-            assert wait_until(lambda: not is_there(orphan), 60)
+            assert wait_until(lambda: not is_there(orphan) and not is_there(temporary), 60)
         else:
             time.sleep(15)
             assert is_there(orphan)
+            assert is_there(temporary)
         assert is_there(anothers)
         assert is_there(made["id"])
-        reported = [
-            line for line in operator.log().splitlines() if "image without a CloudImage" in line
-        ]
-        assert not [line for line in reported if anothers in line or living in line]
+
+        def reported() -> list[str]:
+            lines = operator.log().splitlines()
+            return [line for line in lines if "image without a CloudImage" in line]
+
         # Each is told of once.
-        assert len(reported) == 1 + deletes
+        assert wait_until(lambda: len(reported()) == 2 * (1 + deletes), 30)
+        assert not [line for line in reported() if anothers in line or living in line]
     finally:
-        for image_id in (orphan, anothers, living):
+        for image_id in (orphan, anothers, living, temporary):
             glance.delete(f"/images/{image_id}")
         namespace.delete(unique)
         namespace.wait_gone(unique)

@@ -7,6 +7,7 @@ import pytest
 
 from cloudimage.api.names import API_VERSION
 from support.namespaces import Namespace, change_image, image_of, images_of
+from support.openstack_actions import make_image
 from support.plans import Planner, manifest, sha256
 from support.viewer import viewer
 from testbed.openstack import OpenStack
@@ -254,6 +255,46 @@ def test_a_source_that_needs_a_secret(
     assert done.returncode == 2, done.stdout
     assert "raw with a virtual size of 64.0 MiB" in done.stdout
     assert "hush" not in done.stdout + done.stderr
+
+
+def test_an_image_of_another_project(
+    plan: Planner, namespace: Namespace, openstack: OpenStack, raw_disk: Path, unique: str
+) -> None:
+    other = openstack.connect("consumer")
+    ref = {"secretName": "openstack", "cloudName": "consumer"}
+    glance = {"cloudCredentialsRef": ref, "name": unique, "copyMetadata": True}
+    document = manifest(unique, "", source={"glance": glance})
+    status, found = plan(document)
+    assert (status, found["image"]["reason"]) == (1, "SourceNotFound")
+    given = {"visibility": "private", "os_distro": "debian", "boot_roles": "member"}
+    image = make_image(other, raw_disk.read_bytes(), **given)
+    other.image.update_image(image.id, name=unique)
+    try:
+        there = other.image.get(f"/images/{image.id}").json()
+        status, found = plan(document)
+        assert (status, found["image"]["new"]) == (2, True), found
+        assert found["checksum"]["checksum"] == f"sha512:{there['os_hash_value']}"
+        assert (found["bytes"]["size"], found["content"]["format"]) == (64 << 20, "raw")
+        assert "boot_roles" in found["metadata"]["text"]
+        assert namespace.get(unique) is None
+        plan.apply(document)
+        namespace.wait_condition(unique, "Ready")
+        assert plan(document)[0] == 0
+
+        # Off: what was copied would go. Another image of that name: a new one would be made.
+        glance["copyMetadata"] = False
+        status, found = plan(document)
+        assert (status, found["image"]["state"]) == (2, "ok")
+        assert {"op": "remove", "path": "/os_distro"} in found["metadata"]["patch"]
+        glance.update(copyMetadata=True)
+        other.image.update_image(image.id, is_hidden=True)
+        second = make_image(other, raw_disk.read_bytes(), **given)
+        other.image.update_image(second.id, name=unique)
+        status, found = plan(document)
+        assert (status, found["image"]["new"]) == (2, True)
+        other.image.delete_image(second.id)
+    finally:
+        other.image.delete_image(image.id)
 
 
 def test_an_image_that_is_being_made_and_one_that_failed(

@@ -7,19 +7,24 @@ files), the keyring's key and the names of Glance's stores. Secrets have the sam
 import hashlib
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from openstack.connection import Connection
 
-from support.namespaces import Namespace
+from support.namespaces import Namespace, server
 from support.openstack_actions import make_image
 from support.transfer_keys import Signer
+from support.volumes import volume
+from testbed.buckets import OWNER, REGION, Buckets
 from testbed.images import disk
 from testbed.openstack import OpenStack
+from testbed.openstack.swift import Swift
 from testbed.paths import REPOSITORY
 from testbed.sources import Sources
 
@@ -28,7 +33,20 @@ pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 SAMPLES = REPOSITORY / "manifests" / "samples"
 IMAGES = (
     *("ami", "archive", "ceph-raw", "checksums", "clearsigned", "community", "compressed"),
-    *("following", "from-glance", "iso", "kernel-ramdisk", "migrated", "minimal", "orphan", "revisions"),
+    *(
+        "following",
+        "from-glance",
+        "from-s3",
+        "from-swift",
+        "from-server",
+        "from-volume",
+        "iso",
+        "kernel-ramdisk",
+        "migrated",
+        "minimal",
+        "orphan",
+        "revisions",
+    ),
     *("shareable", "two-clouds", "web-download"),
 )
 """Not glance-direct: it is for a Glance that converts, which that of these tests does not."""
@@ -89,11 +107,82 @@ def glance(openstack: OpenStack, files: Callable[[str], Path]) -> Iterator[Calla
 
 
 @pytest.fixture
+def stores(
+    buckets: Buckets, openstack: OpenStack, files: Callable[[str], Path], unique: str
+) -> dict[str, Callable[[Body], None]]:
+    """Put an object into a store where a source is to find it, by the kind of source."""
+    swift = Swift(openstack)
+    swift.up()
+    buckets.make(unique, versions=True)
+
+    def s3(source: Body) -> None:
+        file = files(PurePosixPath(source["key"]).name)
+        hashed(source.get("checksum", {}), file)
+        done = buckets.put(unique, source["key"], file)
+        source |= {"endpoint": buckets.secure_endpoint, "region": REGION, "bucket": unique}
+        if "versionID" in source:
+            source["versionID"] = done["VersionId"]
+
+    def in_container(source: Body) -> None:
+        file = files(PurePosixPath(source["object"]).name)
+        hashed(source.get("checksum", {}), file)
+        source["container"] = unique
+        swift.put("consumer", unique, file, "--object-name", source["object"])
+
+    return {"s3": s3, "swift": in_container}
+
+
+def hashed(checksum: Body, file: Path) -> None:
+    """Put the hashes of a file into a checksum."""
+    for algorithm in checksum.keys() & ALGORITHMS:
+        checksum[algorithm] = hashlib.new(algorithm, file.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def snapshots(
+    openstack: OpenStack, files: Callable[[str], Path], unique: str
+) -> Iterator[Mapping[str, Callable[[Body], None]]]:
+    """Make, by its kind, the server or the volume that a source is to find."""
+    stack = ExitStack()
+
+    def project_of(source: Body) -> Connection:
+        return openstack.connect("consumer" if "cloudCredentialsRef" in source else "images")
+
+    def boot(source: Body) -> None:
+        cloud, content = project_of(source), files("disk.qcow2").read_bytes()
+        image = make_image(cloud, content, disk_format="qcow2", visibility="private")
+        stack.callback(cloud.image.delete_image, image.id)
+        name = f"{unique}-{source.get('name')}"
+        server_id = stack.enter_context(server(cloud, name, image.id))
+        source |= {"name": name} if "name" in source else {"id": server_id}
+
+    def fill(source: Body) -> None:
+        openstack.start_cinder()
+        cloud, name = project_of(source), f"{unique}-{source.get('name')}"
+        volume_id = stack.enter_context(volume(cloud, name))
+        if "snapshotID" in source:
+            cinder = cloud.block_storage
+            snapshot = cinder.create_snapshot(name=name, volume_id=volume_id)
+            cinder.wait_for_status(snapshot, "available", ["error"], interval=0.1, wait=60)
+            stack.callback(cinder.wait_for_delete, snapshot, interval=0.1, wait=60)
+            stack.callback(cinder.delete_snapshot, snapshot.id)
+            source["snapshotID"] = snapshot.id
+        else:
+            source |= {"name": name} if "name" in source else {"id": volume_id}
+
+    with stack:
+        yield {"server": boot, "volume": fill}
+
+
+@pytest.fixture
 def localize(
     sources: Sources,
     files: Callable[[str], Path],
     signer: Signer,
     glance: Callable[[Body], None],
+    buckets: Buckets,
+    stores: dict[str, Callable[[Body], None]],
+    snapshots: Mapping[str, Callable[[Body], None]],
     unique: str,
 ) -> Callable[[Body], Body]:
     """Put the test bed's things in the place of those that only the reader has."""
@@ -117,8 +206,7 @@ def localize(
             return
         file = files(PurePosixPath(source["url"]).name)
         checksum = source.get("checksum", {})
-        for algorithm in checksum.keys() & ALGORITHMS:
-            checksum[algorithm] = hashlib.new(algorithm, file.read_bytes()).hexdigest()
+        hashed(checksum, file)
         if sums := checksum.get("from"):
             name = PurePosixPath(source["url"]).name
             text = f"{hashlib.sha512(file.read_bytes()).hexdigest()}  {name}\n".encode()
@@ -129,11 +217,16 @@ def localize(
     def localized(body: Body) -> Body:
         if body["kind"] == "CloudImage":
             [(kind, source)] = body["spec"]["source"].items()
-            {"http": http, "glance": glance}[kind](source)
+            kinds = {"http": http, "glance": glance, **stores, **snapshots}
+            kinds[kind](source)
             if "stores" in body["spec"].get("import", {}):
                 body["spec"]["import"]["stores"] = ["slow"]
         if body["kind"] == "ConfigMap":
-            body["data"] = dict.fromkeys(body["data"], signer.public())
+            text = buckets.authority.read_text() if "ca.crt" in body["data"] else signer.public()
+            body["data"] = dict.fromkeys(body["data"], text)
+        if body["kind"] == "Secret":
+            keys = {"AWS_ACCESS_KEY_ID": OWNER.id, "AWS_SECRET_ACCESS_KEY": OWNER.secret}
+            body["stringData"] = {**keys, "ca.crt": buckets.authority.read_text()}
         return body
 
     return localized
@@ -146,9 +239,8 @@ def test_samples_become_ready(
     namespace, cloud = own_namespace, openstack.cloud("images")
     namespace.put_secret(openstack, "openstack-regions", east=cloud, west=cloud)
     clouds = json.dumps({"clouds": {"old": openstack.cloud("consumer")}})
-    data = {"header.X-Auth-Token": "sesame", "clouds.yaml": clouds}
-    token = {"metadata": {"name": "old-cloud"}, "stringData": data}
-    namespace.core.create_namespaced_secret(namespace.name, token)
+    old_cloud = {"metadata": {"name": "old-cloud"}, "stringData": {"clouds.yaml": clouds}}
+    namespace.core.create_namespaced_secret(namespace.name, old_cloud)
     samples = documents("keyrings", *(f"cloudimage-{name}" for name in IMAGES))
     bodies = [localize(body) for body in samples]
     apply = ("apply", "-n", namespace.name, "-f", "-")

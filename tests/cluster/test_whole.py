@@ -6,6 +6,7 @@ The tests share one release and one CloudImage, ``kept``; what changes the relea
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import yaml
 from cloudimage import __version__
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import KINDS
-from support.namespaces import Namespace, content_of, images_of, wait_until
+from support.namespaces import Namespace, content_of, images_of, said, wait_until
 from support.releases import CHART, PREVIOUS_CHART, RELEASE, Helm, later_chart
 from support.shares import ACCEPT_WITH, CONSUMER, Shares
 from testbed.container_image import REPOSITORY_NAME
@@ -324,7 +325,7 @@ def test_nothing_is_left_of_a_transfer(
 
 @pytest.mark.usefixtures("kept")
 def test_with_the_runner_job_a_transfer_is_a_job_that_runs(
-    platform: Platform, namespace: Namespace, qcow2_disk: Path, raw_disk: Path
+    platform: Platform, namespace: Namespace, qcow2_disk: Path, raw_disk: Path, tmp_path: Path
 ) -> None:
     def jobs() -> list[str]:
         return platform.cluster.run_kubectl(
@@ -341,7 +342,45 @@ def test_with_the_runner_job_a_transfer_is_a_job_that_runs(
         images = platform.openstack.connect("images")
         assert content_of(images, ready.status.image_id or "") == sha256_of(raw_disk)
         assert wait_until(lambda: jobs() == [], 30)
+        if isinstance(platform.cluster, WholeKubernetes):
+            _read_from_a_volume(platform, namespace, qcow2_disk, tmp_path)
     _deleted(namespace, "by-job")
+
+
+def _read_from_a_volume(
+    platform: Platform, namespace: Namespace, qcow2_disk: Path, folder: Path
+) -> None:
+    """Have a file of a volume read, which the kubelet of our own mounts from this machine."""
+    for each in (folder, *folder.parents[:2]):
+        each.chmod(0o755)  # pytest's folders are their owner's alone, and so not user 65532's
+    shutil.copyfile(qcow2_disk, folder / "disk.qcow2")
+    (folder / "secret.qcow2").write_bytes(b"not for everybody")
+    (folder / "secret.qcow2").chmod(0o600)
+    size, modes = {"storage": "1Gi"}, ["ReadWriteOnce"]
+    common: dict[str, Any] = {"accessModes": modes, "storageClassName": ""}
+    volume = {
+        "capacity": size,
+        "hostPath": {"path": str(folder), "type": "Directory"},
+        "claimRef": {"namespace": namespace.name, "name": "builds"},
+    }
+    claim = {"volumeName": namespace.name, "resources": {"requests": size}}
+    for kind, name, spec in (
+        ("PersistentVolume", namespace.name, volume),
+        ("PersistentVolumeClaim", "builds", claim),
+    ):
+        body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": spec | common}
+        apply = ("apply", "-n", namespace.name, "-f", "-")
+        platform.cluster.run_kubectl(*apply, stdin=json.dumps(body))
+    for name, path in (("by-claim", "disk.qcow2"), ("by-secret", "secret.qcow2")):
+        source = {"persistentVolumeClaim": {"claimName": "builds", "path": path}}
+        namespace.create(name, "", source=source)
+    ready = namespace.wait_condition("by-claim", "Ready")
+    images = platform.openstack.connect("images")
+    assert content_of(images, ready.status.image_id or "") == sha256_of(qcow2_disk)
+    refused = namespace.wait_condition("by-secret", "Stalled", reason="SourceRefused")
+    assert "which runs as user 65532" in said(refused, "Stalled")[2]
+    for name in ("by-claim", "by-secret"):
+        _deleted(namespace, name)
 
 
 def _is_moving(resource: CloudImage) -> bool:

@@ -31,6 +31,7 @@ from cloudimage.transfer.source.http.side_files import fetch_text
 from cloudimage.transfer.tools import nbd
 from cloudimage.transfer.verify import checksum_files, openpgp
 from cloudimage.transfer.verify import openpgp as armor
+from fuzz.oci_targets import OCI_TARGETS, Target
 
 NAME = "disk.img"
 LIMITS = Limits(max_download=2**20, stall_seconds=0.2)
@@ -210,6 +211,17 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "map": qemu_map,
     "clouds": clouds_yaml,
 }
+
+
+def _of_registry(target: Target) -> Callable[[bytes], None]:
+    def told(data: bytes) -> None:
+        if error := target(data):
+            _told(error, *Reason)
+
+    return told
+
+
+TARGETS |= {name: _of_registry(target) for name, target in OCI_TARGETS.items()}
 
 
 def _told(error: TransferError, *reasons: Reason) -> None:

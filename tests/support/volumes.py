@@ -1,29 +1,79 @@
-"""Volumes of the test bed's Cinder, which has no cinder-volume."""
+"""Volumes of the test bed's Cinder, servers on them, images of them."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from openstack.connection import Connection
+
+from testbed.commands import run
+
+SECONDS = 60
 
 
 @contextmanager
 def volume(connection: Connection, name: str, image_id: str | None = None) -> Iterator[str]:
-    """Make a volume, as from an image if one is given, and delete it at the end.
-
-    What the API writes is a volume that waits for its cinder-volume. That would copy the image's
-    id and properties to the volume once it has the bytes; here the API's own
-    ``os-set_image_metadata`` does.
-    """
-    cinder = connection.block_storage
-    made = cinder.post("/volumes", json={"volume": {"name": name, "size": 1}})
-    assert made.status_code == 202, made.text
-    volume_id = made.json()["volume"]["id"]
-    if image_id is not None:
-        metadata = {"image_id": image_id, "image_name": name}
-        body = {"os-set_image_metadata": {"metadata": metadata}}
-        copied = cinder.post(f"/volumes/{volume_id}/action", json=body)
-        assert copied.status_code == 200, copied.text
-    try:
+    """Make a volume, from an image if one is given, and delete it at the end."""
+    with volumes(connection, name, image_id, count=1) as [volume_id]:
         yield volume_id
+
+
+@contextmanager
+def volumes(
+    connection: Connection, name: str, image_id: str | None, *, count: int
+) -> Iterator[list[str]]:
+    """Make volumes side by side, and delete them at the end."""
+    cinder = connection.block_storage
+    made = [cinder.create_volume(name=name, size=1, image_id=image_id) for _ in range(count)]
+    try:
+        for each in made:
+            cinder.wait_for_status(each, "available", ["error"], interval=0.1, wait=SECONDS)
+        yield [each.id for each in made]
     finally:
-        assert cinder.delete(f"/volumes/{volume_id}").status_code == 202
+        for each in made:
+            cinder.delete_volume(each)
+        for each in made:
+            cinder.wait_for_delete(each, interval=0.1, wait=SECONDS)
+
+
+def on_volume(cloud: Connection, name: str, image_id: str) -> Any:
+    """Return a server, active, that boots from a volume made from the image; they go together."""
+    flavor = cloud.compute.find_flavor("m1.tiny", ignore_missing=False)
+    boot_from = {
+        "source_type": "image",
+        "uuid": image_id,
+        "destination_type": "volume",
+        "volume_size": 1,
+        "boot_index": 0,
+        "delete_on_termination": True,
+    }
+    server = cloud.compute.create_server(
+        name=name, flavor_id=flavor.id, networks="none", block_device_mapping=[boot_from]
+    )
+    return cloud.compute.wait_for_server(server, interval=0.1, wait=SECONDS)
+
+
+def upload(cloud: Connection, volume_id: str, **options: Any) -> Any:
+    """Ask for an image of the volume, and return the answer."""
+    options = {"image_name": "testbed", "disk_format": "qcow2", **options}
+    return cloud.block_storage.post(
+        f"/volumes/{volume_id}/action", json={"os-volume_upload_image": options}
+    )
+
+
+def uploaded(cloud: Connection, volume_id: str, file: Path) -> None:
+    """Make an image of the volume, put its bytes into the file, raw, and delete the image."""
+    answer = upload(cloud, volume_id)
+    assert answer.status_code == 202, answer.text
+    image = cloud.image.get_image(answer.json()["os-volume_upload_image"]["image_id"])
+    try:
+        image = cloud.image.wait_for_status(image, "active", interval=0.1, wait=SECONDS)
+        qcow2 = file.with_suffix(".qcow2")
+        cloud.image.download_image(image, output=qcow2)
+        with qcow2.open("rb") as content:
+            assert hashlib.file_digest(content, "sha512").hexdigest() == image.hash_value
+        run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", qcow2, file)
+    finally:
+        cloud.image.delete_image(image)

@@ -17,6 +17,7 @@ from typing import Protocol
 import psutil
 
 from testbed import packages
+from testbed.buckets import Buckets
 from testbed.kubernetes import Kubernetes
 from testbed.kubernetes.kind import Kind
 from testbed.kubernetes.whole import WholeKubernetes
@@ -51,13 +52,16 @@ class Part(Protocol):
 PARTS: dict[str, Callable[[], Part]] = {
     "kubernetes": Kubernetes,
     "openstack": OpenStack,
+    "boot": OpenStack.booting,
     "sources": Sources,
+    "buckets": Buckets,
     "whole": WholeKubernetes,
     "kind": Kind.new,
 }
-# A cluster with a node is started by the tests that need it, or by name; kind is only made by name.
+# Buckets, a cluster with a node and a cloud whose servers boot are started by the tests that need
+# them, or by name; kind is only made by name.
 STARTED = ("kubernetes", "openstack", "sources")
-INSTALLED = (*STARTED, "whole")
+INSTALLED = (*STARTED, "buckets", "whole")
 # What each command does to a part; `status` only looks, `install` stops at the first failure.
 WORKS: dict[str, Work] = {
     "up": lambda part: part.up(),

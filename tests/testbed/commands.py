@@ -60,6 +60,15 @@ def _why(printed: str) -> str:
     return _LOG_PREFIX.sub("", why)[:_WHY_CHARACTERS]
 
 
+def missing_rights() -> str:
+    """Return what this user or this machine lacks to make namespaces; empty when nothing."""
+    if os.geteuid() != 0:
+        return "root"
+    words = ["unshare", "--mount", "--net", "true"]
+    unshared = subprocess.run(words, capture_output=True, check=False)
+    return "" if unshared.returncode == 0 else "the right to make namespaces"
+
+
 def uv() -> Path | str:
     """Return uv's path: that of our own environment, else the one on PATH.
 

@@ -76,12 +76,28 @@ NEEDS = (
     Need("containernetworking-plugins", "whole", pattern="usr/lib/cni/bridge"),
     Need("iptables", "whole", ("iptables",)),
     Need("iproute2", "whole", ("ip",)),
+    # Servers that really boot; the last ones build libvirt's Python module.
+    Need("libvirt-daemon", "boot", ("libvirtd",)),
+    Need(
+        "libvirt-daemon-driver-qemu", "boot", pattern="usr/lib/*/libvirt/*/libvirt_driver_qemu.so"
+    ),
+    Need("qemu-system-x86", "boot", ("qemu-system-x86_64",)),
+    Need("xorriso", "boot", ("xorrisofs",)),  # config drives
+    Need("openvswitch-switch", "boot", ("ovs-vswitchd", "ovsdb-server", "ovs-vsctl")),
+    Need("ovn-central", "boot", ("ovn-northd",)),
+    Need("ovn-host", "boot", ("ovn-controller",)),
+    Need("iproute2", "boot", ("ip",)),
+    Need("libvirt-dev", "boot", pattern="usr/include/libvirt/libvirt.h"),
+    Need("pkg-config", "boot", ("pkg-config",)),
+    Need("gcc", "boot", ("gcc",)),
+    Need("libc6-dev", "boot", pattern="usr/include/stdio.h"),
+    Need("python3-dev", "boot", pattern="usr/include/python3*/Python.h"),
     # For clusters of kind where no Docker answers.
     Need("docker.io", "docker", ("dockerd",)),
     Need("docker-cli", "docker-cli", ("docker",)),
 )
 # Only root can use what these have, and installs it only where it can be used.
-_OF_ROOT = {"whole", "docker", "docker-cli"}
+_OF_ROOT = {"whole", "boot", "docker", "docker-cli"}
 PARTS = tuple(dict.fromkeys(need.part for need in NEEDS if need.part not in _OF_ROOT))
 # Read by postgresql-common when PostgreSQL is installed.
 POSTGRESQL_DROP_IN = Path("/etc/postgresql-common/createcluster.d/cloudimage-testbed.conf")

@@ -54,7 +54,7 @@ test compares them.
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
-{{- if eq .Values.transfer.runner "job" }}
+{{- if include "cloudimage-operator.makesJobs" . }}
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [create, get, list, delete]
@@ -65,6 +65,11 @@ test compares them.
   resources: [pods/log]
   verbs: [get]
 {{- end }}
+{{- end }}
+
+{{/* Not empty where transfers can be Jobs. */}}
+{{- define "cloudimage-operator.makesJobs" -}}
+{{- if or (eq .Values.transfer.runner "job") .Values.transfer.persistentVolumeClaims }}yes{{ end }}
 {{- end }}
 
 {{/* Not empty where a Lease says which pod acts. */}}
@@ -120,7 +125,7 @@ How the Jobs of transfers look; the operator makes them.
 {{- $job := .Values.transfer.job }}
 {{- $pod := pick $job "nodeSelector" "tolerations" "affinity" "imagePullSecrets" "priorityClassName" }}
 - name: CLOUDIMAGE_RUNNER
-  value: job
+  value: {{ .Values.transfer.runner }}
 - name: CLOUDIMAGE_JOB_IMAGE
   value: {{ include "cloudimage-operator.image" . | quote }}
 - name: CLOUDIMAGE_JOB_PULL_POLICY

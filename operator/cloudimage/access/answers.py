@@ -35,7 +35,9 @@ MAX_SENTENCE: Final = 1000
 _STRINGS: Final = re.compile(rb'"[^"]*"?')
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _STEP: Final = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
-_FAULT_KEYS: Final = frozenset({"message", "code", "title", "identity", "created", "details"})
+_FAULT_KEYS: Final = frozenset(
+    {"message", "code", "title", "identity", "created", "details", "retryAfter"}
+)
 _TAGS: Final = re.compile(r"<title>[^<]*</title>|<h1>[^<]*</h1>|<[^<>]{0,100}>")
 _BOILERPLATE: Final = re.compile(
     r"The request returned a 413 Request Entity Too Large\. This generally means that rate "

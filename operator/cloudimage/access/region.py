@@ -29,6 +29,7 @@ _SERVICES: Final = (
     "identity",
     "image",
     "compute",
+    "object_store",
     # By its official name and its aliases, of which the SDK takes the first.
     "block_storage",
     "volumev3",

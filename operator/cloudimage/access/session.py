@@ -54,7 +54,7 @@ class BoundedSession(Session):
         override = kwargs.pop("endpoint_override", None)
         if override and not urlsplit(url).netloc:
             # keystoneauth would format it with whatever width is asked for.
-            base = self._replaced(str(override), kwargs.get("auth"))
+            base = self.replaced(str(override), kwargs.get("auth"))
             url = f"{base.rstrip('/')}/{url.lstrip('/')}"
         before = self._gate.max_answer
         # A login may come within another request, and its bound is for its own answer alone.
@@ -86,7 +86,12 @@ class BoundedSession(Session):
             raise DiscoveryFailure("a token is needed to learn how to get one")
         return super().get_auth_headers(auth, **kwargs)
 
-    def _replaced(self, url: str, auth: Any) -> str:  # noqa: ANN401  # keystoneauth's own
+    def replaced(self, url: str, auth: Any = None) -> str:  # noqa: ANN401  # keystoneauth's own
+        """Return an endpoint with the ids of the project and the user where it names them.
+
+        Raises:
+            keystoneauth1.exceptions.ClientException: The login that tells them failed.
+        """
         found = {"project": self.get_project_id, "user": self.get_user_id}
         return _PLACEHOLDER.sub(lambda match: found[match[1]](auth) or "", url)
 

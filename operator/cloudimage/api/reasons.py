@@ -55,6 +55,9 @@ class Reason(StrEnum):
     """An administrator deactivated the image in Glance; the operator does not reactivate it."""
     PROGRESSING = "Progressing"
     """The operator is working on it; see status.progress."""
+    AWAITING_UPLOAD = "AwaitingUpload"
+    """The operator waits for the file of spec.source.upload; the message has the command by which
+    somebody who has it uploads it. It is found within a minute."""
     PENDING = "Pending"
     """Not started, or not yet known."""
     DELETING = "Deleting"
@@ -141,8 +144,8 @@ class Reason(StrEnum):
     """A Secret that the spec names, or a key in it, does not exist. Continues automatically once it
     does."""
     SECRET_NOT_FOR_HOST = "SecretNotForHost"  # noqa: S105  # as above
-    """The annotation cloudimage.dev/hosts of the Secret of spec.source.http.auth does not list the
-    source's host, or is missing although the operator requires it. Nothing was sent. Change the
+    """The annotation cloudimage.dev/hosts of the Secret that the source names does not list its
+    host, or is missing although the operator requires it. Nothing was sent. Change the
     source or the annotation. Retried within a minute."""
     CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
     """A ConfigMap that the spec names, or its key, does not exist. Continues automatically once it
@@ -159,8 +162,9 @@ class Reason(StrEnum):
     change. The Secret is read again within a minute, and the cloud is asked at once when it has
     changed, else with pauses of up to 30 minutes."""
     INVALID_CREDENTIALS = "InvalidCredentials"
-    """Keystone rejects the credentials. Retried with pauses of up to 5 minutes, since Keystone may
-    lock a user out after several wrong passwords."""
+    """Keystone, or the store of the source's bucket, rejects the credentials, or a pull Secret
+    cannot be read. Retried with pauses of up to 5 minutes, since Keystone may lock a user out after
+    several wrong passwords."""
     CLOUD_REFUSED = "CloudRefused"
     """The operator's cloudPolicy does not allow a host or address of the cloud, given in
     clouds.yaml or in the cloud's catalogue. Change clouds.yaml, or ask the operator's
@@ -181,36 +185,51 @@ class Reason(StrEnum):
     INVALID_IMAGE = "InvalidImage"
     """Glance rejects a value of spec.image; the message quotes Glance. Change the spec."""
     QUOTA_EXCEEDED = "QuotaExceeded"
-    """The project's image quota is used up. Delete images, or ask for a higher quota. Retried with
-    growing pauses."""
+    """The project's quota of images, or of volumes and their snapshots, is used up. Delete some, or
+    ask for a higher quota. Retried with growing pauses."""
 
     SOURCE_UNREACHABLE = "SourceUnreachable"
     """The source's server cannot be reached, or answers with a server error. Retried with growing
     pauses."""
     SOURCE_NOT_FOUND = "SourceNotFound"
-    """The source's server has no such file, or the source's Glance no such image, or none that the
+    """The source's server has no such file, its store no such bucket, object or version, its
+    registry no such image, or its cloud no such image, server or volume, or none that the
     credentials can see and that is active. Retried with growing pauses."""
     SOURCE_AMBIGUOUS = "SourceAmbiguous"
-    """Several active images match the name or the filter of spec.source.glance; the message has
-    their ids. Make it narrower, hide the others in Glance, or give the id. Retried with growing
-    pauses."""
+    """Several active images match the name or the filter of spec.source.glance, or several servers
+    or volumes the name in spec.source; the message has their ids. Make it narrower, hide the other
+    images in Glance, or give the id. Retried with growing pauses."""
+    SOURCE_BUSY = "SourceBusy"
+    """The server or the volume of spec.source cannot be taken a snapshot of just now: another task
+    is in progress, or the volume is attached to a server. The message says what to do. Retried with
+    growing pauses."""
+    SNAPSHOT_FAILED = "SnapshotFailed"
+    """The cloud accepted to make the snapshot and gave it up, or made no progress for too long.
+    Look at the server's events (openstack server event list) or at Cinder's messages (openstack
+    volume message list); a quota may be used up. What was made of it is deleted. Retried with
+    pauses of up to an hour, since each try makes a snapshot."""
+    SNAPSHOT_TAKEN = "SnapshotTaken"
+    """The image is the snapshot itself: nothing had to be converted, and no byte was moved."""
     SOURCE_REFUSED = "SourceRefused"
     """The source's server, or the operator's URL policy, refuses it, or the source's Glance, where
-    the image is deactivated or its policy does not let the credentials download it. Fix the Secret
-    of spec.source.http.auth, change the spec, or ask the source cloud's administrators. Retried
-    with growing pauses."""
+    the image is deactivated or its policy does not let the credentials download it, or its Nova or
+    Cinder, which makes no snapshot of the server or volume as it is, or the store of its bucket,
+    where the access key has no right or the object is archived. Fix the Secret that the source
+    names, change the spec, or ask the administrators of the source. Retried with growing pauses."""
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
     """What came is not a disk image but, for example, a web page or an empty file, or an image that
-    cannot be opened: the message says what it is, or quotes the program that read it. Change the
-    spec, or have the image made again, unless the server is only being repaired."""
+    cannot be opened, or has no disk, or several of which the spec must name one: the message says
+    what it is, or quotes the program that read it. Change the spec, or have the image made again,
+    unless the server is only being repaired."""
     SOURCE_TRUNCATED = "SourceTruncated"
     """The file ended before its announced length, or nothing proves that it is complete: its server
     gives no length and just closes the connection. Give a checksum, or make the server send a
     Content-Length. Retried with growing pauses."""
     CHECKSUM_MISMATCH = "ChecksumMismatch"
-    """The source file does not match the checksum in the spec, or in its checksum file. Nothing was
-    uploaded. Change one of them. Retried with pauses of up to an hour, since the mirror or the
-    publisher may be in the middle of an update; checksum files are read again each time."""
+    """The source file does not match the checksum in the spec, in its checksum file, or in its
+    registry's manifest. Nothing was uploaded. Change one of them. Retried with pauses of up to an
+    hour, since the mirror or the publisher may be in the middle of an update; checksum files are
+    read again each time."""
     SUMS_FILE_INVALID = "SumsFileInvalid"
     """The checksum file cannot be read, or does not name the source file. Change
     spec.source.http.checksum.from. Retried with growing pauses, since the publisher may fix it."""
@@ -256,8 +275,9 @@ class Reason(StrEnum):
     """The transfer was stopped from outside. Retried at once."""
     JOB_NOT_STARTED = "JobNotStarted"
     """The transfer's Job cannot be created, or its pod cannot run: a quota, an admission policy, no
-    node with enough room, or a container image that cannot be pulled; the message says which. Ask
-    the cluster's administrator. Retried with growing pauses."""
+    node with enough room, a container image that cannot be pulled, or a volume that cannot be
+    mounted; the message says which. Or the operator may make none, as a source in a volume needs.
+    Ask the cluster's administrator. Retried with growing pauses."""
     INTERNAL_ERROR = "InternalError"
     """An internal error of the operator; its log has the details: please report it. The message
     names the class of the exception; DeadlineExceededError means that a reconcile hung, usually

@@ -44,12 +44,53 @@ class SourceStatus(ApiModel):
     )
 
 
+class UploadStatus(ApiModel):
+    """Where the file of spec.source.upload is to go."""
+
+    project_id: str | None = Field(
+        default=None,
+        alias="projectID",
+        description="Id of the project that the image must be made in, that of the credentials.",
+    )
+    secret_uid: str | None = Field(
+        default=None,
+        alias="secretUID",
+        description="UID of the Secret with the credentials, by which an image of ours is known.",
+    )
+
+
+class CopiedMetadata(ApiModel):
+    """What was copied of the metadata of the source's image."""
+
+    source: str | None = Field(
+        default=None,
+        description="Id of that image; not set while it cannot be asked, and what the image here "
+        "has stands for it.",
+    )
+    container_format: str | None = Field(default=None, description="Its container_format.")
+    min_disk_gib: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
+        default=None, alias="minDiskGiB", description="Its min_disk, in GiB."
+    )
+    min_ram_mib: Annotated[int, Field(ge=0, le=2**31 - 1)] | None = Field(
+        default=None, alias="minRamMiB", description="Its min_ram, in MiB."
+    )
+    tags: Annotated[tuple[str, ...], Field(max_length=128)] = Field(
+        default=(), description="Its tags."
+    )
+    properties: Annotated[dict[str, str], Field(max_length=120)] = Field(
+        default={}, description="Those of its properties that mean the same here."
+    )
+    left_out: Annotated[tuple[str, ...], Field(max_length=256)] = Field(
+        default=(), description="What was not copied, by Glance's names."
+    )
+
+
 class TransferProgress(ApiModel):
     """Progress of the transfer."""
 
     stage: str = Field(
-        description="Pending, Fetching, Verifying, Expanding, Inspecting, Converting, Uploading or "
-        "Complete."
+        description="Pending, Snapshotting, Fetching, Verifying, Expanding, Inspecting, "
+        "Converting, Uploading or Complete."
     )
     percent: int | None = Field(
         default=None, ge=0, le=100, description="Percentage of this stage that is done."
@@ -212,6 +253,14 @@ class CloudImageStatus(ResourceStatus):
         default=None,
         description="What the source meant when it was last looked up, if the spec does not say "
         "itself which bytes they are: for example the image that a name in Glance stands for.",
+    )
+    upload: UploadStatus | None = Field(
+        default=None, description="Where the file goes that is waited for; absent if none is."
+    )
+    copied_metadata: CopiedMetadata | None = Field(
+        default=None,
+        description="What was copied of the metadata of the source's image, and is kept in Glance "
+        "as if the spec had it; see spec.source.glance.copyMetadata.",
     )
     image: ImageStatus | None = Field(default=None, description="The image as Glance has it.")
     progress: TransferProgress | None = Field(default=None, description="Progress of the transfer.")

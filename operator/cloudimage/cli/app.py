@@ -6,9 +6,10 @@ from typing import Any, get_args
 import click
 
 from cloudimage import __version__, revision
-from cloudimage.cli import objects, options, previews
+from cloudimage.cli import files, objects, options, previews
 from cloudimage.cli.completion import completion
 from cloudimage.cli.group import Group
+from cloudimage.cli.migrate_command import migrate
 from cloudimage.cli.run import run
 from cloudimage.vocabulary.image import Visibility
 
@@ -156,7 +157,15 @@ def metadefs(folder: Path) -> None:
     click.echo(definitions.render(folder), nl=False)
 
 
-app.add("Your images and shares", *objects.COMMANDS, *previews.COMMANDS, transfer, inspect)
+app.add(
+    "Your images and shares",
+    *objects.COMMANDS,
+    migrate,
+    *previews.COMMANDS,
+    transfer,
+    inspect,
+    *files.COMMANDS,
+)
 app.add("The operator and its sources", run, crds, metadefs)
 app.add("This program", completion)
 app.add_command(transfer_job)

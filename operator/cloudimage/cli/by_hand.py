@@ -43,9 +43,17 @@ class Outcome:
     failure: contract.TransferError | None = None
 
 
+_KEPT = "interrupted; the fetched bytes are kept for the next run"
+
+
 @contextmanager
-def refused(console: Console) -> Iterator[Outcome]:
-    """End the block at whatever a user can understand, say it, and keep how it ended."""
+def refused(console: Console, interrupted: str = _KEPT) -> Iterator[Outcome]:
+    """End the block at whatever a user can understand, say it, and keep how it ended.
+
+    Args:
+        console: Where to say it.
+        interrupted: What is said after Ctrl-C.
+    """
     outcome = Outcome()
     # Its warnings say in other words what the outcome says.
     logging.getLogger("oslo_utils").setLevel(logging.CRITICAL)
@@ -59,7 +67,7 @@ def refused(console: Console) -> Iterator[Outcome]:
         _say(console, f"{error.reason}: {error.message}")
     except KeyboardInterrupt:
         outcome.status = 130
-        _say(console, "interrupted; the fetched bytes are kept for the next run")
+        _say(console, interrupted)
 
 
 def _say(console: Console, sentence: str) -> None:

@@ -84,9 +84,16 @@ def json_of(lines: Iterable[Line]) -> str:
 
 def look(config: CloudConfig) -> Iterator[Line]:
     """Yield what is found, one thing after the other; nothing stays in the cloud."""
+    yield from logged_in(config, _inside)
+
+
+def logged_in(
+    config: CloudConfig, inside: Callable[[Connection], Iterable[Line]]
+) -> Iterator[Line]:
+    """Yield what is found once logged in, or why nobody can."""
     try:
         with connected(config) as connection:
-            yield from _inside(connection)
+            yield from inside(connection)
     except CloudUnreachableError as error:
         yield Line("login", "unknown", f"{error}; check auth_url, the network and the CA")
     except CloudError as error:
@@ -95,23 +102,23 @@ def look(config: CloudConfig) -> Iterator[Line]:
 
 def _inside(connection: Connection) -> Iterator[Line]:
     keystone = Keystone(connection)
-    yield _asked("login", lambda: _login(keystone))
-    service = _asked("image service", lambda: _image_service(connection))
+    yield asked("login", lambda: login(keystone))
+    service = asked("image service", lambda: image_service(connection))
     yield service
     if service.state != "ok":
         return
     with translated("logging in"):
         glance = Glance(connection.image, connection.session.get_project_id())
     yield from _rights(glance)
-    yield _asked("servers that use an image", lambda: _servers(connection))
-    yield _asked("volumes that use an image", lambda: _volumes(connection))
-    yield _asked("import methods", lambda: _methods(glance), needed=False)
-    yield _asked("stores", lambda: _stores(glance), needed=False)
-    yield _asked("quota", lambda: quota(glance))
-    yield _asked("look up projects", lambda: _projects(keystone), needed=False)
+    yield asked("servers that use an image", lambda: _servers(connection))
+    yield asked("volumes that use an image", lambda: _volumes(connection))
+    yield asked("import methods", lambda: _methods(glance), needed=False)
+    yield asked("stores", lambda: _stores(glance), needed=False)
+    yield asked("quota", lambda: quota(glance))
+    yield asked("look up projects", lambda: _projects(keystone), needed=False)
 
 
-def _asked(what: str, ask: Callable[[], Line], *, needed: bool = True, advice: str = "") -> Line:
+def asked(what: str, ask: Callable[[], Line], *, needed: bool = True, advice: str = "") -> Line:
     """Return what an answer says, or why there was no answer."""
     more = f"; {advice}" if advice else ""
     try:
@@ -124,13 +131,23 @@ def _asked(what: str, ask: Callable[[], Line], *, needed: bool = True, advice: s
         return Line(what, "unknown", f"{error}; try again, or ask the cloud's operators", needed)
 
 
-def _login(keystone: Keystone) -> Line:
+def login(keystone: Keystone) -> Line:
+    """Return who is logged in.
+
+    Raises:
+        CloudError: Keystone did not say.
+    """
     project, _ = keystone.own()
     roles = ", ".join(sorted(keystone.roles())) or "no roles"
     return Line("login", "ok", f"project {project.name or '?'} ({project.id}), {roles}")
 
 
-def _image_service(connection: Connection) -> Line:
+def image_service(connection: Connection) -> Line:
+    """Return whether the catalogue has an image service, and where.
+
+    Raises:
+        CloudError: It cannot be found.
+    """
     if not offers(connection, "image"):
         region = connection.config.get_region_name() or "the default one"
         return Line(
@@ -184,7 +201,7 @@ def _tried(what: str, act: Callable[[], object], *, needed: bool = True, advice:
         act()
         return Line(what, "ok", "tried", needed)
 
-    return _asked(what, ask, needed=needed, advice=advice)
+    return asked(what, ask, needed=needed, advice=advice)
 
 
 def _change(glance: Glance, image_id: str, path: str, value: object) -> None:

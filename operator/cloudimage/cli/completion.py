@@ -30,6 +30,12 @@ def words(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[Compl
     return [CompletionItem(each) for each in offers(typed, incomplete, names)]
 
 
+def images(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the CloudImages whose names begin so; nothing where the cluster does not answer."""
+    names = _names(ctx.params, CLOUD_IMAGE)
+    return [CompletionItem(each) for each in names if each.startswith(incomplete)]
+
+
 def offers(typed: Sequence[str], incomplete: str, names: Sequence[str]) -> list[str]:
     """Return those of the names, and of the kinds for the first word, that begin so."""
     before, slash, _ = incomplete.rpartition("/")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ from cloudimage.cli.errors import CommandError
 from cloudimage.cli.output import say
 
 if TYPE_CHECKING:
+    from cloudimage.api.references import CloudCredentialsRef
     from cloudimage.cli.kube_client import Cluster
     from cloudimage.cloud.config import CloudConfig
 
@@ -75,3 +77,48 @@ def local_config(cloud: str) -> "CloudConfig":
         return CloudConfig(*find(cloud))
     except LocalCloudError as error:
         raise CredentialsError(str(error)) from error
+
+
+def own_config(cloud: str) -> "CloudConfig":
+    """Return the same, for a command that cannot go on without it.
+
+    Raises:
+        CommandError: As for :func:`local_config`.
+    """
+    try:
+        return local_config(cloud)
+    except CredentialsError as error:
+        raise CommandError(f"{str(error).rstrip('.')}.") from error
+
+
+def config_of(
+    cluster: "Cluster", ref: "CloudCredentialsRef", os_cloud: str | None = None
+) -> "CloudConfig":
+    """Return how to reach a CloudImage's cloud, by credentials that the user has.
+
+    Args:
+        cluster: Where its Secret is: it is taken if the user may read it.
+        ref: The cloud, as the CloudImage names it; that of the user's own clouds.yaml else.
+        os_cloud: The cloud of the user's own clouds.yaml to take in any case.
+
+    Raises:
+        CommandError: The user has no such credentials, or they cannot be used.
+    """
+    from kubernetes.client import ApiException
+
+    if os_cloud is not None:
+        return own_config(os_cloud)
+    try:
+        return secret_config(cluster, ref.secret_name, ref.cloud_name)
+    except CredentialsError as error:
+        raise CommandError(f"{str(error).rstrip('.')}.") from error
+    except ApiException as error:
+        if error.status != HTTPStatus.FORBIDDEN:
+            raise
+    try:
+        return local_config(ref.cloud_name)
+    except CredentialsError as error:
+        raise CommandError(
+            f"You may not read Secret {ref.secret_name}, and {str(error).rstrip('.')}. Name the "
+            "cloud of your own clouds.yaml that has the image's project with --os-cloud."
+        ) from error

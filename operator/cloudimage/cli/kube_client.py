@@ -33,6 +33,8 @@ _RETRIES = Retry(total=5, connect=0, read=0, allowed_methods=None, raise_on_stat
 _TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 """How kubectl asks for tables: their columns are those of the CRD, rendered by the API server."""
 
+_STRICT = {"field_validation": "Strict"}
+
 Objects = dict[tuple[str, str], dict[str, Any]]
 """Objects by namespace and name."""
 
@@ -103,21 +105,28 @@ class Cluster:
             body: The whole of it.
             before: What it is now; None: it is not there.
         """
-        options = {"dry_run": "All", "field_validation": "Strict"}
+        options = {"dry_run": "All"}
         if before is not None:
-            request = self._objects.replace_namespaced_custom_object
-            return self._named(request, target, dict(body), **options)
+            request, strict = self._objects.replace_namespaced_custom_object, _STRICT
+            return self._named(request, target, dict(body), **options, **strict)
+        return self.create(target.kind, body, **options)
+
+    def create(self, kind: Kind, body: Mapping[str, Any], **options: str) -> dict[str, Any]:
+        """Create an object and return it."""
         create: Any = self._objects.create_namespaced_custom_object
-        address = (GROUP, VERSION, self.namespace, target.kind.plural)
+        address = (GROUP, VERSION, self.namespace, kind.plural)
         made: dict[str, Any] = create(
-            *address, dict(body), _request_timeout=TIMEOUT_SECONDS, **options
+            *address, dict(body), _request_timeout=TIMEOUT_SECONDS, **options, **_STRICT
         )
         return made
 
     def annotate(self, target: Target, annotations: Mapping[str, str]) -> dict[str, Any]:
         """Set annotations and return the object."""
-        body = {"metadata": {"annotations": dict(annotations)}}
-        return self._named(self._objects.patch_namespaced_custom_object, target, body)
+        return self.merge(target, {"metadata": {"annotations": dict(annotations)}})
+
+    def merge(self, target: Target, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Change the fields that a body has, and return the object."""
+        return self._named(self._objects.patch_namespaced_custom_object, target, dict(body))
 
     def delete(self, target: Target, uid: str) -> None:
         """Ask for the deletion of that very object; one of the same name made since stays."""

@@ -1,168 +1,171 @@
-"""The manifests that copy an image from another cloud; pure."""
+"""The manifests that copy images from another cloud; pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, get_args
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+from typing import Any, Final, get_args
 
 from cloudimage.api.names import API_VERSION
 from cloudimage.cli.errors import CommandError
 from cloudimage.cli.output import yaml_of
-from cloudimage.cloud.models import GlanceImage
+from cloudimage.cloud.models import GlanceImage, Member
 from cloudimage.plaintext import plain
 from cloudimage.sizes import size_text
-from cloudimage.vocabulary.image import DiskFormat
-from cloudimage.vocabulary.snapshots import server_bound
+from cloudimage.vocabulary import portable
+from cloudimage.vocabulary.image import PACKAGES, ContainerFormat, DiskFormat
+from cloudimage.vocabulary.snapshots import is_snapshot
 
-CA_KEY = "ca.crt"
-_TOKEN_KEY = "header.X-Auth-Token"  # noqa: S105  # the name of a key
-_NOT_TAKEN = ("os_glance", "cloudimage_dev_")
-"""Beginnings of properties that are Glance's own, or marks of a CloudImage of the old cloud."""
-_OF_OLD_CLOUD = (
-    "kernel_id",
-    "ramdisk_id",
-    "cinder_encryption_key_id",
-    "img_signature_certificate_uuid",
-)
-"""Properties whose values name things of the old cloud."""
-_CONTAINERS = ("bare", "ovf", "ami", "aki", "ari")
-"""What of Glance's container formats has a disk image as its file, and no archive around it."""
-_HASHES = ("sha512", "sha256", "sha1", "md5")
+_REFS: Final = {"kernel_id": "kernelRef", "ramdisk_id": "ramdiskRef"}
+"""What of a spec sets a property to the id of another image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the new CloudImage is to be.
+    """What is the same of all CloudImages that one run writes.
 
     Attributes:
-        name: Its metadata.name.
-        namespace: None for the one in which the manifest is applied.
         secret: Secret with the new cloud's clouds.yaml.
         cloud: Entry in it.
-        auth_secret: Secret with the old cloud's token.
-        visibility: Whether the image keeps its visibility.
-        owner: Whether it keeps its owner's id.
+        source_secret: Secret with the old cloud's clouds.yaml.
+        source_cloud: Entry in it.
+        namespace: None for the one in which the manifest is applied.
+        visibility: Whether images keep their visibility.
+        owner: Whether they keep their owner's id.
+        names: Names of the CloudImages by the ids of the old images, as far as they are written
+            together.
     """
 
-    name: str
-    namespace: str | None
     secret: str
     cloud: str
-    auth_secret: str
+    source_secret: str
+    source_cloud: str
+    namespace: str | None = None
     visibility: bool = False
     owner: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
+
+
+def obstacle(image: GlanceImage) -> str | None:
+    """Return why the operator could not copy an image; None: it can."""
+    if image.status != "active":
+        return f"its status is {plain(image.status)}" + (
+            ": an administrator can reactivate it" * (image.status == "deactivated")
+        )
+    if not image.size:
+        return "it has no bytes of its own, like that of a volume's snapshot"
+    if image.container_format in PACKAGES or image.container_format not in get_args(
+        ContainerFormat
+    ):
+        return (
+            f"its file is an archive, not a disk image (container format {image.container_format})"
+        )
+    if image.disk_format not in get_args(DiskFormat):
+        return f"its disk format {image.disk_format} is not supported"
+    return None
 
 
 def check(image: GlanceImage) -> None:
-    """Refuse images that the operator could not copy.
+    """Refuse an image that the operator could not copy.
 
     Raises:
-        CommandError: The image has no bytes, or they are not a disk image.
+        CommandError: It says why.
     """
-    if image.status != "active" or not image.size:
-        raise CommandError(
-            f"Image {image.id} has no bytes to copy (status {image.status}, {image.size or 0} "
-            "bytes); for example, an image of a volume's snapshot has none."
-        )
-    if image.disk_format not in get_args(DiskFormat):
-        raise CommandError(f"Disk format {image.disk_format} cannot be copied.")
-    if image.container_format not in _CONTAINERS:
-        raise CommandError(
-            f"Container format {image.container_format} cannot be copied: the file of image "
-            f"{image.id} is an archive, not a disk image."
-        )
+    if why := obstacle(image):
+        raise CommandError(plain(f"Image {image.id} cannot be copied: {why}."))
 
 
-def cloud_image(image: GlanceImage, wanted: Wanted, url: str, *, has_ca: bool) -> dict[str, Any]:
+def cloud_image(image: GlanceImage, name: str, wanted: Wanted) -> dict[str, Any]:
     """Return the CloudImage that copies an image byte for byte.
 
     Args:
         image: The image in the old cloud.
-        wanted: What the new one is to be.
-        url: Of the old cloud's image service, without its version.
-        has_ca: Whether ``auth_secret`` has its certificate.
+        name: The metadata.name of the new object.
+        wanted: What it is to be.
     """
-    http = {
-        "url": f"{url}/v2/images/{image.id}/file",
-        "checksum": _checksum(image),
-        # Declared, since nothing in a raw disk need say what it is; the content must agree.
-        "format": image.disk_format,
-        "auth": {"secretName": wanted.auth_secret},
-        "caCertificate": {"secret": {"name": wanted.auth_secret, "key": CA_KEY}}
-        if has_ca
-        else None,
-    }
+    source_ref = {"secretName": wanted.source_secret, "cloudName": wanted.source_cloud}
     return {
         "apiVersion": API_VERSION,
         "kind": "CloudImage",
-        "metadata": _metadata(wanted.name, wanted.namespace),
+        "metadata": _metadata(name, wanted),
         "spec": {
             "cloudCredentialsRef": {"secretName": wanted.secret, "cloudName": wanted.cloud},
-            "source": {"http": _set(http)},
-            "image": _set(_attributes(image, wanted)),
+            "source": {"glance": {"cloudCredentialsRef": source_ref, "id": image.id}},
+            "image": _attributes(image, name, wanted),
         },
     }
 
 
-def secret(wanted: Wanted, token: str, ca_certificate: str | None) -> dict[str, Any]:
-    """Return the Secret by which the operator fetches the file."""
-    data = {_TOKEN_KEY: token} | ({CA_KEY: ca_certificate} if ca_certificate else {})
+def image_share(name: str, members: Iterable[Member], wanted: Wanted) -> dict[str, Any] | None:
+    """Return the ImageShare of an image's members, or None for an image without any.
+
+    Args:
+        name: Of the CloudImage, and of the ImageShare.
+        members: Those of the old image.
+        wanted: What the objects are to be.
+    """
+    ids = shared_with(members)
+    if not ids:
+        return None
     return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": _metadata(wanted.auth_secret, wanted.namespace),
-        "stringData": data,
+        "apiVersion": API_VERSION,
+        "kind": "ImageShare",
+        "metadata": _metadata(name, wanted),
+        "spec": {"imageRef": {"name": name}, "projects": [{"id": each} for each in ids]},
     }
 
 
+def shared_with(members: Iterable[Member]) -> list[str]:
+    """Return the ids of the projects that an image is to be shared with: but for rejections."""
+    return sorted(each.project_id for each in members if each.status != "rejected")
+
+
 def render(comments: Iterable[str], manifests: Iterable[Mapping[str, Any]]) -> str:
-    """Return the manifests as YAML with comments above them."""
+    """Return the manifests as YAML with comments above them.
+
+    The same images give the same text.
+    """
     # Plain: a line feed in a name of the old cloud would end the comment.
     head = "".join(f"# {plain(line)}".rstrip() + "\n" for line in comments)
     return head + yaml_of(manifests, width=1000)
 
 
-def comments(
-    image: GlanceImage,
-    wanted: Wanted,
-    url: str,
-    expires: datetime,
-    *,
-    with_secret: bool,
-) -> Iterator[str]:
-    """Yield what the user has to know before this is applied."""
-    host = urlsplit(url).hostname
+def comments(image: GlanceImage, wanted: Wanted, cloud: str) -> Iterator[str]:
+    """Yield what the user has to know before this is applied.
+
+    Args:
+        image: The image in the old cloud.
+        wanted: What the new one is to be.
+        cloud: What the user calls the old cloud.
+    """
     size = size_text(image.size or 0)
-    yield f"Copies image {image.name or '(no name)'} ({image.id}, {size}) from {host}."
-    yield f"The operator fetches it with a token that expires at {expires:%Y-%m-%d %H:%M} UTC,"
-    yield "usually an hour after it was issued: the transfer must have begun by then, and one that"
-    yield "is interrupted later cannot continue. If so, run this again and apply its Secret."
-    if with_secret:
-        yield f"Secret {wanted.auth_secret} holds that token, which may do everything your"
-        yield "credentials may: keep this out of Git. Once the CloudImage is Ready, take"
-        yield "spec.source.http.auth out of the spec and delete that Secret."
-    else:
-        yield f"Secret {wanted.auth_secret} with the token is omitted. It is printed when this"
-        yield "goes into a pipe or a file: `cloudimage migrate ... | kubectl apply -f -`."
-    yield f"The operator must be allowed to fetch from {host}: urlPolicy.allowNetworks of its"
-    yield "chart, if that is a private address."
-    if bound := server_bound(image.properties):
-        yield "It is a snapshot. What says only which server it was made of is left out:"
-        yield f"{', '.join(bound)}."
-    if strange := [name for name in _OF_OLD_CLOUD if name in _properties(image)]:
-        yield f"These properties refer to the old cloud, check them: {', '.join(strange)}."
-    if not _checksum(image):
-        yield "The old cloud has no checksum of it, so its bytes are not verified."
+    yield f"Copies image {image.name or '(no name)'} ({image.id}, {size}) of cloud {cloud}."
+    if is_snapshot(image.properties):
+        yield "It is a snapshot of a server."
+    linked = _links(image, wanted)
+    if left := [each for each in _sorted(image).left_out if each not in linked]:
+        yield "Left out, since it names things of the old cloud or of one server or owner there:"
+        yield f"{', '.join(left)}."
+    if not (image.hash_value or image.checksum):
+        yield "The old cloud has no hash of its bytes: they are compared by their size alone."
 
 
-def _metadata(name: str, namespace: str | None) -> dict[str, str]:
-    return {"name": name} | ({"namespace": namespace} if namespace else {})
+def _metadata(name: str, wanted: Wanted) -> dict[str, str]:
+    return {"name": name} | ({"namespace": wanted.namespace} if wanted.namespace else {})
 
 
-def _attributes(image: GlanceImage, wanted: Wanted) -> dict[str, Any]:
-    return {
-        "name": None if image.name == wanted.name else image.name,
+def _sorted(image: GlanceImage) -> portable.Sorted:
+    return portable.sort(image.properties)
+
+
+def _links(image: GlanceImage, wanted: Wanted) -> dict[str, str]:
+    """Return the names of the CloudImages that properties refer to, by these properties."""
+    given = ((name, image.properties.get(name, "")) for name in _REFS)
+    return {name: wanted.names[target] for name, target in given if target in wanted.names}
+
+
+def _attributes(image: GlanceImage, name: str, wanted: Wanted) -> dict[str, Any]:
+    refs = {_REFS[each]: {"name": target} for each, target in _links(image, wanted).items()}
+    given = {
+        "name": None if image.name == name else image.name or None,
         "diskFormat": image.disk_format,
         "containerFormat": image.container_format,
         "visibility": image.visibility if wanted.visibility else None,
@@ -172,26 +175,7 @@ def _attributes(image: GlanceImage, wanted: Wanted) -> dict[str, Any]:
         "protected": image.protected or None,
         "hidden": image.hidden or None,
         "tags": sorted(image.tags) or None,
-        "properties": _properties(image) or None,
+        **refs,
+        "properties": dict(_sorted(image).kept) or None,
     }
-
-
-def _properties(image: GlanceImage) -> dict[str, str]:
-    left = server_bound(image.properties)
-    kept = {
-        name: text
-        for name, text in image.properties.items()
-        if not name.startswith(_NOT_TAKEN) and name not in left
-    }
-    return dict(sorted(kept.items()))
-
-
-def _checksum(image: GlanceImage) -> dict[str, str] | None:
-    """Return the strongest hash that the old cloud has; Glance's ``checksum`` is always MD5."""
-    if image.hash_algo in _HASHES and image.hash_value:
-        return {image.hash_algo: image.hash_value}
-    return {"md5": image.checksum} if image.checksum else None
-
-
-def _set(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+    return {each: value for each, value in given.items() if value is not None}

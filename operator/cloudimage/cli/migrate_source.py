@@ -1,85 +1,60 @@
-"""The cloud that an image is migrated from, an entry of the user's own clouds.yaml."""
+"""The cloud that images are migrated from, an entry of the user's own clouds.yaml."""
 
 import logging
 import re
-from dataclasses import dataclass, field
-from datetime import datetime
-
-from keystoneauth1.identity import BaseIdentityPlugin
-from openstack.connection import Connection
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 from cloudimage.access.local import LocalCloudError, find
 from cloudimage.cli.errors import CommandError
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import connected
-from cloudimage.cloud.errors import CloudError, translated
+from cloudimage.cloud.errors import CloudError, ForbiddenError, NotFoundError, translated
 from cloudimage.cloud.glance import Glance
-from cloudimage.cloud.models import GlanceImage
+from cloudimage.cloud.models import GlanceImage, Member
 
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_MOST_NAMED = 10
+MOST_IMAGES: Final = 20_000
+"""Of one listing; with more, filters that Glance itself applies have to make it narrower."""
 
-
-@dataclass(frozen=True)
-class Access:
-    """How a file of the old cloud's image service can be fetched; it holds a token, hence no repr.
-
-    Attributes:
-        url: Of the image service, without its version.
-        token: Whoever has it may do what the credentials may.
-        expires: When the token ends, in UTC.
-        ca_certificate: PEM text that the service's TLS is verified with; None: public ones.
-    """
-
-    url: str
-    token: str = field(repr=False)
-    expires: datetime
-    ca_certificate: str | None = field(default=None, repr=False)
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_MOST_NAMED: Final = 10
 
 
-def look_up(cloud: str, image: str) -> tuple[GlanceImage, Access]:
-    """Return the image of that id or name, and how its file can be fetched.
+@contextmanager
+def opened(cloud: str) -> Iterator[Glance]:
+    """Log in to a cloud and hand out its Glance.
 
     Args:
         cloud: Name of an entry of the user's clouds.yaml.
-        image: Id or name.
 
     Raises:
-        CommandError: There is no such cloud or image, several are named so, or the cloud does not
-            answer or refuses the credentials.
+        CommandError: There is no such cloud, or it does not answer or refuses the credentials; also
+            whatever it fails at in the block.
     """
-    try:
-        return _looked_up(cloud, image)
-    except CloudError as error:
-        said = str(error).rstrip(".")
-        raise CommandError(f"The old cloud {cloud} cannot be used: {said}.") from error
-
-
-def _looked_up(cloud: str, image: str) -> tuple[GlanceImage, Access]:
     # It would warn beside the sentence that says the same.
     logging.getLogger("keystoneauth").setLevel(logging.ERROR)
     try:
         options, ca_certificate = find(cloud)
     except LocalCloudError as error:
         raise CommandError(f"{error}. Check --from-cloud and your clouds.yaml.") from error
-    with connected(CloudConfig(options, ca_certificate)) as connection:
-        found = _find(connection, image)
-        with translated("finding the image service"):
-            url = str(connection.image.get_endpoint())
-            access = _identity(connection).get_access(connection.session)
-        if access.auth_token is None or access.expires is None:
-            raise CommandError("The old cloud gave no token to fetch the image with.")
-        return found, Access(
-            url=re.sub(r"/v\d+(\.\d+)?/?$", "", url).rstrip("/"),
-            token=access.auth_token,
-            expires=access.expires,
-            ca_certificate=ca_certificate,
-        )
+    try:
+        with connected(CloudConfig(options, ca_certificate)) as connection:
+            with translated("logging in"):
+                project_id = connection.session.get_project_id()
+            yield Glance(connection.image, project_id)
+    except CloudError as error:
+        said = str(error).rstrip(".")
+        raise CommandError(f"The old cloud {cloud} cannot be used: {said}.") from error
 
 
-def _find(connection: Connection, image: str) -> GlanceImage:
-    with translated("logging in"):
-        glance = Glance(connection.image, connection.session.get_project_id())
+def find_image(glance: Glance, image: str) -> GlanceImage:
+    """Return the image of that id or name.
+
+    Raises:
+        CommandError: No image, or more than one, is found.
+        CloudError: The cloud does not answer.
+    """
     if _UUID.fullmatch(image) and (found := glance.get(image)):
         return found
     # "all" finds community images too; other projects' shared ones once they were accepted.
@@ -92,13 +67,36 @@ def _find(connection: Connection, image: str) -> GlanceImage:
     return named[0]
 
 
-def _identity(connection: Connection) -> BaseIdentityPlugin:
-    """Return what logs in at Keystone.
+def all_images(glance: Glance) -> list[GlanceImage]:
+    """Return all images that the credentials can see, hidden and offered ones too.
 
     Raises:
-        CommandError: The cloud goes without Keystone.
+        CommandError: There are too many.
+        CloudError: The cloud does not answer.
     """
-    plugin = connection.session.auth
-    if not isinstance(plugin, BaseIdentityPlugin):
-        raise CommandError("The old cloud's auth_type gives no Keystone token; use another.")
-    return plugin
+    found: dict[str, GlanceImage] = {}
+    for hidden in ("false", "true"):
+        query = {"visibility": "all", "member_status": "all", "os_hidden": hidden}
+        listed = glance.search(query, MOST_IMAGES)
+        if len(listed) >= MOST_IMAGES:
+            raise CommandError(
+                f"The credentials can see more than {MOST_IMAGES} images: use those of one project."
+            )
+        found.update((each.id, each) for each in listed)
+    return list(found.values())
+
+
+def members_of(glance: Glance, image: GlanceImage) -> tuple[Member, ...]:
+    """Return the members of an image, but for the own project; none if they are not shown.
+
+    Raises:
+        CloudError: The cloud does not answer.
+    """
+    if image.visibility != "shared":
+        return ()
+    try:
+        members = glance.members(image.id)
+    except (ForbiddenError, NotFoundError):
+        return ()
+    # Of an image that it was offered, a project sees itself alone.
+    return tuple(each for each in members if each.project_id != glance.project_id)

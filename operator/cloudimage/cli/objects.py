@@ -1,7 +1,6 @@
 """The commands for users of CloudImages and ImageShares, each a few lines over its module."""
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from cloudimage.api.kinds import IMAGE_SHARE, KINDS, Kind
 from cloudimage.api.names import FORCE_DELETE_ANNOTATION, RETRY_ANNOTATION
 from cloudimage.cli import kubectl, options
 from cloudimage.cli.arguments import Target, Where, targets
-from cloudimage.cli.connecting import cluster_of, told
+from cloudimage.cli.connecting import cluster_of
 from cloudimage.cli.errors import CommandError
 from cloudimage.cli.output import aligned, document, names_of, rows_of, say
 
@@ -180,59 +179,6 @@ def force_delete(words: tuple[str, ...], yes: bool, where: Where) -> None:  # no
         say(f"{full_name(resource)} is deleted")
 
 
-@click.command()
-@click.option(
-    "--from-cloud",
-    required=True,
-    help="The old cloud in clouds.yaml, which is looked up as the openstack client does.",
-)
-@click.option("--image", required=True, help="Id or name of the image in the old cloud.")
-@click.option("--secret", required=True, help="Secret with the new cloud's clouds.yaml.")
-@click.option("--cloud", required=True, help="The new cloud in that clouds.yaml.")
-@click.option("--name", required=True, help="Name of the new CloudImage.")
-@click.option(
-    "--namespace", "-n", show_default="as applied", help="Namespace of the new CloudImage."
-)
-@click.option(
-    "--auth-secret", show_default="NAME-source", help="Secret with the old cloud's token."
-)
-@click.option("--with-visibility", is_flag=True, help="Keep the image's visibility.")
-@click.option("--with-owner", is_flag=True, help="Keep the id of the project that owns the image.")
-def migrate(from_cloud: str, image: str, **given: Any) -> None:  # noqa: ANN401  # options
-    """Print a CloudImage that copies an image from another cloud, and the Secret it needs.
-
-    cloudimage migrate --from-cloud old --image debian-12 --secret openstack --cloud new --name
-    debian-12 | kubectl apply -f -
-
-    The Secret holds a token of the old cloud, so it is omitted when printing to a terminal.
-    """
-    from cloudimage.cli import migrate as manifests
-
-    wanted = manifests.Wanted(
-        name=given["name"],
-        namespace=given["namespace"],
-        secret=given["secret"],
-        cloud=given["cloud"],
-        auth_secret=given["auth_secret"] or f"{given['name']}-source",
-        visibility=given["with_visibility"],
-        owner=given["with_owner"],
-    )
-    with_secret = not sys.stdout.isatty()
-    with told():
-        from cloudimage.cli.migrate_source import look_up
-
-        found, access = look_up(from_cloud, image)
-        manifests.check(found)
-        has_ca = access.ca_certificate is not None
-        documents = [manifests.cloud_image(found, wanted, access.url, has_ca=has_ca)]
-        if with_secret:
-            documents.insert(0, manifests.secret(wanted, access.token, access.ca_certificate))
-        head = manifests.comments(
-            found, wanted, access.url, access.expires, with_secret=with_secret
-        )
-        say(manifests.render(head, documents), nl=False)
-
-
 def _by_kubectl(words: Sequence[str], output: str | None, where: Where) -> str:
     """Return what kubectl shows, of which the start is much faster; empty if it shows nothing."""
     try:
@@ -305,4 +251,4 @@ def _resource(thing: dict[str, Any]) -> "Resource":
     return next(kind for kind in KINDS if kind.name == thing["kind"]).model.model_validate(thing)
 
 
-COMMANDS = (get, watch, describe, retry, force_delete, migrate)
+COMMANDS = (get, watch, describe, retry, force_delete)

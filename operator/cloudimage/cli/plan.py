@@ -33,6 +33,7 @@ from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.credentials import loader
 from cloudimage.images import resolution
+from cloudimage.images.logic import copied_metadata, status, uploads
 from cloudimage.images.logic.desired import Desired
 from cloudimage.kube import Key, Kube, R, Secret
 from cloudimage.transfer import contract
@@ -207,15 +208,16 @@ def _config(resource: CloudImage, desk: _Desk) -> CloudConfig:
 
 
 def _managed(applied: Applied, config: CloudConfig, cloud: Cloud, desk: _Desk) -> Iterator[Finding]:
-    resource = applied.after
     try:
-        desired = _desired(resource, cloud, desk)
+        resource, desired = _resolved(applied.after, cloud, desk)
+        applied = replace(applied, after=resource)
     except ValueError as error:
         raise CommandError(str(error)) from error
     if over := list(plan_image.failed_for_good(resource, desired)):
         yield from over
         return
     stands = plan_image.standing(applied, desired, cloud, desk.kube)
+    resource = _with_metadata(resource, stands, cloud, desk)
     if stands.owned.current is not None:
         yield from _kept(resource, stands, stands.owned.current, config, desk)
     elif plan_image.is_under_way(resource, desired):
@@ -228,8 +230,8 @@ def _managed(applied: Applied, config: CloudConfig, cloud: Cloud, desk: _Desk) -
     yield from _guarded("earlier image", lambda: plan_image.earlier(resource, stands.owned, cloud))
 
 
-def _desired(resource: CloudImage, cloud: Cloud, desk: _Desk) -> Desired:
-    """Return what a spec wants, with what its source means now."""
+def _opener(resource: CloudImage, desk: _Desk) -> resolution.Opener:
+    """Return what opens the cloud of a source."""
 
     def opened(ref: CloudCredentialsRef) -> AbstractContextManager[Cloud]:
         if desk.cluster is None:
@@ -237,9 +239,25 @@ def _desired(resource: CloudImage, cloud: Cloud, desk: _Desk) -> Desired:
         cluster = replace(desk.cluster, namespace=resource.metadata.namespace)
         return open_cloud(secret_config(cluster, ref.secret_name, ref.cloud_name))
 
+    return opened
+
+
+def _resolved(resource: CloudImage, cloud: Cloud, desk: _Desk) -> tuple[CloudImage, Desired]:
+    """Return a CloudImage with what its source means now, and what its spec wants."""
     desired = Desired.of(resource.spec, resource.status.resolved_source)
-    found = resolution.look_up(resource, desired, cloud, opened)
-    return Desired.of(resource.spec, found) if isinstance(found, ResolvedSource) else desired
+    found = resolution.look_up(resource, desired, cloud, _opener(resource, desk))
+    if isinstance(found, ResolvedSource):
+        after = resource.status.model_copy(update={"resolved_source": found})
+        resource = resource.model_copy(update={"status": after})
+        desired = Desired.of(resource.spec, found)
+    return resource, desired
+
+
+def _with_metadata(resource: CloudImage, stands: Standing, cloud: Cloud, desk: _Desk) -> CloudImage:
+    """Return a CloudImage with what it would copy of its source's metadata."""
+    opened, current = _opener(resource, desk), stands.owned.current
+    found = resolution.metadata_of(resource, current, cloud, opened)
+    return resource.model_copy(update={"status": status.copied(resource, found)})
 
 
 def _kept(
@@ -272,6 +290,9 @@ def _made(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
 ) -> Iterator[Finding]:
     probe, target = desk.options.probe, plan_transfer.target_of(resource, config, desk.place)
     yield from _guarded("rights", lambda: plan_transfer.rights(target, probe=probe))
+    if uploads.is_awaited(desired):
+        yield Finding("source", "ok", f"a person uploads it: {uploads.command(resource)}")
+        return
     try:
         texts = _texts(resource, desired, desk)
         planned = Transfer.of(resource, desired, stands.owned, config, texts, target, desk.place)
@@ -280,6 +301,8 @@ def _made(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
             raise
         yield Finding("source", "unknown", f"it is not looked at: {error}")
         return
+    if said := copied_metadata.sentence(resource):
+        yield Finding("metadata", "ok", said)
     yield from _guarded("source", planned.source)
     yield from _guarded("method", planned.method)
     yield from _guarded("quota", lambda: planned.quota(cloud.glance))

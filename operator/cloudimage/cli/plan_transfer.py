@@ -15,11 +15,11 @@ from cloudimage.cli import check
 from cloudimage.cli.plan_report import Finding
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.glance import Glance as OperatorsGlance
-from cloudimage.images.logic import revisions, transfer_request
+from cloudimage.images.logic import copied_metadata, revisions, transfer_request
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.sizes import exact_text, size_text
-from cloudimage.sources.base import SpecSource
+from cloudimage.sources.base import Proof, SpecSource
 from cloudimage.transfer import contract
 from cloudimage.transfer.declaration import settled
 from cloudimage.transfer.glance.client import Glance
@@ -112,12 +112,18 @@ class Transfer:
             TransferError: It is not available, or would be refused.
         """
         request = self.request
+        if request.source.volume_claim():
+            yield Finding("bytes", "unknown", f"only a Job sees {self.spec.location()}")
+            return
         limits, folder = request.limits, self.place.folder
         tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
         cache = Cache(self.place.cache, limits, shared=True)
         meter = self.target.meter
         clouds = request.cloud, request.cloud_policy
-        context = Context(folder, cache, limits, contract.UNRESTRICTED, meter, tools, *clouds)
+        context = Context(
+            *(folder, cache, limits, contract.UNRESTRICTED, meter, tools, *clouds),
+            pinned=request.pinned,
+        )
         with open_source(request.source, context) as reader:
             expected = reader.expect()
             yield _checksum(expected, self.spec)
@@ -194,7 +200,7 @@ def target_of(resource: CloudImage, config: CloudConfig, place: Place) -> Upload
         TransferError: The credentials are refused.
     """
     limits = transfer_request.limits(resource.spec, contract.Limits())
-    image = resource.spec.image
+    image = copied_metadata.applied(resource).spec.image
     glance = Glance(_cloud(config), place.folder, OPEN)
     probe = contract.NewImage(
         id_seed=str(uuid.uuid4()),
@@ -222,7 +228,7 @@ def _checksum(expected: Expected, spec: SpecSource) -> Finding:
     if expected.checksum:
         value = f"{expected.checksum.algorithm}:{expected.checksum.value}"
         data["checksum"] = value
-        words.append(f"{value}, {'from the checksum file' if proof.listed else 'in the spec'}")
+        words.append(f"{value}, {_teller(proof)}")
     if expected.signature is not None:
         words.append("the signature is checked once the file is fetched")
     elif proof.signed:
@@ -230,6 +236,12 @@ def _checksum(expected: Expected, spec: SpecSource) -> Finding:
     words += expected.warnings
     text = "; ".join(words) or "none, and no signature: nothing would prove the file"
     return Finding("checksum", "ok", text, data)
+
+
+def _teller(proof: Proof) -> str:
+    if proof.listed:
+        return "from the checksum file"
+    return "in the spec" if proof.checksum or not proof.teller else f"which {proof.teller} has"
 
 
 def _bytes(ends: Ends, spec: SpecSource) -> Finding:

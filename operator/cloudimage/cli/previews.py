@@ -29,11 +29,18 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Take your own clouds.yaml, which is looked up as the openstack client does.",
 )
+@click.option("--source", is_flag=True, help="Only whether images can be read, to copy them.")
 @click.option(
     "--output", "-o", type=click.Choice(["json"]), show_default="text", help="Output format."
 )
 @options.cluster
-def check(secret: str | None, cloud: str, local: bool, output: str | None, where: Where) -> None:  # noqa: FBT001  # an option
+def check(
+    secret: str | None,
+    cloud: str,
+    output: str | None,
+    where: Where,
+    **given: bool,
+) -> None:
     """Check what the operator may do with a cloud's credentials: login, rights, stores, quota.
 
     Rights are tried on an image record without bytes, which is deleted at once. The exit status is
@@ -41,18 +48,19 @@ def check(secret: str | None, cloud: str, local: bool, output: str | None, where
 
     For example: cloudimage check --secret openstack --cloud images -n images
     """
-    if local == bool(secret):
+    if given["local"] == bool(secret):
         raise click.UsageError("give either --secret, or --local")
     from cloudimage.cli import check as questions
 
     with told():
-        found = list(_found(secret, cloud, where))
+        found = list(_found(secret, cloud, where, source=given["source"]))
     say(questions.json_of(found) if output == "json" else questions.text_of(found))
     raise click.exceptions.Exit(questions.exit_status(found))
 
 
-def _found(secret: str | None, cloud: str, where: Where) -> "Iterator[Line]":
+def _found(secret: str | None, cloud: str, where: Where, *, source: bool) -> "Iterator[Line]":
     """Yield what is found of the credentials, and by them."""
+    from cloudimage.cli import check_source
     from cloudimage.cli.check import Line, look
 
     what = "Secret" if secret else "clouds.yaml"
@@ -66,7 +74,7 @@ def _found(secret: str | None, cloud: str, where: Where) -> "Iterator[Line]":
         yield Line(what, "missing", str(error))
         return
     yield Line(what, "ok", f"has the cloud {cloud}")
-    yield from look(config)
+    yield from check_source.look(config) if source else look(config)
 
 
 @click.command()

@@ -15,6 +15,7 @@ from typing import Final
 from cloudimage import logs
 from cloudimage.cloud.config import parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
+from cloudimage.runners.logic.job_manifest import CLAIM
 from cloudimage.transfer.contract import Failure, Reason, Texts, TransferError
 from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.tools import confinement
@@ -23,7 +24,7 @@ from cloudimage.transfer.worker import Outcome, carry_out
 TERMINATION_MESSAGE_BYTES: Final = 4096
 """A container's termination message is cut off after so much (Kubernetes' API reference)."""
 
-_OTHER_VOLUMES: Final = frozenset({"request", "cloud"})
+_OTHER_VOLUMES: Final = frozenset({"request", "cloud", CLAIM})
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ def assembled(mounts: Path, scratch: Path) -> TransferRequest:
             Reason.INVALID_CREDENTIALS, f"{error.filename} cannot be read: {error.strerror}"
         ) from error
     request = TransferRequest.model_validate({**body, "scratch": scratch})
-    return request.model_copy(update={"source": request.source.with_texts(texts)})
+    source = request.source.with_texts(texts).mounted_at(mounts / CLAIM)
+    return request.model_copy(update={"source": source})
 
 
 def _texts(mounts: Path) -> Texts:

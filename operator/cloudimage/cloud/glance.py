@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from itertools import islice
 from typing import Any
 
@@ -12,6 +13,11 @@ from cloudimage.cloud.answers import Page, pages, typed
 from cloudimage.cloud.errors import ConflictError, NotFoundError, translated
 from cloudimage.cloud.models import GlanceImage, JsonPatch, Limit, Member, MemberStatus, Store
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES
+
+_NO_PARTS = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, HTTPStatus.NOT_IMPLEMENTED}
+)
+"""What Glance answers where its store reads only from the beginning."""
 
 _PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 
@@ -133,6 +139,22 @@ class Glance:
                 return _image(response.json())
         except NotFoundError:
             return None
+
+    def try_reading(self, image_id: str) -> None:
+        """Ask for the first of an image's bytes, which are not read.
+
+        Raises:
+            ForbiddenError: The policy does not let the credentials download it.
+            CloudError: Anything else, but that the store gives no parts.
+        """
+        path, headers = f"/images/{image_id}/file", {"Range": "bytes=0-0"}
+        with translated(f"reading the bytes of image {image_id}"):
+            response = self._proxy.get(path, headers=headers, stream=True)
+            try:
+                if response.status_code not in _NO_PARTS:
+                    raise_from_response(response)
+            finally:
+                response.close()
 
     def create(self, image_id: str, body: Mapping[str, object]) -> bool:
         """Create an image without bytes; False: its id is, or was, another image's.

@@ -4,10 +4,12 @@ import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cloudimage.access.policy import CloudPolicy
 from cloudimage.api.cloudimage import CloudImage, DeletionPolicy
 from cloudimage.api.meta import Event
 from cloudimage.api.reasons import Reason
 from cloudimage.api.status import CloudImageStatus
+from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError, ConflictError, ForbiddenError, NotFoundError
 from cloudimage.cloud.models import GlanceImage
@@ -17,6 +19,7 @@ from cloudimage.controller.logic import conditions
 from cloudimage.credentials import loader
 from cloudimage.credentials.logic import guard
 from cloudimage.failpoints import Point, failpoint
+from cloudimage.images import snapshots
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.logic import burned_ids, deletion, metadata, owned_images, status
 from cloudimage.images.logic.desired import Desired
@@ -38,6 +41,7 @@ class Deletion:
     runner: Runner
     attempts: Attempts
     clouds: ConnectionPool
+    policy: CloudPolicy
 
     def __call__(self, resource: CloudImage) -> float | None:
         """Delete what may go; return the seconds after which to look again, None when done."""
@@ -53,21 +57,26 @@ class Deletion:
 
     def _with_cloud(self, resource: CloudImage) -> float | None:
         try:
-            with self.clouds.borrow(loader.load(self.kube, resource)) as cloud:
+            config = loader.load(self.kube, resource)
+            with self.clouds.borrow(config) as cloud:
                 desired = Desired.of(resource.spec, resource.status.resolved_source)
                 found = images_of(cloud, resource, desired)
                 owned = owned_images.classify(resource, desired, found)
                 if lot := burned_ids.unsettled(resource):
                     burn(resource, lot, cloud.glance, {image.id for image in owned.all})
                 if resource.spec.deletion_policy is DeletionPolicy.ORPHAN:
-                    self._orphan(resource, cloud, owned)
+                    self._orphan(resource, cloud, config, owned)
                     return None
-                return self._delete(resource, cloud, owned)
+                return self._delete(resource, cloud, config, owned)
         except CloudError as error:
             return self._blocked_by_cloud(resource, error)
 
     def _delete(
-        self, resource: CloudImage, cloud: Cloud, owned: owned_images.OwnedImages
+        self,
+        resource: CloudImage,
+        cloud: Cloud,
+        config: CloudConfig,
+        owned: owned_images.OwnedImages,
     ) -> float | None:
         blockers = [
             blocker
@@ -79,6 +88,7 @@ class Deletion:
             if first.reason is Reason.USAGE_UNKNOWN:
                 return self.attempts.failed(resource, _blocked(resource, first), first.reason)
             return self.attempts.blocked(resource, _blocked(resource, first))
+        self._clear(resource, config)
         failpoint(Point.DELETED, resource.metadata.name)
         names = ", ".join(each.id for each in owned.all) or "none"
         self._release(resource, f"Deleted from Glance: {names}.")
@@ -102,12 +112,24 @@ class Deletion:
             logger.info("it was already deleted", extra={"image": image.id})
         return None
 
-    def _orphan(self, resource: CloudImage, cloud: Cloud, owned: owned_images.OwnedImages) -> None:
+    def _clear(self, resource: CloudImage, config: CloudConfig) -> None:
+        """Delete what a snapshot has left, just once: it takes a connection of its own."""
+        if snapshots.may_be_left(resource):
+            snapshots.clear_left(self.kube, resource, config, self.policy)
+
+    def _orphan(
+        self,
+        resource: CloudImage,
+        cloud: Cloud,
+        config: CloudConfig,
+        owned: owned_images.OwnedImages,
+    ) -> None:
         for image in owned.leftovers:
             cloud.glance.delete(image.id)
         kept = [each for each in owned.all if each not in owned.leftovers]
         for image in kept:
             cloud.glance.patch(image.id, metadata.without_marks(image))
+        self._clear(resource, config)
         names = ", ".join(each.id for each in kept) or "none"
         self._release(resource, f"Left in Glance, because deletionPolicy is Orphan: {names}.")
 

@@ -9,13 +9,20 @@ from typing import Final, NamedTuple
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.references import CloudCredentialsRef
+from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.controller.logic.fairness import Tenants
 from cloudimage.credentials import loader
-from cloudimage.images.logic.orphans import is_finished, may_be_deleted, orphans
+from cloudimage.images import snapshots
+from cloudimage.images.logic.orphans import (
+    is_finished,
+    is_temporary,
+    may_be_deleted,
+    orphans,
+)
 from cloudimage.kube import Kube
 from cloudimage.settings import Settings
 from cloudimage.transfer.contract import SECRET_MARK
@@ -93,7 +100,7 @@ class OrphanSweeper:
             living = {resource.metadata.uid for resource in self._living(place)}
             found = orphans(images, uid, living)
             self._report(place, found)
-            self._found[place] = self._kept(place, cloud, found)
+            self._found[place] = self._kept(place, cloud, config, found)
         return self.settings.resync_seconds
 
     def _living(self, place: Place) -> list[CloudImage]:
@@ -112,17 +119,21 @@ class OrphanSweeper:
                 logger.warning("an image without a CloudImage", extra=details | place._asdict())
 
     def _kept(
-        self, place: Place, cloud: Cloud, found: tuple[GlanceImage, ...]
+        self, place: Place, cloud: Cloud, config: CloudConfig, found: tuple[GlanceImage, ...]
     ) -> tuple[GlanceImage, ...]:
         """Delete what may be deleted; return the others."""
         if not self.settings.delete_orphans:
             return found
         now, age = datetime.now(UTC), timedelta(seconds=2 * self.settings.resync_seconds)
-        gone = {image.id for image in found if may_be_deleted(image, now, age)}
-        for identifier in gone:
-            cloud.glance.delete(identifier)
+        gone = [image for image in found if may_be_deleted(image, now, age)]
+        for image in gone:
+            if is_temporary(image):
+                # With the volumes that it was made of.
+                snapshots.clear_named(config, self.settings.cloud_policy, image.name or "")
+            else:
+                cloud.glance.delete(image.id)
             logger.warning(
                 "an unfinished image without a CloudImage is deleted",
-                extra={"image": identifier} | place._asdict(),
+                extra={"image": image.id} | place._asdict(),
             )
-        return tuple(image for image in found if image.id not in gone)
+        return tuple(image for image in found if image not in gone)

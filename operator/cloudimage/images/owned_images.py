@@ -8,7 +8,7 @@ from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.controller.logic.conditions import Draft
-from cloudimage.images.logic import metadata, owned_images
+from cloudimage.images.logic import copied_metadata, metadata, owned_images
 from cloudimage.images.logic.desired import Desired
 from cloudimage.kube import Key, Kube
 from cloudimage.vocabulary.marks import Marks
@@ -76,6 +76,7 @@ def name_drafts(glance: Glance, image: GlanceImage) -> tuple[Draft, ...]:
 
 def metadata_plan(kube: Kube, resource: CloudImage, image: GlanceImage) -> metadata.MetadataPlan:
     """Decide what the image's metadata needs, with a look at the objects that it refers to."""
+    resource = copied_metadata.applied(resource)
     wanted = resource.spec.image
     namespace = resource.metadata.namespace
     found = {

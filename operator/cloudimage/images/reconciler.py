@@ -9,7 +9,7 @@ from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
 from cloudimage.api.names import FINALIZER
 from cloudimage.api.reasons import ABSENT_REASONS, CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
 from cloudimage.api.references import CloudCredentialsRef
-from cloudimage.api.status import CloudImageStatus
+from cloudimage.api.status import CloudImageStatus, UploadStatus
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
@@ -18,7 +18,7 @@ from cloudimage.controller.logic import retry
 from cloudimage.controller.reconciler import Reconciler, now
 from cloudimage.credentials import loader
 from cloudimage.failpoints import Point, failpoint
-from cloudimage.images import adoption, lookup, rollout
+from cloudimage.images import adoption, lookup, resolution, rollout, snapshots
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
 from cloudimage.images.following import Following, Meaning
@@ -31,6 +31,7 @@ from cloudimage.images.logic import (
     schedule,
     status,
     transfer_request,
+    uploads,
 )
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.owned_images import images_of, metadata_plan, name_drafts
@@ -74,7 +75,8 @@ class CloudImageReconciler(Reconciler[CloudImage]):
 
     def delete(self, resource: CloudImage) -> float | None:
         """Delete what may go; return the seconds until the next look, None when done."""
-        return Deletion(self.kube, self.runner, self.attempts, self.clouds)(resource)
+        policy = self.settings.cloud_policy
+        return Deletion(self.kube, self.runner, self.attempts, self.clouds, policy)(resource)
 
     def reconcile(self, resource: CloudImage) -> float | None:
         """Do the next step towards the spec; return the seconds until the next look."""
@@ -141,23 +143,33 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 owned = owned_images.classify(resource, desired, found)
                 if adoption.is_wanted(resource, owned):
                     resource, owned = self._adopt(resource, desired, cloud, owned)
-                self._burn(resource, desired, cloud, owned)
+                self._burn(resource, desired, cloud, owned, config)
+                resource = self._copied(resource, cloud, owned)
                 if owned.current is None:
-                    self._start(resource, desired, cloud, config, owned)
-                    return None
+                    return self._make(resource, desired, cloud, config, owned)
                 return self._keep(resource, desired, cloud, owned, result)
         except CloudError as error:
             return self._blocked_by_cloud(resource, error)
+
+    def _make(
+        self,
+        resource: CloudImage,
+        desired: Desired,
+        cloud: Cloud,
+        config: CloudConfig,
+        owned: owned_images.OwnedImages,
+    ) -> float | None:
+        """Have the image made: by a person if the spec says so, else by a transfer."""
+        if uploads.is_awaited(desired):
+            return self._await(resource, desired, cloud, config, owned)
+        self._start(resource, desired, cloud, config, owned)
+        return None
 
     def _meaning(
         self, resource: CloudImage, desired: Desired, cloud: Cloud, config: CloudConfig
     ) -> Meaning:
         """Learn which bytes the source means; it is written down before anything is made of it."""
-
-        def opened(ref: CloudCredentialsRef) -> AbstractContextManager[Cloud]:
-            other = loader.load_other(self.kube, resource.metadata.namespace, ref)
-            return self.clouds.borrow(other)
-
+        opened = self._opener(resource)
         return self.following.resolve(resource, desired, cloud, config, opened)
 
     def _not_known(self, meaning: Meaning) -> float | None:
@@ -167,13 +179,40 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self.write(resource, status.looking(resource, now()))
         return None
 
+    def _copied(
+        self, resource: CloudImage, cloud: Cloud, owned: owned_images.OwnedImages
+    ) -> CloudImage:
+        """Look up what is copied of the source's metadata, and write it down before it is used."""
+        opened = self._opener(resource)
+        found = resolution.metadata_of(resource, owned.current, cloud, opened)
+        if found == resource.status.copied_metadata:
+            return resource
+        return self.write(resource, status.copied(resource, found))
+
+    def _opener(self, resource: CloudImage) -> resolution.Opener:
+        """Return what opens the cloud of a source."""
+
+        def opened(ref: CloudCredentialsRef) -> AbstractContextManager[Cloud]:
+            other = loader.load_other(self.kube, resource.metadata.namespace, ref)
+            return self.clouds.borrow(other)
+
+        return opened
+
     def _burn(
-        self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
+        self,
+        resource: CloudImage,
+        desired: Desired,
+        cloud: Cloud,
+        owned: owned_images.OwnedImages,
+        config: CloudConfig,
     ) -> None:
         """Settle what an earlier transfer may have left under way, before it is forgotten."""
-        starts = owned.current is None
+        starts = owned.current is None and not uploads.is_awaited(desired)
         if lot := burned_ids.to_settle_first(resource, desired.content_key, starts=starts):
             burn(resource, lot, cloud.glance, {image.id for image in owned.all})
+            if resource.status.digest != desired.content_key:
+                policy = self.settings.cloud_policy
+                snapshots.clear_left(self.kube, resource, config, policy)
 
     def _observe(self, resource: CloudImage) -> float | None:
         """Show an image that is not ours; it is only looked at."""
@@ -303,6 +342,27 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             lambda: self.notify(key),
             resource,
         )
+
+    def _await(
+        self,
+        resource: CloudImage,
+        desired: Desired,
+        cloud: Cloud,
+        config: CloudConfig,
+        owned: owned_images.OwnedImages,
+    ) -> float:
+        """Say what is waited for, and remove uploads that were broken off."""
+        self.runner.forget(resource.metadata.uid)
+        for leftover in owned.leftovers:
+            if not uploads.goes_on(leftover, desired, now()):
+                cloud.glance.delete(leftover.id)
+        origin = config.origin
+        where = UploadStatus(
+            project_id=cloud.glance.project_id, secret_uid=origin.secret_uid if origin else None
+        )
+        serving = revisions.serving(resource, owned)
+        resource = self.write(resource, uploads.awaiting(resource, desired, serving, where, now()))
+        return self.attempts.come_back(resource, Reason.AWAITING_UPLOAD)
 
     def _failed(
         self, resource: CloudImage, desired: Desired, failure: contract.Failure

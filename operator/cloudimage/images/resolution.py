@@ -1,22 +1,25 @@
 """Finds the bytes that a source means which the spec names only by what may come to mean others."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import Event
 from cloudimage.api.references import CloudCredentialsRef, ImageFilter
 from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.api.sources.glance import GlanceSource
+from cloudimage.api.status import CopiedMetadata
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError, CloudUnreachableError
 from cloudimage.cloud.glance import Glance
+from cloudimage.cloud.models import GlanceImage
 from cloudimage.controller.errors import (
     AmbiguousSourceError,
     SourceNotFoundError,
     SourceUnreachableError,
 )
 from cloudimage.images import lookup
+from cloudimage.images.logic import copied_metadata
 from cloudimage.images.logic.desired import Desired
 from cloudimage.vocabulary.marks import Marks
 
@@ -67,13 +70,21 @@ def look_up(
 
 
 def _image_id(resource: CloudImage, wanted: GlanceSource, own: Cloud, opened: Opener) -> str:
+    with _glance_of(wanted, own, opened) as glance:
+        return _found(resource, wanted, glance)
+
+
+@contextmanager
+def _glance_of(wanted: GlanceSource, own: Cloud, opened: Opener) -> Iterator[Glance]:
+    """Hand out the Glance of a source, whose failures say whose they are."""
     ref = wanted.cloud_credentials_ref
     if ref is None:
-        return _found(resource, wanted, own.glance)
+        yield own.glance
+        return
     where = f"the source's cloud {ref.cloud_name}"
     try:
         with opened(ref) as cloud:
-            return _found(resource, wanted, cloud.glance)
+            yield cloud.glance
     except (SourceNotFoundError, AmbiguousSourceError):
         raise
     except CloudUnreachableError as error:
@@ -100,3 +111,42 @@ def _found(resource: CloudImage, wanted: GlanceSource, glance: Glance) -> str:
             f"{', ...' * (len(found) > _MOST_NAMED)}. Make it narrower, or give the id."
         )
     return found[0]
+
+
+def metadata_of(
+    resource: CloudImage, image: GlanceImage | None, cloud: Cloud, opened: Opener
+) -> CopiedMetadata | None:
+    """Return what a CloudImage copies of its source's metadata; None: nothing is to be copied.
+
+    The source is asked once for each of its images: what was copied is in the status then.
+
+    Args:
+        resource: The CloudImage, with what its source means.
+        image: The image made of it, if there is one.
+        cloud: Its own cloud.
+        opened: Opens that of the source.
+
+    Raises:
+        SourceNotFoundError: The source's image is gone, and nothing was copied of it before.
+        CloudError: The source's cloud does not answer, likewise.
+    """
+    wanted = resource.spec.source.glance if resource.spec.source else None
+    if wanted is None or not wanted.copy_metadata:
+        return None
+    known, image_id = resource.status.copied_metadata, copied_metadata.source_id(resource)
+    if image_id is None or (known is not None and known.source == image_id):
+        return known
+    try:
+        with _glance_of(wanted, cloud, opened) as glance:
+            found = glance.get(image_id)
+        if found is None:
+            raise SourceNotFoundError(
+                f"The credentials of the source's cloud can see no image {image_id}, whose "
+                "metadata is to be copied."
+            )
+    except CloudError:
+        before = copied_metadata.kept(resource, image)
+        if before is None:
+            raise
+        return before
+    return copied_metadata.of(found)

@@ -35,6 +35,16 @@ def sweep(scratch: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)  # one that stays is no reason not to start
 
 
+def _refuse() -> Failure:
+    """Return that a process of the operator has no volume of another namespace."""
+    return failure(
+        Reason.JOB_NOT_STARTED,
+        "A PersistentVolumeClaim is read by a Job, and this operator may make none: ask its "
+        "administrator to set transfer.persistentVolumeClaims in its chart (docs/runners.md)",
+        Stage.PENDING,
+    )
+
+
 @dataclass
 class ChildRunner(TransfersInTurn[Transfer]):
     """Runs each transfer as a process of its own, keyed by the UID of its object.
@@ -68,7 +78,8 @@ class ChildRunner(TransfersInTurn[Transfer]):
         """
         tenants = tenants_of(owner) if owner is not None else ()
         transfer = Transfer(digest, notify, tenant=tenants[:1])
-        self.add(uid, transfer, tenants, partial(self._run, transfer, request))
+        run = partial(self._run, transfer, request)
+        self.add(uid, transfer, tenants, _refuse if request.source.volume_claim() else run)
 
     def cancel(self, uid: str) -> None:
         """Have the transfer end; :meth:`view` shows it until it has.

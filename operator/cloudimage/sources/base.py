@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.transfer import contract
@@ -38,12 +38,14 @@ class Proof:
         signed: A signature is checked.
         teller: Who has the source and says what it must hash to, if so; whether they have a hash
             is known only once they were asked.
+        lasting: What proves the bytes now proves no others later; not so what is moved, as a tag.
     """
 
     checksum: contract.Checksum | None = None
     listed: bool = False
     signed: bool = False
     teller: str | None = None
+    lasting: bool = True
 
     @property
     def is_given(self) -> bool:
@@ -95,3 +97,32 @@ class SpecSource(Protocol):
 
     def request(self) -> contract.Source:
         """Return it as a transfer takes it, without what its references lead to."""
+
+
+class FixedSource:
+    """A base of sources whose spec says for good which bytes it means.
+
+    What a transfer finds under a tag or a key is then what the image stays.
+    """
+
+    def selector(self) -> None:
+        """Return that there is nothing to look up: a transfer asks the store."""
+
+    def followed(self) -> None:
+        """Return that nothing can be asked for a newer version."""
+
+    def is_current(self) -> bool:
+        """Return False: nothing is looked up."""
+        return False
+
+    def is_older(self, version: str, other: str) -> bool:  # noqa: ARG002 - there are no versions
+        """Return False."""
+        return False
+
+    def at(self, found: ResolvedSource) -> Self:  # noqa: ARG002 - nothing is looked up
+        """Return the source."""
+        return self
+
+    def unresolved(self) -> contract.Source:
+        """Raise, for nothing is looked at."""
+        raise ValueError("unreachable: no look is needed")

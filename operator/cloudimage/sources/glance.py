@@ -44,7 +44,8 @@ class GlanceSpecSource:
         """Return a digest of the name or the filter, and of the cloud, or None for an id."""
         if self.spec.id is not None:
             return None
-        text = json.dumps(self.spec.to_json(), sort_keys=True)
+        given = self.spec.model_copy(update={"copy_metadata": False})
+        text = json.dumps(given.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
     def followed(self) -> str | None:

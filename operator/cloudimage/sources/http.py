@@ -4,13 +4,12 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import get_args
 
-from cloudimage.api.references import TextReference
 from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.api.sources.http import Checksum, HttpSource
 from cloudimage.api.sources.http_index import HttpIndex
 from cloudimage.sources.base import Proof, Reference
+from cloudimage.sources.parts import checksum_of, text_reference
 from cloudimage.transfer import contract
 from cloudimage.transfer.source.http import model
 from cloudimage.transfer.source.http.index.model import Index, Stream
@@ -46,23 +45,17 @@ class HttpSpecSource:
             urls = tuple(url for url in given if url)
             yield Reference(model.AUTH, "Secret", self.spec.auth.secret_name, urls=urls)
         if self.spec.ca_certificate:
-            yield _text(model.CA, self.spec.ca_certificate)
+            yield text_reference(model.CA, self.spec.ca_certificate)
         if self._checksum.signature:
-            yield _text(model.KEYRING, self._checksum.signature.keyring)
+            yield text_reference(model.KEYRING, self._checksum.signature.keyring)
         streams = self.spec.index and self.spec.index.simple_streams
         if streams and streams.keyring:
-            yield _text(model.STREAM_KEYRING, streams.keyring)
+            yield text_reference(model.STREAM_KEYRING, streams.keyring)
 
     def proof(self) -> Proof:
         """Return the checksum, by whichever algorithm, or where it is, and whether one signs it."""
-        given = self._checksum.to_json()
-        found = (
-            contract.Checksum.model_validate({"algorithm": name, "value": given[name].lower()})
-            for name in get_args(contract.ChecksumAlgorithm)
-            if name in given
-        )
         listed, signed = self._checksum.from_ is not None, self._checksum.signature is not None
-        return Proof(next(found, None), listed=listed, signed=signed)
+        return Proof(checksum_of(self._checksum), listed=listed, signed=signed)
 
     def declared_format(self) -> DiskFormat | None:
         """Return the format that is declared, if one is."""
@@ -180,11 +173,3 @@ def _index(spec: HttpIndex) -> Index:
         pattern=spec.pattern,
         order=spec.order,
     )
-
-
-def _text(name: str, reference: TextReference) -> Reference:
-    if reference.secret is not None:
-        return Reference(name, "Secret", reference.secret.name, reference.secret.key)
-    if reference.config_map is not None:
-        return Reference(name, "ConfigMap", reference.config_map.name, reference.config_map.key)
-    raise ValueError("unreachable: the CRD demands one of them")

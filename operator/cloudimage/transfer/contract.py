@@ -8,6 +8,7 @@ is closed, so that it never outlives the operator that started it.
 
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -26,6 +27,7 @@ class Stage(StrEnum):
     """Where a transfer is, in the order of its work."""
 
     PENDING = "Pending"
+    SNAPSHOTTING = "Snapshotting"
     FETCHING = "Fetching"
     VERIFYING = "Verifying"
     EXPANDING = "Expanding"
@@ -43,6 +45,8 @@ class Reason(StrEnum):
     SOURCE_NOT_FOUND = "SourceNotFound"
     SOURCE_AMBIGUOUS = "SourceAmbiguous"
     SOURCE_REFUSED = "SourceRefused"
+    SOURCE_BUSY = "SourceBusy"
+    SNAPSHOT_FAILED = "SnapshotFailed"
     SOURCE_NOT_AN_IMAGE = "SourceNotAnImage"
     SOURCE_TRUNCATED = "SourceTruncated"
     SUMS_FILE_INVALID = "SumsFileInvalid"
@@ -155,6 +159,14 @@ class Source(Model):
 
     def without_texts(self) -> Self:
         """Return the source without them."""
+        return self
+
+    def volume_claim(self) -> str | None:
+        """Return the PersistentVolumeClaim that must be mounted where the transfer runs, if any."""
+        return None
+
+    def mounted_at(self, folder: Path) -> Self:  # noqa: ARG002 - for those that need a volume
+        """Return the source as it is read where its volume is mounted."""
         return self
 
 
@@ -309,6 +321,9 @@ class SourceInfo(Model):
 class Result(Model):
     """The image is in Glance, and Glance's hash of it equals ours; sizes in bytes.
 
+    By the method ``Snapshot`` no byte went through us: the hash is Glance's own, and empty where
+    its store made a copy without one.
+
     Attributes:
         warnings: Sentences for the user: what succeeded, but not as well as it could.
         left_out: Sentences for the user: what of the source file is not in the image.
@@ -322,7 +337,7 @@ class Result(Model):
     hash_algo: str
     hash_value: str
     source: SourceInfo
-    method: Literal["Upload", "GlanceDirect", "WebDownload"] = "Upload"
+    method: Literal["Upload", "GlanceDirect", "WebDownload", "Snapshot"] = "Upload"
     method_reason: str = ""
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()

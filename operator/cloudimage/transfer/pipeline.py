@@ -20,6 +20,7 @@ from cloudimage.transfer.glance.delivery import (
     source_info,
 )
 from cloudimage.transfer.glance.image_lifecycle import UploadContext
+from cloudimage.transfer.glance.keeping import keep
 from cloudimage.transfer.glance.methods import Choice
 from cloudimage.transfer.glance.preflight import check_rights
 from cloudimage.transfer.image.conversion import largest
@@ -27,7 +28,7 @@ from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, telling_when_full
-from cloudimage.transfer.source.base import Context, Reader
+from cloudimage.transfer.source.base import Context, Made, Reader
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify.image_signature import check_unchanged
@@ -66,12 +67,19 @@ def _through_us(
     tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
     cache = Cache(request.cache or folder, limits, shared=request.cache is not None)
     clouds = request.cloud, request.cloud_policy
-    context = Context(folder, cache, limits, request.policy, meter, tools, *clouds)
+    context = Context(
+        *(folder, cache, limits, request.policy, meter, tools, *clouds),
+        image=request.image,
+        pinned=pinned,
+        interrupts=target.interrupts,
+    )
     with open_source(request.source, context) as source:
         meter.start(Stage.FETCHING)
         expected = source.expect()
         told = expected.hashes
         check_pinned(pinned, told)
+        if result := _kept(source, target, request):
+            return _told(result, expected)
         with source.discarding():
             # What is in the scratch already need not be fetched again.
             pure = choice.method == "Upload" and not source.is_kept()
@@ -101,6 +109,18 @@ def _told(result: Result, expected: Expected, *left_out: str) -> Result:
         "left_out": left_out,
     }
     return result.model_copy(update=more)
+
+
+def _kept(source: Reader, target: UploadContext, request: TransferRequest) -> Result | None:
+    """Take an image that was made for this transfer as it is; None: it has to be copied."""
+    method = request.method
+    if not isinstance(source, Made) or method.stores or method.method not in {"Auto", "Upload"}:
+        return None
+    identifier = source.as_it_is()
+    if identifier is None:
+        return None
+    target.meter.start(Stage.INSPECTING)
+    return keep(target, identifier)
 
 
 def _streamed(source: Reader, target: UploadContext, choice: Choice) -> Result | None:

@@ -16,13 +16,29 @@ from cloudimage.transfer.contract import (
     Source,
     UrlPolicy,
 )
+from cloudimage.transfer.source.file.model import FileSource
 from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.oci.model import OciSource
+from cloudimage.transfer.source.s3.model import S3Source
+from cloudimage.transfer.source.server.model import ServerSource
+from cloudimage.transfer.source.swift.model import SwiftSource
+from cloudimage.transfer.source.volume.model import VolumeSource
 
 if TYPE_CHECKING:
     AnySource = Source
 else:
-    AnySource = Annotated[HttpSource | GlanceSource, Field(discriminator="type")]
+    AnySource = Annotated[
+        HttpSource
+        | GlanceSource
+        | ServerSource
+        | VolumeSource
+        | OciSource
+        | S3Source
+        | SwiftSource
+        | FileSource,
+        Field(discriminator="type"),
+    ]
 """The source of a request, whose ``type`` says which kind it is."""
 
 

@@ -6,6 +6,11 @@ from typing import Final
 PREFIX: Final = "cloudimage_dev_"
 """How the names of all our marks begin."""
 
+UPLOAD_MARK: Final = "cloudimage_dev_upload"
+"""Which run of ``cloudimage upload`` made the image; only such an image has it."""
+SOURCE_MARK: Final = "cloudimage_dev_source_sha256"
+"""SHA-256 of the file that was uploaded; likewise. No image needs either to be found."""
+
 
 class Marks(StrEnum):
     """Glance properties by which an image made by us is found again.

@@ -53,17 +53,26 @@ _OF_OTHER_BYTES: Final = "owner_specified."
 _IMAGES: Final = frozenset({"kernel_id", "ramdisk_id"})
 
 
+def is_snapshot(properties: Mapping[str, str]) -> bool:
+    """Return whether an image was made of a server.
+
+    Args:
+        properties: All of the image.
+    """
+    return properties.get("image_type") in _TYPES or "instance_uuid" in properties
+
+
 def server_bound(properties: Mapping[str, str]) -> list[str]:
     """Return the names of those properties that say something of a server or of other bytes.
 
     Args:
         properties: All of an image.
     """
-    is_snapshot = properties.get("image_type") in _TYPES or "instance_uuid" in properties
+    snapshot = is_snapshot(properties)
     return sorted(
         name
         for name, value in properties.items()
-        if _is_bound(name, value) or (is_snapshot and name.startswith(_OF_OTHER_BYTES))
+        if _is_bound(name, value) or (snapshot and name.startswith(_OF_OTHER_BYTES))
     )
 
 

@@ -57,10 +57,12 @@ def ensure(*names: str) -> dict[str, Path]:
 def _make(names: list[str], folder: Path) -> None:
     tools = [TOOLS[name] for name in names]
     origin = releases.origin()
+    released = [tool for tool in tools if origin and tool.release]
+    built = [tool for tool in tools if tool not in released]
     if origin:
-        releases.download(tools, folder, origin)
-    elif tools:
-        build.build(tools, folder)
+        releases.download(released, folder, origin)
+    if built:
+        build.build(built, folder)
 
 
 def _missing(names: Sequence[str]) -> list[str]:

@@ -84,7 +84,11 @@ def _lay_out(pod: JsonObject, spec: JsonObject, folder: Path, data: Data) -> dic
         path = Path(mount["mountPath"])
         place = root / path.relative_to("/")
         place.mkdir(parents=True)
-        for name, content in _files(volumes[mount["name"]], pod, data).items():
+        volume = volumes[mount["name"]]
+        if claim := volume.get("persistentVolumeClaim"):
+            place.rmdir()
+            place.symlink_to(folder.parent / "volumes" / claim["claimName"])
+        for name, content in _files(volume, pod, data).items():
             (place / name).write_bytes(content)
         places |= {str(each): str(root / each.relative_to("/")) for each in (path, path.parent)}
     (folder / "last-words").touch()

@@ -19,11 +19,11 @@ class Tool:
         module: The Go module whose version is the program's.
         package: The Go main package within the module; empty for the module's root.
         release: Where its project publishes it, without ``https://``. ``{version}`` and ``{arch}``
-            are filled in, and ``{number}``, the version without its ``v``.
+            are filled in, and ``{number}``, the version without its ``v``. Empty: it is built.
         sums: Where the SHA-256 sums of the release are.
         member: The path within the release when that is a tar archive.
-        own: The folder of ``tools/`` with a module of its own, whose program wraps `module`;
-            empty for what ``tools/go.mod`` pins.
+        own: The folder of ``tools/`` with a module of its own: its program wraps `module`, unless
+            `package` names that of the project; empty for what ``tools/go.mod`` pins.
     """
 
     name: str
@@ -54,14 +54,14 @@ class Tool:
     @property
     def main_package(self) -> str:
         """What ``go build`` takes in that folder."""
-        if self.own:
+        if self.own and not self.package:
             return "."
         return f"{self.module}/{self.package}".rstrip("/")
 
     @property
     def built_name(self) -> str:
         """What ``go build`` calls the program: the path's last part that is not a major version."""
-        if self.own:
+        if self.own and not self.package:
             return self.own
         parts = [part for part in self.main_package.split("/") if not re.fullmatch(r"v\d+", part)]
         return parts[-1]
@@ -96,6 +96,12 @@ def _others() -> tuple[Tool, ...]:
             f"{coredns}.tgz.sha256",
             "coredns",
             own="coredns",
+        ),
+        Tool("versitygw", "github.com/versity/versitygw", "cmd/versitygw", "", "", own="s3"),
+        Tool("registry", "github.com/distribution/distribution/v3", "", "", "", own="registry"),
+        Tool("oras", "oras.land/oras", "cmd/oras", "", "", own="registry"),
+        Tool(
+            "crane", "github.com/google/go-containerregistry", "cmd/crane", "", "", own="registry"
         ),
     )
 

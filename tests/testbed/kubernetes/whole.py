@@ -5,9 +5,7 @@ takes them away again. There is one on a machine at a time.
 """
 
 import contextlib
-import os
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from testbed import container_image, packages
+from testbed.commands import missing_rights
 from testbed.kubernetes import binaries, kubelet, traces
 from testbed.kubernetes.control_plane import Kubernetes
 from testbed.kubernetes.errors import KubectlError
@@ -46,11 +45,7 @@ class WholeKubernetes(Kubernetes):
     @staticmethod
     def missing() -> str:
         """Return what this user or this machine lacks for one; empty when nothing."""
-        if os.geteuid() != 0:
-            return "root"
-        words = ["unshare", "--mount", "--net", "true"]
-        unshared = subprocess.run(words, capture_output=True, check=False)
-        return "" if unshared.returncode == 0 else "the right to make namespaces"
+        return missing_rights()
 
     def install(self) -> None:
         """Make what takes minutes the first time, where there can be such a cluster at all."""

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import psutil
 import yaml
 
+from testbed import packages
+from testbed.commands import missing_rights
 from testbed.openstack import clients, config, schema, services, venv
 from testbed.openstack.database import Database
+from testbed.openstack.hypervisor import Hypervisor
+from testbed.openstack.network import Network
 from testbed.openstack.seed import Seed
 from testbed.openstack.services import Api
-from testbed.openstack.site import API_SERVICES, OPTIONAL_SERVICES, Site
+from testbed.openstack.site import OPTIONAL_SERVICES, Site, api_services
 from testbed.paths import state_dir
 from testbed.process import bed_lock, kill
 
@@ -47,24 +51,35 @@ class OpenStack:
             database's socket in it must stay below 108 bytes.
         glance_plugins: Glance's import plugins, as ``image_conversion``. None takes the comma
             separated ``TESTBED_GLANCE_PLUGINS``, and without that leaves a running bed as it is.
+        boots: Whether servers really boot, by libvirt and QEMU, and have networks: for root only.
     """
 
     folder: Path = field(default_factory=lambda: state_dir() / "openstack")
     glance_plugins: tuple[str, ...] | None = None
+    boots: bool = False
+
+    @classmethod
+    def booting(cls) -> "OpenStack":
+        """Return the bed whose servers really boot, which is beside the other one."""
+        return cls(state_dir() / "boot", boots=True)
 
     def install(self) -> None:
-        """Install the services and migrate their databases, once for each lock file."""
-        venv.install()
-        schema.template()
+        """Install the services and migrate their databases, where this user can run them at all."""
+        if self.boots and missing_rights():
+            return
+        self._install_programs()
+        schema.template(boots=self.boots)
 
     def up(self) -> None:
         """Start what does not run; a bed that never came up whole is made anew."""
-        venv.install()
+        self._install_programs()
+        place = venv.location(self._lock)
         with bed_lock(self.folder):
             site = Site.load(self.folder)
-            if site is None or site.venv != venv.location() or not site.clouds_yaml.exists():
+            if site is None or site.venv != place or not site.clouds_yaml.exists():
                 self._remove()
-                self._create(Site.new(self.folder, venv.location(), self._wanted_plugins() or ()))
+                plugins = self._wanted_plugins() or ()
+                self._create(Site.new(self.folder, place, plugins, boots=self.boots))
             else:
                 self._resume(site)
 
@@ -78,10 +93,16 @@ class OpenStack:
         """Tell for each service whether it runs."""
         site = Site.load(self.folder)
         if site is None:
-            return [Status(name, None, "") for name in ("postgresql", *API_SERVICES)]
+            names = ("postgresql", *api_services(boots=self.boots))
+            return [Status(name, None, "") for name in names]
         database = Database(site)
         running = {database.service: database.url}
-        running |= {Api(site, name).service: site.url(name) for name in API_SERVICES}
+        running |= {Api(site, name).service: site.url(name) for name in site.services}
+        if site.boots:
+            hypervisor = Hypervisor(site)
+            running[hypervisor.service] = str(hypervisor.socket)
+            network = Network(site)
+            running |= dict.fromkeys(network.services, network.database)
         return [
             Status(service.name, process.pid if (process := service.process()) else None, url)
             for service, url in running.items()
@@ -98,9 +119,9 @@ class OpenStack:
             services.start(self._site, [name])
 
     def start_cinder(self) -> None:
-        """Start Cinder's API, too, and put it into the catalogue; it stays until the bed goes.
+        """Start Cinder, too, and put it into the catalogue; it stays until the bed goes.
 
-        Volumes are records in its database: there is no cinder-volume that would fill them.
+        Its volumes are files with the bytes of their images (see ``cinder_aio.py``).
         """
         with bed_lock(self.folder):
             config.write_cinder(self._site)
@@ -142,7 +163,8 @@ class OpenStack:
 
     def server_disk(self, server_id: str) -> Path:
         """Return the file that is the disk of one of Nova's servers."""
-        return self.folder / "nova/instances" / server_id
+        disk = self.folder / "nova/instances" / server_id
+        return disk / "disk" if self.boots else disk
 
     def set_quota(self, project: str, resource: str, value: int) -> None:
         """Set one of Glance's limits for a project.
@@ -162,6 +184,15 @@ class OpenStack:
         clients.delete_servers(admin)
         clients.delete_images(admin)
 
+    def _install_programs(self) -> None:
+        if self.boots:
+            packages.ensure("openstack", "boot")
+        venv.install(self._lock)
+
+    @property
+    def _lock(self) -> Path:
+        return venv.BOOT_LOCK if self.boots else venv.LOCK
+
     @property
     def _site(self) -> Site:
         site = Site.load(self.folder)
@@ -178,9 +209,11 @@ class OpenStack:
     def _remove(self) -> None:
         site = Site.load(self.folder) or Site(self.folder, venv.location(), {})
         with ThreadPoolExecutor() as pool:
-            names = (*API_SERVICES, *OPTIONAL_SERVICES)
+            names = (*api_services(boots=True), *OPTIONAL_SERVICES)
             list(pool.map(lambda name: Api(site, name).stop(), names))
-        # Whoever has no record left, for instance because someone deleted the folder.
+        Hypervisor(site).service.stop()
+        Network(site).stop()
+        # Guests, and whoever has no record left, for instance because someone deleted the folder.
         kill([process for process in psutil.process_iter() if site.owns(process)])
         Database(site).stop()
         if self.folder.exists():
@@ -190,9 +223,12 @@ class OpenStack:
         site.save()
         config.write(site)
         database = Database(site)
-        database.unpack(schema.template())
+        database.unpack(schema.template(boots=self.boots))
         database.start()
-        services.start(site, API_SERVICES[:-1])
+        if site.boots:
+            Hypervisor(site).configure()
+        self._start_devices(site)
+        services.start(site, site.services[:-1])
         seed = Seed.of(site)
         seed.services()
         Api(site, "nova").start()
@@ -200,6 +236,12 @@ class OpenStack:
         Api(site, "nova").wait()
         seed.flavor()
         seed.write(entries)
+
+    @staticmethod
+    def _start_devices(site: Site) -> None:
+        if site.boots:
+            Network(site).start()
+            Hypervisor(site).start()
 
     def _resume(self, site: Site) -> None:
         plugins = self._wanted_plugins()
@@ -209,7 +251,8 @@ class OpenStack:
             config.write_glance(site)
             site.save()
         Database(site).start()
-        services.start(site, API_SERVICES[:-1])
-        services.start(site, API_SERVICES[-1:])
+        self._start_devices(site)
+        services.start(site, site.services[:-1])
+        services.start(site, site.services[-1:])
         if config.cinder_conf(site).exists():
             services.start(site, ["cinder"])

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from testbed.openstack import hypervisor, network
 from testbed.openstack.site import Site
 
 PASSWORD = "testbed"
@@ -27,7 +28,10 @@ def write(site: Site) -> None:
     write_glance(site)
     _write(site.etc / "keystone.conf", _keystone(site))
     _write(site.etc / "placement.conf", _placement(site))
-    _write(site.etc / "nova.conf", _nova(site))
+    compute = _merged(hypervisor.nova(site), network.nova(site)) if site.boots else {}
+    if site.boots:
+        _write(neutron_conf(site), _neutron(site))
+    _write(site.etc / "nova.conf", _merged(_nova(site), compute))
     # Nova looks for this file beside its configuration.
     shutil.copy(site.venv / "etc/nova/api-paste.ini", site.etc)
 
@@ -45,6 +49,19 @@ def write_cinder(site: Site) -> None:
 def cinder_conf(site: Site) -> Path:
     """Return where Cinder's file is."""
     return site.etc / "cinder.conf"
+
+
+def neutron_conf(site: Site) -> Path:
+    """Return where Neutron's file is."""
+    return site.etc / "neutron.conf"
+
+
+def _neutron(site: Site) -> Sections:
+    return network.neutron(site) | {
+        "nova": _client(site, "nova"),
+        "placement": _client(site, "placement"),
+        "keystone_authtoken": _token_check(site, "neutron", "network"),
+    }
 
 
 def _keystone(site: Site) -> Sections:
@@ -131,6 +148,9 @@ def _nova(site: Site) -> Sections:
         "oslo_concurrency": {"lock_path": site.folder / "locks"},
         "quota": {"instances": -1, "cores": -1, "ram": -1},
         "glance": {"endpoint_override": site.url("glance")},
+        # Whether Cinder runs is for tests to say; the catalogue comes with each caller's token.
+        "cinder": _client(site, "nova")
+        | {"endpoint_template": site.url("cinder") + "/v3/%(project_id)s"},
         "vnc": {"enabled": False},
         # nova_aio.py plays a Neutron without any network.
         "neutron": _client(site, "nova") | {"endpoint_override": site.url("nova") + "/neutron"},
@@ -147,11 +167,34 @@ def _cinder(site: Site) -> Sections:
             "state_path": site.folder / "cinder",
             "api_paste_config": site.venv / "etc/cinder/api-paste.ini",
             "resource_query_filters_file": site.venv / "etc/cinder/resource_filters.json",
-            # Nobody listens: there is no cinder-volume, and volumes stay as the API makes them.
+            "host": "testbed",
+            "my_ip": "127.0.0.1",
             "transport_url": "fake://",
+            # A machine that slept must not find its only volume service too old.
+            "service_down_time": 86400,
             "allow_availability_zone_fallback": True,
+            "enabled_backends": "files",
+            "scheduler_driver_init_wait_time": 1,
+            "glance_api_servers": site.url("glance"),
             # Short pages: who forgets to turn them is found out.
             "osapi_max_limit": 2,
+        },
+        # How Cinder asks what its callers may not: where images are, and snapshots of what runs.
+        "glance": _client(site, "cinder"),
+        "nova": _client(site, "cinder"),
+        "files": {
+            # Of cinder_aio.py.
+            "volume_driver": "cinder.volume.drivers.nfs."
+            + ("FolderDriver" if site.boots else "IdleFolderDriver"),
+            "volume_backend_name": "files",
+            "nas_host": "127.0.0.1",
+            "nas_share_path": "/volumes",
+            "nfs_snapshot_support": True,
+            # The driver takes no snapshots where it may not use root's rights.
+            "nas_secure_file_operations": False,
+            "nas_secure_file_permissions": False,
+            # Files are sparse: promised space is no space taken.
+            "max_over_subscription_ratio": 1000,
         },
         "database": {"connection": site.database_url("cinder")},
         "oslo_concurrency": {"lock_path": site.folder / "locks"},
@@ -196,6 +239,11 @@ def _stores() -> dict[str, str]:
 
 def _bracketed(words: tuple[str, ...]) -> str:
     return f"[{','.join(words)}]"
+
+
+def _merged(sections: Sections, more: Sections) -> Sections:
+    """Return the sections with further ones, and with further options of the same ones."""
+    return {name: {**sections.get(name, {}), **more.get(name, {})} for name in {**sections, **more}}
 
 
 def _write(path: Path, sections: Sections) -> None:

@@ -2,8 +2,9 @@
 """Nova in one process: API, conductor, scheduler, compute; ``nova_aio.py CONFIG_FOLDER PORT``.
 
 It runs in the services' venv. Their messages stay in the process (``fake://``), so no broker is
-needed. No server ever boots: the hypervisor is Nova's fake one, which here at least moves the
-bytes of images, so that tests can compare what Nova fetched with what was published.
+needed. The hypervisor is libvirt where the configuration says so. Else no server ever boots: it is
+Nova's fake one, which here at least moves the bytes of images, so that tests can compare what Nova
+fetched with what was published.
 """
 
 from nova import monkey_patch
@@ -20,6 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import nova.conf
+import nova.privsep.fs
+import os_brick
+import os_brick.privileged
+import os_vif
 from cheroot import wsgi
 from nova import context, service
 from nova.api.openstack import wsgi_app
@@ -29,6 +34,8 @@ from nova.image import glance
 from nova.objects import host_mapping
 from nova.scheduler import rpcapi as scheduler
 from nova.virt import fake, node
+
+FAKE_DRIVER = "fake.ByteDriver"
 
 
 class ByteDriver(fake.FakeDriver):  # type: ignore[misc]  # Nova has no types
@@ -67,10 +74,25 @@ def _disk(instance: Any) -> Path:
     return Path(nova.conf.CONF.state_path, "instances", instance.uuid)
 
 
+def prepare_libvirt() -> None:
+    """Do what nova-compute's own command does before its service, and spare the rights of root."""
+    os_brick.setup(nova.conf.CONF)
+    os_vif.initialize()
+    # The bed whose servers boot is run by root: no helper is needed to act as root.
+    for rights in (nova.privsep.sys_admin_pctxt, os_brick.privileged.default):
+        rights.set_client_mode(False)
+    # Nova reads consoles' terminals, the first of which becomes its own: its end would end Nova.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Cinder's files are in a folder of this machine.
+    nova.privsep.fs.mount = lambda *_: None
+
+
 def start_services() -> None:
     """Start all but the API, and map the compute service into its cell."""
     # Nova loads drivers from its own package only.
     fake.ByteDriver = ByteDriver
+    if nova.conf.CONF.compute_driver != FAKE_DRIVER:
+        prepare_libvirt()
     topics = {
         "nova-conductor": (conductor.RPC_TOPIC, None),
         "nova-scheduler": (scheduler.RPC_TOPIC, None),

@@ -28,6 +28,7 @@ _CATALOG = {
     "keystone": ("identity", "/v3"),
     "glance": ("image", ""),
     "placement": ("placement", ""),
+    "neutron": ("network", ""),
     "nova": ("compute", "/v2.1"),
 }
 
@@ -64,7 +65,8 @@ class Seed:
     def services(self) -> None:
         """Make the services' users, the catalog and the limits: what Nova needs to start."""
         project = self.admin.create_project(name="service", domain_id="default")
-        for name, (kind, path) in _CATALOG.items():
+        for name in self.site.services:
+            kind, path = _CATALOG[name]
             service = self.admin.create_service(name=name, type=kind)
             self._endpoints(service, self.site.url(name) + path)
             if name == "keystone":
@@ -83,6 +85,16 @@ class Seed:
         self._user("cinder", project, "admin", "service")
         service = self.admin.create_service(name="cinder", type="block-storage")
         self._endpoints(service, self.site.url("cinder") + "/v3")
+
+    def object_service(self, url: str) -> None:
+        """Make what Swift needs in Keystone; an earlier Swift's place is forgotten."""
+        if not any(self.admin.users(name="swift")):
+            [project] = self.admin.projects(name="service")
+            self._user("swift", project, "admin", "service")
+        for service in self.admin.services(name="swift"):
+            self.admin.delete_service(service)
+        service = self.admin.create_service(name="swift", type="object-store")
+        self._endpoints(service, f"{url}/v1/AUTH_%(project_id)s")
 
     def _endpoints(self, service: "Service", url: str) -> None:
         for interface in ("public", "internal"):
@@ -120,9 +132,10 @@ class Seed:
 
     def flavor(self) -> None:
         """Make the one flavor; sizes are in MiB and GiB."""
+        ram = 128 if self.site.boots else 64
         # A new login: the seed's own was made before there was a catalog.
         admin = connect(_admins(self.site)["admin"])
-        admin.compute.create_flavor(name=FLAVOR, ram=64, vcpus=1, disk=1)
+        admin.compute.create_flavor(name=FLAVOR, ram=ram, vcpus=1, disk=1)
 
     def write(self, entries: Mapping[str, Entry]) -> None:
         """Write the ids of the projects and then ``clouds.yaml``, which only we can read."""

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from testbed.openstack.config import cinder_conf
-from testbed.openstack.site import API_SERVICES, OPTIONAL_SERVICES, Site
+from testbed.openstack import network
+from testbed.openstack.config import cinder_conf, neutron_conf
+from testbed.openstack.site import OPTIONAL_SERVICES, Site, api_services
 from testbed.process import Service, answers
 
 _HERE = Path(__file__).parent
@@ -15,12 +16,13 @@ _WSGI = {
     "keystone": ("keystone.wsgi.api", 8),
     "glance": ("glance.wsgi.api", 16),
     "placement": ("placement.wsgi.api", 4),
-    "cinder": ("cinder.wsgi.api", 4),
+    "neutron": ("neutron.wsgi.api", 8),
 }
 _HEALTH = {
     "keystone": "/v3",
     "glance": "/healthcheck",
     "placement": "/",
+    "neutron": "/",
     "nova": "/",
     "cinder": "/healthcheck",
 }
@@ -35,7 +37,7 @@ class Api:
 
     def __post_init__(self) -> None:
         """Refuse a name that is none of ours."""
-        names = (*API_SERVICES, *OPTIONAL_SERVICES)
+        names = (*api_services(boots=True), *OPTIONAL_SERVICES)
         if self.name not in names:
             raise ValueError(f"no service {self.name!r}; there are {', '.join(names)}")
 
@@ -49,7 +51,10 @@ class Api:
         if self.service.process() is None:
             # A killed server may have left workers behind, who hold the port.
             self.service.stop()
-            self.service.start(self._command(), self.site.environment)
+            environment = self.site.environment
+            if self.name == "neutron":
+                environment |= network.neutron_environment(self.site)
+            self.service.start(self._command(), environment)
 
     def wait(self) -> None:
         """Wait until the service answers."""
@@ -64,9 +69,10 @@ class Api:
         port = self.site.ports[self.name]
         if self.name == "nova":
             return self.site.python(_HERE / "nova_aio.py", str(self.site.etc), port)
+        if self.name == "cinder":
+            return self.site.python(_HERE / "cinder_aio.py", str(cinder_conf(self.site)), port)
         module, threads = _WSGI[self.name]
-        # The others find their files by the environment.
-        options = ("--config-file", str(cinder_conf(self.site))) if self.name == "cinder" else ()
+        options = ("--config-file", str(neutron_conf(self.site))) if self.name == "neutron" else ()
         return self.site.python(_HERE / "shim.py", module, port, threads, *options)
 
 

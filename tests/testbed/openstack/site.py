@@ -16,6 +16,12 @@ API_SERVICES = ("keystone", "glance", "placement", "nova")
 # Started, and put into the catalogue, only where a test asks for it.
 OPTIONAL_SERVICES = ("cinder",)
 
+
+def api_services(*, boots: bool) -> tuple[str, ...]:
+    """Return the API services of a bed in the order in which they start: Nova is the last."""
+    return (*API_SERVICES[:-1], "neutron", API_SERVICES[-1]) if boots else API_SERVICES
+
+
 # Servers talk to each other on loopback only, whatever the caller's shell says.
 _NO_PROXIES = {
     name: ""
@@ -33,19 +39,23 @@ class Site:
         venv: The virtual environment with the services.
         ports: The port of each service on loopback, of the optional ones too.
         glance_plugins: Glance's import plugins, for instance ``image_conversion``.
+        boots: Whether servers really boot, by libvirt and QEMU.
     """
 
     folder: Path
     venv: Path
     ports: Mapping[str, int]
     glance_plugins: tuple[str, ...] = ()
+    boots: bool = False
 
     @classmethod
-    def new(cls, folder: Path, venv: Path, glance_plugins: tuple[str, ...] = ()) -> "Site":
+    def new(
+        cls, folder: Path, venv: Path, glance_plugins: tuple[str, ...] = (), *, boots: bool = False
+    ) -> "Site":
         """Choose free ports for a bed that does not exist yet."""
-        names = (*API_SERVICES, *OPTIONAL_SERVICES)
+        names = (*api_services(boots=boots), *OPTIONAL_SERVICES)
         ports = dict(zip(names, free_ports(len(names)), strict=True))
-        return cls(folder, venv, ports, glance_plugins)
+        return cls(folder, venv, ports, glance_plugins, boots)
 
     @classmethod
     def load(cls, folder: Path) -> "Site | None":
@@ -53,7 +63,11 @@ class Site:
         try:
             record = json.loads((folder / "site.json").read_text())
             return cls(
-                folder, Path(record["venv"]), record["ports"], tuple(record["glance_plugins"])
+                folder,
+                Path(record["venv"]),
+                record["ports"],
+                tuple(record["glance_plugins"]),
+                record["boots"],
             )
         except (FileNotFoundError, ValueError, KeyError):
             return None
@@ -63,6 +77,11 @@ class Site:
         self.folder.mkdir(parents=True, exist_ok=True)
         record = dataclasses.asdict(self) | {"folder": str(self.folder), "venv": str(self.venv)}
         (self.folder / "site.json").write_text(json.dumps(record))
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The API services, but the optional ones, in the order in which they start."""
+        return api_services(boots=self.boots)
 
     @property
     def etc(self) -> Path:
@@ -121,8 +140,10 @@ class Site:
         }
 
     def owns(self, process: psutil.Process) -> bool:
-        """Tell whether the process was started with this site's environment."""
+        """Tell whether the process was started with this site's environment, or is its guest."""
         try:
+            if process.name().startswith("qemu-system"):  # libvirt gives it an environment
+                return any(f"{self.folder}/" in word for word in process.cmdline())
             return process.environ().get("OS_NOVA_CONFIG_DIR") == str(self.etc)
         except psutil.Error:
             return False

@@ -10,35 +10,37 @@ from testbed.paths import REPOSITORY, cache_dir
 from testbed.process import bed_lock
 
 LOCK = REPOSITORY / "requirements" / "openstack.txt"
+BOOT_LOCK = REPOSITORY / "requirements" / "boot.txt"
+"""With what a bed needs whose servers really boot."""
 
 
-def location() -> Path:
-    """Return where the environment of this lock file and this Python is, installed or not."""
-    digest = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()
+def location(lock: Path = LOCK) -> Path:
+    """Return where the environment of a lock file and this Python is, installed or not."""
+    digest = hashlib.sha256(lock.read_bytes() + sys.version.encode()).hexdigest()
     return cache_dir() / f"openstack-{digest[:12]}"
 
 
-def install() -> None:
+def install(lock: Path = LOCK) -> None:
     """Build the environment unless it is complete; half of one is thrown away.
 
     It is built in place with a stamp as the last step: console scripts hold the path of their
     interpreter, so it could not be renamed. The byte code is compiled here because it halves the
     start of the services, even where ``PYTHONDONTWRITEBYTECODE`` is set.
     """
-    venv = location()
+    venv = location(lock)
     stamp = venv / "complete"
     if not stamp.exists():
         with bed_lock(venv):
             if not stamp.exists():
-                _build(venv)
+                _build(venv, lock)
                 stamp.touch()
 
 
-def _build(venv: Path) -> None:
+def _build(venv: Path, lock: Path) -> None:
     shutil.rmtree(venv, ignore_errors=True)  # there is none at first
     python = venv / "bin/python"
     run(uv(), "venv", "--python", sys.executable, venv)
     run(
         *(uv(), "pip", "install", "--python", python),
-        *("--require-hashes", "--compile-bytecode", "-r", LOCK),
+        *("--require-hashes", "--compile-bytecode", "-r", lock),
     )

@@ -19,7 +19,7 @@ from cloudimage.access.transport import MAX_ANSWER
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.errors import CloudError, CloudUnreachableError
-from cloudimage.transfer.contract import Cloud, Limits, TransferError, UrlPolicy
+from cloudimage.transfer.contract import Cloud, Limits, Source, TransferError, UrlPolicy
 from cloudimage.transfer.glance import wait
 from cloudimage.transfer.glance.client import Glance
 from cloudimage.transfer.progress import Meter
@@ -28,6 +28,7 @@ from cloudimage.transfer.source.base import Context
 from cloudimage.transfer.source.glance import download
 from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.registry import open_source
+from cloudimage.transfer.source.swift.model import SwiftSource
 from cloudimage.transfer.tools.toolbox import Toolbox
 from support.hostile_cloud import BYTES, GLANCE, LOGIN, SECRET, SLOW, HostileCloud
 
@@ -122,13 +123,16 @@ def test_a_transfer_is_bounded_in_the_same_way(
     assert SECRET not in caught.value.message
 
 
-def bring(own: Cloud, folder: Path) -> None:
-    """Put an image of a cloud into a folder, as a transfer does with a source."""
+IMAGE = GlanceSource(id="5109c637-4792-5aee-bd5a-2d73a01c0b03")
+OBJECT = SwiftSource(container="disks", object="disk.raw")
+
+
+def bring(own: Cloud, folder: Path, source: Source = IMAGE) -> None:
+    """Put the bytes of a source in a cloud into a folder, as a transfer does."""
     limits = Limits(stall_seconds=0.5)
     cache = Cache(folder, limits, shared=False)
     meter, tools = Meter(lambda _: None), Toolbox(folder, 1, 1)
     context = Context(folder, cache, limits, UrlPolicy(), meter, tools, own, OPEN)
-    source = GlanceSource(id="5109c637-4792-5aee-bd5a-2d73a01c0b03")
     with open_source(source, context) as reader:
         reader.expect()
         reader.fetch(folder / "source")
@@ -148,6 +152,19 @@ def test_a_source_is_bounded_in_the_same_way(
     assert SECRET not in caught.value.message
     assert not [path for _, path, _ in cloud.log[before:] if "secret" in path]
     assert all(path.stat().st_size <= 1 << 20 for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("mode", [*LOGIN, *SLOW])
+def test_a_login_for_an_object_is_bounded_in_the_same_way(
+    cloud: HostileCloud, tmp_path: Path, mode: str
+) -> None:
+    began, before = time.monotonic(), len(cloud.log)
+    with Peak() as peak, pytest.raises(TransferError) as caught:
+        bring(Cloud(config=cloud.options(mode)), tmp_path, OBJECT)
+    assert time.monotonic() - began < AT_MOST
+    assert peak.bytes < MEMORY
+    assert SECRET not in caught.value.message
+    assert not [path for _, path, _ in cloud.log[before:] if "secret" in path]
 
 
 def test_the_token_goes_to_no_other_server_and_nothing_compressed_is_wanted(

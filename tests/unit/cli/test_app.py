@@ -41,7 +41,19 @@ def test_the_users_commands_come_first() -> None:
 
 @pytest.mark.parametrize(
     "command",
-    ["get", "watch", "describe", "retry", "force-delete", "migrate", "inspect", "check", "plan"],
+    [
+        "get",
+        "watch",
+        "describe",
+        "retry",
+        "force-delete",
+        "migrate",
+        "inspect",
+        "check",
+        "plan",
+        "save",
+        "upload",
+    ],
 )
 def test_help(command: str) -> None:
     status, text = run(command, "--help")
@@ -64,6 +76,8 @@ HEAVY = ("kopf", "kubernetes", "openstack", "pydantic", "requests", "rich", "str
         ("cloudimage", "inspect", "--help"),
         ("cloudimage", "check", "--help"),
         ("cloudimage", "plan", "--help"),
+        ("cloudimage", "save", "--help"),
+        ("cloudimage", "upload", "--help"),
         ("cloudimage", "delete", "x"),
         ("kubectl_complete-cloudimage", ""),
         ("kubectl_complete-cloudimage", "get", "--"),

@@ -76,7 +76,7 @@ def test_what_is_wrong_is_told_once_with_the_reference_s_advice() -> None:
     text = told(MISMATCH)
     assert "ChecksumMismatch (Ready is False, Stalled is True)" in text
     assert text.count("ChecksumMismatch is why.") == 1
-    assert "Advice: The source file does not match the checksum in the spec, or in" in text
+    assert "Advice: The source file does not match the checksum in the spec" in text
     assert "cloudimage retry cloudimage/debian-12 -n images" in text
 
 
@@ -176,7 +176,7 @@ def test_a_share_has_members_and_a_vocabulary_of_its_own() -> None:
     assert "Advice: Glance has no image with that id or name." in told(
         share(("Ready", "False", "ImageNotFound"))
     )
-    assert "Advice: Keystone rejects the credentials." in told(
+    assert "Advice: Keystone, or the store of the source's bucket" in told(
         share(("Stalled", "True", "InvalidCredentials"))
     )
 

@@ -1,21 +1,19 @@
 """The manifests that copy an image from another cloud."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import yaml
 
 from cloudimage.api.cloudimage import CloudImageSpec
+from cloudimage.api.imageshare import ImageShareSpec
 from cloudimage.cli import migrate
 from cloudimage.cli.errors import CommandError
-from cloudimage.cloud.models import GlanceImage
-from support.resources import cloud_image, glance_image
+from cloudimage.cloud.models import GlanceImage, Member
+from support.resources import NOW, cloud_image, glance_image
 
-URL = "https://glance.old.example.org:9292"
-WANTED = migrate.Wanted("debian", None, "openstack", "new", "debian-source")
-EXPIRES = datetime(2026, 1, 2, 4, 4, tzinfo=UTC)
-TOKEN = "gAAAAA-of-the-old-cloud"
+WANTED = migrate.Wanted("openstack", "new", "old-cloud", "old")
 
 
 def old(**changes: Any) -> GlanceImage:
@@ -36,8 +34,7 @@ def old(**changes: Any) -> GlanceImage:
 
 
 def spec(image: GlanceImage, **wanted: Any) -> Any:
-    asked = migrate.Wanted("debian", None, "openstack", "new", "debian-source", **wanted)
-    return migrate.cloud_image(image, asked, URL, has_ca=False)["spec"]
+    return migrate.cloud_image(image, "debian", replace(WANTED, **wanted))["spec"]
 
 
 def test_everything_of_the_image_goes_over() -> None:
@@ -46,11 +43,9 @@ def test_everything_of_the_image_goes_over() -> None:
     assert made == {
         "cloudCredentialsRef": {"secretName": "openstack", "cloudName": "new"},
         "source": {
-            "http": {
-                "url": f"{URL}/v2/images/{image.id}/file",
-                "checksum": {"sha512": "cd" * 64},
-                "format": "raw",
-                "auth": {"secretName": "debian-source"},
+            "glance": {
+                "cloudCredentialsRef": {"secretName": "old-cloud", "cloudName": "old"},
+                "id": image.id,
             }
         },
         "image": {
@@ -62,8 +57,8 @@ def test_everything_of_the_image_goes_over() -> None:
             "protected": True,
             "hidden": True,
             "tags": ["a", "b"],
-            # Neither Glance's own, nor the marks of the CloudImage that it was made by.
-            "properties": {"kernel_id": "k-1", "os_distro": "debian"},
+            # Neither Glance's own, nor the old cloud's, nor marks of the CloudImage it was made by.
+            "properties": {"os_distro": "debian"},
         },
     }
     CloudImageSpec.model_validate(made)
@@ -81,25 +76,25 @@ def test_what_an_image_does_not_have_is_left_out() -> None:
     assert set(spec(bare)["image"]) == {"diskFormat", "containerFormat", "properties"}
 
 
-@pytest.mark.parametrize(
-    ("hashes", "checksum"),
-    [
-        ({"hash_algo": "sha256", "hash_value": "ab" * 32}, {"sha256": "ab" * 32}),
-        ({"hash_algo": "sha3_512", "hash_value": "ab"}, {"md5": "ef" * 16}),
-        ({"hash_algo": None, "hash_value": None, "checksum": None}, None),
-    ],
-)
-def test_checksum(hashes: dict[str, Any], checksum: dict[str, str] | None) -> None:
-    assert spec(old(**hashes))["source"]["http"].get("checksum") == checksum
+def test_a_kernel_that_is_copied_too_is_referred_to_by_its_new_object() -> None:
+    image = old(disk_format="ami", container_format="ami")
+    made = spec(image, names={"k-1": "vmlinuz"})["image"]
+    assert made["kernelRef"] == {"name": "vmlinuz"}
+    assert "kernel_id" not in made["properties"]
+    text = text_of(image, replace(WANTED, names={"k-1": "vmlinuz"}))
+    assert "kernel_id" not in text
+    assert "kernel_id" in text_of(image)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"status": "queued", "size": None}, "no bytes to copy"),
-        ({"size": 0}, "no bytes to copy"),
-        ({"disk_format": "ploop2"}, "Disk format ploop2"),
-        ({"container_format": "ova"}, "Container format ova"),
+        ({"status": "queued", "size": None}, "its status is queued"),
+        ({"status": "deactivated"}, "an administrator can reactivate it"),
+        ({"size": 0}, "no bytes of its own"),
+        ({"disk_format": "ploop2"}, "disk format ploop2"),
+        ({"container_format": "ova"}, "container format ova"),
+        ({"container_format": "tar"}, "container format tar"),
     ],
 )
 def test_what_cannot_be_copied(changes: dict[str, Any], words: str) -> None:
@@ -107,33 +102,43 @@ def test_what_cannot_be_copied(changes: dict[str, Any], words: str) -> None:
         migrate.check(old(**changes))
 
 
-def text_of(image: GlanceImage, *, with_secret: bool = True) -> str:
-    head = migrate.comments(image, WANTED, URL, EXPIRES, with_secret=with_secret)
-    documents = [migrate.cloud_image(image, WANTED, URL, has_ca=True)]
-    if with_secret:
-        documents.append(migrate.secret(WANTED, TOKEN, "-----BEGIN CERTIFICATE-----\n"))
-    return migrate.render(head, documents)
+def text_of(image: GlanceImage, wanted: migrate.Wanted = WANTED) -> str:
+    head = migrate.comments(image, wanted, "old")
+    return migrate.render(head, [migrate.cloud_image(image, "debian", wanted)])
 
 
-def test_what_is_printed_can_be_applied() -> None:
-    image, secret = yaml.safe_load_all(text_of(old()))
-    assert secret["stringData"] == {
-        "header.X-Auth-Token": TOKEN,
-        "ca.crt": "-----BEGIN CERTIFICATE-----\n",
-    }
-    named = {"name": secret["metadata"]["name"], "key": "ca.crt"}
-    assert image["spec"]["source"]["http"]["caCertificate"] == {"secret": named}
+def test_what_is_printed_can_be_applied_and_kept_in_git() -> None:
+    image = old()
+    [document] = yaml.safe_load_all(text_of(image))
+    assert document == migrate.cloud_image(image, "debian", WANTED)
+    other_order = old(properties=dict(reversed(image.properties.items())))
+    assert text_of(other_order) == text_of(image)
 
 
 def test_the_comments_say_what_to_heed() -> None:
     text = text_of(old())
-    assert "a token that expires at 2026-01-02 04:04 UTC" in text
-    assert "check them: kernel_id." in text
-    assert "urlPolicy.allowNetworks" in text
-    assert TOKEN not in text_of(old(), with_secret=False)
+    assert (
+        "Copies image Debian 12 (11111111-1111-4111-8111-111111111111, 2.0 GiB) of cloud old."
+        in (text)
+    )
+    assert "kernel_id, os_glance_stage." in text
     bare = text_of(old(hash_algo=None, hash_value=None, checksum=None, properties={}))
-    assert "its bytes are not verified" in bare
-    assert "check them" not in bare
+    assert "compared by their size alone" in bare
+    assert "Left out" not in bare
+
+
+def test_members_become_an_image_share() -> None:
+    said: Any = {"b": "accepted", "a": "pending", "c": "rejected"}
+    members = [Member(name, status, NOW) for name, status in said.items()]
+    share = migrate.image_share("debian", members, replace(WANTED, namespace="images"))
+    assert share is not None
+    assert share["metadata"] == {"name": "debian", "namespace": "images"}
+    assert share["spec"] == {
+        "imageRef": {"name": "debian"},
+        "projects": [{"id": "a"}, {"id": "b"}],
+    }
+    ImageShareSpec.model_validate(share["spec"])
+    assert migrate.image_share("debian", members[2:], WANTED) is None
 
 
 # As Nova 33 wrote them for a server with a password that was snapshotted by an administrator, with
@@ -168,10 +173,10 @@ def test_nothing_of_its_server_goes_over_with_a_snapshot() -> None:
     snapshot = old(properties={**OF_A_SNAPSHOT, **OF_ITS_IMAGE})
     assert spec(snapshot)["image"]["properties"] == OF_ITS_IMAGE
     text = text_of(snapshot)
-    assert "It is a snapshot." in text
+    assert "It is a snapshot of a server." in text
     assert ", ".join(OF_A_SNAPSHOT) in text
     assert "rF2mXy" not in text
-    assert "It is a snapshot." not in text_of(old())
+    assert "It is a snapshot of a server." not in text_of(old())
 
 
 def test_an_image_may_have_a_type_of_its_own() -> None:

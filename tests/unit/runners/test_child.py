@@ -14,6 +14,7 @@ import pytest
 from cloudimage.runners.child import ChildRunner, sweep
 from cloudimage.transfer.contract import Cloud, Failure, NewImage, Reason, Stage
 from cloudimage.transfer.request import TransferRequest
+from cloudimage.transfer.source.file.model import FileSource
 from cloudimage.transfer.source.http.model import HttpSource
 
 PROGRESS = '{"type": "progress", "stage": "Fetching", "transferred": 1, "total": 4, "rate": 0.5}'
@@ -51,6 +52,21 @@ def run(tmp_path: Path) -> Iterator[Callable[[str, str], ChildRunner]]:
         return runner
 
     yield start
+    runner.stop()
+
+
+def test_a_volume_is_not_read_by_a_child(tmp_path: Path) -> None:
+    runner = ChildRunner(1, spawn=lambda: pytest.fail("a process was started"))
+    request = TransferRequest(
+        source=FileSource(path="disk.raw", claim="builds"),
+        image=NewImage(id_seed="seed", name="name"),
+        cloud=Cloud(config={}),
+        scratch=tmp_path,
+    )
+    runner.start("uid", "digest", request, lambda: None)
+    failure = outcome(runner, "uid")
+    assert failure.reason is Reason.JOB_NOT_STARTED
+    assert "transfer.persistentVolumeClaims" in failure.message
     runner.stop()
 
 

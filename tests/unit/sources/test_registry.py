@@ -15,7 +15,14 @@ from support.resources import SHA256, cloud_image
 ID = "0B1c2d3e-4f5a-4697-8879-6a5b4c3d2e1f"
 SOURCES: dict[str, dict[str, Any]] = {
     "http": {"url": "https://example.org/disk.img", "checksum": {"sha256": SHA256}},
+    "oci": {"image": "quay.io/disks/debian:12", "pullSecret": "quay"},
     "glance": {"id": ID, "cloudCredentialsRef": {"secretName": "old", "cloudName": "east"}},
+    "swift": {"container": "disks", "object": "disk.raw"},
+    "s3": {"bucket": "images", "key": "disk.raw", "credentialsRef": {"secretName": "bucket"}},
+    "upload": {"sha256": SHA256},
+    "persistent_volume_claim": {"claimName": "build", "path": "a/b.raw", "sha256": SHA256},
+    "server": {"id": ID, "trigger": "1", "stopFirst": True},
+    "volume": {"snapshotID": ID, "cloudCredentialsRef": {"secretName": "old", "cloudName": "east"}},
 }
 """An example of each; a new kind needs one."""
 
@@ -66,6 +73,28 @@ def test_only_the_id_decides_whether_the_bytes_are_others() -> None:
     )
     assert with_them == without
     assert without != source_of(spec(glance={"id": ID.replace("0B", "1B")})).content()
+
+
+def content(**source: object) -> object:
+    return source_of(spec(**source)).content()
+
+
+@pytest.mark.parametrize("kind", ["server", "volume"])
+def test_a_snapshot_is_taken_again_for_another_trigger_alone(kind: str) -> None:
+    before = content(**{kind: {"id": ID}})
+    again = {"id": ID.lower(), "cloudCredentialsRef": {"secretName": "s", "cloudName": "c"}}
+    assert content(**{kind: again}) == before
+    assert content(server={"id": ID, "stopFirst": True, "quiesce": "Never"}) == content(
+        server={"id": ID}
+    )
+    assert content(**{kind: {"id": ID, "trigger": "2"}}) != before
+    assert content(**{kind: {"name": "a"}}) != content(**{kind: {"name": "b"}})
+    assert content(volume={"id": ID}) != content(volume={"snapshotID": ID})
+
+
+def test_a_name_means_something_in_its_own_cloud() -> None:
+    there = {"name": "a", "cloudCredentialsRef": {"secretName": "old", "cloudName": "east"}}
+    assert content(server=there) != content(server={"name": "a"})
 
 
 def test_without_a_member_that_is_known() -> None:

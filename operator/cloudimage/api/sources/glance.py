@@ -38,3 +38,10 @@ class GlanceSource(
         description="Selects the image, as name does. Hidden images are ignored, as are other "
         "projects' community images unless visibility community or their owner is given.",
     )
+    copy_metadata: bool = Field(
+        default=False,
+        description="Copy the image's properties, tags, min_disk, min_ram and container_format as "
+        "well, once, when the image is made from it; fields of spec.image win. Properties that "
+        "name things of the source's cloud, or belong to an owner or a server, are left out: "
+        "status.copiedMetadata and the condition Synced name them.",
+    )

@@ -4,20 +4,11 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from cloudimage.api.meta import ApiModel, Like, SecretName, rules
+from cloudimage.api.meta import ApiModel, SecretName, rules
 from cloudimage.api.references import TextReference, Url
+from cloudimage.api.sources.digests import Digests
 from cloudimage.api.sources.http_index import HttpIndex
 from cloudimage.vocabulary.image import DiskFormat
-
-
-def _digits(number: int) -> Like:
-    return Like(f"[0-9a-fA-F]{{{number}}}", f"must be {number} hexadecimal digits")
-
-
-_Hex32 = Annotated[str, StringConstraints(max_length=32), _digits(32)]
-_Hex40 = Annotated[str, StringConstraints(max_length=40), _digits(40)]
-_Hex64 = Annotated[str, StringConstraints(max_length=64), _digits(64)]
-_Hex128 = Annotated[str, StringConstraints(max_length=128), _digits(128)]
 
 
 class ChecksumsFile(ApiModel):
@@ -61,25 +52,11 @@ _CLEARSIGNED = (
 
 
 class Checksum(
-    ApiModel,
+    Digests,
     json_schema_extra=rules(_ONE_WAY, _CLEARSIGNED),
 ):
     """The expected checksum of the source file, before it is unpacked or converted."""
 
-    md5: _Hex32 | None = Field(
-        default=None, description="MD5. Weak: only against accidents, not against attackers."
-    )
-    sha1: _Hex40 | None = Field(
-        default=None, description="SHA-1. Weak: only against accidents, not against attackers."
-    )
-    sha256: _Hex64 | None = Field(default=None, description="SHA-256.")
-    sha512: _Hex128 | None = Field(default=None, description="SHA-512.")
-    # Camel case would make it blake2B.
-    blake2b: _Hex128 | None = Field(
-        default=None,
-        alias="blake2b",
-        description="BLAKE2b with 512 bits, as b2sum prints it.",
-    )
     from_: ChecksumsFile | None = Field(
         default=None,
         alias="from",

@@ -52,6 +52,8 @@ _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.SOURCE_NOT_FOUND: SOURCE,
     Reason.SOURCE_TRUNCATED: SOURCE,
     Reason.CHECKSUM_MISMATCH: WHOLE_FILE,
+    Reason.SOURCE_BUSY: SOURCE,
+    Reason.SNAPSHOT_FAILED: WHOLE_FILE,
     Reason.SOURCE_NOT_AN_IMAGE: WHOLE_FILE,
     Reason.UNSAFE_IMAGE: WHOLE_FILE,
     Reason.UNSUPPORTED_FORMAT: WHOLE_FILE,
@@ -83,6 +85,7 @@ _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.CLOUD_REFUSED: LOGIN,
     ShareReason.WRONG_PROJECT: SECRET,
     Reason.IMAGE_NOT_FOUND: GLANCE,
+    Reason.AWAITING_UPLOAD: GLANCE,
 }
 
 

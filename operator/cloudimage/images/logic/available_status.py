@@ -1,5 +1,6 @@
 """The status of a CloudImage whose image is there; pure, like the others in ``status``."""
 
+import re
 from datetime import datetime
 
 from cloudimage.api.cloudimage import CloudImage
@@ -14,12 +15,13 @@ from cloudimage.api.status import (
 )
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic.conditions import Draft
-from cloudimage.images.logic import property_checks, readiness
+from cloudimage.images.logic import copied_metadata, property_checks, readiness
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.status import in_use, next_status, used_by
 from cloudimage.plaintext import plain
 from cloudimage.sizes import quantity
 from cloudimage.transfer.contract import Result, Stage
+from cloudimage.vocabulary.marks import SOURCE_MARK
 
 _MOST_LISTED = 128
 """Properties and tags in a status; Glance has as many by default."""
@@ -75,7 +77,7 @@ def delivered(
         result: The end of its transfer.
         now: The present.
     """
-    drafts = [_verified(resource, desired, image, result), _uploaded(resource, image)]
+    drafts = [_verified(resource, desired, image, result), _uploaded(resource, image, result)]
     changes: dict[str, object] = {
         "progress": TransferProgress(stage=Stage.COMPLETE, percent=100),
         "summary": _summary(resource, image, None, "100%"),
@@ -138,8 +140,8 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
     drafts = [
         readiness.of_image(image),
         _verified(resource, desired, image, result),
-        _uploaded(resource, image),
-        Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, "Glance's metadata equals the spec."),
+        _uploaded(resource, image, result),
+        Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, _in_sync(resource)),
         property_checks.draft(resource),
         *others,
     ]
@@ -155,16 +157,29 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         "summary": _summary(resource, image, usage, "100%"),
         "synced_generation": resource.metadata.generation,
         "last_sync_time": now,
+        "upload": None,
     }
     if result is not None:
         changes |= _made(result)
     elif resource.status.digest != desired.content_key or image.id != resource.status.image_id:
         # Not made just now: how it was made is not known any more.
-        changes |= {"virtual_size": image.virtual_size, "source": None}
+        changes |= {"virtual_size": image.virtual_size, "source": _uploaded_file(image)}
         changes |= {"method": None, "method_reason": None}
     if usage is not None:
         changes["used_by"] = used_by(usage, now)
     return next_status(resource, drafts, now, changes)
+
+
+def _uploaded_file(image: GlanceImage) -> SourceStatus | None:
+    """Return what is known of the file that a person uploaded; None: nobody did."""
+    sha256 = image.properties.get(SOURCE_MARK, "")
+    known = re.fullmatch("[0-9a-f]{64}", sha256) is not None
+    return SourceStatus(checksums={"sha256": sha256}) if known else None
+
+
+def _in_sync(resource: CloudImage) -> str:
+    said = f"Glance's metadata equals the spec. {copied_metadata.sentence(resource)}"
+    return said.rstrip()
 
 
 def image_status(image: GlanceImage, *, properties: bool = False) -> ImageStatus:
@@ -201,10 +216,19 @@ def _was_adopted(resource: CloudImage, image: GlanceImage) -> bool:
     return adopt is not None and adopt.id.lower() == image.id
 
 
-def _uploaded(resource: CloudImage, image: GlanceImage) -> Draft:
+def _is_snapshot(resource: CloudImage, image: GlanceImage, result: Result | None) -> bool:
+    """Return whether the image is the snapshot itself, so that no byte of it was sent."""
+    known = resource.status.image_id == image.id and resource.status.method
+    return (result.method if result else known) == "Snapshot"
+
+
+def _uploaded(resource: CloudImage, image: GlanceImage, result: Result | None) -> Draft:
     if _was_adopted(resource, image):
         message = f"Image {image.id} was already in Glance; this object manages it from now on."
         return Draft(ConditionType.UPLOADED, "True", Reason.ADOPTED, message)
+    if _is_snapshot(resource, image, result):
+        message = f"Image {image.id} is the snapshot itself: no byte was moved."
+        return Draft(ConditionType.UPLOADED, "True", Reason.SNAPSHOT_TAKEN, message)
     return Draft(
         ConditionType.UPLOADED,
         "True",
@@ -233,6 +257,8 @@ def _verified(
             Reason.NO_CHECKSUM,
             "The spec has no checksum of the source. Add one, so that a replaced file is detected.",
         )
+    if _is_snapshot(resource, image, result):
+        return _of_snapshot(image)
     if proof.teller is not None:
         found = result.source if result else resource.status.source
         return _verified_by(found.verified_by if found else None, proof.teller)
@@ -251,6 +277,15 @@ def _verified(
         reason = Reason.CHECKSUM_MATCHED
         message = f"The file matches the {wanted.algorithm} in the spec."
     return Draft(ConditionType.VERIFIED, "True", reason, message)
+
+
+def _of_snapshot(image: GlanceImage) -> Draft:
+    """Return what is known of bytes that were stored by the cloud itself."""
+    if not image.hash_value:
+        message = "Glance has no hash of the snapshot, which its store made as a copy."
+        return Draft(ConditionType.VERIFIED, "Unknown", Reason.NO_CHECKSUM, message)
+    message = f"The image is the snapshot itself: Glance took its {image.hash_algo} as it came."
+    return Draft(ConditionType.VERIFIED, "True", Reason.SNAPSHOT_TAKEN, message)
 
 
 def _verified_by(algorithm: str | None, teller: str) -> Draft:

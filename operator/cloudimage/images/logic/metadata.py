@@ -19,7 +19,6 @@ from cloudimage.cloud.models import GlanceImage, JsonPatch
 from cloudimage.controller.logic.conditions import Draft, is_true
 from cloudimage.images.logic import readiness
 from cloudimage.images.logic.desired import Desired
-from cloudimage.transfer.contract import SECRET_MARK
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES
 from cloudimage.vocabulary.marks import PREFIX, Marks
 
@@ -125,7 +124,7 @@ def _properties(
 def _unwanted(spec: CloudImageSpec, image: GlanceImage) -> set[str]:
     """Return the names of the properties that have to go."""
     present = {name for name in image.properties if not name.startswith(_NEVER_OURS)}
-    ours = present if spec.property_policy is PropertyPolicy.PURGE else _set_before(image)
+    ours = present if spec.property_policy is PropertyPolicy.PURGE else set_before(image)
     return (ours & present) - _named(spec)
 
 
@@ -134,8 +133,8 @@ def _named(spec: CloudImageSpec) -> set[str]:
     return set(spec.image.properties or {}) | set(references_of(spec.image))
 
 
-def _set_before(image: GlanceImage) -> set[str]:
-    """Return the properties that were set from here, as the image itself says.
+def set_before(image: GlanceImage) -> set[str]:
+    """Return the names of the properties that were set from here, as the image itself says.
 
     An image made before that mark existed says nothing, and keeps what it has.
     """
@@ -198,8 +197,8 @@ def without_marks(image: GlanceImage) -> JsonPatch:
     """Return the patch that makes the image nobody's: for deletionPolicy Orphan."""
     return tuple(
         {"op": "remove", "path": _path(mark)}
-        for mark in (*Marks, SECRET_MARK)
-        if mark in image.properties
+        for mark in image.properties
+        if mark.startswith(PREFIX)
     )
 
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.transfer.contract import SECRET_MARK
+from cloudimage.transfer.source.snapshot import labels
 from cloudimage.vocabulary.marks import Marks
 
 _UNFINISHED = frozenset({"queued", "saving", "uploading", "importing"})
@@ -29,15 +30,22 @@ def orphans(
     return tuple(
         image
         for image in images
-        if image.properties.get(Marks.IMAGE_ID) == image.id
+        if (image.properties.get(Marks.IMAGE_ID) == image.id or is_temporary(image))
         and image.properties.get(SECRET_MARK) == secret_uid
         and Marks.UID in image.properties
         and image.properties[Marks.UID] not in living
     )
 
 
+def is_temporary(image: GlanceImage) -> bool:
+    """Return whether the image was made for a transfer alone, as the snapshot of its source."""
+    return labels.is_temporary(image.name or "", image.properties)
+
+
 def is_finished(image: GlanceImage) -> bool:
     """Return whether servers may use the image: it is then not deleted without being asked for."""
+    if is_temporary(image):
+        return False
     return image.status not in _UNFINISHED or Marks.VERIFIED in image.properties
 
 

@@ -34,7 +34,8 @@ def is_terminal(desired: Desired, reason: str, stage: str | None = None) -> bool
     source = desired.source
     if source is None or (source.selector() is not None and source.is_current()):
         return False  # a name may come to mean other bytes
-    return stage in _PROVEN_BY and source.proof().is_given
+    proof = source.proof()
+    return stage in _PROVEN_BY and proof.is_given and proof.lasting
 
 
 def spec_changed(resource: CloudImage) -> bool:

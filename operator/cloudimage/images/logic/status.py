@@ -9,6 +9,7 @@ from cloudimage.api.names import RETRY_ANNOTATION
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import (
     CloudImageStatus,
+    CopiedMetadata,
     ServerReference,
     Summary,
     TransferProgress,
@@ -71,6 +72,7 @@ def starting(
         "checksums": None,
         "image": None,
         "source": None,
+        "upload": None,
     }
     return next_status(resource, drafts, now, changes)
 
@@ -181,6 +183,11 @@ def blocked_by_cloud(resource: CloudImage, obstacle: Obstacle, now: datetime) ->
         Draft(kind, "True", obstacle.reason, text),
     ]
     return next_status(resource, drafts, now, {"cloud_unreachable_since": since})
+
+
+def copied(resource: CloudImage, found: CopiedMetadata | None) -> CloudImageStatus:
+    """Return the status once it is known what is copied of the source's metadata."""
+    return resource.status.model_copy(update={"copied_metadata": found})
 
 
 def adopting(resource: CloudImage, desired: Desired, now: datetime) -> CloudImageStatus:

@@ -28,6 +28,8 @@ SELECTOR: Final = f"{UID_LABEL},app.kubernetes.io/component=transfer"
 CONTAINER: Final = "transfer"
 MOUNTS: Final = "/run/cloudimage"
 """Folder of the pod; each member of it is a volume, see :mod:`cloudimage.cli.transfer_job`."""
+CLAIM: Final = "claim"
+"""The member of them that is the volume of the source, if there is one."""
 TERMINATION_GRACE_SECONDS: Final = 60
 """A transfer that is stopped takes its half-made image away."""
 
@@ -142,7 +144,7 @@ def _owner(resource: CloudImage) -> dict[str, Any]:
 
 
 def _pod(resource: CloudImage, request: TransferRequest, template: JobTemplate) -> dict[str, Any]:
-    volumes = _sources(resource, request)
+    volumes = [*_sources(resource, request), *_claims(request)]
     mounts = [
         {"name": each["name"], "mountPath": f"{MOUNTS}/{each['name']}", "readOnly": True}
         for each in volumes
@@ -185,6 +187,15 @@ def _pod(resource: CloudImage, request: TransferRequest, template: JobTemplate) 
         ],
         "volumes": [*volumes, {"name": "scratch", **_scratch(template)}],
     }
+
+
+def _claims(request: TransferRequest) -> list[dict[str, Any]]:
+    """Return the volume of the source, if it is in one; read-only, so that nothing changes it."""
+    claim = request.source.volume_claim()
+    if claim is None:
+        return []
+    volume = {"claimName": claim, "readOnly": True}
+    return [{"name": CLAIM, "persistentVolumeClaim": volume}]
 
 
 def _sources(resource: CloudImage, request: TransferRequest) -> list[dict[str, Any]]:

@@ -242,13 +242,25 @@ class Glance:
         Raises:
             TransferError: ``InvalidImage``, ``Forbidden`` and the cloud's.
         """
+        self.patch(image_id, [{"op": "add", "path": f"/{name}", "value": value}])
+
+    def patch(self, image_id: str, operations: Sequence[Mapping[str, Any]]) -> None:
+        """Change an image: all of it or nothing.
+
+        Args:
+            image_id: The image.
+            operations: Of a JSON patch (RFC 6902).
+
+        Raises:
+            TransferError: ``InvalidImage``, ``Forbidden`` and the cloud's.
+        """
         response = self._call(
             "PATCH",
             f"/images/{image_id}",
-            json=[{"op": "add", "path": f"/{name}", "value": value}],
+            json=list(operations),
             headers={"Content-Type": _PATCH_TYPE},
         )
-        self._expect(response, HTTPStatus.OK, "set a property of the image")
+        self._expect(response, HTTPStatus.OK, "change the image")
 
     def delete(self, image_id: str) -> None:
         """Delete an image of ours that was not finished; gone already is fine.

@@ -35,9 +35,11 @@ ERRORS: Final = (
 )
 """All that the libraries raise for archives that are damaged on purpose."""
 
+LARGEST_COMPANION: Final = 16 * 2**20
+"""Bytes that a text or a checksum beside an image may have."""
+
 _CHUNK: Final = 256 * 2**10
 _MOST_SHOWN: Final = 3
-_LARGEST_COMPANION: Final = 16 * 2**20
 _MOST_COMPANIONS: Final = 64
 _JUNK: Final = frozenset({".ds_store", "thumbs.db", "desktop.ini"})
 _DOCUMENT: Final = re.compile(
@@ -162,8 +164,12 @@ def _only_file(members: list[zipfile.ZipInfo], left_out: Say) -> zipfile.ZipInfo
 
 def _is_companion(name: str, size: int, others: list[str]) -> bool:
     """Return whether a file is known to be no image, by its name."""
-    if name.endswith("/") or size > _LARGEST_COMPANION or len(others) >= _MOST_COMPANIONS:
-        return False
+    few = len(others) < _MOST_COMPANIONS
+    return few and size <= LARGEST_COMPANION and not name.endswith("/") and is_described(name)
+
+
+def is_described(name: str) -> bool:
+    """Return whether a file's name says that it is no image, but tells of one, or is junk."""
     base = PurePosixPath(name).name
     by_name = bool(_DOCUMENT.match(base)) and not _IMAGE_NAME.search(base)
     return _is_junk(name) or by_name or bool(_DESCRIPTION.search(base))

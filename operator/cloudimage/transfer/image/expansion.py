@@ -6,21 +6,21 @@ pipe, and zeros become holes, so that what expands to nothing takes no disk.
 """
 
 import mmap
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final, cast
 
 from cloudimage.sizes import size_text
 from cloudimage.transfer.contract import Limits, Reason, Stage, TransferError
 from cloudimage.transfer.image import archives, magic
-from cloudimage.transfer.image.archives import Bounded, Say, unsafe, untar, unzip
+from cloudimage.transfer.image.archives import Bounded, Say, Sink, unsafe, untar, unzip
 from cloudimage.transfer.image.qemu_checks import FREE_EXPANSION, MAX_RATIO
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache, Room, write_all
+from cloudimage.transfer.sparse import HOLE, is_hole
 from cloudimage.transfer.tools.toolbox import Toolbox, ToolError
 
 _CHUNK: Final = 256 * 2**10
-_HOLE: Final = 64 * 2**10
-_ZEROS: Final = bytes(_HOLE)
 _COMMANDS: Final[dict[str, tuple[str, ...]]] = {
     "gzip": ("gzip", "-dc", "--"),
     "xz": ("xz", "-dc", "--format=xz", "--"),
@@ -37,6 +37,9 @@ _TRAILING: Final[dict[str, tuple[int, tuple[str, ...]]]] = {
 """Exit status and words of each where something else is behind the last stream that it reads."""
 
 _XZ_MAGIC: Final = b"\xfd7zXZ\x00"
+
+Take = Callable[[Bounded, Sink, Say], None]
+"""Writes the image of what was decompressed, or of an archive, into a sink."""
 
 
 def expand(  # noqa: PLR0913, PLR0917 - what it works with
@@ -61,36 +64,96 @@ def expand(  # noqa: PLR0913, PLR0917 - what it works with
         TransferError: ``SourceNotAnImage``, ``UnsafeImage``, ``ImageTooLarge`` or
             ``InsufficientScratch``.
     """
-    with path.open("rb") as file:
-        kind = magic.wrapping(file.read(magic.HEAD_LENGTH))
+    with path.open("rb") as begun:
+        kind = magic.wrapping(begun.read(magic.HEAD_LENGTH))
     if kind is None:
         return path
-    meter.start(Stage.EXPANDING)
-    target = path.with_name("expanded")
-    with cache.room(target) as room, target.open("wb", buffering=0) as file:
-        sink = _Sink(file, path.stat().st_size, limits, meter, room)
-        try:
-            _unwrap(kind, path, sink, tools, left_out)
-        except archives.ERRORS as error:
-            raise _damaged(kind, str(error)) from error
-        except ToolError as error:
-            raise _damaged(kind, error.message) from error
+
+    def unwrap(sink: _Sink) -> None:
+        if kind == "zip":
+            unzip(path, sink, left_out)
+        elif kind == "tar":
+            with path.open("rb") as archive:
+                untar(archive, sink, left_out)
+        else:
+            _decompress(kind, path, sink, tools, left_out, _take_image)
         sink.finish()
+
+    target = path.with_name("expanded")
+    meter.start(Stage.EXPANDING)
+    with cache.room(target) as room, target.open("wb", buffering=0) as file:
+        _unwrap(kind, unwrap, _Sink(file, path.stat().st_size, limits, meter, room))
     path.unlink()
     return target
 
 
-def _unwrap(kind: str, path: Path, sink: "_Sink", tools: Toolbox, left_out: Say) -> None:
-    if kind == "zip":
-        unzip(path, sink, left_out)
-    elif kind == "tar":
-        with path.open("rb") as file:
-            untar(file, sink, left_out)
+def extract(  # noqa: PLR0913, PLR0917 - what it works with
+    path: Path,
+    target: Path,
+    take: Take,
+    limits: Limits,
+    tools: Toolbox,
+    meter: Meter,
+    cache: Cache,
+) -> None:
+    """Write what is taken out of an archive, compressed or not, to ``target``.
+
+    Args:
+        path: The archive, in the toolbox's folder. It is removed.
+        target: Where to; it is not there afterwards if nothing was taken.
+        take: Takes it.
+        limits: Of the request.
+        tools: To run decompressors.
+        meter: Counts what comes out.
+        cache: Has the room.
+
+    Raises:
+        TransferError: As for :func:`expand`.
+    """
+    with path.open("rb") as begun:
+        kind = magic.compression(begun.read(magic.HEAD_LENGTH))
+
+    def unwrap(sink: _Sink) -> None:
+        if kind in _COMMANDS:
+            _decompress(kind, path, sink, tools, lambda _: None, take)
+        else:
+            with path.open("rb") as archive:
+                take(Bounded(archive), sink, lambda _: None)
+        if sink.taken:
+            sink.finish()
+
+    meter.start(Stage.EXPANDING)
+    with cache.room(target) as room, target.open("wb", buffering=0) as file:
+        sink = _Sink(file, path.stat().st_size, limits, meter, room)
+        _unwrap(kind or "tar", unwrap, sink)
+    if not sink.taken:
+        target.unlink()
+    path.unlink()
+
+
+def _unwrap(kind: str, unwrap: Callable[["_Sink"], None], sink: "_Sink") -> None:
+    """Unwrap, and say of a failure what it was."""
+    try:
+        unwrap(sink)
+    except archives.ERRORS as error:
+        raise _damaged(kind, str(error)) from error
+    except ToolError as error:
+        raise _damaged(kind, error.message) from error
+
+
+def _take_image(content: Bounded, sink: Sink, left_out: Say) -> None:
+    """Write an image, or the only one of a tar archive."""
+    head = content.read(magic.HEAD_LENGTH)
+    rest = Bounded(content.file(), head)
+    if magic.wrapping(head) == "tar":
+        untar(rest, sink, left_out)
     else:
-        _decompress(kind, path, sink, tools, left_out)
+        sink.copy(rest)
 
 
-def _decompress(kind: str, path: Path, sink: "_Sink", tools: Toolbox, left_out: Say) -> None:
+def _decompress(  # noqa: PLR0913, PLR0917 - what it works with
+    kind: str, path: Path, sink: Sink, tools: Toolbox, left_out: Say, take: Take
+) -> None:
     """Write what a decompressor gives; bytes behind the end of what it reads are left out.
 
     That is the rule of gzip and bzip2 for all: some publishers append data of their own (OpenWrt).
@@ -110,12 +173,7 @@ def _decompress(kind: str, path: Path, sink: "_Sink", tools: Toolbox, left_out: 
 
     with tools.stream(*_COMMANDS[kind], path.name, judge=judge) as output:
         counted = _Counted(output)
-        head = counted.read(magic.HEAD_LENGTH)
-        rest = Bounded(cast("IO[bytes]", counted), head)
-        if magic.wrapping(head) == "tar":
-            untar(rest, sink, left_out)
-        else:
-            sink.copy(rest)
+        take(Bounded(cast("IO[bytes]", counted)), sink, left_out)
 
 
 def _is_one_stream(path: Path, size: int, tools: Toolbox) -> bool:
@@ -151,7 +209,12 @@ class _Counted:
 
 
 class _Sink:
-    """Writes the image: bounded, zeros as holes, and nothing that is wrapped once more."""
+    """Writes the image: bounded, zeros as holes, and nothing that is wrapped once more.
+
+    Attributes:
+        size: Bytes so far.
+        taken: A file was, even if it has none.
+    """
 
     def __init__(
         self, file: IO[bytes], compressed: int, limits: Limits, meter: Meter, room: Room
@@ -161,7 +224,8 @@ class _Sink:
         self._by_ratio = FREE_EXPANSION + MAX_RATIO * compressed
         self._meter = meter
         self._room = room
-        self._size, self._written = 0, 0
+        self.size, self._written = 0, 0
+        self.taken = False
 
     def expect(self, size: int) -> None:
         """Refuse so many bytes before they come."""
@@ -179,31 +243,32 @@ class _Sink:
 
     def copy(self, content: "IO[bytes] | Bounded") -> None:
         """Write all that can be read."""
+        self.taken = True
         head = content.read(magic.HEAD_LENGTH)
         if inner := magic.wrapping(head):
             raise unsafe(f"it contains {inner} again; only one layer is unpacked")
         chunk = head
         while chunk:
-            self.expect(self._size + len(chunk))
-            for start in range(0, len(chunk), _HOLE):
-                self._write(chunk[start : start + _HOLE])
-            self._meter.count(self._size)
+            self.expect(self.size + len(chunk))
+            for start in range(0, len(chunk), HOLE):
+                self._write(chunk[start : start + HOLE])
+            self._meter.count(self.size)
             chunk = content.read(_CHUNK)
 
     def finish(self) -> None:
         """Give the file its size, also if it ends with a hole."""
-        if self._size == 0:
+        if self.size == 0:
             raise TransferError(Reason.SOURCE_NOT_AN_IMAGE, "the compressed source is empty")
-        self._file.truncate(self._size)
+        self._file.truncate(self.size)
 
     def _write(self, piece: bytes) -> None:
-        if piece == _ZEROS[: len(piece)]:
+        if is_hole(piece):
             self._file.seek(len(piece), 1)
         else:
             self._written += len(piece)
             self._room.need(self._written)
             write_all(self._file, piece)
-        self._size += len(piece)
+        self.size += len(piece)
 
 
 def _damaged(kind: str, why: str) -> TransferError:

@@ -161,7 +161,7 @@ def check_size(virtual_size: int, min_disk: int | None, limits: Limits) -> None:
             f"the image's virtual size is {exact_text(virtual_size)}, "
             f"over the limit of {size_text(limits.max_virtual_size)}",
         )
-    if min_disk is not None and virtual_size > min_disk * GIB:
+    if min_disk and virtual_size > min_disk * GIB:  # to Glance, 0 is no minimum
         raise TransferError(
             Reason.IMAGE_TOO_LARGE,
             f"the image's virtual size is {exact_text(virtual_size)}, "

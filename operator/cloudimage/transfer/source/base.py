@@ -4,12 +4,20 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from cloudimage.access.policy import CloudPolicy
-from cloudimage.transfer.contract import Cloud, Limits, NewImage, TransferError, UrlPolicy
+from cloudimage.transfer.contract import (
+    Checksum,
+    Cloud,
+    Limits,
+    NewImage,
+    TransferError,
+    UrlPolicy,
+)
 from cloudimage.transfer.image.conversion import Payload
 from cloudimage.transfer.image.inspection import Inspected
+from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.source.hashes import Fetched
@@ -29,6 +37,10 @@ class Context:
         cloud_policy: Which addresses clouds may be at.
         list_age: Seconds for which a publisher's list that is kept need not be asked for again;
             None: each is fetched.
+        image: What is to be made of the source; None: it is only looked at, and nothing may be
+            made for it, in its own cloud either.
+        pinned: Checksum of the file that the image was made from before, if any.
+        interrupts: What may end the transfer at any moment.
     """
 
     folder: Path
@@ -40,6 +52,9 @@ class Context:
     cloud: Cloud | None = None
     cloud_policy: CloudPolicy = field(default_factory=CloudPolicy)
     list_age: float | None = None
+    image: NewImage | None = None
+    pinned: Checksum | None = None
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
 
 @dataclass(frozen=True)
@@ -109,6 +124,14 @@ class Reader(Protocol):
         Raises:
             TransferError: It cannot be had, or is not what it must be.
         """
+
+
+@runtime_checkable
+class Made(Protocol):
+    """A reader whose source is an image that was made for this transfer alone."""
+
+    def as_it_is(self) -> str | None:
+        """Return the image's id if it is in the very project of the transfer; None: it is not."""
 
 
 Opener = Callable[[Any, Context], AbstractContextManager[Reader]]

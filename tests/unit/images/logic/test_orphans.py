@@ -52,6 +52,21 @@ def test_an_orphan_is_ours_by_every_mark_and_its_cloudimage_is_gone(
     assert orphans([found], SECRET, living) == ((found,) if is_one else ())
 
 
+def temporary(name: str, **properties: Any) -> GlanceImage:
+    """Return an image that a cloud made for a transfer, of a server that has marks itself."""
+    marks = {SECRET_MARK: SECRET, Marks.DIGEST: "d", Marks.IMAGE_ID: "other", **properties}
+    return glance_image(cloud_image(), name=name, properties=marks)
+
+
+def test_a_snapshot_that_was_made_for_a_transfer_is_one_and_is_never_finished() -> None:
+    found = temporary(f"cloudimage-snapshot-{UID}-d")
+    assert orphans([found], SECRET, set()) == (found,)
+    assert orphans([found], SECRET, {UID}) == ()
+    assert may_be_deleted(found, NOW + HOUR, HOUR)
+    # A user's snapshot of a server that was made of it has its marks.
+    assert orphans([temporary("nightly")], SECRET, set()) == ()
+
+
 @pytest.mark.parametrize(
     "status", ["active", "deactivated", "deleted", "pending_delete", "killed", "new"]
 )

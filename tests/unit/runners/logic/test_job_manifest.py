@@ -22,6 +22,7 @@ from cloudimage.runners.logic.job_manifest import (
 )
 from cloudimage.sources.registry import source_of
 from cloudimage.transfer.contract import (
+    Checksum,
     Cloud,
     Failure,
     Limits,
@@ -33,6 +34,7 @@ from cloudimage.transfer.contract import (
     UrlPolicy,
 )
 from cloudimage.transfer.request import TransferRequest
+from cloudimage.transfer.source.file.model import FileSource
 from support.resources import SHA256, UID, cloud_image
 from testbed.kubernetes.certificates import Authority
 
@@ -132,6 +134,33 @@ def test_what_the_spec_names_is_mounted_and_nothing_else() -> None:
     assert found.keys() == {"request", "cloud", "scratch"}
     # A key that is not in the Secret would keep the pod from starting.
     assert [each["key"] for each in found["cloud"]["secret"]["items"]] == ["clouds.yaml"]
+
+
+def test_a_volume_is_mounted_read_only_and_is_where_the_file_is_looked_for(tmp_path: Path) -> None:
+    claim = {"claimName": "builds", "path": "a/disk.raw", "sha256": SHA256}
+    resource = cloud_image(source={"persistentVolumeClaim": claim})
+    job = manifest(resource, "digest", request(resource), TEMPLATE)
+    volume = {"claimName": "builds", "readOnly": True}
+    assert volumes(job)["claim"] == {"name": "claim", "persistentVolumeClaim": volume}
+    [container] = pod(job)["containers"]
+    mount = {"name": "claim", "mountPath": f"{MOUNTS}/claim", "readOnly": True}
+    assert mount in container["volumeMounts"]
+    annotation = job["spec"]["template"]["metadata"]["annotations"][REQUEST_ANNOTATION]
+    for name, file, text in (
+        ("request", "request.json", annotation),
+        ("cloud", "clouds.yaml", json.dumps(CLOUDS)),
+        ("claim", "large", "not to be read"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text(text)
+    (tmp_path / "claim" / "large").chmod(0)
+    source = transfer_job.assembled(tmp_path, tmp_path / "scratch").source
+    assert source == FileSource(
+        root=tmp_path / "claim",
+        path="a/disk.raw",
+        claim="builds",
+        checksum=Checksum(algorithm="sha256", value=SHA256),
+    )
 
 
 def test_the_job_is_the_images_and_is_tried_by_the_operator_alone() -> None:

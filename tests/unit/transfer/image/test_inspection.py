@@ -232,6 +232,7 @@ def test_min_disk(image: Path) -> None:
     write = ["qemu-io", "-f", "qcow2", "-c", "write 1M 64k", str(image)]
     subprocess.run(write, check=True, timeout=60, stdout=subprocess.DEVNULL)
     assert look(image, min_disk=3)[0] == "qcow2"
+    assert look(image, min_disk=0)[0] == "qcow2"  # Glance's default, which is no minimum
     error = refusal(image, min_disk=2)
     assert error.reason is Reason.IMAGE_TOO_LARGE
     assert "3.0 GiB (3221225472 bytes)" in error.message

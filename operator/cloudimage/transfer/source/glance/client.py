@@ -18,7 +18,7 @@ from cloudimage.access.transport import Download
 from cloudimage.transfer.contract import Cloud, Limits, Reason, TransferError
 from cloudimage.transfer.source.glance import rules
 from cloudimage.transfer.source.glance.errors import BrokenError, answer_error, translated
-from cloudimage.transfer.source.glance.model import GlanceSource
+from cloudimage.transfer.source.glance.model import CloudSource
 from cloudimage.transfer.source.glance.rules import ShownImage
 
 _NO_PARTS: Final = frozenset(
@@ -44,17 +44,8 @@ class SourceGlance:
         Raises:
             TransferError: ``InvalidCredentials``.
         """
-        ca_file: str | None = None
-        if cloud.ca_certificate is not None:
-            ca_file = str(folder / "source-cloud-ca.pem")
-            Path(ca_file).write_text(cloud.ca_certificate)
         self._read_seconds = limits.stall_seconds
-        try:
-            session = partial(BoundedSession, policy=policy)
-            with translated("log in"):
-                self._connection = region.connection(cloud.config, session, ca_file)
-        except EntryRefusedError as error:
-            raise TransferError(Reason.INVALID_CREDENTIALS, f"the source cloud: {error}") from error
+        self._connection = connected(cloud, policy, folder)
 
     def show(self, image_id: str) -> ShownImage:
         """Return what Glance says of an image.
@@ -117,6 +108,28 @@ class SourceGlance:
         return response
 
 
+def connected(cloud: Cloud, policy: CloudPolicy, folder: Path) -> Any:  # noqa: ANN401 - the SDK's connection
+    """Return a connection to a source's cloud, which logs in when first used.
+
+    Args:
+        cloud: The cloud.
+        policy: Where it may be.
+        folder: Where its CA certificate is put, if it has one.
+
+    Raises:
+        TransferError: ``InvalidCredentials``.
+    """
+    ca_file: str | None = None
+    if cloud.ca_certificate is not None:
+        ca_file = str(folder / "source-cloud-ca.pem")
+        Path(ca_file).write_text(cloud.ca_certificate)
+    try:
+        with translated("log in"):
+            return region.connection(cloud.config, partial(BoundedSession, policy=policy), ca_file)
+    except EntryRefusedError as error:
+        raise TransferError(Reason.INVALID_CREDENTIALS, f"the source cloud: {error}") from error
+
+
 class Body:
     """The bytes of an answer.
 
@@ -145,7 +158,7 @@ class Body:
         return piece
 
 
-def cloud_of(source: GlanceSource, own: Cloud | None) -> Cloud:
+def cloud_of(source: CloudSource, own: Cloud | None) -> Cloud:
     """Return the cloud that a source is in.
 
     Args:

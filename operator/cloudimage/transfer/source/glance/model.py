@@ -11,18 +11,15 @@ SOURCE_CLOUD: Final = "source-cloud"
 """Name of the reference to the Secret with the source cloud's clouds.yaml."""
 
 
-class GlanceSource(Source):
-    """An image of a Glance.
+class CloudSource(Source):
+    """Something in a cloud.
 
     Attributes:
-        id: Of the image.
-        cloud_name: The entry of ``clouds_yaml``; None: the image is in the cloud of the transfer.
+        cloud_name: The entry of ``clouds_yaml``; None: it is in the cloud of the transfer.
         clouds_yaml: What the Secret of the source cloud says; empty: it has no such key.
         ca_certificate: PEM text that the source cloud's TLS is verified with.
     """
 
-    type: Literal["glance"] = "glance"
-    id: str
     cloud_name: str | None = None
     clouds_yaml: str = Field(default="", repr=False)
     ca_certificate: str | None = Field(default=None, repr=False)
@@ -39,3 +36,14 @@ class GlanceSource(Source):
     def _with(self, clouds_yaml: str, ca_certificate: str | None) -> Self:
         update = {"clouds_yaml": clouds_yaml, "ca_certificate": ca_certificate}
         return self.model_copy(update=update)
+
+
+class GlanceSource(CloudSource):
+    """An image of a Glance.
+
+    Attributes:
+        id: Of the image.
+    """
+
+    type: Literal["glance"] = "glance"
+    id: str

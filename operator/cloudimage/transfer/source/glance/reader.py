@@ -112,6 +112,12 @@ class GlanceReader:
             entry.give(target)
         return fetched
 
+    def forget(self) -> None:
+        """Remove what is kept of the image: it will not be asked for again."""
+        if self.is_kept():
+            with self._context.cache.entry(self._cache_key) as entry:
+                entry.forget()
+
     @property
     def _cache_key(self) -> str:
         # Who has no right to ask this Glance, by these credentials, has another key.

@@ -17,6 +17,7 @@ from cloudimage.transfer.source.http import rules
 from cloudimage.transfer.source.http.connections import Adapter, Gate
 from cloudimage.transfer.source.http.credentials import Credentials
 from cloudimage.transfer.source.http.model import HttpAuth, HttpSource
+from cloudimage.transfer.source.http.places import Places, UrlPlaces
 
 MAX_REDIRECTS: Final = 10
 CONNECTION_ERRORS: Final = (requests.RequestException, urllib3.exceptions.HTTPError, OSError)
@@ -80,7 +81,7 @@ class Client:
     def __init__(
         self,
         source: HttpSource,
-        policy: UrlPolicy,
+        policy: UrlPolicy | Places,
         limits: Limits,
         folder: Path,
         credentials: Credentials | None = None,
@@ -97,13 +98,14 @@ class Client:
         Raises:
             TransferError: ``InvalidRequest`` for credentials or a certificate that cannot be used.
         """
-        self._policy = policy
+        places = UrlPlaces(policy) if isinstance(policy, UrlPolicy) else policy
+        self._schemes = places.schemes
         self._auth = _checked(source.auth)
         self._shown = credentials
         self._urls = source.servers
         self.limits = limits
-        self._ca_file = _ca_file(source.ca_certificate, folder)
-        self._gate = Gate(policy)
+        self._verify = _ca_file(source.ca_certificate, folder) if places.verified else False
+        self._gate = Gate(places)
         self._session = _Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, Adapter(self._gate))
@@ -148,20 +150,28 @@ class Client:
             UnansweredError: With ``SourceUnreachable``.
             TransferError: ``InvalidRequest`` or ``SourceRefused``, or what the credentials raise.
         """
-        target = rules.checked_url(at or url, self._policy.schemes)
+        target = rules.checked_url(at or url, self._schemes)
         for _ in range(MAX_REDIRECTS + 1):
             response = self._answer(target, headers or {}, url)
             location = response.headers.get("Location")
             if response.status_code not in rules.REDIRECTS or location is None:
                 return response
             response.close()
-            target = rules.redirect_target(
-                target, location, self._policy.schemes, verified=verified
-            )
+            target = rules.redirect_target(target, location, self._schemes, verified=verified)
         raise TransferError(
             Reason.SOURCE_REFUSED,
             f"{rules.redacted(url)} redirects more than {MAX_REDIRECTS} times",
         )
+
+    def post(self, url: str, form: dict[str, str]) -> requests.Response:
+        """Send a form, whose values may be secret, to a URL; where it redirects is not followed.
+
+        Raises:
+            UnansweredError: With ``SourceUnreachable``.
+            TransferError: ``InvalidRequest`` or ``SourceRefused``.
+        """
+        target = rules.checked_url(url, self._schemes)
+        return self._send(target, {}, self._credentials(target, url), url, form)
 
     def read(self, response: requests.Response, most: int) -> bytes:
         """Return the next bytes of a body, not decompressed, as they come; none at its end.
@@ -230,20 +240,27 @@ class Client:
         return any(rules.same_origin(url, each) for each in self._urls)
 
     def _send(
-        self, url: str, headers: dict[str, str], auth: "_Auth", asked: str
+        self,
+        url: str,
+        headers: dict[str, str],
+        auth: "_Auth",
+        asked: str,
+        form: dict[str, str] | None = None,
     ) -> requests.Response:
-        """Send a request to where the URL that was asked for has led."""
+        """Send a request, with a form if there is one, to where the URL asked for has led."""
         stall = self.limits.stall_seconds
         timeout = (min(_CONNECT_SECONDS, stall), stall)
         try:
             with self._gate.within(sum(timeout)):
-                response = self._session.get(
+                response = self._session.request(
+                    "POST" if form else "GET",
                     rules.without_userinfo(url),
+                    data=form,
                     headers={"Accept": "*/*", "Accept-Encoding": "identity", **headers},
                     auth=auth,
                     timeout=timeout,
                     # With each request: the environment would win over the session's.
-                    verify=self._ca_file,
+                    verify=self._verify,
                     allow_redirects=False,
                     stream=True,
                 )

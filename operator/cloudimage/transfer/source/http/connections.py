@@ -22,11 +22,12 @@ from typing import Any, Final
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.connection import create_connection
-from urllib3.util.ssl_ import create_urllib3_context
+from urllib3.util.ssl_ import create_urllib3_context, resolve_cert_reqs
 
 from cloudimage.access.gated import GatedAdapter, resolve
-from cloudimage.transfer.contract import Reason, TransferError, UrlPolicy
-from cloudimage.transfer.source.http import addresses, framing
+from cloudimage.transfer.contract import UrlPolicy
+from cloudimage.transfer.source.http import framing
+from cloudimage.transfer.source.http.places import Places, UrlPlaces
 
 _MAX_ADDRESSES: Final = 8
 """How many addresses of a name are tried: each may cost the time of a connection."""
@@ -39,8 +40,8 @@ class Gate:
         late: Whether a connection was cut since it took too long.
     """
 
-    def __init__(self, policy: UrlPolicy) -> None:
-        self._policy = policy
+    def __init__(self, places: Places) -> None:
+        self._places = places
         self._last: socket.socket | None = None
         self._deadline = math.inf
         self._alarm = _Alarm(self._cut)
@@ -50,15 +51,14 @@ class Gate:
         """Connect to the host of a connection, trying its addresses in order.
 
         Raises:
-            TransferError: ``SourceRefused``.
+            TransferError: ``SourceRefused``, or ``CloudRefused`` for a cloud's.
             OSError: No address could be connected to.
         """
         host, port = connection.host.strip("[]"), connection.port or connection.default_port
         found = resolve(host)
-        allowed = [each for each in found if addresses.is_allowed(each, self._policy)]
-        candidates = allowed if checked else found
+        candidates = self._places.allowed(host, found) if checked else found
         if not candidates:
-            raise refusal(host, found[0], self._policy)
+            raise self._places.refusal(host, found[0])
         problem: OSError | None = None
         for address in candidates[:_MAX_ADDRESSES]:
             if self.late:
@@ -84,7 +84,7 @@ class Gate:
             TransferError: ``SourceRefused``.
         """
         with suppress(OSError):
-            check_host(host, self._policy)
+            _check_host(host, self._places)
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -183,20 +183,15 @@ def check_host(host: str, policy: UrlPolicy) -> None:
         TransferError: ``SourceRefused`` if the policy refuses any of its addresses.
         OSError: It cannot be resolved here.
     """
-    for each in resolve(host):
-        if not addresses.is_allowed(each, policy):
-            raise refusal(host, each, policy)
+    _check_host(host, UrlPlaces(policy))
 
 
-def refusal(host: str, address: str, policy: UrlPolicy) -> TransferError:
-    """Return the failure for a host whose address the policy refuses."""
-    why = (
-        "is in the operator's urlPolicy.denyNetworks"
-        if addresses.is_denied(address, policy)
-        else "is not public: the operator's administrator can add its network to "
-        "urlPolicy.allowNetworks"
-    )
-    return TransferError(Reason.SOURCE_REFUSED, f"{host} has the address {address}, which {why}")
+def _check_host(host: str, places: Places) -> None:
+    found = resolve(host)
+    allowed = places.allowed(host, found)
+    for each in found:
+        if each not in allowed:
+            raise places.refusal(host, each)
 
 
 def _pools(gate: Gate, *, checked: bool) -> dict[str, type[urllib3.HTTPConnectionPool]]:
@@ -221,7 +216,8 @@ def _pools(gate: Gate, *, checked: bool) -> dict[str, type[urllib3.HTTPConnectio
             # Else OpenSSL 3 takes a connection that was cut for one that has ended, where Python
             # was built so (Debian's), and the ssl module does in any case.
             if self.ssl_context is None:
-                self.ssl_context = create_urllib3_context()
+                wanted = resolve_cert_reqs(self.cert_reqs)
+                self.ssl_context = create_urllib3_context(cert_reqs=wanted)
             self.ssl_context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
             super().connect()
             setattr(self.sock, "suppress_ragged_eofs", False)  # noqa: B010 - unknown to its type

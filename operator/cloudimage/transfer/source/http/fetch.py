@@ -143,7 +143,7 @@ class _Fetch:
         url = next((each for each in urls if redacted_name(each) == note.url), None)
         if url is None or note.validator is None:
             return False
-        name = "If-None-Match" if note.validator.startswith('"') else "If-Modified-Since"
+        name = "If-None-Match" if rules.is_tag(note.validator) else "If-Modified-Since"
         try:
             answer = self._client.get(url, {name: note.validator}, verified=self._verified)
         except (UnansweredError, TransferError):

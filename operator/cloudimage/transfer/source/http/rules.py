@@ -149,6 +149,8 @@ def content_length(headers: Mapping[str, str]) -> int | None:
 def validator(headers: Mapping[str, str]) -> str | None:
     """Return what If-Range may hold to resume this very representation.
 
+    An entity tag without its quotes, as Swift has them, is taken as it is.
+
     That is a strong entity tag, else a Last-Modified that is strong because it is older than the
     answer's Date (RFC 9110, 8.8.2.2 and 13.1.5).
     """
@@ -166,9 +168,14 @@ def is_same(headers: Mapping[str, str], known: str) -> bool:
 
     It must repeat an entity tag, but may leave a Last-Modified out (RFC 9110, 15.3.7).
     """
-    if known.startswith('"'):
+    if is_tag(known):
         return headers.get("ETag") == known
     return headers.get("Last-Modified", known) == known
+
+
+def is_tag(known: str) -> bool:
+    """Return whether a validator is an entity tag, and not a moment."""
+    return known.startswith('"') or moment(known) is None
 
 
 def resumes_at(headers: Mapping[str, str]) -> tuple[int, int] | None:

@@ -317,3 +317,19 @@ def test_rest_by_date_needs_no_date_of_its_own(tmp_path: Path) -> None:
     with Hostile(script) as server:
         transfer(HttpSource(url=server.url()), tmp_path)
     assert (tmp_path / "run" / "source").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("tag", ["8eead23c58fcbcb0629d9470a159889f", '"8eead23c"'])
+def test_a_tag_without_quotes_is_enough_to_go_on_by(tag: str, tmp_path: Path) -> None:
+    """Swift's have none; it ignores If-Range, and tells of a part which version it is of."""
+    headers = (f"ETag: {tag}", *OLD.split("\r\n"))
+    whole = answer(CONTENT[:HALF], *headers, length=len(CONTENT))
+    rest = answer(CONTENT[HALF:], *headers, f"Content-Range: {REST}", status="206 Partial Content")
+
+    def script(connection: socket.socket, head: bytes) -> None:
+        (rest if wants_range(head) else whole)(connection, head)
+
+    with Hostile(script) as server:
+        fetched = transfer(HttpSource(url=server.url()), tmp_path)
+        assert len(server.requests) == 2, "the rest alone was asked for"
+    assert fetched.checksums["sha256"] == RIGHT.value

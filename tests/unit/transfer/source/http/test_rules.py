@@ -189,3 +189,12 @@ def test_length_of_thousands_of_digits() -> None:
 def test_ports_that_are_the_default_ones() -> None:
     assert rules.same_origin("https://a.example/", "https://a.example:443/")
     assert not rules.same_origin("http://a.example/", "http://a.example:443/")
+
+
+@pytest.mark.parametrize("known", ['"8eead23c"', "8eead23c58fcbcb0629d9470a159889f"])
+def test_a_tag_with_or_without_quotes_tells_another_version(known: str) -> None:
+    assert rules.validator({"ETag": known}) == known
+    modified = {"Last-Modified": "Mon, 30 Nov 2026 03:44:52 GMT"}
+    assert rules.is_same({"ETag": known, **modified}, known)
+    assert not rules.is_same({"ETag": known.replace("8", "9"), **modified}, known)
+    assert not rules.is_same(modified, known)

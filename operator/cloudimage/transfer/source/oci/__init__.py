@@ -1,0 +1,1 @@
+"""A disk in an image of a container registry: proved by the digests that lead to it."""

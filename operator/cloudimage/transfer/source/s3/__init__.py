@@ -1,0 +1,1 @@
+"""An object of a bucket: read over HTTP by signed requests, and proved by the store's checksum."""

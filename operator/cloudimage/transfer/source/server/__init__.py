@@ -1,0 +1,1 @@
+"""A server: Nova makes a snapshot of it."""

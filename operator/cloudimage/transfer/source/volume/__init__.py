@@ -1,0 +1,1 @@
+"""A volume, or a snapshot of one: Cinder uploads it to Glance."""
