@@ -253,7 +253,7 @@ def test_what_refers_to_other_files_is_not_converted(
     command = ["qemu-img", "create", "-u", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw"]
     subprocess.run([*command, path, "16M"], check=True, capture_output=True)
     shown = {"status": "active", "disk_format": "qcow2", "container_format": "bare"}
-    shown |= {"id": identifier, "size": path.stat().st_size}  # type: ignore[dict-item]
+    shown |= {"id": identifier, "size": path.stat().st_size}  # type: ignore[dict-item]  # values of any type
     hostile = (  # the bed's own Glance refuses such a file
         Fault("GET", identifier, "answer", 9, status=200, content=json.dumps(shown).encode()),
         Fault("GET", "/file", "answer", 9, status=200, content=path.read_bytes()),

@@ -98,6 +98,7 @@ def test_a_snapshot_in_another_format_is_converted_and_deleted(
     assert temporaries(bench) == []
 
 
+@pytest.mark.slow
 def test_a_snapshot_of_another_cloud_is_copied_and_deleted_there(
     bench: Bench, booted: Booted, disk: Path
 ) -> None:

@@ -44,6 +44,7 @@ def test_a_volume_is_uploaded_with_the_bytes_of_its_image(
     assert_is_volume_of(tmp_path / "volume", disk)
 
 
+@pytest.mark.slow
 def test_a_snapshot_becomes_a_volume_with_the_same_bytes(
     images: Connection, image_id: str, disk: Path, unique: str, tmp_path: Path
 ) -> None:
@@ -74,6 +75,7 @@ def test_a_volume_in_use_is_not_uploaded_without_force(
     assert "status must be available" in answer.json()["badRequest"]["message"]
 
 
+@pytest.mark.slow
 def test_a_server_on_a_volume_is_snapshot_as_an_empty_image_that_names_a_volume_snapshot(
     images: Connection, image_id: str, disk: Path, unique: str, tmp_path: Path
 ) -> None:

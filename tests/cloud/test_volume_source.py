@@ -78,6 +78,7 @@ def test_cinder_converts_and_what_it_made_becomes_the_image(
     assert images.block_storage.get_volume(filled).status == "available"
 
 
+@pytest.mark.slow
 def test_a_snapshot_of_a_volume_leaves_no_volume(
     bench: Bench, images: Connection, filled: str, disk: Path, unique: str
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_volume_in_use_says_what_to_do(bench: Bench, images: Connection, disk:
         fail(snapshot_request(bench, "volume", source), Reason.SOURCE_NOT_FOUND)
 
 
+@pytest.mark.slow
 def test_a_server_that_boots_from_a_volume_is_followed_to_it(
     bench: Bench, images: Connection, disk: Path
 ) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import CLOUD_IMAGE
-from support.crd_cases import ACCEPTED, REJECTED, SHA256, UNMANAGED, UUID, Body, cloud_image
+from support.crd_cases import ACCEPTED, REJECTED, SHA256, UNMANAGED, Body, cloud_image
+from support.crd_source_cases import UUID
 from testbed.kubernetes import Cluster, KubectlError
 from testbed.paths import REPOSITORY
 

@@ -153,6 +153,7 @@ def test_a_name_that_comes_to_mean_another_image_is_a_new_revision(
     namespace.wait_gone(unique)
 
 
+@pytest.mark.slow
 def test_a_filter_finds_the_image_of_the_own_cloud_and_not_what_was_made_of_it(
     watchful_namespace: Namespace, images: Connection, raw_disk: Path, unique: str
 ) -> None:

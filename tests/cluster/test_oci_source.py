@@ -95,6 +95,7 @@ def test_the_samples_become_ready(
         namespace.wait_gone(body["metadata"]["name"])
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_said_and_ends_where_it_would_come_again(
     namespace: Namespace, registry: Registry, qcow2_disk: Path, unique: str, tmp_path: Path
 ) -> None:
@@ -122,6 +123,7 @@ def test_what_is_wrong_is_said_and_ends_where_it_would_come_again(
     namespace.wait_gone(unique)
 
 
+@pytest.mark.slow
 def test_a_job_has_the_pull_secret_mounted(
     cluster: Cluster,
     openstack: OpenStack,

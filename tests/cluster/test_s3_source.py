@@ -109,6 +109,7 @@ def test_an_object_becomes_an_image_once_its_key_is_right(
     namespace.wait_gone(unique)
 
 
+@pytest.mark.slow
 def test_an_object_is_fetched_by_a_job(
     job_namespace: Namespace, openstack: OpenStack, bucket: Buckets, qcow2_disk: Path, unique: str
 ) -> None:

@@ -175,17 +175,10 @@ def snapshots(
 
 
 @pytest.fixture
-def localize(
-    sources: Sources,
-    files: Callable[[str], Path],
-    signer: Signer,
-    glance: Callable[[Body], None],
-    buckets: Buckets,
-    stores: dict[str, Callable[[Body], None]],
-    snapshots: Mapping[str, Callable[[Body], None]],
-    unique: str,
-) -> Callable[[Body], Body]:
-    """Put the test bed's things in the place of those that only the reader has."""
+def http(
+    sources: Sources, files: Callable[[str], Path], signer: Signer, unique: str
+) -> Callable[[Body], None]:
+    """Publish a file, and the list that has its checksum, where a source is to find them."""
 
     def put(url: str, content: bytes | Path) -> str:
         return sources.put(f"{unique}{urlsplit(url).path}", content)
@@ -200,7 +193,7 @@ def localize(
         url = put(listed, text.encode())
         source["index"]["checksums"] = source["checksum"]["from"]["url"] = url
 
-    def http(source: Body) -> None:
+    def publish(source: Body) -> None:
         if "index" in source:
             indexed(source)
             return
@@ -213,6 +206,20 @@ def localize(
             signed = "signature" in checksum
             sums["url"] = put(sums["url"], signer.clearsigned(text) if signed else text)
         source["url"] = put(source["url"], file)
+
+    return publish
+
+
+@pytest.fixture
+def localize(
+    http: Callable[[Body], None],
+    signer: Signer,
+    glance: Callable[[Body], None],
+    buckets: Buckets,
+    stores: dict[str, Callable[[Body], None]],
+    snapshots: Mapping[str, Callable[[Body], None]],
+) -> Callable[[Body], Body]:
+    """Put the test bed's things in the place of those that only the reader has."""
 
     def localized(body: Body) -> Body:
         if body["kind"] == "CloudImage":

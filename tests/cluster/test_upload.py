@@ -182,6 +182,7 @@ def test_it_is_created_and_any_first_file_is_taken_but_no_second(
     namespace.wait_condition(name, "Ready")
 
 
+@pytest.mark.slow
 def test_who_may_only_look_uploads_with_their_own_credentials(
     namespace: Namespace, openstack: OpenStack, raw_disk: Path, tmp_path: Path, unique: str
 ) -> None:

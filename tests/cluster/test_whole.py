@@ -3,9 +3,7 @@
 The tests share one release and one CloudImage, ``kept``; what changes the release puts it back.
 """
 
-import contextlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from cloudimage import __version__
 from cloudimage.api.cloudimage import CloudImage
@@ -21,108 +18,17 @@ from cloudimage.api.kinds import KINDS
 from support.namespaces import Namespace, content_of, images_of, said, wait_until
 from support.releases import CHART, PREVIOUS_CHART, RELEASE, Helm, later_chart
 from support.shares import ACCEPT_WITH, CONSUMER, Shares
-from testbed.container_image import REPOSITORY_NAME
+from support.whole import IMAGE, SYSTEM, Platform, Pod, kind_cluster, node_cluster
 from testbed.images import sha256_of
-from testbed.kubernetes import KubectlError, docker, network, traces
+from testbed.kubernetes import KubectlError
 from testbed.kubernetes.kind import Kind
 from testbed.kubernetes.whole import WholeKubernetes
 from testbed.openstack import OpenStack
-from testbed.openstack.site import Site
 from testbed.sources import Sources
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 
-SYSTEM = "cloudimage-system"
-IMAGE = ("--set", f"image.repository={REPOSITORY_NAME}")
 LATER = {"spec": {"image": {"later": "x"}}}
-
-
-@dataclass
-class Pod:
-    """The operator as the chart runs it."""
-
-    cluster: WholeKubernetes | Kind
-    namespace: str
-
-    def log(self) -> str:
-        """Return what it has logged; nothing where it is not installed."""
-        logs = ("logs", f"deployment/{RELEASE}", "-n", SYSTEM, "--tail=-1")
-        with contextlib.suppress(KubectlError):
-            return self.cluster.run_kubectl(*logs)
-        return ""
-
-    def run(self, *words: str) -> str:
-        """Run a command in it, as its user."""
-        return self.cluster.run_kubectl("exec", f"deployment/{RELEASE}", "-n", SYSTEM, "--", *words)
-
-
-@dataclass
-class Platform:
-    """A cluster with the operator, and the cloud and the source beside it, as pods see them."""
-
-    cluster: WholeKubernetes | Kind
-    helm: Helm
-    openstack: OpenStack
-    sources: Sources
-
-    def release(self, chart: Path = CHART, *options: str) -> None:
-        """Install or upgrade the release, and wait for its pod."""
-        allowed = f"urlPolicy.allowNetworks={{{self.cluster.host}/32}}"
-        words = ("upgrade", "--install", RELEASE, str(chart), "--set", allowed, *IMAGE)
-        self.helm(*words, "--wait", "--timeout", "120s", *options)
-
-    @contextlib.contextmanager
-    def changed(self, chart: Path, *options: str) -> Iterator[None]:
-        """Change the release for a while."""
-        self.release(chart, *options)
-        try:
-            yield
-        finally:
-            self.release()
-
-    def stop(self) -> None:
-        """Have the operator run in no pod until the next release."""
-        kubectl = self.cluster.run_kubectl
-        kubectl("scale", f"deployment/{RELEASE}", "-n", SYSTEM, "--replicas=0")
-        kubectl("wait", "pod", "-n", SYSTEM, "--all", "--for=delete", "--timeout=90s")
-
-    def namespace(self) -> Namespace:
-        """Make a namespace with the credentials, where pods keep to the strictest standard."""
-        name = self.cluster.new_namespace("images")
-        self.enforce(name)
-        namespace = Namespace.of(Pod(self.cluster, name))  # type: ignore[arg-type]  # what it takes of an Operator, this has
-        known = yaml.safe_load(self.openstack.clouds_yaml.read_text())["clouds"]
-        clouds = {name: self._as_pods_see(cloud) for name, cloud in known.items()}
-        namespace.put_secret(self.openstack, **clouds)
-        return namespace
-
-    def enforce(self, namespace: str) -> None:
-        """Have the restricted Pod Security Standard enforced in a namespace."""
-        label = "pod-security.kubernetes.io/enforce=restricted"
-        self.cluster.run_kubectl("label", "namespace", namespace, label)
-
-    def put(self, name: str, content: Path, **wish: Any) -> str:
-        """Put a file on the source server and return the URL that pods use."""
-        self.sources.put(name, content)
-        return self._rewritten(self.sources.url(name, **wish))
-
-    def _as_pods_see(self, cloud: dict[str, Any]) -> dict[str, Any]:
-        """Return an entry of clouds.yaml for pods: the catalogue's addresses are this machine's."""
-        site = Site.load(self.openstack.folder)
-        assert site is not None
-        overrides = {
-            f"{kind}_endpoint_override": self._rewritten(site.url(name)) + path
-            for kind, name, path in (
-                ("identity", "keystone", "/v3"),
-                ("image", "glance", ""),
-                ("compute", "nova", "/v2.1"),
-                ("block_storage", "cinder", "/v3"),
-            )
-        }
-        return json.loads(self._rewritten(json.dumps(cloud))) | overrides
-
-    def _rewritten(self, text: str) -> str:
-        return text.replace("127.0.0.1", self.cluster.host)
 
 
 @pytest.fixture(scope="module")
@@ -131,63 +37,8 @@ def whole(request: pytest.FixtureRequest) -> Iterator[WholeKubernetes | Kind]:
     choice = request.config.getoption("--cluster")
     if choice == "kubeconfig":
         pytest.skip("somebody else's cluster has not the image that is built here")
-    with _kind() if choice == "kind" else _node() as cluster:
+    with kind_cluster() if choice == "kind" else node_cluster() as cluster:
         yield cluster
-
-
-@contextlib.contextmanager
-def _node() -> Iterator[WholeKubernetes]:
-    """A cluster with a node of our own, there for these tests alone."""
-    if missing := WholeKubernetes.missing():
-        pytest.skip(f"a node of our own needs {missing}; --cluster=kind needs Docker instead")
-    bed = WholeKubernetes()
-    with bed.lock:
-        bed.install()
-        bed.down()  # what a run that was killed has left
-        with _left_as_it_was():
-            try:
-                bed.up()
-                yield bed
-            finally:
-                bed.down()
-    assert list(traces.mounts(bed.folder)) == []
-
-
-@contextlib.contextmanager
-def _kind() -> Iterator[Kind]:
-    """The session's cluster of kind; where only these tests use it, it is gone after them."""
-    kind = Kind.new()
-    alone = not kind.kubeconfig.exists() and not {"KEEP", "PYTEST_XDIST_WORKER"} & os.environ.keys()
-    if not alone:
-        kind.up()
-        yield kind
-        return
-    with _left_as_it_was():
-        try:
-            kind.up()
-            yield kind
-        finally:
-            kind.down()
-    assert kind.docker.left() == []
-
-
-@contextlib.contextmanager
-def _left_as_it_was() -> Iterator[None]:
-    """Expect of this machine, at the end, the links, rules and settings of the beginning."""
-    links, rules, settings = _links(), network.rules(), _settings()
-    yield
-    assert _links() <= links
-    assert [rule for rule in network.rules() if rule not in rules] == []
-    assert _settings() == settings
-
-
-def _links() -> set[str]:
-    return {path.name for path in Path("/sys/class/net").iterdir()}
-
-
-def _settings() -> dict[str, str]:
-    paths = (Path("/proc/sys") / name for name in docker.SYSCTLS)
-    return {str(path): path.read_text() for path in paths if path.exists()}
 
 
 @pytest.fixture(scope="module")

@@ -260,13 +260,6 @@ RAW_CASES = [
         f"(SquashFS) reaches to byte {MIB + 1}",
     ),
     Case("half of Btrfs", content(BTRFS), TRUNCATED, f"(Btrfs) reaches to byte {2 * MIB}"),
-    Case(
-        "over min_disk",
-        content(PROTECTIVE + bytes(MIB)),
-        TOO_LARGE,
-        "0 GiB",
-        image=(("min_disk", 0),),
-    ),
     Case("over the download limit", content(PROTECTIVE + bytes(64 * MIB)), TOO_LARGE, "limit"),
 ]
 

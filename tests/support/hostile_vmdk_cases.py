@@ -80,7 +80,7 @@ VMDK_CASES = [
     Case("descriptor elsewhere", patched(VMDK, (28, "<Q", 2**40)), UNSAFE),
     Case("no descriptor", patched(VMDK, (28, "<Q", 0), (36, "<Q", 0)), UNSAFE),
     Case("unknown version", patched(VMDK, (4, "<I", 9)), UNSAFE),
-    Case("footer that is none", patched(STREAM, (56, "<Q", 2**64 - 1)), UNSAFE, "footer"),
+    Case("footer of another kind", patched(STREAM, (56, "<Q", 2**64 - 1)), UNSAFE, "footer"),
     Case("8 EiB", patched(VMDK, (12, "<Q", 2**54)), TOO_LARGE),
     Case(
         "footer of another size",

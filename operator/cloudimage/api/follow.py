@@ -85,7 +85,7 @@ class Available(ApiModel):
     since: Timestamp = Field(description="When it was first seen.")
     failed: bool = Field(
         default=False,
-        description="An image could not be made of it. It is not tried again until the source has "
+        description="An image could not be made of it. It is not retried until the source has "
         "another version.",
     )
 

@@ -31,7 +31,7 @@ class ConditionType(StrEnum):
     warning."""
     FOLLOWING = "Following"
     """The source is asked for new versions as spec.follow says, and what it has is no worse than
-    what is served. While it is False the image serves on. Only there with spec.follow."""
+    what is served. While it is False the image stays in use. Only there with spec.follow."""
     UPDATE_AVAILABLE = "UpdateAvailable"
     """The source has a newer version than the one that is served; the message says which, and why
     it is not applied yet. Only there with spec.follow."""
@@ -113,7 +113,7 @@ class Reason(StrEnum):
     until when."""
     UPDATE_FAILED = "UpdateFailed"
     """No image could be made of the source's newest version; the message says why. The image
-    before it serves on. Tried again once the source has another version, or on request."""
+    before it stays in use. Retried once the source has another version, or on request."""
     SOURCE_WENT_BACK = "SourceWentBack"
     """The source has an older version than the one that is served, or one that was served before.
     The image stays as it is. If that is meant, name that version in spec.source."""

@@ -74,7 +74,7 @@ def hold(folder: Path, number: signal.Signals | None) -> str:
     )
     command = [sys.executable, "-c", script, str(folder)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
+    with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]  # by **
         token: str = process.stdout.readline().strip()
         with pytest.raises(CommandError, match="Another run"), token_of(folder, "uid"):
             pass

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Final
 
 from cloudimage.sizes import size_text
-from cloudimage.transfer.contract import Checksum, NewImage, Reason, Stage, TransferError
-from cloudimage.transfer.image.conversion import Chunks, Payload
+from cloudimage.transfer.contract import NewImage, Reason, Stage, TransferError
 from cloudimage.transfer.image.inspection import Inspected, check_size
 from cloudimage.transfer.source.base import Context, Ends
 from cloudimage.transfer.source.edges import HEAD_LENGTH, Edges
 from cloudimage.transfer.source.file.model import FileSource
 from cloudimage.transfer.source.file.opening import opened, unreadable
 from cloudimage.transfer.source.hashes import CHUNK, Fetched, Hashes
+from cloudimage.transfer.source.streamed import Streamed
 from cloudimage.transfer.sparse import end_sparse, write_sparse
 from cloudimage.transfer.verify.verification import Expected, weakness
-from cloudimage.vocabulary.image import DiskFormat
 
 _BLOCK: Final = 512  # of st_blocks
 
@@ -68,7 +67,7 @@ class FileReader:
         """Return that it is not."""
         return False
 
-    def stream(self, image: NewImage) -> "StreamedFile | None":
+    def stream(self, image: NewImage) -> Streamed | None:
         """Return the file if its ends tell all that there is to inspect, and it stays as it is."""
         edges = self._edges()
         if edges is None:
@@ -80,7 +79,7 @@ class FileReader:
         if shape is None or image.disk_format not in {None, shape}:
             return None
         check_size(self._content.size, image.min_disk, self._context.limits)
-        return StreamedFile(self._content, shape, self._source.checksum, edges)
+        return Streamed(self._content, shape, self._source.checksum, edges)
 
     def can_fetch_after(self, error: TransferError) -> bool:  # noqa: ARG002 - whatever it is
         """Return that it does not help: the same file would be read."""
@@ -169,38 +168,3 @@ class FileBytes:
             Reason.SOURCE_UNREACHABLE,
             f"{self._name} changed while it was being read: something still writes to it",
         )
-
-
-class StreamedFile:
-    """A file on its way into Glance, with no copy between.
-
-    Its last piece is held back until the checksum is known to be right.
-
-    Attributes:
-        found: What it is.
-        payload: Its bytes, read as they are asked for.
-        fetched: What was read, once it has been.
-    """
-
-    def __init__(
-        self, content: FileBytes, shape: DiskFormat, checksum: Checksum | None, edges: Edges
-    ) -> None:
-        self._content = content
-        self._checksum = checksum
-        self._edges = edges
-        self.found = Inspected(shape, content.size, content.size)
-        self.payload = Payload(shape, content.size, self._chunks)
-        self.fetched = Fetched(0, {})
-
-    def _chunks(self) -> Chunks:
-        hashes, held = Hashes(self._checksum), b""
-        for piece in self._content.pieces():
-            if not self._edges.fit(hashes.size, piece):
-                raise self._content.changed()
-            hashes.update(piece)
-            if held:
-                yield held
-            held = piece
-        hashes.check()
-        self.fetched = hashes.fetched()
-        yield held

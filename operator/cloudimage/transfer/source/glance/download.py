@@ -105,6 +105,12 @@ class ImageBytes:
             f"the source's Glance sends less than {rate} bytes per second{how}",
         )
 
+    def changed(self) -> TransferError:
+        """Return what it means that the bytes are no longer those that were looked at."""
+        return TransferError(
+            Reason.SOURCE_UNREACHABLE, "the source's image changed while it was being read"
+        )
+
     def _truncated(self, size: int) -> TransferError:
         return TransferError(
             Reason.SOURCE_TRUNCATED,

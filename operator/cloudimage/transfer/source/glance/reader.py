@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from cloudimage.transfer.contract import Checksum, NewImage, Reason, Stage, TransferError
-from cloudimage.transfer.image.conversion import Chunks, Payload
 from cloudimage.transfer.image.inspection import Inspected, check_size
 from cloudimage.transfer.scratch import Entry, Note, redacted_name, telling_when_full, write_all
 from cloudimage.transfer.source.base import Context, Ends
@@ -18,6 +17,7 @@ from cloudimage.transfer.source.glance.download import ImageBytes
 from cloudimage.transfer.source.glance.errors import BrokenError
 from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.hashes import Fetched, Hashes
+from cloudimage.transfer.source.streamed import Streamed
 from cloudimage.transfer.verify.verification import Expected, weakness
 from cloudimage.vocabulary.image import DiskFormat
 
@@ -84,7 +84,7 @@ class GlanceReader:
         """Return whether the file, or a part of it, is in the scratch already."""
         return self._context.cache.holds(self._cache_key)
 
-    def stream(self, image: NewImage) -> "StreamedImage | None":
+    def stream(self, image: NewImage) -> Streamed | None:
         """Return the image if it needs no look at all of it, and its Glance gives parts of it."""
         context, size = self._context, self._bytes.size
         wanted = {self._format, image.disk_format or self._format}
@@ -97,7 +97,7 @@ class GlanceReader:
         except (TransferError, BrokenError, NoPartsError):
             return None  # through the scratch, which says what is wrong
         check_size(size, image.min_disk, context.limits)
-        return StreamedImage(self._bytes, self._format, self._checksum, ends)
+        return Streamed(self._bytes, self._format, self._checksum, ends)
 
     def can_fetch_after(self, error: TransferError) -> bool:
         """Return whether the scratch helps: what has come is kept there."""
@@ -176,40 +176,3 @@ class GlanceReader:
     def _note(self, sha256: str | None = None) -> Note:
         key = self._cache_key
         return Note(url=key, validator=self._source.id, total=self._bytes.size, sha256=sha256)
-
-
-class StreamedImage:
-    """An image on its way from one Glance to another, with no disk between.
-
-    Its last piece is held back until the hash is known to be right.
-
-    Attributes:
-        found: What it is.
-        payload: Its bytes, read from their Glance as they are asked for.
-        fetched: What arrived, once it has.
-    """
-
-    def __init__(
-        self, content: ImageBytes, shape: DiskFormat, checksum: Checksum | None, ends: Edges
-    ) -> None:
-        self._content = content
-        self._checksum = checksum
-        self._ends = ends
-        self.found = Inspected(shape, content.size, content.size)
-        self.payload = Payload(shape, content.size, self._chunks)
-        self.fetched = Fetched(0, {})
-
-    def _chunks(self) -> Chunks:
-        hashes, held = Hashes(self._checksum), b""
-        for piece in self._content.pieces():
-            if not self._ends.fit(hashes.size, piece):
-                raise TransferError(
-                    Reason.SOURCE_UNREACHABLE, "the source's image changed while it was being read"
-                )
-            hashes.update(piece)
-            if held:
-                yield held
-            held = piece
-        hashes.check()
-        self.fetched = hashes.fetched()
-        yield held

@@ -72,17 +72,22 @@ def fetch(source: HttpSource, target: Path, meter: Meter, client: Client, cache:
     """
     meter.start(Stage.FETCHING)
     cache.sweep()
-    with cache.entry(cache_key(source, client)) as entry:
+    with cache.entry(cache_key(source, client.identity)) as entry:
         work = _Fetch(source, meter, client, entry)
         fetched = work.reused() or first_of(work.urls(), work.from_url)
         entry.give(target)
     return fetched
 
 
-def cache_key(source: HttpSource, client: Client) -> str:
-    """Return what identifies a source: who has the same key may have the same bytes."""
-    identity = {"url", "mirrors", "auth", "ca_certificate", "checksum"}
-    return redacted_name(source.model_dump_json(include=identity) + client.identity)
+def cache_key(source: HttpSource, identity: str = "") -> str:
+    """Return what identifies a source: who has the same key may have the same bytes.
+
+    Args:
+        source: The source.
+        identity: Who asks, where the source does not say it.
+    """
+    parts = {"url", "mirrors", "auth", "ca_certificate", "checksum"}
+    return redacted_name(source.model_dump_json(include=parts) + identity)
 
 
 def first_of(urls: tuple[str, ...], attempt: Callable[[str], T]) -> T:

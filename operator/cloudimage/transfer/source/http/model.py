@@ -71,7 +71,7 @@ class HttpSource(Source):
 
     Attributes:
         url: Where it is; with an index, a template over what is found there, or empty: where the
-            index has it. Those of ``sums`` are templates then, too.
+            index has it. Those of ``sums`` are then also templates.
         index: Where it is found which build is the newest.
         mirrors: Where the same file is too, in the order to try them.
         sums: Where the checksum is written instead.

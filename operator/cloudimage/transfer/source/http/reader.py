@@ -73,11 +73,11 @@ class HttpReader:
 
     def discarding(self) -> AbstractContextManager[None]:
         """Forget the kept file if the block fails because of its bytes."""
-        return self._context.cache.discarding(cache_key(self._source, self._client))
+        return self._context.cache.discarding(cache_key(self._source, self._client.identity))
 
     def is_kept(self) -> bool:
         """Return whether the file, or a part of it, is in the scratch already."""
-        return self._context.cache.holds(cache_key(self._source, self._client))
+        return self._context.cache.holds(cache_key(self._source, self._client.identity))
 
     def stream(self, image: NewImage) -> StreamedFile | None:
         """Return the file if it is raw and its server gives parts of it."""

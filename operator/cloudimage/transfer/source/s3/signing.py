@@ -5,7 +5,7 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 import requests
-from requests_aws4auth import AWS4Auth  # type: ignore[import-untyped]
+from requests_aws4auth import AWS4Auth
 
 from cloudimage.transfer.contract import TransferError
 from cloudimage.transfer.source.s3 import rules
@@ -53,7 +53,7 @@ class ObjectCredentials:
         )
 
 
-class _Signer(AWS4Auth):  # type: ignore[misc]  # untyped
+class _Signer(AWS4Auth):  # type: ignore[misc]  # it has no types
     def __init__(self, key: AccessKey, region: str) -> None:
         token = {"session_token": key.session_token} if key.session_token else {}
         super().__init__(key.id, key.secret, region, _SERVICE, **token)

@@ -17,13 +17,14 @@ from cloudimage.transfer.contract import NewImage, Reason, Stage, TransferError
 from cloudimage.transfer.source.base import Context, Ends
 from cloudimage.transfer.source.glance.client import cloud_of, connected
 from cloudimage.transfer.source.glance.model import CloudSource, GlanceSource
-from cloudimage.transfer.source.glance.reader import GlanceReader, StreamedImage
+from cloudimage.transfer.source.glance.reader import GlanceReader
 from cloudimage.transfer.source.hashes import Fetched
 from cloudimage.transfer.source.snapshot.labels import label
 from cloudimage.transfer.source.snapshot.leftovers import clear, is_record, restart
 from cloudimage.transfer.source.snapshot.patience import Patience
 from cloudimage.transfer.source.snapshot.rules import shown
 from cloudimage.transfer.source.snapshot.services import Image, Services
+from cloudimage.transfer.source.streamed import Streamed
 from cloudimage.transfer.verify.verification import Expected
 
 CLEARING_SECONDS: Final = 60.0
@@ -207,7 +208,7 @@ class SnapshotReader:
         same = self._source.cloud_name is None and self._image is not None
         return self._image.id if same and self._image else None
 
-    def stream(self, image: NewImage) -> StreamedImage | None:
+    def stream(self, image: NewImage) -> Streamed | None:
         """Return the image if it needs no look at all of it, and its Glance gives parts of it."""
         return self._read.stream(image)
 

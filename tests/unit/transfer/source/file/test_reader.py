@@ -85,7 +85,7 @@ def test_a_raw_file_is_read_as_it_is_asked_for_each_time(root: Path, context: Co
         assert stream is not None
         for _ in range(2):  # Glance may have to be asked again
             assert b"".join(stream.payload.open()) == path.read_bytes()
-            assert stream.fetched.checksums == {"sha256": source.checksum.value}  # type: ignore[union-attr]
+            assert stream.fetched.checksums == {"sha256": source.checksum.value}  # type: ignore[union-attr]  # given
         assert reader.stream(NewImage(id_seed="x", name="x", disk_format="qcow2")) is None
     assert list(context.folder.iterdir()) == []
 

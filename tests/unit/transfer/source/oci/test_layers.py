@@ -75,7 +75,7 @@ def refused(folder: Path, *layers: bytes, reason: Reason, path: str | None = Non
 def packed(folder: Path, compression: str | None, *flags: str) -> bytes:
     (folder / "disk.img").write_bytes(DISK)
     files = {"disk/debian.qcow2": folder / "disk.img"}
-    return layer(folder, files, compression, *flags).read_bytes()  # type: ignore[arg-type]
+    return layer(folder, files, compression, *flags).read_bytes()  # type: ignore[arg-type]  # test data
 
 
 @pytest.mark.parametrize(

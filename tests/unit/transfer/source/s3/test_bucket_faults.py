@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from typing import Self
 
 import pytest
-from requests_aws4auth import aws4auth  # type: ignore[import-untyped]
+import requests
+from requests_aws4auth import aws4auth
 
 from cloudimage.transfer.contract import (
     Reason,
@@ -139,13 +140,13 @@ def test_a_connection_that_breaks_is_resumed_where_it_broke(
     """Each read fails now and then, as one of a bad network does."""
     reads, broken, real = 0, [], http_client.Client.read
 
-    def read(self: http_client.Client, response: object, most: int) -> bytes:
+    def read(self: http_client.Client, response: requests.Response, most: int) -> bytes:
         nonlocal reads
         reads += 1
         if reads % 40 == 0:
             broken.append(reads)
             raise ConnectionResetError
-        return real(self, response, most)  # type: ignore[arg-type]
+        return real(self, response, most)
 
     monkeypatch.setattr(http_client.Client, "read", read)
     assert run.read(source(buckets, bucket, in_parts))[1].checksums == {"sha256": sha256(raw)}

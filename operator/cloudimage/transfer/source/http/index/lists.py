@@ -109,7 +109,7 @@ def _kept(path: Path) -> tuple[_Note | None, bytes]:
 
 @contextmanager
 def _held(path: Path) -> Iterator[None]:
-    """Hold a list, so that those who want it at the same time ask once."""
+    """Hold a list, so that transfers that want it at the same time ask once."""
     with path.with_suffix(".lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -65,7 +65,7 @@ def newest(builds: Iterable[Build], order: Order) -> Build:
     """Return the build with the highest version.
 
     Raises:
-        TransferError: ``SourceNotFound``: there is none; ``SourceAmbiguous``: several have it.
+        TransferError: ``SourceNotFound``: nothing matches; ``SourceAmbiguous``: several have it.
     """
     found = ranked(builds, order)
     if not found:

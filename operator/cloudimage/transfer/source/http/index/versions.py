@@ -20,7 +20,7 @@ _PRERELEASES: Final = frozenset({"alpha", "beta", "rc", "pre", "dev", "snapshot"
 
 
 def key(order: Order, version: str) -> Key | None:
-    """Return what compares as a version does; None: it is none in this order.
+    """Return what compares as a version does; or None where this order cannot place it.
 
     In the order ``Version``, what is before a release comes before it: ``1.8.0-rc1`` before
     ``1.8.0``, as in Semantic Versioning 2.0.0, 11; ``~`` sorts before everything, as in Debian's
