@@ -92,8 +92,7 @@ def list_age(resource: CloudImage) -> float:
 
 
 def opens(follow: Follow, now: datetime) -> datetime | None:
-    """Return when the window for changes opens next; or None where it is open or
-    not given.
+    """Return when the window for changes opens next, or None if it is open or not given.
 
     Raises:
         ScheduleError: Its schedule or the time zone is wrong.
