@@ -182,7 +182,7 @@ def updated(resource: CloudImage, status: CloudImageStatus, now: datetime) -> Cl
 def unanswered(
     resource: CloudImage, reason: Reason, message: str, now: datetime
 ) -> CloudImageStatus:
-    """Return the status when the source could not say which bytes it means; the image stays as it is."""
+    """Return the status when the source could not say which bytes it means."""
     follow = resource.spec.follow
     if follow is None:
         return resource.status
