@@ -35,7 +35,7 @@ def test_objects_with_one_period_ask_at_its_begin(
 @given(
     every=st.integers(1, 9999),
     share=st.floats(0, 1),
-    last=st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
+    last=st.integers(0, 4_000_000_000).map(lambda at: datetime.fromtimestamp(at, UTC)),
 )
 def test_it_comes_within_one_period(every: int, share: float, last: datetime) -> None:
     follow = _follow(every=f"{every}m")
