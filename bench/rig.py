@@ -15,7 +15,7 @@ import psutil
 
 from cloudimage.access.policy import OPEN
 from cloudimage.runners.fork_client import ForkServer
-from cloudimage.transfer.contract import EVENTS, UNRESTRICTED, Failure, Progress, Result
+from cloudimage.transfer.contract import EVENTS, UNRESTRICTED, Failure, Latest, Progress, Result
 from cloudimage.transfer.request import TransferRequest
 from testbed.images import disk, sha256_of
 from testbed.images.disks import Format
@@ -126,14 +126,14 @@ class Rig:
         stages = {stage: times[i + 1] - times[i] for i, stage in enumerate(starts)}
         return Moved(end - begin, stages)
 
-    def settle(self, outcome: Result | Failure) -> None:
+    def settle(self, outcome: Result | Latest | Failure) -> None:
         """Delete the image of a transfer that succeeded.
 
         Raises:
             RuntimeError: It did not.
         """
         if not isinstance(outcome, Result):
-            raise RuntimeError(f"a transfer failed: {outcome.reason}: {outcome.message}")  # noqa: TRY004 - no type error
+            raise RuntimeError(f"a transfer failed: {outcome}")  # noqa: TRY004 - no type error
         self.delete(outcome.image_id)
 
     def create(self, disk_format: str) -> tuple[str, list[str]]:

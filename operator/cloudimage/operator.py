@@ -5,7 +5,7 @@ Why only ``on.event``: see docs/decisions/0003-kopf-watches-a-queue-reconciles.m
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from cloudimage.controller.tenants import TenantIndex
 from cloudimage.controller.watch import Watch, key_in
 from cloudimage.controller.workqueue import WorkQueue
 from cloudimage.credentials.guard import SecretGuard
+from cloudimage.images.following import Following
 from cloudimage.images.logic import metadata
 from cloudimage.images.orphans import OrphanSweeper, Place
 from cloudimage.images.reconciler import CloudImageReconciler
@@ -37,8 +38,10 @@ from cloudimage.metrics import operator as metrics
 from cloudimage.runners.base import Runner
 from cloudimage.runners.both import RunnerOfBoth
 from cloudimage.runners.child import ChildRunner, sweep
+from cloudimage.runners.fork_client import ForkServer, Process
 from cloudimage.runners.job import JobRunner
 from cloudimage.runners.job_client import Jobs
+from cloudimage.runners.looks import Looks
 from cloudimage.settings import Settings
 from cloudimage.shares.consumers import Consumers
 from cloudimage.shares.logic import members
@@ -69,7 +72,9 @@ class Operator:
         workers = self.settings.workers
         client = kubernetes.client.ApiClient(_client_configuration(2 * workers))
         kube = Kube(client, self.settings.namespaces)
-        self.runner = _runner(self.settings, kube)
+        # One for both: what it has imported takes memory once.
+        spawn = ForkServer().spawn
+        self.runner = _runner(self.settings, kube, spawn)
         policy = self.settings.cloud_policy
         self.clouds = ConnectionPool(
             connect=partial(open_cloud, policy=policy),
@@ -77,8 +82,17 @@ class Operator:
         )
         attempts = Attempts(kube, SecretGuard(kube))
         consumers = Consumers(kube, self.clouds)
+        self.looks = Looks(spawn)
+        following = Following(kube, self.looks, self.settings, attempts.status, self._notify)
         self.images = CloudImageReconciler(
-            kube, attempts, self.runner, self.settings, self.clouds, consumers, self._notify
+            kube,
+            attempts,
+            self.runner,
+            following,
+            self.settings,
+            self.clouds,
+            consumers,
+            self._notify,
         )
         self.shares = ImageShareReconciler(
             kube, attempts, self.settings, self.clouds, consumers, self._look_again
@@ -138,6 +152,7 @@ class Operator:
     def abandon(self) -> None:
         """End transfers at once, without their clean-up: another operator may act by now."""
         self.runner.abandon()
+        self.looks.stop()
 
     def _tell_metrics(self) -> None:
         metrics.live(metrics.TRANSFERS_RUNNING, self.runner.by_stage)
@@ -165,6 +180,7 @@ class Operator:
         self._lag.cancel()
         await asyncio.gather(self.queue.stop(), self.share_queue.stop(), self.orphan_queue.stop())
         await asyncio.to_thread(self.runner.stop)
+        await asyncio.to_thread(self.looks.stop)
         await asyncio.to_thread(self.clouds.close)
 
     async def _close_idle(self) -> None:
@@ -236,12 +252,13 @@ def _parsed(model: type[R], event: kopf.RawEvent) -> R | None:
         return None
 
 
-def _runner(settings: Settings, kube: Kube) -> Runner:
+def _runner(settings: Settings, kube: Kube, spawn: Callable[[], Process]) -> Runner:
     most = settings.max_concurrent_transfers
+    children = ChildRunner(most, spawn=spawn)
     if settings.job is None:
-        return ChildRunner(most)
+        return children
     jobs = JobRunner(most, Jobs(kube.client), kube, settings.job, settings.namespaces)
-    return jobs if settings.runner == "job" else RunnerOfBoth(ChildRunner(most), jobs)
+    return jobs if settings.runner == "job" else RunnerOfBoth(children, jobs)
 
 
 def load_kubernetes_config() -> None:

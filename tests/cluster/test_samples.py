@@ -34,6 +34,7 @@ SAMPLES = REPOSITORY / "manifests" / "samples"
 IMAGES = (
     *("ami", "archive", "ceph-raw", "checksums", "clearsigned", "community", "compressed"),
     *(
+        "following",
         "from-glance",
         "from-s3",
         "from-swift",
@@ -174,22 +175,28 @@ def snapshots(
 
 
 @pytest.fixture
-def localize(
-    sources: Sources,
-    files: Callable[[str], Path],
-    signer: Signer,
-    glance: Callable[[Body], None],
-    buckets: Buckets,
-    stores: dict[str, Callable[[Body], None]],
-    snapshots: Mapping[str, Callable[[Body], None]],
-    unique: str,
-) -> Callable[[Body], Body]:
-    """Put the test bed's things in the place of those that only the reader has."""
+def http(
+    sources: Sources, files: Callable[[str], Path], signer: Signer, unique: str
+) -> Callable[[Body], None]:
+    """Publish a file, and the list that has its checksum, where a source is to find them."""
 
     def put(url: str, content: bytes | Path) -> str:
         return sources.put(f"{unique}{urlsplit(url).path}", content)
 
-    def http(source: Body) -> None:
+    def indexed(source: Body) -> None:
+        """Publish one build, in the list that the index and the checksum name."""
+        name = "debian-13-genericcloud-amd64-daily-20261101-2285.qcow2"
+        file = files(name)
+        listed = source["index"]["checksums"]
+        put(listed.replace("SHA512SUMS", name), file)
+        text = f"{hashlib.sha512(file.read_bytes()).hexdigest()}  {name}\n"
+        url = put(listed, text.encode())
+        source["index"]["checksums"] = source["checksum"]["from"]["url"] = url
+
+    def publish(source: Body) -> None:
+        if "index" in source:
+            indexed(source)
+            return
         file = files(PurePosixPath(source["url"]).name)
         checksum = source.get("checksum", {})
         hashed(checksum, file)
@@ -199,6 +206,20 @@ def localize(
             signed = "signature" in checksum
             sums["url"] = put(sums["url"], signer.clearsigned(text) if signed else text)
         source["url"] = put(source["url"], file)
+
+    return publish
+
+
+@pytest.fixture
+def localize(
+    http: Callable[[Body], None],
+    signer: Signer,
+    glance: Callable[[Body], None],
+    buckets: Buckets,
+    stores: dict[str, Callable[[Body], None]],
+    snapshots: Mapping[str, Callable[[Body], None]],
+) -> Callable[[Body], Body]:
+    """Put the test bed's things in the place of those that only the reader has."""
 
     def localized(body: Body) -> Body:
         if body["kind"] == "CloudImage":

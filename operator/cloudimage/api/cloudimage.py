@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from cloudimage.api.follow import Follow
 from cloudimage.api.image import Image
 from cloudimage.api.meta import ApiModel, Resource, rules
 from cloudimage.api.references import CloudCredentialsRef, GlanceImageId, ImageFilter
@@ -147,6 +148,7 @@ _SPEC_RULES = (
         "self.managementPolicy != 'Unmanaged' || (!has(self.source) && !has(self.adopt))",
         "an Unmanaged image can have neither source nor adopt",
     ),
+    ("!has(self.follow) || has(self.source)", "follow needs a source"),
     (
         _LIKE_SOURCE,
         "for a source in the format ami, aki or ari, Glance requires containerFormat to equal it",
@@ -173,6 +175,11 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
     )
     source: Source | None = Field(
         default=None, description="Where the bytes come from: exactly one member."
+    )
+    follow: Follow | None = Field(
+        default=None,
+        description="Keep up with the source: ask it for a new version now and then. If omitted, "
+        "the image stays what it was made from.",
     )
     adopt: Adopt | None = Field(
         default=None,

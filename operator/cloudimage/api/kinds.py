@@ -90,6 +90,8 @@ CLOUD_IMAGE = Kind(
         Column("Visibility", ".status.visibility"),
         Column("In Use", ".status.summary.inUse"),
         Column("Use Checked", ".status.usedBy.lastCheckTime", type="date"),
+        Column("Version", ".status.follow.version", wide=True),
+        Column("Checked", ".status.follow.lastCheckTime", type="date", wide=True),
         *_LAST_COLUMNS,
     ),
     # The two questions that otherwise need every object listed: which images does a rotated

@@ -29,6 +29,12 @@ class ConditionType(StrEnum):
     NAME_UNIQUE = "NameUnique"
     """No other image that the credentials can see has the image's name in Glance. Only a
     warning."""
+    FOLLOWING = "Following"
+    """The source is asked for new versions as spec.follow says, and what it has is no worse than
+    what is served. While it is False the image stays in use. Only there with spec.follow."""
+    UPDATE_AVAILABLE = "UpdateAvailable"
+    """The source has a newer version than the one that is served; the message says which, and why
+    it is not applied yet. Only there with spec.follow."""
     DELETION_BLOCKED = "DeletionBlocked"
     """The object is being deleted, but the image is still in use; the message says by what."""
     RECONCILING = "Reconciling"
@@ -91,6 +97,33 @@ class Reason(StrEnum):
     REFERENCE_NOT_READY = "ReferenceNotReady"
     """The CloudImage of kernelRef or ramdiskRef does not exist or is not Ready. Continues
     automatically once it is."""
+
+    ASKED = "Asked"
+    """The source has said which version it has."""
+    UP_TO_DATE = "UpToDate"
+    """The version that is served is the newest that the source has."""
+    UPDATING = "Updating"
+    """A new version of the source is being made into an image; the previous image serves
+    meanwhile."""
+    UPDATE_REPORTED = "UpdateReported"
+    """The source has a newer version, and spec.follow.policy is Report. Set it to Apply, or change
+    spec.source."""
+    UPDATE_HELD = "UpdateHeld"
+    """A newer version waits for spec.follow.minimumAge or spec.follow.window; the message says
+    until when."""
+    UPDATE_FAILED = "UpdateFailed"
+    """No image could be made of the source's newest version; the message says why. The image
+    before it stays in use. Retried once the source has another version, or on request."""
+    SOURCE_WENT_BACK = "SourceWentBack"
+    """The source has an older version than the one that is served, or one that was served before.
+    The image stays as it is. If that is meant, name that version in spec.source."""
+    SUSPENDED = "Suspended"
+    """spec.follow.suspend is true: the source is not asked."""
+    INVALID_SCHEDULE = "InvalidSchedule"
+    """A schedule or the time zone in spec.follow cannot be understood; the message says which."""
+    NOT_FOLLOWABLE = "NotFollowable"
+    """spec.source says for good which bytes it means, so that there is nothing to follow. Give
+    checksum.from or an index, or a name or a filter in Glance, or remove spec.follow."""
 
     REVISION_FAILED = "RevisionFailed"
     """The new image could not be made; the previous image stays in use. The message says which it

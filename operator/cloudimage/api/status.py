@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from cloudimage.api.follow import FollowStatus
 from cloudimage.api.meta import ApiModel, Condition, ResourceStatus, Timestamp, conditions_field
+from cloudimage.api.resolved_source import ResolvedSource
 
 Hashes = Annotated[dict[str, str], Field(max_length=16)]
 """Hexadecimal hashes by algorithm."""
@@ -39,19 +41,6 @@ class SourceStatus(ApiModel):
         default=None,
         description="What the source's store calls the bytes, where the spec may mean others "
         "later, such as the digest of a tag. It is known of what this operator fetched.",
-    )
-
-
-class ResolvedSource(ApiModel):
-    """What the spec's source meant when it was last looked up."""
-
-    selector: str = Field(
-        description="Digest of the part of the spec that was looked up; another one is looked up "
-        "again."
-    )
-    version: str = Field(
-        description="What was found; for a Glance source, the image's id. It decides whether a new "
-        "image is made."
     )
 
 
@@ -202,6 +191,9 @@ class Revision(ApiModel):
         description="Checksum of the source file, as algorithm:value. An image of the same spec "
         "that is lost is made again from that file only; see spec.sourceChangePolicy.",
     )
+    version: Annotated[str, Field(max_length=1024)] | None = Field(
+        default=None, description="The source's version that it was made from, if that is known."
+    )
     current: bool = Field(description="Whether this is the image in status.imageID.")
     users: int | None = Field(
         default=None,
@@ -254,6 +246,9 @@ class CloudImageStatus(ResourceStatus):
     source: SourceStatus | None = Field(
         default=None, description="What was found out about the source file."
     )
+    follow: FollowStatus | None = Field(
+        default=None, description="What checks for a new version have found; see spec.follow."
+    )
     resolved_source: ResolvedSource | None = Field(
         default=None,
         description="What the source meant when it was last looked up, if the spec does not say "
@@ -280,6 +275,7 @@ class CloudImageStatus(ResourceStatus):
         "later difference is drift.",
     )
     conditions: tuple[Condition, ...] = conditions_field(
-        "Ready, Verified, Uploaded, Synced, PropertiesValid, NameUnique, DeletionBlocked; "
+        "Ready, Verified, Uploaded, Synced, PropertiesValid, NameUnique, Following, "
+        "UpdateAvailable, DeletionBlocked; "
         "Reconciling and Stalled are present only while True."
     )

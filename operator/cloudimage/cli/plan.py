@@ -14,6 +14,7 @@ from kubernetes.client import ApiClient
 
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
 from cloudimage.api.references import CloudCredentialsRef
+from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.cli import manifests, plan_applied, plan_image, plan_transfer
 from cloudimage.cli.arguments import Where
 from cloudimage.cli.by_hand import workplace
@@ -245,10 +246,10 @@ def _resolved(resource: CloudImage, cloud: Cloud, desk: _Desk) -> tuple[CloudIma
     """Return a CloudImage with what its source means now, and what its spec wants."""
     desired = Desired.of(resource.spec, resource.status.resolved_source)
     found = resolution.look_up(resource, desired, cloud, _opener(resource, desk))
-    if isinstance(found, tuple):
-        after = status.resolved(resource, *found)
+    if isinstance(found, ResolvedSource):
+        after = resource.status.model_copy(update={"resolved_source": found})
         resource = resource.model_copy(update={"status": after})
-        desired = Desired.of(resource.spec, after.resolved_source)
+        desired = Desired.of(resource.spec, found)
     return resource, desired
 
 

@@ -16,10 +16,10 @@ from cloudimage import logs
 from cloudimage.cloud.config import parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
 from cloudimage.runners.logic.job_manifest import CLAIM
-from cloudimage.transfer.contract import Failure, Reason, Result, Texts, TransferError
+from cloudimage.transfer.contract import Failure, Reason, Texts, TransferError
 from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.tools import confinement
-from cloudimage.transfer.worker import carry_out
+from cloudimage.transfer.worker import Outcome, carry_out
 
 TERMINATION_MESSAGE_BYTES: Final = 4096
 """A container's termination message is cut off after so much (Kubernetes' API reference)."""
@@ -89,19 +89,19 @@ def _optional(path: Path) -> str | None:
     return path.read_text() if path.exists() else None
 
 
-def _leave(path: Path, outcome: Result | Failure) -> None:
+def _leave(path: Path, outcome: Outcome) -> None:
     try:
         path.write_text(termination_message(outcome))
     except OSError as error:
         _log.warning("the outcome is only in the log: %s", error.strerror)
 
 
-def termination_message(outcome: Result | Failure) -> str:
+def termination_message(outcome: Outcome) -> str:
     """Return the outcome as JSON, its sentences cut where it would be too long to be kept."""
     text = outcome.model_dump_json()
     if len(text.encode()) <= TERMINATION_MESSAGE_BYTES:
         return text
-    if isinstance(outcome, Result):
+    if not isinstance(outcome, Failure):
         less = {"warnings": (), "left_out": (), "method_reason": ""}
         return outcome.model_copy(update=less).model_dump_json()
     shorter = outcome.message[: len(outcome.message) * 3 // 4]

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
-from cloudimage.api.meta import Event
 from cloudimage.api.names import FINALIZER
 from cloudimage.api.reasons import ABSENT_REASONS, CREDENTIALS_REASONS, TERMINAL_REASONS, Reason
 from cloudimage.api.references import CloudCredentialsRef
@@ -22,9 +21,11 @@ from cloudimage.failpoints import Point, failpoint
 from cloudimage.images import adoption, lookup, resolution, rollout, snapshots
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
+from cloudimage.images.following import Following, Meaning
 from cloudimage.images.logic import (
     available_status,
     burned_ids,
+    follow_status,
     owned_images,
     revisions,
     schedule,
@@ -66,6 +67,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
 
     model: type[CloudImage] = field(default=CloudImage, init=False)
     runner: Runner
+    following: Following
     settings: Settings
     clouds: ConnectionPool
     consumers: Consumers
@@ -93,6 +95,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     def gone(self, uid: str) -> None:
         """Forget an object that was removed, and end its transfer."""
         self.runner.cancel(uid)
+        self.following.looks.forget(uid)
         super().gone(uid)
 
     def _apply(self, resource: CloudImage) -> float | None:
@@ -125,40 +128,56 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         resource = self.retried(resource)
         if schedule.has_failed_for_good(resource, desired):
             return None
-        awakened = self.is_awakened(resource)
+        awakened = self.is_awakened(resource) or self.following.is_answered(resource.metadata.uid)
         if wait := self._not_before(resource, at_once=result is not None or awakened):
             return wait
         try:
             config = loader.load(self.kube, resource)
             resource = self.guard.record(resource)
             with self.clouds.borrow(config) as cloud:
-                resource, desired = self._resolved(resource, desired, cloud)
+                meaning = self._meaning(resource, desired, cloud, config)
+                resource, desired = meaning.resource, meaning.desired
+                if meaning.failure or meaning.pending:
+                    return self._not_known(meaning)
                 found = images_of(cloud, resource, desired)
                 owned = owned_images.classify(resource, desired, found)
                 if adoption.is_wanted(resource, owned):
                     resource, owned = self._adopt(resource, desired, cloud, owned)
                 self._burn(resource, desired, cloud, owned, config)
                 resource = self._copied(resource, cloud, owned)
-                if owned.current is None and uploads.is_awaited(desired):
-                    return self._await(resource, desired, cloud, config, owned)
                 if owned.current is None:
-                    self._start(resource, desired, cloud, config, owned)
-                    return None
+                    return self._make(resource, desired, cloud, config, owned)
                 return self._keep(resource, desired, cloud, owned, result)
         except CloudError as error:
             return self._blocked_by_cloud(resource, error)
 
-    def _resolved(
-        self, resource: CloudImage, desired: Desired, cloud: Cloud
-    ) -> tuple[CloudImage, Desired]:
-        """Look up which bytes the source means, and write it down before anything is made of it."""
-        looked = resolution.look_up(resource, desired, cloud, self._opener(resource))
-        if isinstance(looked, Event):
-            self.attempts.status.record_event(resource, looked)
-        elif looked is not None:
-            resource = self.write(resource, status.resolved(resource, *looked))
-            desired = Desired.of(resource.spec, resource.status.resolved_source)
-        return resource, desired
+    def _make(
+        self,
+        resource: CloudImage,
+        desired: Desired,
+        cloud: Cloud,
+        config: CloudConfig,
+        owned: owned_images.OwnedImages,
+    ) -> float | None:
+        """Have the image made: by a person if the spec says so, else by a transfer."""
+        if uploads.is_awaited(desired):
+            return self._await(resource, desired, cloud, config, owned)
+        self._start(resource, desired, cloud, config, owned)
+        return None
+
+    def _meaning(
+        self, resource: CloudImage, desired: Desired, cloud: Cloud, config: CloudConfig
+    ) -> Meaning:
+        """Learn which bytes the source means; it is written down before anything is made of it."""
+        opened = self._opener(resource)
+        return self.following.resolve(resource, desired, cloud, config, opened)
+
+    def _not_known(self, meaning: Meaning) -> float | None:
+        resource = meaning.resource
+        if meaning.failure is not None:
+            return self._failed(resource, meaning.desired, meaning.failure)
+        self.write(resource, status.looking(resource, now()))
+        return None
 
     def _copied(
         self, resource: CloudImage, cloud: Cloud, owned: owned_images.OwnedImages
@@ -259,6 +278,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             *plan.drafts,
             *name_drafts(cloud.glance, image),
         )
+        new = follow_status.updated(resource, new, now())
         changed = revisions.source_changed(resource, desired, new)
         resource = self.write(resource, revisions.listed(new, desired, image, previous))
         if changed:
@@ -349,6 +369,9 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     ) -> float | None:
         reason = Reason(failure.reason)
         if schedule.is_terminal(desired, reason, failure.stage):
+            if back := follow_status.given_up(resource, failure.message, now()):
+                self.write(resource, back)
+                return _CANCELLED_SECONDS
             new = status.failed(resource, failure, now(), None)
             self.attempts.failed_for_good(resource, new, reason)
             return None

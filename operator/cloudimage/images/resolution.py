@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import Event
 from cloudimage.api.references import CloudCredentialsRef, ImageFilter
+from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.api.sources.glance import GlanceSource
 from cloudimage.api.status import CopiedMetadata
 from cloudimage.cloud.connection import Cloud
@@ -31,7 +32,7 @@ Opener = Callable[[CloudCredentialsRef], AbstractContextManager[Cloud]]
 
 def look_up(
     resource: CloudImage, desired: Desired, cloud: Cloud, opened: Opener
-) -> tuple[str, str] | Event | None:
+) -> ResolvedSource | Event | None:
     """Look up what the source of a CloudImage means now.
 
     Args:
@@ -41,8 +42,8 @@ def look_up(
         opened: Opens that of the source.
 
     Returns:
-        The selector and what it stands for; None: nothing new; or what to say if it cannot be
-        looked up now: what was found before holds then, for the source's cloud may go away.
+        What the selector stands for; None: nothing new; or what to say if it cannot be looked up
+        now: what was found before holds then, for the source's cloud may go away.
 
     Raises:
         SourceNotFoundError: Nothing was found, now or before.
@@ -62,7 +63,10 @@ def look_up(
         if known is None:
             raise
         return Event("Warning", error.reason, f"{error} The source stays image {known}.")
-    return None if found == known else (selector, found)
+    followed = resource.spec.follow is not None
+    if found == known and not followed:
+        return None
+    return ResolvedSource(selector=selector, version=found)
 
 
 def _image_id(resource: CloudImage, wanted: GlanceSource, own: Cloud, opened: Opener) -> str:

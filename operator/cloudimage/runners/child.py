@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -10,23 +9,20 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.controller.tenants import tenants_of
 from cloudimage.kube import Key
 from cloudimage.runners.base import NOTIFY_SECONDS, Transfer, TransfersInTurn, failure
 from cloudimage.runners.fork_client import ForkServer, Process
 from cloudimage.runners.priorities import Priorities
-from cloudimage.transfer.contract import EVENTS, Failure, Progress, Reason, Result, Stage
+from cloudimage.runners.processes import end, events_of
+from cloudimage.transfer.contract import Failure, Latest, Progress, Reason, Result, Stage
 from cloudimage.transfer.request import TransferRequest
 
 logger = logging.getLogger(__name__)
 
 
 FOLDER_PREFIX = "run-"
-
-_END_SECONDS = 15.0
 
 
 def sweep(scratch: Path) -> None:
@@ -128,10 +124,7 @@ class ChildRunner(TransfersInTurn[Transfer]):
             try:
                 outcome = self._follow(process, transfer, request)
             finally:
-                # The end of its input tells the transfer to end, should it still be there.
-                if process.stdin:
-                    process.stdin.close()
-                _wait(process)
+                end(process)
         return outcome or failure(
             Reason.INTERNAL_ERROR,
             f"the transfer ended with status {process.returncode} and without a result",
@@ -142,38 +135,14 @@ class ChildRunner(TransfersInTurn[Transfer]):
         self, process: Process, transfer: Transfer, request: TransferRequest
     ) -> Result | Failure | None:
         """Hand the request over, then read events until the transfer says how it ended."""
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("unreachable: both are pipes")
-        try:
-            process.stdin.write(request.model_dump_json().encode() + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            return None
         told = time.monotonic()
-        for line in process.stdout:
-            event = _parse(line)
+        for event in events_of(process, request):
             if isinstance(event, Progress):
                 news = event.stage != transfer.progress.stage
                 transfer.advance(event)
                 if news or time.monotonic() - told >= NOTIFY_SECONDS:
                     told = time.monotonic()
                     transfer.notify()
-            elif event is not None:
+            elif not isinstance(event, Latest):
                 return event
         return None
-
-
-def _parse(line: bytes) -> Progress | Result | Failure | None:
-    try:
-        return EVENTS.validate_json(line)
-    except ValidationError:
-        text = line[:200].decode(errors="replace")  # the cut may be within a character
-        logger.warning("a transfer wrote what is no event", extra={"line": text})
-        return None
-
-
-def _wait(process: Process) -> None:
-    try:
-        process.wait(_END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()

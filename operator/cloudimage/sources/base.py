@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
+from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.transfer import contract
 from cloudimage.vocabulary.image import DiskFormat
 
@@ -73,11 +74,55 @@ class SpecSource(Protocol):
         None: The spec says it itself.
         """
 
-    def at(self, version: str) -> "SpecSource":
-        """Return the source with what was found by its selector."""
+    def followed(self) -> str | None:
+        """Return a digest of what may mean other bytes later, and can be asked for them.
+
+        That is the selector where there is one. None: The spec says for good which bytes it means.
+        """
+
+    def is_current(self) -> bool:
+        """Return whether what is selected is looked up at each resync, also if nothing follows."""
+
+    def is_older(self, version: str, other: str) -> bool:
+        """Return whether a version comes before another; False: versions have no order."""
+
+    def at(self, found: ResolvedSource) -> "SpecSource":
+        """Return the source with what was found."""
+
+    def unresolved(self) -> contract.Source:
+        """Return it as a look takes it, without what its references lead to."""
 
     def content(self) -> Mapping[str, object]:
         """Return what its bytes depend on, for the content key; what is not set is left out."""
 
     def request(self) -> contract.Source:
         """Return it as a transfer takes it, without what its references lead to."""
+
+
+class FixedSource:
+    """A base of sources whose spec says for good which bytes it means.
+
+    What a transfer finds under a tag or a key is then what the image stays.
+    """
+
+    def selector(self) -> None:
+        """Return that there is nothing to look up: a transfer asks the store."""
+
+    def followed(self) -> None:
+        """Return that nothing can be asked for a newer version."""
+
+    def is_current(self) -> bool:
+        """Return False: nothing is looked up."""
+        return False
+
+    def is_older(self, version: str, other: str) -> bool:  # noqa: ARG002 - there are no versions
+        """Return False."""
+        return False
+
+    def at(self, found: ResolvedSource) -> Self:  # noqa: ARG002 - nothing is looked up
+        """Return the source."""
+        return self
+
+    def unresolved(self) -> contract.Source:
+        """Raise, for nothing is looked at."""
+        raise ValueError("unreachable: no look is needed")

@@ -2,17 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
 
 from cloudimage.api.sources.claim import PersistentVolumeClaimSource
-from cloudimage.sources.base import Proof
+from cloudimage.sources.base import FixedSource, Proof
 from cloudimage.transfer import contract
 from cloudimage.transfer.source.file.model import FileSource
 from cloudimage.vocabulary.image import DiskFormat
 
 
 @dataclass(frozen=True)
-class PersistentVolumeClaimSpecSource:
+class PersistentVolumeClaimSpecSource(FixedSource):
     """A :class:`cloudimage.sources.base.SpecSource` of a file in a volume."""
 
     spec: PersistentVolumeClaimSource
@@ -32,13 +31,6 @@ class PersistentVolumeClaimSpecSource:
     def declared_format(self) -> DiskFormat | None:
         """Return the format that is declared, if one is."""
         return self.spec.format
-
-    def selector(self) -> None:
-        """Return that there is nothing to look up: only a Job sees the file."""
-
-    def at(self, version: str) -> Self:  # noqa: ARG002 - without a selector there is no version
-        """Return the source."""
-        return self
 
     def content(self) -> Mapping[str, object]:
         """Return what its bytes depend on: the checksum, as of any source, or else the place."""

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.api.sources.glance import GlanceSource
 from cloudimage.sources.base import Proof, Reference
 from cloudimage.transfer.source.glance import model
@@ -47,9 +48,25 @@ class GlanceSpecSource:
         text = json.dumps(given.to_json(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
-    def at(self, version: str) -> "GlanceSpecSource":
+    def followed(self) -> str | None:
+        """Return the selector: the bytes of an id never change."""
+        return self.selector()
+
+    def is_current(self) -> bool:
+        """Return True: a name or a filter is what it stands for now."""
+        return True
+
+    def is_older(self, version: str, other: str) -> bool:  # noqa: ARG002 - ids have no order
+        """Return False."""
+        return False
+
+    def unresolved(self) -> model.GlanceSource:
+        """Return nothing: names and filters are looked up by the operator."""
+        raise ValueError("unreachable: no look is needed")
+
+    def at(self, found: ResolvedSource) -> "GlanceSpecSource":
         """Return the source with the id of its image."""
-        return replace(self, found=version)
+        return replace(self, found=found.version)
 
     def content(self) -> Mapping[str, object]:
         """Return what its bytes depend on: Glance takes those of an id once, for ever.

@@ -6,14 +6,14 @@ from typing import Self
 
 from cloudimage.api.image import Image
 from cloudimage.api.sources.oci import OciSource
-from cloudimage.sources.base import Proof, Reference
+from cloudimage.sources.base import FixedSource, Proof, Reference
 from cloudimage.sources.parts import text_reference
 from cloudimage.transfer.source.oci import model
 from cloudimage.vocabulary.oci import DEFAULT_ARCHITECTURE, ImageName, architecture, parse
 
 
 @dataclass(frozen=True)
-class OciSpecSource:
+class OciSpecSource(FixedSource):
     """A :class:`cloudimage.sources.base.SpecSource` of a disk in a registry's image.
 
     Attributes:
@@ -53,13 +53,6 @@ class OciSpecSource:
 
     def declared_format(self) -> None:
         """Return that the spec declares none."""
-
-    def selector(self) -> None:
-        """Return that there is nothing to look up: a transfer asks the registry."""
-
-    def at(self, version: str) -> Self:  # noqa: ARG002 - without a selector there is no version
-        """Return the source."""
-        return self
 
     def content(self) -> Mapping[str, object]:
         """Return what its bytes depend on.

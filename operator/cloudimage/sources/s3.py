@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
 
 from cloudimage.api.sources.s3 import S3Source
-from cloudimage.sources.base import Proof, Reference
+from cloudimage.sources.base import FixedSource, Proof, Reference
 from cloudimage.sources.parts import checksum_of, text_reference
 from cloudimage.transfer.source.s3 import model
 from cloudimage.transfer.source.s3.rules import object_url
@@ -13,7 +12,7 @@ from cloudimage.vocabulary.image import DiskFormat
 
 
 @dataclass(frozen=True)
-class S3SpecSource:
+class S3SpecSource(FixedSource):
     """A :class:`cloudimage.sources.base.SpecSource` of an object of a bucket."""
 
     spec: S3Source
@@ -43,13 +42,6 @@ class S3SpecSource:
     def declared_format(self) -> DiskFormat | None:
         """Return the format that is declared, if one is."""
         return self.spec.format
-
-    def selector(self) -> None:
-        """Return that there is nothing to look up: a transfer asks the store."""
-
-    def at(self, version: str) -> Self:  # noqa: ARG002 - without a selector there is no version
-        """Return the source."""
-        return self
 
     def content(self) -> Mapping[str, object]:
         """Return what its bytes depend on: the checksum, else the object and its version.

@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Mapping
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 from cloudimage.api.sources.server import ServerSource
 from cloudimage.api.sources.volume import VolumeSource
-from cloudimage.sources.base import Proof, Reference
+from cloudimage.sources.base import FixedSource, Proof, Reference
 from cloudimage.transfer.source.glance import model
 
 S = TypeVar("S", ServerSource, VolumeSource)
 
 
-class SnapshotSpecSource(Generic[S]):
+class SnapshotSpecSource(FixedSource, Generic[S]):
     """All of a :class:`cloudimage.sources.base.SpecSource` but what names the kind."""
 
     spec: S
@@ -37,10 +37,6 @@ class SnapshotSpecSource(Generic[S]):
 
         Else another server of that name would have another snapshot taken.
         """
-
-    def at(self, version: str) -> Self:  # noqa: ARG002 - without a selector there is no version
-        """Return the source."""
-        return self
 
     def location_of(self, what: str) -> str:
         """Return what it is, and the cloud that has it."""

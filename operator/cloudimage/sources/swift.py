@@ -3,10 +3,9 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
 
 from cloudimage.api.sources.swift import SwiftSource
-from cloudimage.sources.base import Proof, Reference
+from cloudimage.sources.base import FixedSource, Proof, Reference
 from cloudimage.sources.parts import checksum_of
 from cloudimage.transfer.source.glance.model import SOURCE_CLOUD
 from cloudimage.transfer.source.swift import model
@@ -14,7 +13,7 @@ from cloudimage.vocabulary.image import DiskFormat
 
 
 @dataclass(frozen=True)
-class SwiftSpecSource:
+class SwiftSpecSource(FixedSource):
     """A :class:`cloudimage.sources.base.SpecSource` of an object of a Swift container."""
 
     spec: SwiftSource
@@ -38,13 +37,6 @@ class SwiftSpecSource:
     def declared_format(self) -> DiskFormat | None:
         """Return the format that is declared, if one is."""
         return self.spec.format
-
-    def selector(self) -> None:
-        """Return that there is nothing to look up: a transfer asks Swift."""
-
-    def at(self, version: str) -> Self:  # noqa: ARG002 - without a selector there is no version
-        """Return the source."""
-        return self
 
     def content(self) -> Mapping[str, object]:
         """Return what its bytes depend on: the checksum, else the object and its cloud.

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
 from cloudimage.api.sources.upload import UploadSource
-from cloudimage.sources.base import Proof
+from cloudimage.sources.base import FixedSource, Proof
 from cloudimage.transfer import contract
 from cloudimage.transfer.source.file.model import FileSource
 
@@ -13,7 +13,7 @@ _CONTENT: Final = "upload"
 
 
 @dataclass(frozen=True)
-class UploadSpecSource:
+class UploadSpecSource(FixedSource):
     """A :class:`cloudimage.sources.base.SpecSource` of a file that a person uploads.
 
     The operator starts no transfer of it: ``cloudimage upload`` does.
@@ -35,13 +35,6 @@ class UploadSpecSource:
 
     def declared_format(self) -> None:
         """Return that the spec declares none; who uploads may."""
-
-    def selector(self) -> None:
-        """Return that there is nothing to look up."""
-
-    def at(self, version: str) -> Self:  # noqa: ARG002 - without a selector there is no version
-        """Return the source."""
-        return self
 
     def content(self) -> Mapping[str, object]:
         """Return what its bytes depend on: the checksum, as of any source that has one."""

@@ -105,6 +105,20 @@ class Checksum(Model):
     algorithm: ChecksumAlgorithm
     value: str
 
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return what a text such as ``sha256:0b1c...`` says.
+
+        Raises:
+            pydantic.ValidationError: It says none.
+        """
+        algorithm, _, value = text.partition(":")
+        return cls.model_validate({"algorithm": algorithm, "value": value})
+
+    def __str__(self) -> str:
+        """Return it as :meth:`parse` takes it."""
+        return f"{self.algorithm}:{self.value}"
+
 
 TEXT: Final = "text"
 """The key of what is one text, whatever key it has in its Secret or ConfigMap."""
@@ -329,6 +343,23 @@ class Result(Model):
     left_out: tuple[str, ...] = ()
 
 
+class Latest(Model):
+    """What a source means at present; the answer to a look.
+
+    Attributes:
+        version: What its store or publisher calls it, failing that the checksum.
+        checksum: What its bytes must hash to, if that is known beforehand.
+        location: Where they are, where the request does not say it.
+        values: What is known of them, by the names of the templates' variables.
+    """
+
+    type: Literal["latest"] = "latest"
+    version: str
+    checksum: Checksum | None = None
+    location: str | None = None
+    values: dict[str, str] = Field(default_factory=dict)
+
+
 class Failure(Model):
     """The transfer failed, and nothing of it is left in Glance or in the scratch."""
 
@@ -339,7 +370,7 @@ class Failure(Model):
     retry_after: float | None = None
 
 
-Event = Annotated[Progress | Result | Failure, Field(discriminator="type")]
+Event = Annotated[Progress | Result | Latest | Failure, Field(discriminator="type")]
 
-EVENTS: TypeAdapter[Progress | Result | Failure] = TypeAdapter(Event)
+EVENTS: TypeAdapter[Progress | Result | Latest | Failure] = TypeAdapter(Event)
 """Parses a line of a transfer's output."""

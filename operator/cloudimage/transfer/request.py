@@ -1,9 +1,9 @@
 """What a transfer is asked for: one image to move."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, TypeAdapter
 
 from cloudimage.access.policy import CloudPolicy
 from cloudimage.transfer.contract import (
@@ -42,6 +42,29 @@ else:
 """The source of a request, whose ``type`` says which kind it is."""
 
 
+class LookRequest(Model):
+    """A source that is asked which version it has.
+
+    Attributes:
+        cloud: The object's own, where the source may be in it.
+        scratch: A folder for what must touch the disk.
+        cache: A folder on the same file system, for publishers' lists; shared by all.
+        list_age: Seconds for which a list that is kept need not be asked for again.
+        policy: Where the source may be.
+        cloud_policy: Where a cloud may be.
+    """
+
+    type: Literal["look"] = "look"
+    source: AnySource
+    cloud: Cloud | None = None
+    scratch: Path
+    cache: Path
+    list_age: float = 0.0
+    policy: UrlPolicy = UrlPolicy()
+    cloud_policy: CloudPolicy = CloudPolicy()
+    limits: Limits = Limits()
+
+
 class TransferRequest(Model):
     """One image to move.
 
@@ -67,3 +90,16 @@ class TransferRequest(Model):
     policy: UrlPolicy = UrlPolicy()
     cloud_policy: CloudPolicy = CloudPolicy()
     limits: Limits = Limits()
+
+
+def _kind(request: Any) -> str:  # noqa: ANN401 - what came is not known to be a request
+    return request.get("type", "transfer") if isinstance(request, dict) else "transfer"
+
+
+REQUESTS: Final[TypeAdapter[TransferRequest | LookRequest]] = TypeAdapter(
+    Annotated[
+        Annotated[TransferRequest, Tag("transfer")] | Annotated[LookRequest, Tag("look")],
+        Discriminator(_kind),
+    ]
+)
+"""Parses what a process is asked for."""

@@ -96,6 +96,11 @@ class Cache:
         self._limits = limits
         self.shared = shared
 
+    @property
+    def lists(self) -> Path:
+        """Where publishers' lists are kept."""
+        return self._folder / "lists"
+
     @contextmanager
     def entry(self, key: str) -> Iterator["Entry"]:
         """Hold the entry of a source by its key; wait while another process holds it."""

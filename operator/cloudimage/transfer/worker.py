@@ -1,4 +1,4 @@
-"""The transfer as a process; :mod:`.contract` has its contract.
+"""The transfer, or a look at a source, as a process; :mod:`.contract` has its contract.
 
 Exit status 0 after a result, 1 after a failure. Standard output is for events only; standard error
 has the log.
@@ -13,15 +13,27 @@ from typing import TextIO
 from pydantic import ValidationError
 
 from cloudimage.plaintext import PlainFormatter
-from cloudimage.transfer.contract import Failure, Progress, Reason, Result, TransferError
+from cloudimage.transfer.contract import (
+    Failure,
+    Latest,
+    Progress,
+    Reason,
+    Result,
+    TransferError,
+)
 from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.look import look
 from cloudimage.transfer.pipeline import transfer
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.request import TransferRequest
+from cloudimage.transfer.request import REQUESTS, LookRequest, TransferRequest
 from cloudimage.transfer.resource_limits import restrain
 from cloudimage.transfer.tools import confinement
 
 _log = logging.getLogger(__name__)
+
+Request = TransferRequest | LookRequest
+Outcome = Result | Latest | Failure
+"""What a process is asked for, and how it ends."""
 
 
 def main() -> int:
@@ -31,10 +43,10 @@ def main() -> int:
 
 
 def carry_out(
-    read: Callable[[Interrupts], TransferRequest],
-    ended: Callable[[Result | Failure], None] = lambda _: None,
+    read: Callable[[Interrupts], Request],
+    ended: Callable[[Outcome], None] = lambda _: None,
 ) -> int:
-    """Move the image of a request; return the exit status.
+    """Do what a request asks for; return the exit status.
 
     Args:
         read: Returns the request, once this process can be told to stop.
@@ -53,10 +65,10 @@ def carry_out(
     interrupts.finish()
     ended(outcome)
     emit(sys.stdout, outcome)
-    return 0 if isinstance(outcome, Result) else 1
+    return 1 if isinstance(outcome, Failure) else 0
 
 
-def emit(out: TextIO, event: Progress | Result | Failure) -> None:
+def emit(out: TextIO, event: Progress | Outcome) -> None:
     """Write an event as a line; a reader who is gone is the watcher's matter."""
     try:
         out.write(event.model_dump_json() + "\n")
@@ -65,18 +77,20 @@ def emit(out: TextIO, event: Progress | Result | Failure) -> None:
         _log.warning("nobody reads the events")
 
 
-def _from_stdin(interrupts: Interrupts) -> TransferRequest:
-    request = TransferRequest.model_validate_json(sys.stdin.buffer.readline())
+def _from_stdin(interrupts: Interrupts) -> Request:
+    request = REQUESTS.validate_json(sys.stdin.buffer.readline())
     interrupts.watch(sys.stdin.fileno())
     return request
 
 
 def _outcome(
-    read: Callable[[Interrupts], TransferRequest], meter: Meter, interrupts: Interrupts
-) -> Result | Failure:
+    read: Callable[[Interrupts], Request], meter: Meter, interrupts: Interrupts
+) -> Outcome:
     try:
         request = read(interrupts)
         restrain(request.limits)
+        if isinstance(request, LookRequest):
+            return look(request, meter, interrupts)
         return transfer(request, meter, interrupts)
     except ValidationError as error:
         # Without the values: they may be secrets.

@@ -46,8 +46,9 @@ class SourceServer(ThreadingHTTPServer):
         self.journal = Journal()
 
     def find(self, path: str) -> Path | None:
-        """Return the file behind a URL's path, if it is in the folder."""
-        file = (self.folder / unquote(path).removeprefix(FILES)).resolve()
+        """Return the file behind a URL's path, if it is in the folder; of a folder, its index."""
+        named = unquote(path).removeprefix(FILES)
+        file = (self.folder / (f"{named}index.html" if named.endswith("/") else named)).resolve()
         return file if file.is_relative_to(self.folder) and file.is_file() else None
 
 

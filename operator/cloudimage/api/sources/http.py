@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from cloudimage.api.meta import ApiModel, SecretName, rules
 from cloudimage.api.references import TextReference, Url
 from cloudimage.api.sources.digests import Digests
+from cloudimage.api.sources.http_index import HttpIndex
 from cloudimage.vocabulary.image import DiskFormat
 
 
@@ -80,12 +81,28 @@ class HttpAuth(ApiModel):
     )
 
 
-class HttpSource(ApiModel):
+_LOCATED = ("has(self.url) || has(self.index)", "give a url, or an index")
+_TEMPLATE = (
+    "!has(self.index) || !has(self.url) || !self.url.matches('^[^/]*//[^/]*[$][(]')",
+    "variables such as $(version) belong behind the host",
+)
+
+
+class HttpSource(ApiModel, json_schema_extra=rules(_LOCATED, _TEMPLATE)):
     """A file behind a URL."""
 
-    url: Url = Field(
+    url: Url | None = Field(
+        default=None,
         description="http:// or https:// URL of the source file. Do not put a user or password "
-        "into it: anyone who can read this object would see them. Give a checksum as well.",
+        "into it: anyone who can read this object would see them. Give a checksum as well. With "
+        "an index, a template over what is found there, as are the URLs of mirrors and checksum: "
+        "$(version), $(name), $(folder), $(tag), and the pattern's other groups. It defaults to "
+        "where the index has the file.",
+    )
+    index: HttpIndex | None = Field(
+        default=None,
+        description="Where the publisher lists its builds: the newest is taken, and followed if "
+        "spec.follow says so.",
     )
     mirrors: Annotated[tuple[Url, ...], Field(max_length=8)] | None = Field(
         default=None,

@@ -45,6 +45,8 @@ CONDITIONS: Final = (
     Declared(ConditionType.SYNCED),
     Declared(ConditionType.PROPERTIES_VALID),
     Declared(ConditionType.NAME_UNIQUE),
+    Declared(ConditionType.FOLLOWING),
+    Declared(ConditionType.UPDATE_AVAILABLE, abnormal=True),
     Declared(ConditionType.DELETION_BLOCKED, abnormal=True),
     Declared(ConditionType.RECONCILING, abnormal=True, transient=True),
     Declared(ConditionType.STALLED, abnormal=True, transient=True),
@@ -109,6 +111,16 @@ def merge(
         )
     known = [after.pop(each.type) for each in CONDITIONS if each.type in after]
     return (*known, *after.values())
+
+
+def amended(
+    standing: Iterable[Condition], drafts: Iterable[Draft], generation: int, now: datetime
+) -> tuple[Condition, ...]:
+    """Return the conditions with some of them changed; every other one stays as it stands."""
+    before = tuple(standing)
+    after = merge(before, drafts, generation, now)
+    known = {each.type for each in after}
+    return (*after, *(each for each in before if each.type not in known))
 
 
 def with_conditions(

@@ -10,9 +10,12 @@ _GOOD_NEWS = (
     ConditionType.VERIFIED,
     ConditionType.UPLOADED,
     ConditionType.READY,
+    ConditionType.UPDATE_AVAILABLE,
     ShareCondition.ACCEPTED,
 )
-_SAID_OTHERWISE = frozenset({Reason.REPLACEMENT_PENDING, Reason.REVISION_FAILED, Reason.DELETING})
+_SAID_OTHERWISE = frozenset(
+    {Reason.REPLACEMENT_PENDING, Reason.REVISION_FAILED, Reason.DELETING, Reason.UPDATE_FAILED}
+)
 _BAD_NEWS = frozenset(
     {
         Reason.DEACTIVATED,
@@ -20,6 +23,7 @@ _BAD_NEWS = frozenset(
         Reason.INVALID_PROPERTIES,
         Reason.NO_CHECKSUM,
         Reason.NAME_NOT_UNIQUE,
+        Reason.UPDATE_FAILED,
         ShareReason.REJECTED,
     }
 )
@@ -47,7 +51,16 @@ def of_transitions(before: Iterable[Condition], after: Iterable[Condition]) -> I
     for each in after:
         if each.reason in _BAD_NEWS and old.get(each.type) != (each.status, each.reason):
             yield Event("Warning", each.reason, each.message)
+    for each in after:
+        if _is_lost(each) and old.get(each.type) != (each.status, each.reason):
+            yield Event("Warning", each.reason, each.message)
     if stalled := news.get(ConditionType.STALLED):
         yield Event("Warning", stalled.reason, stalled.message)
     if blocked := news.get(ConditionType.DELETION_BLOCKED):
         yield Event("Warning", "DeletionBlocked", blocked.message)
+
+
+def _is_lost(condition: Condition) -> bool:
+    """Return whether a source cannot be followed any longer, though a person wants it to be."""
+    lost = condition.type == ConditionType.FOLLOWING and condition.status == "False"
+    return lost and condition.reason != Reason.SUSPENDED

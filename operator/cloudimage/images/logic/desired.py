@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from cloudimage.api.cloudimage import CloudImageSpec
-from cloudimage.api.status import ResolvedSource
+from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.sources.base import SpecSource
 from cloudimage.sources.registry import source_of
 
@@ -44,8 +44,9 @@ class Desired:
 
 def _source(spec: CloudImageSpec, resolved: ResolvedSource | None) -> SpecSource:
     source = source_of(spec)
-    if resolved is not None and resolved.selector == source.selector():
-        return source.at(resolved.version)
+    # Also where it is no longer followed: the image stays what it was made from.
+    if resolved is not None and resolved.selector == source.followed():
+        return source.at(resolved)
     return source
 
 

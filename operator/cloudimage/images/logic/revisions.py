@@ -22,6 +22,7 @@ _NAME_LENGTH = 255
 
 _DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 _MOST_LISTED = 128
+_UNKNOWN = (None, None, None)
 _SHOWING = frozenset({"/name", "/os_hidden"})
 
 
@@ -158,14 +159,15 @@ def pinned(resource: CloudImage, desired: Desired) -> Checksum | None:
     """Return the checksum of the file that an image of this very spec was made from, if known."""
     of_spec = (each for each in resource.status.revisions if each.digest == desired.content_key)
     found = next((each.source_checksum for each in of_spec if each.source_checksum), None)
-    if found is None:
-        return None
-    algorithm, _, value = found.partition(":")
-    return Checksum.model_validate({"algorithm": algorithm, "value": value})
+    return None if found is None else Checksum.parse(found)
 
 
 def to_be_met(resource: CloudImage, desired: Desired) -> Checksum | None:
-    """Return the checksum that a source must have for its image to be made again; None: any."""
+    """Return the checksum that a source must have for its image to be made; None: any."""
+    resolved = resource.status.resolved_source
+    if resolved and desired.source and resolved.selector == desired.source.followed():
+        # The publisher may have gone on since it was asked: then it is asked again.
+        return None if resolved.checksum is None else Checksum.parse(resolved.checksum)
     refuses = resource.spec.source_change_policy is SourceChangePolicy.REFUSE
     return pinned(resource, desired) if refuses else None
 
@@ -213,9 +215,14 @@ def listed(
     users[current.id] = (
         None if servers is None or used_by is None else servers + (used_by.volumes or 0)
     )
-    origins = {each.image_id: (each.source, each.source_checksum) for each in status.revisions}
+    origins = {
+        each.image_id: (each.source, each.source_checksum, each.version)
+        for each in status.revisions
+    }
     if status.source is not None and desired.source is not None:
-        origin = (desired.source.location(), _checksum(status.source))
+        resolved = status.resolved_source
+        version = resolved.version if resolved else status.source.version
+        origin = (desired.source.location(), _checksum(status.source), version)
         origins.setdefault(current.id, origin)
     images = newest_first([current, *(each.image for each in previous)])
     revisions = tuple(
@@ -223,8 +230,9 @@ def listed(
             image_id=plain(each.id),
             digest=plain(each.properties.get(Marks.DIGEST, "")),
             created=each.created_at,
-            source=origins.get(each.id, (None, None))[0],
-            source_checksum=origins.get(each.id, (None, None))[1],
+            source=origins.get(each.id, _UNKNOWN)[0],
+            source_checksum=origins.get(each.id, _UNKNOWN)[1],
+            version=origins.get(each.id, _UNKNOWN)[2],
             current=each.id == current.id,
             users=users[each.id],
         )

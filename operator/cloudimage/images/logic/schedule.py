@@ -32,7 +32,7 @@ def is_terminal(desired: Desired, reason: str, stage: str | None = None) -> bool
     if reason == Reason.IMAGE_TOO_LARGE and stage == Stage.UPLOADING:
         return True  # Glance refused it; to find out costs an upload each time
     source = desired.source
-    if source is None or source.selector() is not None:
+    if source is None or (source.selector() is not None and source.is_current()):
         return False  # a name may come to mean other bytes
     proof = source.proof()
     return stage in _PROVEN_BY and proof.is_given and proof.lasting
@@ -79,8 +79,16 @@ def next_resync(resource: CloudImage, period: float) -> datetime | None:
     )
     if not settled or status.last_sync_time is None:
         return None
-    share = uuid.UUID(resource.metadata.uid).int % 1000 / 1000
-    return status.last_sync_time + timedelta(seconds=period * (0.8 + 0.4 * share))
+    due = status.last_sync_time + timedelta(seconds=period * (0.8 + 0.4 * share_of(resource)))
+    follow = status.follow if resource.spec.follow else None
+    if follow is not None and follow.next_check_time is not None:
+        return min(due, follow.next_check_time)
+    return due
+
+
+def share_of(resource: CloudImage) -> float:
+    """Return a number between 0 and 1 that is the object's own for ever."""
+    return uuid.UUID(resource.metadata.uid).int % 1000 / 1000
 
 
 _OTHERS_TURN = frozenset({Reason.DEACTIVATED, Reason.DRIFTED, Reason.REFERENCE_NOT_READY})

@@ -10,7 +10,6 @@ from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import (
     CloudImageStatus,
     CopiedMetadata,
-    ResolvedSource,
     ServerReference,
     Summary,
     TransferProgress,
@@ -134,7 +133,21 @@ def retrying(resource: CloudImage, value: str, now: datetime) -> CloudImageStatu
     """Return the status once the annotation's value was acted on: every failure is retried."""
     message = f"Retrying, as requested by the annotation {RETRY_ANNOTATION}."
     drafts = [Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)]
-    return next_status(resource, drafts, now, {"last_handled_retry": value})
+    changes: dict[str, object] = {"last_handled_retry": value}
+    if (follow := resource.status.follow) is not None:
+        # The source is asked at once, and a version that failed is tried again.
+        changes["follow"] = follow.model_copy(update={"next_check_time": None, "available": None})
+    return next_status(resource, drafts, now, changes)
+
+
+def looking(resource: CloudImage, now: datetime) -> CloudImageStatus:
+    """Return the status while the source is asked for the first time which bytes it means."""
+    message = "The source is being asked which version it has."
+    drafts = [
+        *readiness.unless_ready(resource, Reason.PROGRESSING, message),
+        Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
+    ]
+    return next_status(resource, drafts, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +183,6 @@ def blocked_by_cloud(resource: CloudImage, obstacle: Obstacle, now: datetime) ->
         Draft(kind, "True", obstacle.reason, text),
     ]
     return next_status(resource, drafts, now, {"cloud_unreachable_since": since})
-
-
-def resolved(resource: CloudImage, selector: str, version: str) -> CloudImageStatus:
-    """Return the status once it is known which bytes the source means."""
-    found = ResolvedSource(selector=selector, version=version)
-    return resource.status.model_copy(update={"resolved_source": found})
 
 
 def copied(resource: CloudImage, found: CopiedMetadata | None) -> CloudImageStatus:

@@ -35,6 +35,8 @@ class Context:
         policy: Which addresses may be asked.
         cloud: The one that the image is made in; None: it is made in none.
         cloud_policy: Which addresses clouds may be at.
+        list_age: Seconds for which a publisher's list that is kept need not be asked for again;
+            None: each is fetched.
         image: What is to be made of the source; None: it is only looked at, and nothing may be
             made for it, in its own cloud either.
         pinned: Checksum of the file that the image was made from before, if any.
@@ -49,6 +51,7 @@ class Context:
     tools: Toolbox
     cloud: Cloud | None = None
     cloud_policy: CloudPolicy = field(default_factory=CloudPolicy)
+    list_age: float | None = None
     image: NewImage | None = None
     pinned: Checksum | None = None
     interrupts: Interrupts = field(default_factory=Interrupts)

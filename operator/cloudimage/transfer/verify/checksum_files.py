@@ -73,6 +73,16 @@ def choose(content: bytes, filename: str, sums_name: str, *, beside: bool = Fals
     return _strongest(right, filename, told)
 
 
+def names(content: bytes, sums_name: str) -> tuple[str, ...]:
+    """Return the names that a checksum file has, each once.
+
+    Raises:
+        TransferError: ``SumsFileInvalid``.
+    """
+    text = _text(content, shown(sums_name))
+    return tuple(dict.fromkeys(each.name for each in entries(text, sums_name) if each.name))
+
+
 def _called(wanted: str, named: list[Entry]) -> list[Entry]:
     """Return the entries of a name, failing that those with blanks around it."""
     return [each for each in named if each.name == wanted] or [

@@ -5,7 +5,7 @@ the hash that is needed is computed while the bytes arrive.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloudimage.transfer.contract import Checksum, Reason, TransferError
@@ -26,6 +26,8 @@ class Expected:
         format: The disk format that who has the source says it has; None: nobody says so.
         version: What the store of the source calls these bytes, where the request may mean others
             later: a digest or a version's id; None: it has no such name.
+        location: Where these bytes are, where the request does not say it.
+        values: What is known of these bytes, by the names of the templates' variables.
     """
 
     checksum: Checksum | None = None
@@ -34,6 +36,8 @@ class Expected:
     warnings: tuple[str, ...] = ()
     format: DiskFormat | None = None
     version: str | None = None
+    location: str | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hashes(self) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cloudimage.api.cloudimage import CloudImageSpec
-from cloudimage.api.status import ResolvedSource
+from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.schedule import is_terminal
 from cloudimage.transfer.contract import Reason, Stage

@@ -102,7 +102,7 @@ class Client:
         self._schemes = places.schemes
         self._auth = _checked(source.auth)
         self._shown = credentials
-        self._urls = (source.url, *source.mirrors)
+        self._urls = source.servers
         self.limits = limits
         self._verify = _ca_file(source.ca_certificate, folder) if places.verified else False
         self._gate = Gate(places)

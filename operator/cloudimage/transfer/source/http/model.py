@@ -6,10 +6,12 @@ from typing import Final, Literal, Self
 from pydantic import Field
 
 from cloudimage.transfer.contract import Model, Source, Texts, text_of
+from cloudimage.transfer.source.http.index.model import Index
 
 AUTH: Final = "auth"
 CA: Final = "ca"
 KEYRING: Final = "keyring"
+STREAM_KEYRING: Final = "stream-keyring"
 """Names of the references that a source of this kind may have."""
 
 _HEADER_PREFIX: Final = "header."
@@ -68,7 +70,9 @@ class HttpSource(Source):
     """A file behind HTTP or HTTPS URLs.
 
     Attributes:
-        url: Where it is.
+        url: Where it is; with an index, a template over what is found there, or empty: where the
+            index has it. Those of ``sums`` are then also templates.
+        index: Where it is found which build is the newest.
         mirrors: Where the same file is too, in the order to try them.
         sums: Where the checksum is written instead.
         signature: Over the fetched file itself.
@@ -78,11 +82,18 @@ class HttpSource(Source):
 
     type: Literal["http"] = "http"
     url: str
+    index: Index | None = None
     mirrors: tuple[str, ...] = ()
     sums: SumsFile | None = None
     signature: Signature | None = None
     auth: HttpAuth | None = Field(default=None, repr=False)
     ca_certificate: str | None = None
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """URLs of the servers that get the credentials: those of the file, and of its index."""
+        listed = self.index.urls if self.index else ()
+        return tuple(url for url in (self.url, *listed, *self.mirrors) if url)
 
     def with_texts(self, texts: Texts) -> Self:
         """Return the source with its credentials, certificate and keyring.
@@ -93,13 +104,18 @@ class HttpSource(Source):
         auth = HttpAuth.from_secret(texts[AUTH]) if AUTH in texts else None
         certificate = text_of(texts, CA) if CA in texts else None
         signed = self.signature or (self.sums and self.sums.signature)
-        return self._with(auth, certificate, text_of(texts, KEYRING) if signed else "")
+        streamed = self.index and self.index.stream
+        stream_keyring = text_of(texts, STREAM_KEYRING) if streamed and streamed.signed else ""
+        keyring = text_of(texts, KEYRING) if signed else ""
+        return self._with(auth, certificate, keyring, stream_keyring)
 
     def without_texts(self) -> Self:
         """Return the source without them."""
-        return self._with(None, None, "")
+        return self._with(None, None, "", "")
 
-    def _with(self, auth: HttpAuth | None, certificate: str | None, keyring: str) -> Self:
+    def _with(
+        self, auth: HttpAuth | None, certificate: str | None, keyring: str, stream_keyring: str
+    ) -> Self:
         sums = self.sums
         if sums is not None:
             signature = _signed_by(sums.signature, keyring)
@@ -110,6 +126,7 @@ class HttpSource(Source):
                 "ca_certificate": certificate,
                 "signature": _signed_by(self.signature, keyring),
                 "sums": sums,
+                "index": self.index and self.index.with_keyring(stream_keyring),
             }
         )
 

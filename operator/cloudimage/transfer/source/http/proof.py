@@ -1,14 +1,12 @@
 """Finds out what a file behind a URL must be, by the files that its publisher keeps beside it."""
 
 import re
-from typing import Final
+from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
 
 from cloudimage.transfer.contract import Checksum, Reason, TransferError
-from cloudimage.transfer.source.http.client import Client
 from cloudimage.transfer.source.http.model import HttpSource, Signature, SumsFile
 from cloudimage.transfer.source.http.rules import same_origin
-from cloudimage.transfer.source.http.side_files import fetch_text
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify import checksum_files, openpgp
 from cloudimage.transfer.verify.verification import Expected, weakness
@@ -20,8 +18,20 @@ _SUFFIX: Final = re.compile(
 """What the checksum file of one file has behind its name: ``.sha256``, ``.SHA512SUM``."""
 
 
-def expect(source: HttpSource, client: Client, tools: Toolbox) -> Expected:
+class ReadText(Protocol):
+    """Reads a small file that a publisher keeps beside an image."""
+
+    def __call__(self, url: str, *, signed: bool) -> bytes:
+        """Return its content; see :func:`cloudimage.transfer.source.http.side_files.fetch_text`."""
+
+
+def expect(source: HttpSource, read: ReadText, tools: Toolbox) -> Expected:
     """Find out what the source must be, fetching the files beside it that say so.
+
+    Args:
+        source: Where the file is.
+        read: Reads those files.
+        tools: To run gpgv.
 
     Raises:
         TransferError: ``InvalidRequest``, ``SumsFileInvalid``, ``SignatureInvalid``,
@@ -33,16 +43,16 @@ def expect(source: HttpSource, client: Client, tools: Toolbox) -> Expected:
         )
     checksum = source.checksum
     if source.sums:
-        checksum = _from_sums(source.sums, source, client, tools)
+        checksum = _from_sums(source.sums, source, read, tools)
     signature, keyring = None, ""
     if source.signature:
-        signature = _of_image(source.signature, client)
+        signature = _of_image(source.signature, read)
         keyring = source.signature.keyring
     warnings = () if signature else weakness(checksum)
     return Expected(checksum, signature, keyring, warnings)
 
 
-def _from_sums(wanted: SumsFile, source: HttpSource, client: Client, tools: Toolbox) -> Checksum:
+def _from_sums(wanted: SumsFile, source: HttpSource, read: ReadText, tools: Toolbox) -> Checksum:
     """Return the checksum that the publisher's file has for the source."""
     filename = wanted.filename or _last_part(source.url)
     if not filename:
@@ -52,10 +62,10 @@ def _from_sums(wanted: SumsFile, source: HttpSource, client: Client, tools: Tool
             "has as checksum.from.filename",
         )
     signed = wanted.signature is not None
-    content = fetch_text(wanted.url, client, signed=signed)
+    content = read(wanted.url, signed=signed)
     if wanted.signature and wanted.signature.url:
         keyring = wanted.signature.keyring
-        detached = _signature(wanted.signature.url, client)
+        detached = _signature(wanted.signature.url, read)
         openpgp.check_text(content, detached, keyring, tools)
     elif wanted.signature:
         content = openpgp.signed_text(content, wanted.signature.keyring, tools)
@@ -75,18 +85,18 @@ def _is_beside(sums_url: str, url: str) -> bool:
     return sums.startswith(file) and _SUFFIX.fullmatch(sums.removeprefix(file)) is not None
 
 
-def _of_image(signature: Signature, client: Client) -> bytes:
+def _of_image(signature: Signature, read: ReadText) -> bytes:
     if signature.url is None:
         raise TransferError(
             Reason.INVALID_REQUEST,
             "an image cannot be clearsigned; give the URL of its detached signature",
         )
-    return _signature(signature.url, client)
+    return _signature(signature.url, read)
 
 
-def _signature(url: str, client: Client) -> bytes:
+def _signature(url: str, read: ReadText) -> bytes:
     try:
-        return fetch_text(url, client, signed=True)
+        return read(url, signed=True)
     except TransferError as error:
         if error.reason is Reason.SUMS_FILE_INVALID:
             raise TransferError(Reason.SIGNATURE_INVALID, error.message) from error

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from cloudimage.transfer.contract import NewImage, Reason, TransferError
@@ -10,8 +11,13 @@ from cloudimage.transfer.source.hashes import Fetched
 from cloudimage.transfer.source.http import ends, proof
 from cloudimage.transfer.source.http.client import Client
 from cloudimage.transfer.source.http.fetch import SERVERS, cache_key, fetch
+from cloudimage.transfer.source.http.index.finder import find
+from cloudimage.transfer.source.http.index.lists import Lists
+from cloudimage.transfer.source.http.index.templates import at_build
 from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.http.side_files import fetch_text, text_of
 from cloudimage.transfer.source.http.streaming import StreamedFile, try_streaming
+from cloudimage.transfer.verify.checksum_files import MAX_BYTES
 from cloudimage.transfer.verify.verification import Expected
 
 
@@ -32,9 +38,34 @@ class HttpReader:
 
     def expect(self) -> Expected:
         """Find out what the file must be, by the files beside it."""
-        expected = proof.expect(self._source, self._client, self._context.tools)
+        context, build = self._context, None
+        if self._source.index is not None:
+            build = find(self._source.index, self._lists(), context.tools)
+            self._source = at_build(self._source, build.values, build.url)
+            if self._source.sums is None and build.checksum is not None:
+                self._source = self._source.model_copy(update={"checksum": build.checksum})
+        expected = proof.expect(self._source, self._read, context.tools)
         self._source = self._source.model_copy(update={"checksum": expected.checksum})
-        return expected
+        if build is None:
+            return expected
+        return replace(
+            expected, version=build.version, location=self._source.url, values=build.values
+        )
+
+    def _read(self, url: str, *, signed: bool) -> bytes:
+        if self._context.list_age is None:
+            return fetch_text(url, self._client, signed=signed)
+        return text_of(self._lists().read(url, MAX_BYTES, signed=signed))
+
+    def _lists(self) -> Lists:
+        context = self._context
+        identity = self._source.model_dump_json(include={"auth", "ca_certificate"})
+        return Lists(
+            context.cache.lists,
+            self._client,
+            identity + self._client.identity,
+            context.list_age or 0,
+        )
 
     def look(self, min_disk: int | None) -> Ends:
         """Return what the ends of the file tell."""

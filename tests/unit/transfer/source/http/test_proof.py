@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from cloudimage.transfer.source.http import side_files
 from cloudimage.transfer.source.http.client import Client
 from cloudimage.transfer.source.http.model import HttpSource
 from cloudimage.transfer.source.http.proof import expect
+from cloudimage.transfer.source.http.side_files import fetch_text
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify.verification import Expected, verify
 from support.hostile_server import Hostile, answer
@@ -50,7 +52,7 @@ class Site:
         """Find out what the image must be."""
         model = HttpSource.model_validate({"url": self.image, **source})
         with Client(model, UNRESTRICTED, LIMITS, self.tools.folder) as client:
-            return expect(model, client, self.tools)
+            return expect(model, partial(fetch_text, client=client), self.tools)
 
     def sums(self, content: bytes | str, **wish: Any) -> dict[str, Any]:
         """Publish checksums and return that part of a source."""

@@ -1,0 +1,168 @@
+"""Finds out which bytes a source means, and asks it again as spec.follow says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.meta import Event
+from cloudimage.api.reasons import Reason
+from cloudimage.api.resolved_source import ResolvedSource
+from cloudimage.api.status import CloudImageStatus
+from cloudimage.cloud.config import CloudConfig
+from cloudimage.cloud.connection import Cloud
+from cloudimage.controller.reconciler import now
+from cloudimage.controller.status_writer import StatusWriter
+from cloudimage.controller.tenants import tenants_of
+from cloudimage.credentials import loader
+from cloudimage.images import resolution
+from cloudimage.images.logic import follow_schedule, follow_status, transfer_request
+from cloudimage.images.logic.desired import Desired
+from cloudimage.kube import Key, Kube, key_of
+from cloudimage.runners.looks import Looks
+from cloudimage.settings import Settings
+from cloudimage.sources.base import SpecSource
+from cloudimage.transfer import contract
+from cloudimage.transfer.request import LookRequest
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """Which bytes a source means, as far as that is known.
+
+    Attributes:
+        resource: The CloudImage, with what is written of it.
+        desired: What it wants, with what was found.
+        failure: Why it is not known at all.
+        pending: A look at the source runs that has to end before anything can be made.
+    """
+
+    resource: CloudImage
+    desired: Desired
+    failure: contract.Failure | None = None
+    pending: bool = False
+
+
+@dataclass
+class Following:
+    """Asks sources which bytes they mean."""
+
+    kube: Kube
+    looks: Looks
+    settings: Settings
+    status: StatusWriter
+    notify: Callable[[Key], None]
+
+    def is_answered(self, uid: str) -> bool:
+        """Return whether a look of an object has ended and was not taken yet."""
+        look = self.looks.view(uid)
+        return look is not None and look.outcome is not None
+
+    def resolve(
+        self,
+        resource: CloudImage,
+        desired: Desired,
+        cloud: Cloud,
+        config: CloudConfig,
+        opened: resolution.Opener,
+    ) -> Meaning:
+        """Learn which bytes the source means, where that is not known or due to be asked again.
+
+        Args:
+            resource: The CloudImage.
+            desired: What it wants, with what was found before.
+            cloud: Its own.
+            config: Of that.
+            opened: Opens another cloud.
+
+        Raises:
+            CloudError: A source in a cloud cannot be looked up, and never was.
+        """
+        source = desired.source
+        selector = source.followed() if source else None
+        if source is None or selector is None:
+            new = follow_status.prepared(resource, now(), can_change=False)
+            return Meaning(self._written(resource, new), desired)
+        new = follow_status.prepared(resource, now(), can_change=True)
+        resource = self._written(resource, new)
+        before = resource.status.resolved_source
+        known = before if before and before.selector == selector else None
+        if not follow_schedule.is_to_ask(resource, source, known, now()):
+            return Meaning(resource, desired)
+        looked: ResolvedSource | contract.Failure | Event | None
+        if resource.spec.source is not None and resource.spec.source.glance is not None:
+            looked = resolution.look_up(resource, desired, cloud, opened)
+        else:
+            looked = self._looked(resource, source, selector, config)
+        return self._told(resource, desired, source, known, looked)
+
+    def _looked(
+        self, resource: CloudImage, source: SpecSource, selector: str, config: CloudConfig
+    ) -> ResolvedSource | contract.Failure | None:
+        """Return what a look has found; None: one runs."""
+        uid = resource.metadata.uid
+        look = self.looks.view(uid)
+        if look is not None and look.selector != selector:
+            self.looks.forget(uid)
+            look = None
+        if look is None:
+            self._start(resource, source, selector, config)
+            return None
+        match look.outcome:
+            case contract.Latest() as latest:
+                self.looks.forget(uid)
+                return follow_status.found_by_look(resource, source, latest)
+            case contract.Failure() as failure:
+                self.looks.forget(uid)
+                return failure
+            case None:
+                return None
+
+    def _start(
+        self, resource: CloudImage, source: SpecSource, selector: str, config: CloudConfig
+    ) -> None:
+        settings, key = self.settings, key_of(resource)
+        texts = loader.load_texts(
+            self.kube,
+            resource.metadata.namespace,
+            source.references(),
+            hosts_demanded=settings.auth_needs_hosts,
+        )
+        request = LookRequest(
+            source=source.unresolved().with_texts(texts),
+            cloud=contract.Cloud(config=dict(config.options), ca_certificate=config.ca_certificate),
+            scratch=settings.scratch,
+            cache=settings.scratch / "cache",
+            list_age=follow_schedule.list_age(resource),
+            policy=settings.policy,
+            cloud_policy=settings.cloud_policy,
+            limits=transfer_request.limits(resource.spec, settings.limits),
+        )
+        uid = resource.metadata.uid
+        self.looks.start(uid, selector, request, lambda: self.notify(key), tenants_of(resource))
+
+    def _told(
+        self,
+        resource: CloudImage,
+        desired: Desired,
+        source: SpecSource,
+        known: ResolvedSource | None,
+        looked: ResolvedSource | contract.Failure | Event | None,
+    ) -> Meaning:
+        """Write down what a source has said, and return what is meant then."""
+        if looked is None:
+            return Meaning(resource, desired, pending=known is None)
+        if isinstance(looked, Event):
+            self.status.record_event(resource, looked)
+            return Meaning(resource, desired)
+        if isinstance(looked, contract.Failure):
+            if known is None:
+                return Meaning(resource, desired, failure=looked)
+            reason = Reason(looked.reason)
+            new = follow_status.unanswered(resource, reason, looked.message, now())
+            return Meaning(self._written(resource, new), desired)
+        new = follow_status.answered(resource, source, known, looked, now())
+        resource = self._written(resource, new)
+        return Meaning(resource, Desired.of(resource.spec, resource.status.resolved_source))
+
+    def _written(self, resource: CloudImage, new: CloudImageStatus) -> CloudImage:
+        return self.status.write(resource, new)

@@ -1,0 +1,88 @@
+"""What is done about a version that a source has."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from cloudimage.api.follow import Available, Follow
+from cloudimage.images.logic.follow import Action, Known, Verdict, judge
+
+NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)  # a Wednesday
+
+
+def _judge(known: Known, found: str, now: datetime = NOW, **follow: Any) -> Verdict:
+    wanted = Follow.model_validate({"every": "6h", **follow})
+    return judge(wanted, known, found, lambda one, other: one < other, now)
+
+
+def test_the_first_version_is_applied() -> None:
+    waiting = {"policy": "Report", "minimumAge": "7d"}
+    assert _judge(Known(None), "2", **waiting).action is Action.APPLY
+
+
+def test_the_same_version_is_nothing_new() -> None:
+    assert _judge(Known("2"), "2") == Verdict(Action.NOTHING)
+
+
+def test_a_newer_version_is_applied() -> None:
+    assert _judge(Known("2"), "3") == Verdict(Action.APPLY, Available(version="3", since=NOW))
+
+
+@pytest.mark.parametrize("known", [Known("2"), Known("0", earlier=("1",))])
+def test_no_version_goes_back(known: Known) -> None:
+    verdict = _judge(known, "1")
+    assert verdict.action is Action.REFUSE
+    assert "gone back" in verdict.why
+    assert verdict.available is None
+
+
+def test_a_version_is_only_told_where_that_is_asked_for() -> None:
+    verdict = _judge(Known("2"), "3", policy="Report")
+    assert verdict.action is Action.REPORT
+    assert verdict.why == "The source has 3; served is 2."
+
+
+def test_what_failed_is_left_until_there_is_another() -> None:
+    failed = Available(version="3", since=NOW - timedelta(days=1), failed=True)
+    assert _judge(Known("2", failed), "3").action is Action.LEAVE
+    assert _judge(Known("2", failed), "4").action is Action.APPLY
+
+
+def test_a_version_must_have_been_seen_for_a_while() -> None:
+    first = _judge(Known("2"), "3", minimumAge="2d")
+    assert first.action is Action.WAIT
+    assert first.until == NOW + timedelta(days=2)
+    known = Known("2", first.available)
+    assert _judge(known, "3", NOW + timedelta(days=1), minimumAge="2d").until == first.until
+    assert _judge(known, "3", NOW + timedelta(days=2), minimumAge="2d").action is Action.APPLY
+    again = _judge(known, "4", NOW + timedelta(days=2), minimumAge="2d")
+    assert again.until == NOW + timedelta(days=4)
+
+
+WINDOW = {"window": {"schedule": "0 2 * * 6", "duration": "4h"}}  # on Saturdays
+SATURDAY = datetime(2026, 3, 7, 2, 0, tzinfo=UTC)
+
+
+def test_a_version_waits_for_the_window() -> None:
+    verdict = _judge(Known("2"), "3", **WINDOW)
+    assert verdict.until == SATURDAY
+    assert verdict.why == "The source has 3; it is applied at 2026-03-07 02:00 UTC."
+
+
+@pytest.mark.parametrize(
+    ("moment", "action"),
+    [
+        (SATURDAY - timedelta(seconds=1), Action.WAIT),
+        (SATURDAY, Action.APPLY),
+        (SATURDAY + timedelta(hours=4, seconds=-1), Action.APPLY),
+        (SATURDAY + timedelta(hours=4), Action.WAIT),
+    ],
+)
+def test_the_ends_of_a_window(moment: datetime, action: Action) -> None:
+    assert _judge(Known("2"), "3", moment, **WINDOW).action is action
+
+
+def test_a_version_that_is_old_enough_only_after_the_window_waits_for_the_next() -> None:
+    verdict = _judge(Known("2"), "3", SATURDAY, minimumAge="1d", **WINDOW)
+    assert verdict.until == SATURDAY + timedelta(days=7)

@@ -1,0 +1,203 @@
+"""The status of a CloudImage that follows its source."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.reasons import Reason
+from cloudimage.api.status import SourceStatus
+from cloudimage.images.logic import follow_schedule, follow_status, schedule
+from cloudimage.images.logic.desired import Desired
+from cloudimage.sources.base import SpecSource
+from cloudimage.sources.registry import source_of
+from cloudimage.transfer.contract import Checksum, Latest
+from support.image_status import after, ready, states
+from support.resources import NOW, cloud_image
+
+SUMS = {"sha256": None, "from": {"url": "https://example.org/SHA256SUMS"}}
+INDEX = {
+    "url": None,
+    "index": {"checksums": "https://example.org/SHA256SUMS", "pattern": r"d-(?P<version>\d)\.img"},
+    "checksum": {"from": {"url": "https://example.org/SHA256SUMS", "filename": "$(name)"}},
+}
+LATER = NOW + timedelta(hours=1)
+
+
+def _followed(**follow: Any) -> CloudImage:
+    return cloud_image(http=INDEX, follow={"every": "6h", **follow})
+
+
+def _source(resource: CloudImage) -> SpecSource:
+    return source_of(resource.spec)
+
+
+def _build(version: str) -> Latest:
+    return Latest(
+        version=version,
+        checksum=Checksum(algorithm="sha256", value=version * 64),
+        location=f"https://example.org/d-{version}.img",
+        values={"name": f"d-{version}.img", "version": version},
+    )
+
+
+def _told(resource: CloudImage, version: str, now: Any = NOW) -> CloudImage:
+    """Return the object once its source has said which version it has."""
+    source = _source(resource)
+    before = resource.status.resolved_source
+    known = before if before and before.selector == source.followed() else None
+    found = follow_status.found_by_look(resource, source, _build(version))
+    return after(resource, follow_status.answered(resource, source, known, found, now))
+
+
+def _served(resource: CloudImage) -> CloudImage:
+    """Return the object once an image of what is meant serves."""
+    resource = ready(resource)
+    return after(resource, follow_status.updated(resource, resource.status, NOW))
+
+
+def test_the_first_version_is_meant() -> None:
+    told = _told(_followed(), "1")
+    assert told.status.resolved_source is not None
+    assert told.status.resolved_source.version == "1"
+    assert told.status.follow is not None
+    assert (told.status.follow.version, told.status.follow.last_check_time) == ("1", NOW)
+    assert states(told.status)["Following"] == ("True", "Asked")
+    assert states(told.status)["UpdateAvailable"] == ("False", "UpToDate")
+    desired = Desired.of(told.spec, told.status.resolved_source)
+    assert desired.source is not None
+    assert desired.source.location() == "https://example.org/d-1.img"
+
+
+def test_another_version_is_other_content() -> None:
+    keys = {
+        Desired.of(told.spec, told.status.resolved_source).content_key
+        for told in (_told(_followed(), "1"), _told(_followed(), "2"))
+    }
+    assert len(keys) == 2
+
+
+def test_an_update_is_over_once_its_image_serves() -> None:
+    updating = _told(_served(_told(_followed(), "1")), "2")
+    assert states(updating.status)["UpdateAvailable"] == ("True", "Updating")
+    assert updating.status.follow is not None
+    assert updating.status.follow.previous is not None
+    assert updating.status.follow.previous.version == "1"
+    over = _served(updating)
+    assert states(over.status)["UpdateAvailable"] == ("False", "UpToDate")
+    assert over.status.follow is not None
+    assert over.status.follow.previous is None
+
+
+def test_a_failed_update_is_taken_back_and_left() -> None:
+    updating = _told(_served(_told(_followed(), "1")), "2")
+    back = follow_status.given_up(updating, "no disk", NOW)
+    assert back is not None
+    assert back.resolved_source is not None
+    assert back.resolved_source.version == "1"
+    assert states(back)["UpdateAvailable"] == ("True", "UpdateFailed")
+    again = _told(after(updating, back), "2", LATER)
+    assert again.status.resolved_source == back.resolved_source
+    assert states(again.status)["UpdateAvailable"] == ("True", "UpdateFailed")
+    assert _told(again, "3").status.resolved_source != back.resolved_source
+
+
+def test_two_updates_in_a_row_keep_what_served() -> None:
+    served = _served(_told(_followed(), "1"))
+    third = _told(_told(served, "2"), "3")
+    back = follow_status.given_up(third, "no disk", NOW)
+    assert back is not None
+    assert back.resolved_source == served.status.resolved_source
+
+
+def test_the_first_image_has_nothing_to_go_back_to() -> None:
+    assert follow_status.given_up(_told(_followed(), "1"), "no disk", NOW) is None
+
+
+def test_a_version_that_went_back_changes_nothing() -> None:
+    served = _served(_told(_followed(), "2"))
+    back = _told(served, "1", LATER)
+    assert back.status.resolved_source == served.status.resolved_source
+    assert states(back.status)["Following"] == ("False", "SourceWentBack")
+    assert states(back.status)["UpdateAvailable"] == ("False", "UpToDate")
+
+
+def test_following_an_existing_image_changes_nothing_of_it() -> None:
+    plain = ready(cloud_image(http={"checksum": SUMS}))
+    key = Desired.of(plain.spec).content_key
+    source = SourceStatus(checksums={"sha256": "1" * 64})
+    known = plain.status.model_copy(update={"source": source})
+    followed = cloud_image(http={"checksum": SUMS}, follow={"every": "6h"})
+    told = _told(after(followed, known), "1")
+    assert Desired.of(told.spec, told.status.resolved_source).content_key == key
+    changed = _told(after(followed, known), "2")
+    assert Desired.of(changed.spec, changed.status.resolved_source).content_key != key
+    assert states(changed.status)["UpdateAvailable"] == ("True", "Updating")
+
+
+def test_what_is_no_longer_followed_stays_what_it_is() -> None:
+    served = _served(_told(_followed(), "1"))
+    plain = after(cloud_image(http=INDEX), served.status)
+    new = follow_status.prepared(plain, NOW, can_change=True)
+    assert new.follow is None
+    assert not {"Following", "UpdateAvailable"} & states(new).keys()
+    assert Desired.of(plain.spec, new.resolved_source) == Desired.of(
+        served.spec, served.status.resolved_source
+    )
+
+
+@pytest.mark.parametrize(
+    ("follow", "can_change", "reason"),
+    [
+        ({"suspend": True}, True, Reason.SUSPENDED),
+        ({}, False, Reason.NOT_FOLLOWABLE),
+        ({"every": None, "schedule": "0 3 31 2 *"}, True, Reason.INVALID_SCHEDULE),
+        (
+            {"timeZone": "No/Where", "window": {"schedule": "0 3 * * *", "duration": "1h"}},
+            True,
+            Reason.INVALID_SCHEDULE,
+        ),
+    ],
+)
+def test_why_a_source_is_not_asked(
+    follow: dict[str, Any], reason: Reason, *, can_change: bool
+) -> None:
+    served = _served(
+        _told(_followed(**follow), "1") if "schedule" not in follow else _followed(**follow)
+    )
+    new = follow_status.prepared(served, NOW, can_change=can_change)
+    assert states(new)["Following"] == ("False", reason)
+    assert states(new)["Ready"][0] == "True"
+
+
+def test_a_source_that_does_not_answer_is_asked_again_in_its_time() -> None:
+    served = _served(_told(_followed(), "1"))
+    new = follow_status.unanswered(served, Reason.SOURCE_UNREACHABLE, "no route", NOW)
+    assert states(new)["Following"] == ("False", "SourceUnreachable")
+    assert new.follow is not None
+    assert new.follow.next_check_time is not None
+    assert new.follow.next_check_time > NOW
+
+
+def test_when_a_source_is_asked() -> None:
+    def is_to_ask(resource: CloudImage, now: Any) -> bool:
+        source, known = _source(resource), resource.status.resolved_source
+        return follow_schedule.is_to_ask(resource, source, known, now)
+
+    assert is_to_ask(_followed(), NOW)
+    served = _served(_told(_followed(), "1"))
+    assert served.status.follow is not None
+    due = served.status.follow.next_check_time
+    assert due is not None
+    assert not is_to_ask(served, due - timedelta(seconds=1))
+    assert is_to_ask(served, due)
+    assert schedule.next_resync(served, 1e9) == due
+
+
+def test_another_spec_is_asked_at_once() -> None:
+    served = _served(_told(_followed(), "1"))
+    changed = after(_followed(policy="Report"), served.status, generation=4)
+    new = follow_status.prepared(changed, NOW, can_change=True)
+    assert new.follow is not None
+    assert new.follow.next_check_time is None
