@@ -22,6 +22,17 @@ pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 INTO = ("--secret", "openstack", "--cloud", "images")
 
 
+def listed(path: Path, images: list[dict[str, Any]]) -> Path:
+    """Write a list of images, without aliases as people do."""
+
+    class Dumper(yaml.SafeDumper):
+        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  # PyYAML's
+            return True
+
+    path.write_text(yaml.dump({"images": images}, Dumper=Dumper))
+    return path
+
+
 def imported(path: Path, *options: str) -> str:
     """Return what the command prints of a file."""
     done = CliRunner().invoke(app, ["import", str(path), *INTO, *options])
@@ -119,9 +130,7 @@ def test_a_list_of_openstack_image_manager_becomes_ready_and_is_followed(
         "format": "qcow2",
     }
     images = [entry(title, versions), entry(f"{title}-F", versions, **followed)]
-    path = tmp_path / "list.yml"
-    path.write_text(yaml.safe_dump({"images": images}))
-    text = imported(path)
+    text = imported(listed(tmp_path / "list.yml", images))
     namespace.cluster.run_kubectl("apply", "-n", namespace.name, "-f", "-", stdin=text)
     glance = openstack.connect("images")
 
@@ -191,8 +200,7 @@ def test_the_api_server_takes_all_that_is_printed(crds: Cluster, tmp_path: Path)
         entry("F", plain, meta=bad | {"os_glance_x": "x", "visibility": "x", "os_distro": "talos"}),
         entry("G", [{"version": "latest", "url": f"{url}/a.iso", "checksum_url": f"{url}/a.md5"}]),
     ]
-    listed = tmp_path / "list.yml"
-    listed.write_text(yaml.safe_dump({"images": images}))
+    path = listed(tmp_path / "list.yml", images)
     known = {"checksum": "0" * 32, "container_format": "bare", "disk_format": "raw", "tags": []}
     known |= {"os_hidden": True, "min_disk": 1, "min_ram": 0, "os_hash_algo": "sha512"}
     known |= {"protected": True, "status": "active", "visibility": "public", "our_own": "x"}
@@ -206,7 +214,7 @@ def test_the_api_server_takes_all_that_is_printed(crds: Cluster, tmp_path: Path)
         resources.append({**share, "values": access | {"image_id": image}})
     state = tmp_path / "state.json"
     state.write_text(shown(*resources))
-    text = f"{imported(listed)}---\n{imported(state)}---\n{imported(listed, '--pin')}"
+    text = f"{imported(path)}---\n{imported(state)}---\n{imported(path, '--pin')}"
     assert text.count("kind: CloudImage\n") == 17
     namespace = crds.new_namespace("import")
     answer = crds.run_kubectl("create", "--dry-run=server", "-n", namespace, "-f", "-", stdin=text)

@@ -98,9 +98,10 @@ def _write(made: "Sequence[Made]", wanted: "Wanted", folder: Path | None) -> Non
     from cloudimage.cli.migrate import render
     from cloudimage.cli.migrate_command import put
 
+    # No object has an underscore in its name, so that each file is another one.
     texts = [
         (
-            each.name if each.kind == "CloudImage" else f"{each.name}-share",
+            each.name if each.kind == "CloudImage" else f"{each.name}_share",
             render((f"From {each.label}.", *each.notes), [manifest(each, wanted.namespace)]),
         )
         for each in made

@@ -1,4 +1,4 @@
-"""The files that ``cloudimage import`` reads: what they are, and no more of them than is needed."""
+"""The files that ``cloudimage import`` reads, within bounds."""
 
 import json
 import sys

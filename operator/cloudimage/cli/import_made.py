@@ -1,4 +1,4 @@
-"""What is made of an input of ``cloudimage import``: objects, or why there is none; pure."""
+"""What is made of an input of ``cloudimage import``: objects, or why not; pure."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence

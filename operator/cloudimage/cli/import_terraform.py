@@ -38,7 +38,7 @@ def results(document: Mapping[str, Any], wanted: Wanted) -> Iterator[Result]:
     """Yield what becomes of each resource of Glance.
 
     Raises:
-        CommandError: There is none, or they are of several regions.
+        CommandError: It has no image, or images of several regions.
     """
     found = [each for each in _resources(document) if each.get("type") in {IMAGE, ACCESS, ACCEPT}]
     if not found:

@@ -1,6 +1,7 @@
 """What ``cloudimage import`` makes of what ``terraform show -json`` prints."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -206,6 +207,18 @@ def test_shares() -> None:
         "deletionPolicy": "Orphan",
     }
     assert shares[1]["spec"]["image"]["id"] == OTHER
+
+
+def test_a_folder_has_a_file_for_each_object(tmp_path: Path) -> None:
+    share = resource("s", "image_access_v2", image_id=ID, member_id=PROJECT)
+    text = state(resource(), share, resource("b", name="debian-12-share", id=OTHER))
+    assert run(text, "-o", str(tmp_path)).exit_code == 0
+    kinds = {each.name: yaml.safe_load(each.read_text())["kind"] for each in tmp_path.iterdir()}
+    assert kinds == {
+        "debian-12.yaml": "CloudImage",
+        "debian-12_share.yaml": "ImageShare",
+        "debian-12-share.yaml": "CloudImage",
+    }
 
 
 def test_a_share_names_its_image_as_that_is_written() -> None:
