@@ -7,6 +7,7 @@ is in no object and in no message.
 """
 
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -31,7 +32,7 @@ Resource = Mapping[str, Any]
 
 def is_shown(document: Mapping[str, Any]) -> bool:
     """Return whether a document is what the command prints of a state or of a plan."""
-    return any(isinstance(document.get(each), dict) for each in ("values", "planned_values"))
+    return "format_version" in document or "planned_values" in document or "values" in document
 
 
 def results(document: Mapping[str, Any], wanted: Wanted) -> Iterator[Result]:
@@ -58,8 +59,8 @@ def results(document: Mapping[str, Any], wanted: Wanted) -> Iterator[Result]:
 
 def _resources(document: Mapping[str, Any]) -> Iterator[Resource]:
     """Yield the resources that are managed, of all modules; those of data sources are others'."""
-    values = document.get("planned_values") or document.get("values") or {}
-    todo = [(values.get("root_module"), 0)]
+    values = document.get("planned_values") or document.get("values")
+    todo = [(values.get("root_module") if isinstance(values, dict) else None, 0)]
     while todo:
         module, depth = todo.pop(0)
         if not isinstance(module, dict) or depth > _DEEPEST:
@@ -127,8 +128,8 @@ def _of_image(resource: Resource, wanted: Wanted, replaced: frozenset[str]) -> R
     adopted = bool(_UUID.fullmatch(image_id)) and address not in replaced
     if adopted:
         notes.add(
-            f"Takes over the image {image_id}. Once this is Ready: terraform state rm '{address}', "
-            "and delete the resource from the code."
+            f"Takes over the image {image_id}. Once this is Ready: terraform state rm "
+            f"{shlex.quote(address)}, and delete the resource from the code."
         )
     else:
         notes.add(

@@ -113,8 +113,13 @@ def test_an_image_of_the_state_is_adopted() -> None:
         "deletionPolicy": "Orphan",
     }
     text = run(state(resource())).stdout
-    assert "terraform state rm 'openstack_images_image_v2.debian'" in text
+    assert "terraform state rm openstack_images_image_v2.debian," in text
     assert "swift+config" not in text
+
+
+def test_an_address_is_a_word_for_the_shell() -> None:
+    text = run(state(resource('debian["a b"]'))).stdout
+    assert """terraform state rm 'openstack_images_image_v2.debian["a b"]', and delete""" in text
 
 
 @pytest.mark.parametrize("changes", [{"decompress": True}, {"web_download": True}])
@@ -236,6 +241,8 @@ def test_a_share_names_its_image_as_that_is_written() -> None:
         ({"status": "deactivated"}, 1, "its image is deactivated in Glance"),
         ({"deposed_key": "abcd1234"}, 0, "an earlier image that Terraform is about to delete"),
         ({"sensitive": {"name": True}}, 1, "its name is secret in Terraform's state"),
+        ({"name": "a\ud800b"}, 1, "spec.image.name: Input should be a valid string"),
+        ({"properties": {"a": "x\ud800"}}, 1, "spec.image.properties.a: Input should be a valid"),
         ({"disk_format": "floppy"}, 1, "spec.image.diskFormat: Input should be"),
         ({"id": None, "image_source_url": None}, 1, "no source that can be written here"),
     ],
@@ -261,6 +268,8 @@ def test_one_region_at_a_time() -> None:
     [
         state(),
         state(resource(mode="data")),
+        '{"format_version": "1.0"}',  # of a state without anything
+        '{"format_version": "1.0", "values": 1}',
         '{"format_version": "1.0", "values": {"root_module": [1]}}',
         '{"format_version": "1.0", "values": {"root_module": {"resources": [1, {}]}}}',
     ],
