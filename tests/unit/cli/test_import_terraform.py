@@ -140,7 +140,10 @@ SECRET = "hunter2"
         ({"image_source_url": f"https://u:{SECRET}@example.org/x"}, "Secret debian-12-source"),
         ({"image_source_url": f"https://example.org/x?sig={SECRET}"}, "image_source_url"),
         ({"image_source_url": f"https://[{SECRET}"}, "image_source_url"),
-        ({"image_source_url": SECRET, "sensitive": {"image_source_url": True}}, "image_source_url"),
+        (
+            {"image_source_url": f"{URL}/{SECRET}", "sensitive": {"image_source_url": True}},
+            "image_source_url",
+        ),
         ({"properties": {"a": SECRET}, "sensitive": {"properties": {"a": True}}}, "Left out: a:"),
         ({"properties": {"a": SECRET}, "sensitive": {"properties": True}}, "Left out: properties"),
         ({"tags": [SECRET], "sensitive": {"tags": [True]}}, "Left out: a tag"),
