@@ -7,7 +7,7 @@ most often, and since making a number of a thousand digits takes its time.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
@@ -38,22 +38,41 @@ class Unquoted:
 
     Attributes:
         kind: What YAML takes it for, in a word.
+        text: As it is written; it may be secret.
     """
 
     kind: str
+    text: str = field(default="", repr=False, compare=False)
 
 
-def load(text: str) -> object:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is read.
+
+    Attributes:
+        size: Bytes of UTF-8.
+        values: Keys, texts and collections.
+    """
+
+    size: int = MAX_BYTES
+    values: int = MAX_VALUES
+
+
+def load(text: str, bounds: Bounds = Bounds()) -> object:
     """Return the document: mappings, sequences, texts, booleans, small numbers, ``Unquoted``.
+
+    Args:
+        text: The document.
+        bounds: How much of it is read; the default is that of a clouds.yaml.
 
     Raises:
         YamlRefusedError: It is larger or deeper than the bounds, no YAML, or uses aliases, tags,
             several documents, or the same key twice.
     """
-    if len(text.encode(errors="replace")) > MAX_BYTES:
-        raise YamlRefusedError(f"is larger than {MAX_BYTES // 2**10} KiB")
+    if len(text.encode(errors="replace")) > bounds.size:
+        raise YamlRefusedError(f"is larger than {bounds.size // 2**10} KiB")
     try:
-        return _built(_events(text))
+        return _built(_events(text, bounds.values))
     except yaml.YAMLError as error:
         # The parser's own message would quote the line, and with it perhaps a password.
         mark = getattr(error, "problem_mark", None)
@@ -61,7 +80,7 @@ def load(text: str) -> object:
         raise YamlRefusedError(f"is not valid YAML{where}") from None
 
 
-def _events(text: str) -> Iterator[yaml.Event]:
+def _events(text: str, most: int) -> Iterator[yaml.Event]:
     """Yield the events of the one document, each checked before the next is parsed."""
     documents = values = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
@@ -73,8 +92,8 @@ def _events(text: str) -> Iterator[yaml.Event]:
             yield event
         elif isinstance(event, yaml.CollectionEndEvent):
             yield event
-        if documents > 1 or values > MAX_VALUES:
-            what = "several documents" if documents > 1 else f"more than {MAX_VALUES} values"
+        if documents > 1 or values > most:
+            what = "several documents" if documents > 1 else f"more than {most} values"
             raise YamlRefusedError(f"has {what}")
 
 
@@ -151,7 +170,8 @@ def _scalar(event: yaml.ScalarEvent) -> str | bool | int | Unquoted | None:
         return _WORDS[event.value.lower()]
     if kind == "int" and _INTEGER.fullmatch(event.value):
         return int(event.value)
-    return Unquoted({"int": "number", "float": "number", "timestamp": "date"}.get(kind, kind))
+    kinds = {"int": "number", "float": "number", "timestamp": "date"}
+    return Unquoted(kinds.get(kind, kind), event.value)
 
 
 def _kind(text: str) -> str:

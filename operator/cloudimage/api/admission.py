@@ -41,6 +41,21 @@ def _fixed(name: str) -> tuple[str, str]:
 _BOOLEANS = tuple(sorted(name for name, rule in RULES.items() if rule.type == "boolean"))
 _IS_BOOLEAN = f"self[k].trim().lowerAscii() in {_list(TRUE + FALSE)}"
 
+
+def refusal(name: str, value: str) -> str | None:
+    """Return what is wrong with a property by the rules of this module; None: nothing.
+
+    For text that becomes a spec: who writes it learns of all properties, and not of the first.
+    """
+    rule = RULES.get(name)
+    checked = name in _FIXED_LISTS or name in _BOOLEANS
+    if checked and rule is not None and not rule.allows(value):
+        return f"must be {rule.text}"
+    if name.startswith("trait:") and value != "required":
+        return "must be required"
+    return None
+
+
 PROPERTY_RULES = (
     *(_fixed(name) for name in _FIXED_LISTS),
     (

@@ -9,6 +9,7 @@ from cloudimage import __version__, revision
 from cloudimage.cli import files, objects, options, previews
 from cloudimage.cli.completion import completion
 from cloudimage.cli.group import Group
+from cloudimage.cli.import_command import import_
 from cloudimage.cli.migrate_command import migrate
 from cloudimage.cli.run import run
 from cloudimage.vocabulary.image import Visibility
@@ -161,6 +162,7 @@ app.add(
     "Your images and shares",
     *objects.COMMANDS,
     migrate,
+    import_,
     *previews.COMMANDS,
     transfer,
     inspect,

@@ -165,7 +165,7 @@ def _all(cloud: str, wanted: "Wanted", given: dict[str, Any]) -> None:
         for each in written
     ]
     if given["to"]:
-        _put(given["to"], texts)
+        put(given["to"], texts)
     else:
         say("---\n".join(text for _, text in texts), nl=False)
     say("\n".join(_summary(planned)), err=True)
@@ -180,7 +180,7 @@ def _summary(planned: Sequence["Planned"]) -> Iterator[str]:
             yield f"Skipped {label} ({each.image.id}): {plain(each.why)}."
 
 
-def _put(folder: Path, texts: Sequence[tuple[str, str]]) -> None:
+def put(folder: Path, texts: Sequence[tuple[str, str]]) -> None:
     """Write a file for each image; others in the folder stay.
 
     Raises:
