@@ -7,6 +7,7 @@ import click
 
 from cloudimage import __version__, revision
 from cloudimage.cli import files, objects, options, previews
+from cloudimage.cli.catalogue import catalogue, new
 from cloudimage.cli.completion import completion
 from cloudimage.cli.group import Group
 from cloudimage.cli.migrate_command import migrate
@@ -160,6 +161,8 @@ def metadefs(folder: Path) -> None:
 app.add(
     "Your images and shares",
     *objects.COMMANDS,
+    catalogue,
+    new,
     migrate,
     *previews.COMMANDS,
     transfer,

@@ -4,18 +4,20 @@ Servers write an index in as many forms as there are servers, but each entry is 
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any, Final
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-from cloudimage.transfer.contract import Reason, TransferError
+from cloudimage.transfer.contract import Checksum, Reason, TransferError
 
 MAX_BYTES: Final = 8 * 2**20
 """Bytes of a page: some publishers keep thousands of builds in one folder."""
 
 _MOST: Final = 50_000
+_DIGEST: Final = re.compile("sha256:([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,13 @@ class Listed:
         name: Its own, not quoted.
         url: Where it is.
         folder: Whether it is a folder.
+        checksum: Of the file, if the list has it.
     """
 
     name: str
     url: str
     folder: bool = False
+    checksum: Checksum | None = None
 
 
 def index_of(content: bytes, url: str) -> tuple[Listed, ...]:
@@ -129,7 +133,13 @@ def _asset(asset: object) -> Listed | None:
     name, url = asset.get("name"), asset.get("browser_download_url")
     if not isinstance(name, str) or not isinstance(url, str) or not name or "/" in name:
         return None
-    return Listed(name, url)
+    return Listed(name, url, checksum=_digest(asset.get("digest")))
+
+
+def _digest(digest: object) -> Checksum | None:
+    """Return the checksum that GitHub has of an asset, ``sha256:...``; others tell none."""
+    found = _DIGEST.fullmatch(digest) if isinstance(digest, str) else None
+    return Checksum(algorithm="sha256", value=found[1]) if found else None
 
 
 def _no_releases() -> TransferError:
