@@ -1,4 +1,4 @@
-"""Public images of distributions: a CloudImage for each, and the keys that their publishers sign by.
+"""Public images of distributions: a CloudImage for each, and the keys of their publishers.
 
 The files of ``images`` are the CloudImages, those of ``keyrings`` the keys. ``make crds`` makes
 ``manifests/catalogue`` of them, and ``cloudimage new`` prints them.

@@ -7,10 +7,12 @@ import click
 from cloudimage.cli.output import aligned, say, yaml_of
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from cloudimage.catalogue import Entry
 
 
-class _Name(click.ParamType):
+class _Name(click.ParamType):  # type: ignore[type-arg]  # generic only for type checkers
     """The name of an image of the catalogue, completed with TAB."""
 
     name = "name"
@@ -36,16 +38,17 @@ class _Name(click.ParamType):
         return entry
 
     def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
+        self,
+        ctx: click.Context,  # noqa: ARG002  # click's
+        param: click.Parameter,  # noqa: ARG002  # click's
+        incomplete: str,
+    ) -> "list[CompletionItem]":
         """Return the names that begin so."""
         from click.shell_completion import CompletionItem
 
         from cloudimage.catalogue import entries
 
-        return [
-            CompletionItem(each.name) for each in entries() if each.name.startswith(incomplete)
-        ]
+        return [CompletionItem(each.name) for each in entries() if each.name.startswith(incomplete)]
 
 
 @click.group()
