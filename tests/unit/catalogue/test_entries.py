@@ -2,6 +2,8 @@
 
 import re
 import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from cloudimage.cli.app import app
 from cloudimage.sources.base import Reference
 from cloudimage.sources.registry import source_of
 from cloudimage.transfer.source.http.index.patterns import Pattern
+from testbed.paths import REPOSITORY
 
 FINGERPRINT = re.compile(r"\b[0-9A-F]{40}\b")
 EVERY = pytest.mark.parametrize("entry", entries(), ids=lambda each: each.name)
@@ -102,6 +105,20 @@ def test_new_prints_the_image_for_a_cloud(entry: Entry) -> None:
     kinds = ["CloudImage"] if entry.keyring is None else ["CloudImage", "ConfigMap"]
     assert [each["kind"] for each in documents] == kinds
     assert text.startswith(f"# {entry.comments[0]}\n")
+
+
+def test_the_wheel_has_every_file_of_it(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=REPOSITORY, check=True, capture_output=True)
+    [wheel] = tmp_path.glob("*.whl")
+    here = REPOSITORY / "operator"
+    files = {
+        str(each.relative_to(here))
+        for each in (here / "cloudimage" / "catalogue").rglob("*")
+        if each.suffix in {".yaml", ".asc"}
+    }
+    assert files
+    assert files <= set(zipfile.ZipFile(wheel).namelist())
 
 
 def test_an_unknown_image_is_told_with_those_like_it() -> None:

@@ -53,6 +53,8 @@ def test_the_users_commands_come_first() -> None:
         "plan",
         "save",
         "upload",
+        "catalogue",
+        "new",
     ],
 )
 def test_help(command: str) -> None:
@@ -78,6 +80,7 @@ HEAVY = ("kopf", "kubernetes", "openstack", "pydantic", "requests", "rich", "str
         ("cloudimage", "plan", "--help"),
         ("cloudimage", "save", "--help"),
         ("cloudimage", "upload", "--help"),
+        ("cloudimage", "new", "--help"),
         ("cloudimage", "delete", "x"),
         ("kubectl_complete-cloudimage", ""),
         ("kubectl_complete-cloudimage", "get", "--"),
