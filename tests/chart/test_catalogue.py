@@ -36,7 +36,7 @@ def printed(entry: Entry, secret: str, cloud: str) -> Objects:
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda each: each.name)
 def test_kustomize_and_the_command_print_the_same(kustomize: Kustomize, entry: Entry) -> None:
-    assert keyed(kustomize(CATALOGUE / entry.name)) == printed(entry, "openstack", "openstack")
+    assert keyed(kustomize(CATALOGUE / entry.name)) == printed(entry, "openstack", "images")
 
 
 def test_all_of_them_at_once(kustomize: Kustomize) -> None:

@@ -21,7 +21,10 @@ from testbed.paths import REPOSITORY
 from testbed.sources import Sources
 
 CATALOGUE = REPOSITORY / "manifests" / "catalogue"
-FIVE = ("ubuntu-24.04", "debian-13-daily", "fedora", "flatcar-stable", "centos-stream-9")
+FIVE = (
+    *("ubuntu-24.04", "fedora", "centos-stream-9"),
+    *(pytest.param(each, marks=pytest.mark.slow) for each in ("debian-13-daily", "flatcar-stable")),
+)
 
 
 @pytest.mark.cluster
@@ -57,7 +60,7 @@ class Provider:
         """Publish a build; return its path."""
         return self.layout.publish(self.net, version, content or self.build(version))
 
-    def apply(self) -> CloudImage:
+    def apply(self, **spec: Any) -> CloudImage:
         """Apply what ``cloudimage new`` prints, with the bed's URLs and key, and wait for it."""
         entry = find(self.name)
         assert entry is not None
@@ -66,6 +69,8 @@ class Provider:
             body = yaml.safe_load(self.net.here(yaml.safe_dump(each)))
             if body["kind"] == "ConfigMap":
                 body["data"] = {KEY: self.net.signer.public()}
+            else:
+                body["spec"] |= spec
             objects.append(body)
         apply = ("apply", "-n", self.namespace.name, "-f", "-")
         self.namespace.cluster.run_kubectl(*apply, stdin=yaml.safe_dump_all(objects))
@@ -85,7 +90,7 @@ class Provider:
         return served == sha256_of(path)
 
 
-@pytest.fixture(params=FIVE)
+@pytest.fixture
 def provider(
     request: pytest.FixtureRequest,
     namespace: Namespace,
@@ -105,6 +110,7 @@ def provider(
 
 @pytest.mark.cluster
 @pytest.mark.cloud
+@pytest.mark.parametrize("provider", FIVE, indirect=True)
 def test_a_new_build_is_served_and_a_bad_one_changes_nothing(
     provider: Provider, tmp_path: Path
 ) -> None:
@@ -115,14 +121,7 @@ def test_a_new_build_is_served_and_a_bad_one_changes_nothing(
     assert said(first, "Verified")[0] == "True"
 
     provider.publish(newer)
-    second = provider.wait_checked(
-        lambda each: (
-            each.status.follow is not None
-            and each.status.follow.version == newer
-            and said(each, "UpdateAvailable")[:2] == ("False", "UpToDate")
-            and said(each, "Ready")[0] == "True"
-        )
-    )
+    second = provider.wait_checked(lambda each: _serves(each, newer))
     assert provider.serves(second, newer)
 
     def refused(*reasons: str) -> None:
@@ -153,6 +152,31 @@ def test_a_new_build_is_served_and_a_bad_one_changes_nothing(
     images = provider.openstack.connect("images")
     mine = [each["id"] for each in images_of(images, bad.metadata.uid) if not each["os_hidden"]]
     assert mine == [second.status.image_id]
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+@pytest.mark.cloud
+@pytest.mark.parametrize("provider", ["flatcar-stable"], indirect=True)
+def test_a_new_build_is_served_with_nobody_asking_for_it(provider: Provider) -> None:
+    provider.publish(provider.layout.older)
+    provider.apply(follow={"every": "1m"})
+    newer = provider.layout.newer
+    provider.publish(newer)
+    # The check is spread over a share of the interval.
+    served = provider.namespace.wait(provider.name, lambda each: _serves(each, newer), seconds=180)
+    assert provider.serves(served, newer)
+
+
+def _serves(resource: CloudImage, version: str) -> bool:
+    """Return whether a version is served, and nothing else is under way."""
+    follow = resource.status.follow
+    return (
+        follow is not None
+        and follow.version == version
+        and said(resource, "UpdateAvailable")[:2] == ("False", "UpToDate")
+        and said(resource, "Ready")[0] == "True"
+    )
 
 
 def _after(version: str) -> str:

@@ -47,10 +47,10 @@ def index_of(content: bytes, url: str) -> tuple[Listed, ...]:
     parser = _Links()
     parser.feed(content.decode("utf-8", errors="replace"))
     parser.close()
-    base = urlsplit(urljoin(url, "."))
+    base = urljoin(url, ".")
     found: dict[str, Listed] = {}
     for href in parser.hrefs:
-        if (listed := _child(href, url, base.netloc, base.path)) is not None:
+        if (listed := _child(href, base)) is not None:
             found.setdefault(listed.name, listed)
     return tuple(found.values())
 
@@ -68,17 +68,19 @@ class _Links(HTMLParser):
             self.hrefs.extend(value for name, value in attrs if name == "href" and value)
 
 
-def _child(href: str, url: str, netloc: str, folder: str) -> Listed | None:
+def _child(href: str, base: str) -> Listed | None:
     """Return what a link of an index leads to, if that is directly in the folder."""
+    folder = urlsplit(base)
     try:
-        target = urldefrag(urljoin(url, href)).url
+        target = urldefrag(urljoin(base, href)).url
         parts = urlsplit(target)
     except ValueError:  # such as a bracket in a host
         return None
-    rest = parts.path.removeprefix(folder)
+    rest = parts.path.removeprefix(folder.path)
+    elsewhere = (parts.scheme, parts.netloc) != (folder.scheme, folder.netloc)
     name = rest.removesuffix("/")
     # A query sorts the page; a link to the folder above, or to another server, is navigation.
-    if parts.netloc != netloc or parts.query or rest == parts.path or not name or "/" in name:
+    if elsewhere or parts.query or rest == parts.path or not name or "/" in name:
         return None
     shown = unquote(name)
     if shown in {".", ".."} or "/" in shown:
