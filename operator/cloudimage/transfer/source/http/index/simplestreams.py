@@ -145,7 +145,7 @@ def _document(content: bytes) -> dict[str, Any]:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise _invalid("is no JSON") from error
-    if not isinstance(document, dict) or document.get("format") not in {_INDEX, _PRODUCTS}:
+    if not isinstance(document, dict) or document.get("format") not in (_INDEX, _PRODUCTS):
         raise _invalid(f"has neither the format {_INDEX} nor {_PRODUCTS}")
     return document
 

@@ -139,7 +139,17 @@ def test_a_path_stays_within_its_mirror(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"format": "products:2.0"}', b"[" * 10**6, b"\xff", b"null"]
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"format": "products:2.0"}',
+        b'{"format": {}}',
+        b"[" * 10**6,
+        b"\xff",
+        b"null",
+    ],
 )
 def test_what_is_no_stream_is_refused(content: bytes) -> None:
     wanted = Wanted("disk1.img", product=PRODUCT)
