@@ -31,6 +31,7 @@ from cloudimage.transfer.source.http.side_files import fetch_text
 from cloudimage.transfer.tools import nbd
 from cloudimage.transfer.verify import checksum_files, openpgp
 from cloudimage.transfer.verify import openpgp as armor
+from fuzz.index_targets import INDEX_TARGETS
 from fuzz.oci_targets import OCI_TARGETS, Target
 
 NAME = "disk.img"
@@ -213,7 +214,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
 }
 
 
-def _of_registry(target: Target) -> Callable[[bytes], None]:
+def _of_target(target: Target) -> Callable[[bytes], None]:
     def told(data: bytes) -> None:
         if error := target(data):
             _told(error, *Reason)
@@ -221,7 +222,7 @@ def _of_registry(target: Target) -> Callable[[bytes], None]:
     return told
 
 
-TARGETS |= {name: _of_registry(target) for name, target in OCI_TARGETS.items()}
+TARGETS |= {name: _of_target(target) for name, target in (OCI_TARGETS | INDEX_TARGETS).items()}
 
 
 def _told(error: TransferError, *reasons: Reason) -> None:

@@ -7,6 +7,7 @@ import click
 
 from cloudimage import __version__, revision
 from cloudimage.cli import files, objects, options, previews
+from cloudimage.cli.catalogue import catalogue, new
 from cloudimage.cli.completion import completion
 from cloudimage.cli.group import Group
 from cloudimage.cli.import_command import import_
@@ -161,6 +162,8 @@ def metadefs(folder: Path) -> None:
 app.add(
     "Your images and shares",
     *objects.COMMANDS,
+    catalogue,
+    new,
     migrate,
     import_,
     *previews.COMMANDS,

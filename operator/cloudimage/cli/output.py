@@ -104,7 +104,8 @@ def yaml_of(documents: Iterable[object], **options: Any) -> str:  # noqa: ANN401
         """Puts quotes where :func:`escaped` needs them."""
 
         def represent_text(self, text: str) -> yaml.ScalarNode:
-            style = None if is_shown(text.replace("\n", "")) else '"'
+            lines = "|" if "\n" in text else None
+            style = lines if is_shown(text.replace("\n", "")) else '"'
             return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     Dumper.add_representer(str, Dumper.represent_text)

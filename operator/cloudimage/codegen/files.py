@@ -8,6 +8,7 @@ from pathlib import Path
 from cloudimage.api.kinds import KINDS
 from cloudimage.api.reasons import ConditionType, Reason, ShareCondition, ShareReason
 from cloudimage.codegen import (
+    catalogue_files,
     chart_readme,
     crd,
     metrics_page,
@@ -22,6 +23,7 @@ CHART_CRDS = f"{CHART}/templates/crds"
 REFERENCE = "docs/reference"
 METRICS = "docs/metrics.md"
 SETTINGS = "docs/settings.md"
+CATALOGUE = "docs/catalogue.md"
 TROUBLESHOOTING = "docs/troubleshooting.md"
 VOCABULARIES = {
     "CloudImage": (ConditionType, Reason),
@@ -40,6 +42,7 @@ def files() -> dict[str, str]:
         **{f"{CRDS}/{name}": text for name, text in crds.items()},
         f"{CRDS}/kustomization.yaml": _kustomization(crds),
         **{f"{CHART_CRDS}/{name}": _chart_template(text) for name, text in crds.items()},
+        **catalogue_files.files(),
         **pages,
         METRICS: metrics_page.render(),
         SETTINGS: settings_page.render(),
@@ -68,6 +71,7 @@ def _all(root: Path) -> dict[str, str]:
         **files(),
         **chart_readme.files(root / CHART, CHART),
         **troubleshooting_page.files(root, TROUBLESHOOTING),
+        **catalogue_files.page(root, CATALOGUE),
     }
 
 
@@ -78,6 +82,7 @@ def _text(path: Path) -> str | None:
 def _leftovers(root: Path) -> list[Path]:
     """Return files in the folders that hold nothing but generated ones: of a kind that is gone."""
     present = [path for folder in (CRDS, CHART_CRDS) for path in (root / folder).glob("*.yaml")]
+    present += (root / catalogue_files.FOLDER).glob("*/*.yaml")
     made = files()
     return [path for path in present if str(path.relative_to(root)) not in made]
 

@@ -54,6 +54,9 @@ class HttpSpecSource:
 
     def proof(self) -> Proof:
         """Return the checksum, by whichever algorithm, or where it is, and whether one signs it."""
+        if not self._checksum.to_json() and self._is_listed_with_checksum:
+            streams = self.spec.index.simple_streams if self.spec.index else None
+            return Proof(listed=True, signed=streams is not None and streams.keyring is not None)
         listed, signed = self._checksum.from_ is not None, self._checksum.signature is not None
         return Proof(checksum_of(self._checksum), listed=listed, signed=signed)
 
@@ -142,6 +145,12 @@ class HttpSpecSource:
     @property
     def _is_unknown(self) -> bool:
         return self.spec.index is not None and self.found is None
+
+    @property
+    def _is_listed_with_checksum(self) -> bool:
+        """Whether the index has the file's checksum, as streams have, and releases may."""
+        streamed = self.spec.index is not None and self.spec.index.simple_streams is not None
+        return streamed or (self.found is not None and self.found.checksum is not None)
 
     @property
     def _listed(self) -> tuple[str, ...]:

@@ -54,6 +54,8 @@ def test_the_users_commands_come_first() -> None:
         "plan",
         "save",
         "upload",
+        "catalogue",
+        "new",
     ],
 )
 def test_help(command: str) -> None:
@@ -80,6 +82,7 @@ HEAVY = ("kopf", "kubernetes", "openstack", "pydantic", "requests", "rich", "str
         ("cloudimage", "plan", "--help"),
         ("cloudimage", "save", "--help"),
         ("cloudimage", "upload", "--help"),
+        ("cloudimage", "new", "--help"),
         ("cloudimage", "delete", "x"),
         ("kubectl_complete-cloudimage", ""),
         ("kubectl_complete-cloudimage", "get", "--"),

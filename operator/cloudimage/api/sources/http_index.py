@@ -75,13 +75,16 @@ class HttpIndex(ApiModel, json_schema_extra=rules(_ONE_LIST, _PATTERN, _FOLDER))
     )
     folder: Pattern | None = Field(
         default=None,
-        description="Pattern of the folders in the listing, or of the releases' tags.",
+        description="Pattern of the folders in the listing, or of the releases' tags. Folders in "
+        r"folders have a pattern for each level, for example (?P<version>\d+)/Cloud/x86_64/images; "
+        "$(folder) is then the whole path.",
     )
     pattern: Pattern | None = Field(
         default=None,
         description="Pattern that a file's whole name must match, in RE2's syntax. Its group "
         "version is what builds are ordered by, for example "
-        r"debian-12-generic-amd64-(?P<version>\d+-\d+)\.qcow2; without it, the whole name is.",
+        r"debian-12-generic-amd64-(?P<version>\d+-\d+)\.qcow2; without it, the whole name is. The "
+        "group build tells builds of one version apart, and becomes the version's end.",
     )
     order: Literal["Version", "Numeric", "Lexical"] = Field(
         default="Version",

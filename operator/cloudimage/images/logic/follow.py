@@ -39,17 +39,19 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What was known before the source was asked.
+    """What is known but for the version that the source has.
 
     Attributes:
         served: The version that is served; None: there is no image yet.
         available: What it had when it was asked before, if that is not served.
         earlier: Versions that were served before.
+        replaced: Whether the source has other bytes now under the version that is served.
     """
 
     served: str | None
     available: Available | None = None
     earlier: Collection[str] = ()
+    replaced: bool = False
 
 
 def judge(
@@ -78,9 +80,9 @@ def judge(
     served = known.served
     if served is None:
         return Verdict(Action.APPLY)
-    if found == served:
+    if found == served and not known.replaced:
         return Verdict(Action.NOTHING)
-    if found in known.earlier or is_older(found, served):
+    if found != served and (found in known.earlier or is_older(found, served)):
         return Verdict(
             Action.REFUSE,
             why=f"The source has gone back from {served} to {found}, which came before it. The "
@@ -96,9 +98,10 @@ def _of_newer(follow: Follow, served: str, seen: Available, now: datetime) -> Ve
         why = f"No image could be made of {seen.version}; it is left until the source has another."
         return Verdict(Action.LEAVE, seen, why=why)
     if follow.policy is FollowPolicy.REPORT:
-        return Verdict(
-            Action.REPORT, seen, why=f"The source has {seen.version}; served is {served}."
-        )
+        why = f"The source has {seen.version}; served is {served}."
+        if seen.version == served:
+            why = f"The source has other bytes of {served} than those that are served."
+        return Verdict(Action.REPORT, seen, why=why)
     until = _not_before(follow, seen, now)
     if until is not None:
         why = f"The source has {seen.version}; it is applied at {until:%Y-%m-%d %H:%M} UTC."

@@ -109,9 +109,8 @@ def answered(
     state = status.follow or FollowStatus()
     earlier = {each.version for each in status.revisions if each.version and not each.current}
     served = _served(resource, known, found)
-    verdict = judge(
-        follow, Known(served, state.available, earlier), found.version, source.is_older, now
-    )
+    about = Known(served, state.available, earlier, _is_replaced(known, found))
+    verdict = judge(follow, about, found.version, source.is_older, now)
     resolved = found if _is_taken(verdict, known) else known
     due = next_check(follow, now, share_of(resource))
     # What is replaced before an image was made of it never served.
@@ -134,6 +133,12 @@ def _served(
     if known is not None:
         return known.version
     return None if found.initial or resource.status.image_id is None else UNKNOWN_VERSION
+
+
+def _is_replaced(known: ResolvedSource | None, found: ResolvedSource) -> bool:
+    """Return whether a version has other bytes now; ``latest/`` may have a name for all builds."""
+    before = known.checksum if known else None
+    return None not in {before, found.checksum} and before != found.checksum
 
 
 def _is_taken(verdict: Verdict, known: ResolvedSource | None) -> bool:

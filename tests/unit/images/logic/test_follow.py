@@ -43,6 +43,13 @@ def test_a_version_is_only_told_where_that_is_asked_for() -> None:
     assert verdict.why == "The source has 3; served is 2."
 
 
+def test_other_bytes_of_the_version_that_is_served_are_new() -> None:
+    known = Known("2", replaced=True)
+    assert _judge(known, "2") == Verdict(Action.APPLY, Available(version="2", since=NOW))
+    told = _judge(known, "2", policy="Report")
+    assert told.why == "The source has other bytes of 2 than those that are served."
+
+
 def test_what_failed_is_left_until_there_is_another() -> None:
     failed = Available(version="3", since=NOW - timedelta(days=1), failed=True)
     assert _judge(Known("2", failed), "3").action is Action.LEAVE

@@ -42,12 +42,14 @@ def _build(version: str) -> Latest:
     )
 
 
-def _told(resource: CloudImage, version: str, now: Any = NOW) -> CloudImage:
+def _told(
+    resource: CloudImage, version: str, now: Any = NOW, latest: Latest | None = None
+) -> CloudImage:
     """Return the object once its source has said which version it has."""
     source = _source(resource)
     before = resource.status.resolved_source
     known = before if before and before.selector == source.followed() else None
-    found = follow_status.found_by_look(resource, source, _build(version))
+    found = follow_status.found_by_look(resource, source, latest or _build(version))
     return after(resource, follow_status.answered(resource, source, known, found, now))
 
 
@@ -76,6 +78,19 @@ def test_another_version_is_other_content() -> None:
         for told in (_told(_followed(), "1"), _told(_followed(), "2"))
     }
     assert len(keys) == 2
+
+
+def test_a_build_that_its_publisher_replaced_is_a_new_one() -> None:
+    first = _served(_told(_followed(), "1"))
+    other = _build("1").model_copy(
+        update={"checksum": Checksum(algorithm="sha256", value="a" * 64)}
+    )
+    replaced = _told(first, "1", latest=other)
+    assert states(replaced.status)["UpdateAvailable"] == ("True", "Updating")
+    assert replaced.status.resolved_source is not None
+    assert replaced.status.resolved_source.checksum == f"sha256:{'a' * 64}"
+    over = _told(_served(replaced), "1", latest=other)
+    assert states(over.status)["UpdateAvailable"] == ("False", "UpToDate")
 
 
 def test_an_update_is_over_once_its_image_serves() -> None:

@@ -95,6 +95,12 @@ class HttpSource(Source):
         listed = self.index.urls if self.index else ()
         return tuple(url for url in (self.url, *listed, *self.mirrors) if url)
 
+    @property
+    def is_list_signed(self) -> bool:
+        """Whether the checksum file in which builds are found is the one that is signed."""
+        listed = self.index.checksums if self.index else None
+        return self.sums is not None and self.sums.signature is not None and self.sums.url == listed
+
     def with_texts(self, texts: Texts) -> Self:
         """Return the source with its credentials, certificate and keyring.
 

@@ -40,7 +40,9 @@ class HttpReader:
         """Find out what the file must be, by the files beside it."""
         context, build = self._context, None
         if self._source.index is not None:
-            build = find(self._source.index, self._lists(), context.tools)
+            build = find(
+                self._source.index, self._lists(), context.tools, signed=self._source.is_list_signed
+            )
             self._source = at_build(self._source, build.values, build.url)
             if self._source.sums is None and build.checksum is not None:
                 self._source = self._source.model_copy(update={"checksum": build.checksum})

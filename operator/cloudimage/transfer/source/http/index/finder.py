@@ -1,6 +1,9 @@
 """Finds a publisher's newest build by the lists that it keeps."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 from urllib.parse import quote, urljoin
 
@@ -28,17 +31,24 @@ from cloudimage.transfer.verify import checksum_files, openpgp
 _MOST_FOLDERS: Final = 5
 """Folders that are looked into, the newest first: that of a build in the making lacks its files."""
 
+_MOST_LEVELS: Final = 3
+"""Levels of folders that have to be listed; each multiplies the requests."""
+
+_LITERAL: Final = re.compile(r"[-A-Za-z0-9_]+")
+"""A level of folders that stands for itself: there is nothing to list."""
+
 _MOST_DOCUMENTS: Final = 8
 """Product lists of one index of Simple Streams."""
 
 
-def find(index: Index, lists: Lists, tools: Toolbox) -> Build:
+def find(index: Index, lists: Lists, tools: Toolbox, *, signed: bool = False) -> Build:
     """Return the newest build.
 
     Args:
         index: Where builds are listed.
         lists: Reads the lists.
         tools: To run gpgv.
+        signed: Whether the checksum file that lists them is proved by a signature afterwards.
 
     Raises:
         TransferError: Those of reading a list, ``SignatureInvalid``, ``SumsFileInvalid``,
@@ -47,7 +57,7 @@ def find(index: Index, lists: Lists, tools: Toolbox) -> Build:
     if index.stream is not None:
         return newest(_of_stream(index.stream, lists, tools), index.order)
     if index.checksums is not None:
-        file = lists.read(index.checksums, checksum_files.MAX_BYTES)
+        file = lists.read(index.checksums, checksum_files.MAX_BYTES, signed=signed)
         found = checksum_files.names(text_of(file), file.url)
         beside = (Listed(name, urljoin(file.url, quote(name))) for name in found)
         return newest(_files(tuple(beside), index, {}), index.order)
@@ -65,16 +75,34 @@ def _pattern(index: Index) -> Pattern:
     return Pattern(index.pattern or ".*")
 
 
+@dataclass(frozen=True)
+class _Folder:
+    """A folder below a listing.
+
+    Attributes:
+        url: Of it.
+        path: From the listing to it.
+        values: What the patterns of the levels above have matched.
+    """
+
+    url: str
+    path: tuple[str, ...] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
 def _of_listing(url: str, index: Index, lists: Lists) -> Build:
     """Return the newest build of a folder, or of the newest folders in it."""
-    listed = _listed(url, lists)
     if index.folder is None:
-        return newest(_files(listed, index, {}), index.order)
-    where = {each.name: each.url for each in listed if each.folder}
-    for folder in ranked(matching(where, Pattern(index.folder)), index.order)[:_MOST_FOLDERS]:
-        name = folder.values[NAME]
-        known = {**folder.values, FOLDER: name}
-        builds = list(_files(_listed(where[name], lists), index, known))
+        return newest(_files(_listed(url, lists), index, {}), index.order)
+    levels = index.folder.split("/")
+    if sum(1 for each in levels if not _LITERAL.fullmatch(each)) > _MOST_LEVELS:
+        raise TransferError(
+            Reason.INVALID_REQUEST,
+            f"spec.source.http.index.folder has more than {_MOST_LEVELS} patterns of folders",
+        )
+    for folder in islice(_folders(_Folder(url), levels, index, lists), _MOST_FOLDERS):
+        known = {**folder.values, FOLDER: "/".join(folder.path)}
+        builds = list(_files(_listed_if_there(folder.url, lists), index, known))
         if builds:
             return newest(builds, index.order)
     raise TransferError(
@@ -83,15 +111,52 @@ def _of_listing(url: str, index: Index, lists: Lists) -> Build:
     )
 
 
+def _folders(
+    above: _Folder, levels: Sequence[str], index: Index, lists: Lists
+) -> Iterator[_Folder]:
+    """Yield the folders that are some levels below one, the newest first."""
+    if not levels:
+        yield above
+        return
+    for folder in _next_level(above, levels[0], index, lists):
+        yield from _folders(folder, levels[1:], index, lists)
+
+
+def _next_level(above: _Folder, level: str, index: Index, lists: Lists) -> Iterator[_Folder]:
+    if _LITERAL.fullmatch(level):
+        yield _Folder(urljoin(above.url, f"{level}/"), (*above.path, level), above.values)
+        return
+    listed = _listed_if_there(above.url, lists) if above.path else _listed(above.url, lists)
+    where = {each.name: each.url for each in listed if each.folder}
+    pattern = Pattern(level)
+    for found in ranked(matching(where, pattern), index.order)[:_MOST_FOLDERS]:
+        name = found.values[NAME]
+        # A level that says no version has that of the level above it.
+        own = {key: found.values[key] for key in pattern.groups & found.values.keys()}
+        values = {**found.values, **above.values, **own}
+        yield _Folder(where[name], (*above.path, name), values)
+
+
 def _listed(url: str, lists: Lists) -> tuple[Listed, ...]:
     file = lists.read(url, listings.MAX_BYTES)
     return listings.index_of(file.content, file.url)
 
 
+def _listed_if_there(url: str, lists: Lists) -> tuple[Listed, ...]:
+    """Return what a folder lists: nothing, if it is not there yet."""
+    try:
+        return _listed(url, lists)
+    except TransferError as error:
+        if error.reason is Reason.SOURCE_NOT_FOUND:
+            return ()
+        raise
+
+
 def _files(listed: tuple[Listed, ...], index: Index, known: dict[str, str]) -> Iterator[Build]:
-    urls = {each.name: each.url for each in listed if not each.folder}
-    for build in matching(urls, _pattern(index), known):
-        yield Build(build.version, build.values, urls[build.values[NAME]])
+    files = {each.name: each for each in listed if not each.folder}
+    for build in matching(files, _pattern(index), known):
+        file = files[build.values[NAME]]
+        yield Build(build.version, build.values, file.url, file.checksum)
 
 
 def _of_releases(url: str, index: Index, lists: Lists) -> Build:

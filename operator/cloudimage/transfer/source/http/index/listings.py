@@ -4,18 +4,20 @@ Servers write an index in as many forms as there are servers, but each entry is 
 """
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any, Final
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-from cloudimage.transfer.contract import Reason, TransferError
+from cloudimage.transfer.contract import Checksum, Reason, TransferError
 
 MAX_BYTES: Final = 8 * 2**20
 """Bytes of a page: some publishers keep thousands of builds in one folder."""
 
 _MOST: Final = 50_000
+_DIGEST: Final = re.compile("sha256:([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,13 @@ class Listed:
         name: Its own, not quoted.
         url: Where it is.
         folder: Whether it is a folder.
+        checksum: Of the file, if the list has it.
     """
 
     name: str
     url: str
     folder: bool = False
+    checksum: Checksum | None = None
 
 
 def index_of(content: bytes, url: str) -> tuple[Listed, ...]:
@@ -43,10 +47,10 @@ def index_of(content: bytes, url: str) -> tuple[Listed, ...]:
     parser = _Links()
     parser.feed(content.decode("utf-8", errors="replace"))
     parser.close()
-    base = urlsplit(urljoin(url, "."))
+    base = urljoin(url, ".")
     found: dict[str, Listed] = {}
     for href in parser.hrefs:
-        if (listed := _child(href, url, base.netloc, base.path)) is not None:
+        if (listed := _child(href, base)) is not None:
             found.setdefault(listed.name, listed)
     return tuple(found.values())
 
@@ -64,17 +68,19 @@ class _Links(HTMLParser):
             self.hrefs.extend(value for name, value in attrs if name == "href" and value)
 
 
-def _child(href: str, url: str, netloc: str, folder: str) -> Listed | None:
+def _child(href: str, base: str) -> Listed | None:
     """Return what a link of an index leads to, if that is directly in the folder."""
+    folder = urlsplit(base)
     try:
-        target = urldefrag(urljoin(url, href)).url
+        target = urldefrag(urljoin(base, href)).url
         parts = urlsplit(target)
     except ValueError:  # such as a bracket in a host
         return None
-    rest = parts.path.removeprefix(folder)
+    rest = parts.path.removeprefix(folder.path)
+    elsewhere = (parts.scheme, parts.netloc) != (folder.scheme, folder.netloc)
     name = rest.removesuffix("/")
     # A query sorts the page; a link to the folder above, or to another server, is navigation.
-    if parts.netloc != netloc or parts.query or rest == parts.path or not name or "/" in name:
+    if elsewhere or parts.query or rest == parts.path or not name or "/" in name:
         return None
     shown = unquote(name)
     if shown in {".", ".."} or "/" in shown:
@@ -129,7 +135,13 @@ def _asset(asset: object) -> Listed | None:
     name, url = asset.get("name"), asset.get("browser_download_url")
     if not isinstance(name, str) or not isinstance(url, str) or not name or "/" in name:
         return None
-    return Listed(name, url)
+    return Listed(name, url, checksum=_digest(asset.get("digest")))
+
+
+def _digest(digest: object) -> Checksum | None:
+    """Return the checksum that GitHub has of an asset, ``sha256:...``; others tell none."""
+    found = _DIGEST.fullmatch(digest) if isinstance(digest, str) else None
+    return Checksum(algorithm="sha256", value=found[1]) if found else None
 
 
 def _no_releases() -> TransferError:

@@ -34,8 +34,8 @@ class Index(Model):
         listing: URL of a folder whose index page lists them.
         releases: URL of a list of releases, as Git hosts' APIs have it.
         stream: An item of a Simple Streams document.
-        folder: Pattern of the folders in the listing, or of the releases' tags; None: the listing
-            has the files themselves.
+        folder: Patterns of the folders in the listing, level by level with a slash between them, or
+            the pattern of the releases' tags; None: the listing has the files themselves.
         pattern: Pattern of the files' names; None: a release's tag, or the stream, tells enough.
         order: How versions compare.
     """

@@ -13,6 +13,9 @@ from cloudimage.transfer.source.http.index.versions import Order
 VERSION: Final = "version"
 """The group that a pattern tells a version by; without it, the whole name is the version."""
 
+BUILD: Final = "build"
+"""The group of a further number, which tells builds of one version apart."""
+
 NAME: Final = "name"
 FOLDER: Final = "folder"
 TAG: Final = "tag"
@@ -51,8 +54,10 @@ def matching(
         groups = pattern.match(name)
         if groups is not None:
             values = {**before, NAME: name, **groups}
-            version = values.setdefault(VERSION, name)
-            yield Build(version, values)
+            version = values.get(VERSION, name)
+            if BUILD in groups:
+                version = f"{version}-{groups[BUILD]}"
+            yield Build(version, {**values, VERSION: version})
 
 
 def ranked(builds: Iterable[Build], order: Order) -> list[Build]:

@@ -106,7 +106,7 @@ def items(content: bytes, url: str, wanted: Wanted) -> tuple[Item, ...]:
 def _items(product: Mapping[str, Any], url: str, wanted: Wanted) -> Iterator[Item]:
     versions = product.get("versions")
     for version, each in versions.items() if isinstance(versions, dict) else ():
-        if len(version) > MOST_NAME:
+        if len(version) > MOST_NAME or not version.isprintable():
             continue
         files = each.get("items") if isinstance(each, dict) else None
         for name, file in files.items() if isinstance(files, dict) else ():
@@ -131,11 +131,11 @@ def _below(url: str, path: str) -> str:
     """Return where a path of a document is: paths are relative to the mirror, above its streams.
 
     Raises:
-        TransferError: ``SumsFileInvalid``: it leads out of the mirror.
+        TransferError: ``SumsFileInvalid``: it leads out of the mirror, or is no path.
     """
     mirror, found, _ = url.partition(_STREAMS)
     base = mirror if found else urljoin(url, ".")
-    if path.startswith("/") or ".." in path.split("/"):
+    if path.startswith("/") or ".." in path.split("/") or not path.isprintable():
         raise _invalid("has a path that leads out of its mirror")
     return base + quote(path, safe="/")
 
@@ -145,7 +145,7 @@ def _document(content: bytes) -> dict[str, Any]:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise _invalid("is no JSON") from error
-    if not isinstance(document, dict) or document.get("format") not in {_INDEX, _PRODUCTS}:
+    if not isinstance(document, dict) or document.get("format") not in (_INDEX, _PRODUCTS):
         raise _invalid(f"has neither the format {_INDEX} nor {_PRODUCTS}")
     return document
 

@@ -68,7 +68,11 @@ def test_a_page_without_a_slash_at_its_end_is_the_folders() -> None:
 
 @pytest.mark.parametrize(
     "href",
-    ["..%2fescape", "%2e%2e", "http://[::1/", "//other.example/images/9/a", "", "a/b", "?x", "./"],
+    [
+        *("..%2fescape", "%2e%2e", "http://[::1/", "//other.example/images/9/a", "", "a/b", "?x"),
+        # To HTTP, or to what is no web server, from a page that came by HTTPS.
+        *("./", "http://cloud.example.org/images/9/a", "ftp://cloud.example.org/images/9/a"),
+    ],
 )
 def test_other_links_are_passed_over(href: str) -> None:
     assert index_of(f'<a href="{href}">x</a>'.encode(), URL) == ()

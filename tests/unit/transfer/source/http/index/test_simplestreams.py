@@ -130,7 +130,7 @@ def test_one_product_must_be_meant() -> None:
         items(content, PRODUCTS_URL, Wanted("disk1.img", alias="24.04"))
 
 
-@pytest.mark.parametrize("path", ["../../etc/shadow", "/root", "a/../../b"])
+@pytest.mark.parametrize("path", ["../../etc/shadow", "/root", "a/../../b", "a\ud800"])
 def test_a_path_stays_within_its_mirror(path: str) -> None:
     versions = {"1": {"items": {"disk1.img": _file("1", path=path)}}}
     content = _products(**{PRODUCT: _noble(**versions)})
@@ -139,7 +139,17 @@ def test_a_path_stays_within_its_mirror(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"format": "products:2.0"}', b"[" * 10**6, b"\xff", b"null"]
+    "content",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"format": "products:2.0"}',
+        b'{"format": {}}',
+        b"[" * 10**6,
+        b"\xff",
+        b"null",
+    ],
 )
 def test_what_is_no_stream_is_refused(content: bytes) -> None:
     wanted = Wanted("disk1.img", product=PRODUCT)
