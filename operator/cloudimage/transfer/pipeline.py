@@ -32,7 +32,7 @@ from cloudimage.transfer.source.base import Context, Made, Reader
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify.image_signature import check_unchanged
-from cloudimage.transfer.verify.verification import Expected, check_pinned
+from cloudimage.transfer.verify.verification import Expected, check_pinned, check_version
 
 _log = logging.getLogger(__name__)
 
@@ -77,6 +77,7 @@ def _through_us(
         meter.start(Stage.FETCHING)
         expected = source.expect()
         told = expected.hashes
+        check_version(request.version, expected.version)
         check_pinned(pinned, told)
         if result := _kept(source, target, request):
             return _told(result, expected)

@@ -76,6 +76,7 @@ class TransferRequest(Model):
             resumed. None: the source goes with the transfer.
         pinned: Checksum of the file that an image was made from before, by the same spec; a source
             that has another one is refused.
+        version: What the source's store must call the bytes; None: whatever it has.
         policy: Where the source may be.
         cloud_policy: Where the cloud may be.
     """
@@ -87,6 +88,7 @@ class TransferRequest(Model):
     cache: Path | None = None
     method: Import = Import()
     pinned: Checksum | None = None
+    version: str | None = None
     policy: UrlPolicy = UrlPolicy()
     cloud_policy: CloudPolicy = CloudPolicy()
     limits: Limits = Limits()

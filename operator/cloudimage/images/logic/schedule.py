@@ -16,7 +16,9 @@ _PROVEN_BY: Final = frozenset(
 """Stages at which the checksum and the signature, if there are any, were found to be right."""
 
 
-def is_terminal(desired: Desired, reason: str, stage: str | None = None) -> bool:
+def is_terminal(
+    desired: Desired, reason: str, stage: str | None = None, *, followed: bool = False
+) -> bool:
     """Return whether this spec would meet the failure again, whatever others do meanwhile.
 
     What a server sent once is not for ever: it may be repaired, or a mirror in the middle of an
@@ -26,13 +28,16 @@ def is_terminal(desired: Desired, reason: str, stage: str | None = None) -> bool
         desired: What the spec wants.
         reason: Of the failure.
         stage: Of the transfer, when it failed; None: it was none of a transfer.
+        followed: Another version of the source is told by spec.follow.
     """
     if reason not in TERMINAL_IF_PROVEN:
         return reason in TERMINAL_REASONS
     if reason == Reason.IMAGE_TOO_LARGE and stage == Stage.UPLOADING:
         return True  # Glance refused it; to find out costs an upload each time
     source = desired.source
-    if source is None or (source.selector() is not None and source.is_current()):
+    if source is None:
+        return False
+    if not followed and source.selector() is not None and source.is_current():
         return False  # a name may come to mean other bytes
     proof = source.proof()
     return stage in _PROVEN_BY and proof.is_given and proof.lasting
@@ -47,13 +52,17 @@ def spec_changed(resource: CloudImage) -> bool:
 
 
 def has_failed_for_good(resource: CloudImage, desired: Desired) -> bool:
-    """Return whether this very spec has failed for good, so that only a change of it helps."""
+    """Return whether this very spec has failed for good.
+
+    Only a change of it helps, or another version of a source that is followed.
+    """
     stalled = find(resource.status.conditions, ConditionType.STALLED)
     progress = resource.status.progress
+    stage, followed = progress.stage if progress else None, resource.spec.follow is not None
     return (
         stalled is not None
         and stalled.status == "True"
-        and is_terminal(desired, stalled.reason, progress.stage if progress else None)
+        and is_terminal(desired, stalled.reason, stage, followed=followed)
         and stalled.observed_generation == resource.metadata.generation
     )
 
