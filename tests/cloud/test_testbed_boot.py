@@ -10,7 +10,7 @@ import pytest
 from openstack.connection import Connection
 
 from support.openstack_actions import boot, make_image, wait_until
-from support.volumes import SECONDS, on_volume, uploaded
+from support.volumes import SECONDS, on_volume, uploaded, wait_available
 from testbed.commands import run
 from testbed.images.bootable import BOOT_MESSAGE, bootable_qcow2
 from testbed.openstack import OpenStack
@@ -87,9 +87,9 @@ def test_a_server_on_a_volume_boots_and_its_volume_is_snapshot_while_it_runs(
     image = images.compute.create_server_image(server, unique, wait=True, timeout=BOOT_SECONDS)
     [mapped] = json.loads(image.properties["block_device_mapping"])
     snapshot = cinder.get_snapshot(mapped["snapshot_id"])
-    cinder.wait_for_status(snapshot, "available", ["error"], interval=0.2, wait=SECONDS)
+    wait_available(images, snapshot)
     copy = cinder.create_volume(name=unique, snapshot_id=snapshot.id)
-    cinder.wait_for_status(copy, "available", ["error"], interval=0.2, wait=SECONDS)
+    wait_available(images, copy)
     uploaded(images, copy.id, tmp_path / "volume")
     run("qemu-img", "compare", tmp_path / "volume", bootable_qcow2())
     images.image.delete_image(image)

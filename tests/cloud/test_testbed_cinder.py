@@ -8,7 +8,7 @@ import pytest
 from openstack.connection import Connection
 
 from support.openstack_actions import MIB, boot, make_image, wait_until
-from support.volumes import SECONDS, on_volume, upload, uploaded, volume
+from support.volumes import SECONDS, on_volume, upload, uploaded, volume, wait_available
 from testbed.commands import run
 from testbed.openstack import OpenStack
 
@@ -51,9 +51,9 @@ def test_a_snapshot_becomes_a_volume_with_the_same_bytes(
     cinder = images.block_storage
     with volume(images, unique, image_id) as volume_id:
         snapshot = cinder.create_snapshot(name=unique, volume_id=volume_id)
-        cinder.wait_for_status(snapshot, "available", ["error"], interval=0.1, wait=SECONDS)
+        wait_available(images, snapshot)
         copy = cinder.create_volume(name=unique, snapshot_id=snapshot.id)
-        cinder.wait_for_status(copy, "available", ["error"], interval=0.1, wait=SECONDS)
+        wait_available(images, copy)
         uploaded(images, copy.id, tmp_path / "volume")
         for made, delete in ((copy, cinder.delete_volume), (snapshot, cinder.delete_snapshot)):
             delete(made)
@@ -88,7 +88,7 @@ def test_a_server_on_a_volume_is_snapshot_as_an_empty_image_that_names_a_volume_
     assert image.size == 0
     assert (snapshot.volume_id, snapshot.status) == (attached.volume_id, "available")
     copy = cinder.create_volume(name=unique, snapshot_id=snapshot.id)
-    cinder.wait_for_status(copy, "available", ["error"], interval=0.1, wait=SECONDS)
+    wait_available(images, copy)
     uploaded(images, copy.id, tmp_path / "volume")
     images.image.delete_image(image)
     cinder.delete_volume(copy)

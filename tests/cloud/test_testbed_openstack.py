@@ -15,25 +15,23 @@ from openstack.connection import Connection
 from support.openstack_actions import MIB, boot, imported, make_image, wait_until
 from testbed.openstack import OpenStack
 
-# One worker, since they tell their images from those of other tests by name alone.
-pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("testbed-openstack")]
+pytestmark = pytest.mark.cloud
 
 
 @pytest.fixture
-def images(openstack: OpenStack) -> Iterator[Connection]:
-    """The publisher; these tests' images are deleted at the end."""
+def images(openstack: OpenStack, unique: str) -> Iterator[Connection]:
+    """The publisher; what has the test's name is deleted at the end."""
     publisher = openstack.connect("images")
     yield publisher
-    for name in ("testbed", "snapshot"):
-        for image in publisher.image.images(name=name, owner=publisher.current_project_id):
-            publisher.image.delete_image(image)
+    for image in publisher.image.images(name=unique):
+        publisher.image.delete_image(image)
 
 
 def test_a_shared_image_is_listed_by_its_member_after_acceptance(
-    openstack: OpenStack, images: Connection
+    openstack: OpenStack, images: Connection, unique: str
 ) -> None:
     data = os.urandom(MIB)
-    image = make_image(images, data)
+    image = make_image(images, data, name=unique)
     consumer = openstack.connect("consumer")
     consumer_id = openstack.project_id("consumer")
     images.image.add_member(image, member_id=consumer_id)
@@ -59,10 +57,10 @@ def test_passwords_reach_the_same_projects_as_application_credentials(
 
 
 def test_a_server_boots_with_the_bytes_and_only_the_admin_sees_it_from_outside(
-    openstack: OpenStack, images: Connection
+    openstack: OpenStack, images: Connection, unique: str
 ) -> None:
     data = os.urandom(MIB)
-    image = make_image(images, data, visibility="community")
+    image = make_image(images, data, name=unique, visibility="community")
     consumer, admin = openstack.connect("consumer"), openstack.connect("admin")
     server = boot(consumer, image.id)
     try:
@@ -79,11 +77,11 @@ def test_a_server_boots_with_the_bytes_and_only_the_admin_sees_it_from_outside(
     assert not openstack.server_disk(server.id).exists()
 
 
-def test_a_snapshot_has_the_bytes_of_the_disk(images: Connection) -> None:
+def test_a_snapshot_has_the_bytes_of_the_disk(images: Connection, unique: str) -> None:
     data = os.urandom(MIB)
-    server = boot(images, make_image(images, data).id)
+    server = boot(images, make_image(images, data, name=unique).id)
     try:
-        snapshot = images.compute.create_server_image(server, "snapshot", wait=True, timeout=60)
+        snapshot = images.compute.create_server_image(server, unique, wait=True, timeout=60)
         assert images.image.download_image(snapshot.id).content == data
     finally:
         images.compute.delete_server(server)
@@ -98,14 +96,14 @@ def test_two_stores_and_three_import_methods_are_offered(images: Connection) -> 
 
 
 def test_glance_downloads_from_loopback_and_admin_copies_to_the_other_store(
-    openstack: OpenStack, images: Connection, tmp_path: Path
+    openstack: OpenStack, images: Connection, unique: str, tmp_path: Path
 ) -> None:
     data = os.urandom(MIB)
     (tmp_path / "image.raw").write_bytes(data)
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as source:
         threading.Thread(target=source.serve_forever, daemon=True).start()
-        image = make_image(images)
+        image = make_image(images, name=unique)
         uri = f"http://127.0.0.1:{source.server_port}/image.raw"
         images.image.import_image(image, method="web-download", uri=uri)
         wait_until(lambda: imported(images, image.id))

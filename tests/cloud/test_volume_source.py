@@ -21,7 +21,7 @@ from cloudimage.transfer.source.snapshot.services import Services
 from support.openstack_actions import MIB, boot, make_image, wait_until
 from support.snapshots import snapshot_request, temporaries, volumes_left
 from support.transfer_runs import Bench, Transfer, fail, succeed
-from support.volumes import SECONDS, volume
+from support.volumes import SECONDS, volume, wait_available
 from testbed.commands import run
 from testbed.openstack import OpenStack
 
@@ -84,7 +84,7 @@ def test_a_snapshot_of_a_volume_leaves_no_volume(
 ) -> None:
     cinder = images.block_storage
     snapshot = cinder.create_snapshot(name=unique, volume_id=filled)
-    cinder.wait_for_status(snapshot, "available", ["error"], interval=0.1, wait=SECONDS)
+    wait_available(images, snapshot)
     try:
         source = {"snapshot_id": snapshot.id}
         result = succeed(snapshot_request(bench, "volume", source, disk_format="qcow2"))

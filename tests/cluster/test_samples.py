@@ -20,7 +20,7 @@ from openstack.connection import Connection
 from support.namespaces import Namespace, server
 from support.openstack_actions import make_image
 from support.transfer_keys import Signer
-from support.volumes import volume
+from support.volumes import volume, wait_available
 from testbed.buckets import OWNER, REGION, Buckets
 from testbed.images import disk
 from testbed.openstack import OpenStack
@@ -163,7 +163,7 @@ def snapshots(
         if "snapshotID" in source:
             cinder = cloud.block_storage
             snapshot = cinder.create_snapshot(name=name, volume_id=volume_id)
-            cinder.wait_for_status(snapshot, "available", ["error"], interval=0.1, wait=60)
+            wait_available(cloud, snapshot)
             stack.callback(cinder.wait_for_delete, snapshot, interval=0.1, wait=60)
             stack.callback(cinder.delete_snapshot, snapshot.id)
             source["snapshotID"] = snapshot.id

@@ -6,14 +6,20 @@ from typing import Any
 
 import requests
 from openstack.connection import Connection
+from openstack.exceptions import ResourceFailure
 
 MIB = 1 << 20
+OF_AN_IMAGE = {
+    "name": "testbed",
+    "disk_format": "raw",
+    "container_format": "bare",
+    "visibility": "shared",
+}
 OCTETS = {"Content-Type": "application/octet-stream", "Accept": ""}
 
 
 def make_image(cloud: Connection, data: bytes | None = None, **attributes: Any) -> Any:
-    wanted = {"disk_format": "raw", "container_format": "bare", "visibility": "shared"}
-    image = cloud.image.create_image(name="testbed", allow_duplicates=True, **wanted | attributes)
+    image = cloud.image.create_image(allow_duplicates=True, **OF_AN_IMAGE | attributes)
     if data is not None:
         put(cloud, image.id, data).raise_for_status()
     return cloud.image.get_image(image.id)
@@ -28,7 +34,19 @@ def boot(cloud: Connection, image_id: str) -> Any:
     server = cloud.compute.create_server(
         name="testbed", image_id=image_id, flavor_id=flavor.id, networks="none"
     )
-    return cloud.compute.wait_for_server(server, interval=0.1, wait=60)
+    return wait_active(cloud, server)
+
+
+def wait_active(cloud: Connection, server: Any) -> Any:
+    """Return the server when it is active.
+
+    Raises:
+        AssertionError: It failed; Nova's fault says why.
+    """
+    try:
+        return cloud.compute.wait_for_server(server, interval=0.1, wait=60)
+    except ResourceFailure as error:
+        raise AssertionError(cloud.compute.get_server(server).fault) from error
 
 
 def wait_until(ready: Callable[[], bool], seconds: float = 30) -> None:

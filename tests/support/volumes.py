@@ -7,10 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from openstack.connection import Connection
+from openstack.exceptions import ResourceFailure
 
+from support.openstack_actions import wait_active
 from testbed.commands import run
 
 SECONDS = 60
+
+
+def wait_available(cloud: Connection, made: Any) -> None:
+    """Wait until a volume or a snapshot is there.
+
+    Raises:
+        AssertionError: It failed; Cinder's messages say why.
+    """
+    cinder = cloud.block_storage
+    try:
+        cinder.wait_for_status(made, "available", ["error"], interval=0.1, wait=SECONDS)
+    except ResourceFailure as error:
+        messages = cinder.get("/messages", microversion="3.3").json()["messages"]
+        why = [each["user_message"] for each in messages if each["resource_uuid"] == made.id]
+        raise AssertionError(why) from error
 
 
 @contextmanager
@@ -29,7 +46,7 @@ def volumes(
     made = [cinder.create_volume(name=name, size=1, image_id=image_id) for _ in range(count)]
     try:
         for each in made:
-            cinder.wait_for_status(each, "available", ["error"], interval=0.1, wait=SECONDS)
+            wait_available(connection, each)
         yield [each.id for each in made]
     finally:
         for each in made:
@@ -52,7 +69,7 @@ def on_volume(cloud: Connection, name: str, image_id: str) -> Any:
     server = cloud.compute.create_server(
         name=name, flavor_id=flavor.id, networks="none", block_device_mapping=[boot_from]
     )
-    return cloud.compute.wait_for_server(server, interval=0.1, wait=SECONDS)
+    return wait_active(cloud, server)
 
 
 def upload(cloud: Connection, volume_id: str, **options: Any) -> Any:

@@ -174,7 +174,6 @@ def _cinder(site: Site) -> Sections:
             "service_down_time": 86400,
             "allow_availability_zone_fallback": True,
             "enabled_backends": "files",
-            "scheduler_driver_init_wait_time": 1,
             "glance_api_servers": site.url("glance"),
             # Short pages: who forgets to turn them is found out.
             "osapi_max_limit": 2,

@@ -123,7 +123,8 @@ def main(etc: str, port: int) -> None:
     start_services()
     api = wsgi_app.init_application("osapi_compute", "nova-api-os-compute")
     paths = wsgi.PathInfoDispatcher({"/neutron": no_network, "/": api})
-    server = wsgi.Server(("127.0.0.1", port), paths, numthreads=8)
+    # Nova asks the Neutron above while it answers: too few threads could all wait for one more.
+    server = wsgi.Server(("127.0.0.1", port), paths, numthreads=32)
     server.keep_alive_conn_limit = 500
     threading.Thread(target=server.safe_start, daemon=True).start()
     threading.Event().wait()
