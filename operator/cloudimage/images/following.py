@@ -6,19 +6,22 @@ from typing import Final
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import Event
-from cloudimage.api.reasons import Reason
+from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud
+from cloudimage.controller.logic.conditions import find
 from cloudimage.controller.reconciler import now
 from cloudimage.controller.status_writer import StatusWriter
 from cloudimage.controller.tenants import tenants_of
 from cloudimage.credentials import loader
+from cloudimage.failpoints import Point, failpoint
 from cloudimage.images import resolution
 from cloudimage.images.logic import follow_schedule, follow_status, schedule, transfer_request
 from cloudimage.images.logic.desired import Desired
 from cloudimage.kube import Key, Kube, key_of
+from cloudimage.metrics import operator as metrics
 from cloudimage.runners.looks import Looks
 from cloudimage.settings import Settings
 from cloudimage.sources.base import AskedBy, SpecSource
@@ -114,7 +117,7 @@ class Following:
         """Return the seconds until the source of what has failed for good is asked again.
 
         Returns:
-            None: It is not, or a look runs, whose end is told.
+            None: It is not, or a look runs, at whose end the object is queued.
         """
         source, look = desired.source, self.looks.view(resource.metadata.uid)
         if look is not None:
@@ -186,12 +189,21 @@ class Following:
         if isinstance(looked, contract.Failure | Event):
             reason = Reason(looked.reason)
             new = follow_status.unanswered(resource, reason, looked.message, now())
-            resource = self._written(resource, new)
+            resource = self._checked(resource, new)
             failure = looked if isinstance(looked, contract.Failure) and must_know else None
             return Meaning(resource, desired, failure=failure)
         new = follow_status.answered(resource, source, known, looked, now())
-        resource = self._written(resource, new)
+        resource = self._checked(resource, new)
+        failpoint(Point.RESOLVED, resource.metadata.name)
         return Meaning(resource, Desired.of(resource.spec, resource.status.resolved_source))
+
+    def _checked(self, resource: CloudImage, new: CloudImageStatus) -> CloudImage:
+        """Write down what a check has come to, and count it."""
+        resource = self._written(resource, new)
+        told = find(new.conditions, ConditionType.FOLLOWING)
+        if told is not None and resource.spec.follow is not None:
+            metrics.FOLLOW_CHECKS.labels(told.reason).inc()
+        return resource
 
     def _written(self, resource: CloudImage, new: CloudImageStatus) -> CloudImage:
         return self.status.write(resource, new)

@@ -241,6 +241,13 @@ def version_to_be_met(resource: CloudImage, desired: Desired) -> str | None:
     return resolved.version if pinned and source.asked_by() is AskedBy.LOOK else None
 
 
+def made(resource: CloudImage) -> datetime | None:
+    """Return when the image that is served was made, or None if nothing is served or followed."""
+    if resource.spec.follow is None:
+        return None
+    return next((each.created for each in resource.status.revisions if each.current), None)
+
+
 def given_up(resource: CloudImage, message: str, now: datetime) -> CloudImageStatus | None:
     """Return the status once no image could be made of a new version, for a reason that stays.
 

@@ -160,9 +160,7 @@ def test_what_is_no_longer_followed_stays_what_it_is() -> None:
         ),
     ],
 )
-def test_why_a_source_is_not_asked(
-    follow: dict[str, Any], fixed: str, reason: Reason
-) -> None:
+def test_why_a_source_is_not_asked(follow: dict[str, Any], fixed: str, reason: Reason) -> None:
     served = _served(
         _told(_followed(**follow), "1") if "schedule" not in follow else _followed(**follow)
     )
