@@ -33,7 +33,7 @@ class Followed:
 
     def make_due(self) -> None:
         """Have the next check due; the operator, which is not running, sees it when it starts."""
-        self.patch_status({"follow": {"nextCheckTime": LONG_AGO}})
+        self.patch_status({"follow": {"nextCheckTime": None}})
 
     def patch_status(self, status: dict[str, Any]) -> None:
         """Merge-patch the status."""
@@ -64,10 +64,9 @@ class Followed:
 
 
 def is_checked(resource: CloudImage) -> bool:
-    """Return whether the next check lies ahead, after one that was due long ago."""
+    """Return whether the next check lies ahead, after one that was due at once."""
     follow = resource.status.follow
-    due = follow.next_check_time if follow else None
-    return due is not None and due.year > 2020
+    return follow is not None and follow.next_check_time is not None
 
 
 def kill_at(namespace: Namespace, name: str, points: Iterable[Point]) -> None:

@@ -25,6 +25,7 @@ from cloudimage.images.following import Following, Meaning
 from cloudimage.images.logic import (
     available_status,
     burned_ids,
+    follow_schedule,
     follow_status,
     owned_images,
     revisions,
@@ -329,6 +330,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             method=transfer_request.method(resource.spec),
             pinned=revisions.to_be_met(resource, desired),
             version=follow_status.version_to_be_met(resource, desired),
+            list_age=follow_schedule.kept_age(resource),
             policy=self.settings.policy,
             cloud_policy=self.settings.cloud_policy,
             limits=transfer_request.limits(resource.spec, self.settings.limits),

@@ -71,6 +71,7 @@ def _through_us(
         *(folder, cache, limits, request.policy, meter, tools, *clouds),
         image=request.image,
         pinned=pinned,
+        list_age=request.list_age,
         interrupts=target.interrupts,
     )
     with open_source(request.source, context) as source:

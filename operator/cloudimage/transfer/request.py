@@ -77,6 +77,8 @@ class TransferRequest(Model):
         pinned: Checksum of the file that an image was made from before, by the same spec; a source
             that has another one is refused.
         version: What the source's store must call the bytes; None: whatever it has.
+        list_age: Seconds for which a publisher's list that is kept need not be asked for again;
+            None: it is fetched.
         policy: Where the source may be.
         cloud_policy: Where the cloud may be.
     """
@@ -89,6 +91,7 @@ class TransferRequest(Model):
     method: Import = Import()
     pinned: Checksum | None = None
     version: str | None = None
+    list_age: float | None = None
     policy: UrlPolicy = UrlPolicy()
     cloud_policy: CloudPolicy = CloudPolicy()
     limits: Limits = Limits()

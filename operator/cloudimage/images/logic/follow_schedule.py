@@ -167,6 +167,14 @@ def list_age(resource: CloudImage) -> float:
     return max(parse_duration(follow.every), SHORTEST).total_seconds() / 2
 
 
+def kept_age(resource: CloudImage) -> float | None:
+    """Return the same for a transfer; None where nothing is followed: its list is fetched.
+
+    Many images of one publisher's new build read the list that the check before has fetched.
+    """
+    return None if resource.spec.follow is None else list_age(resource)
+
+
 def opens(follow: Follow, now: datetime) -> datetime | None:
     """Return when the window for changes opens next, or None if it is open or not given.
 

@@ -267,6 +267,14 @@ def test_a_source_that_has_gone_on_is_asked_at_once(reason: Reason, *, at_once: 
     assert (asked.status.follow.next_check_time is None) is at_once
 
 
+def test_only_what_is_followed_is_made_by_a_list_that_is_kept() -> None:
+    told = _told(_image("s3", MOVING["s3"], every="6h"), "1")
+    assert follow_schedule.kept_age(told) == 3 * 3600
+    changed = follow_status.asked_after(told, Reason.CHECKSUM_MISMATCH)
+    assert follow_schedule.kept_age(changed) == 0
+    assert follow_schedule.kept_age(_image("s3", MOVING["s3"])) is None
+
+
 def test_a_condition_that_has_failed_for_good_is_of_one_version() -> None:
     failed = _failed_for_good(_told(_image("s3", MOVING["s3"], every="6h"), "1"))
     assert "Stalled" in states(failed.status)
