@@ -250,7 +250,7 @@ def test_what_is_killed_at_any_point_of_an_update_repeats_nothing(
     assert (lost.status.image_id, said(lost, "Ready")[0]) == (first.status.image_id, "True")
 
     namespace.operator.kill()
-    followed.make_due()
+    followed.ask()
     asked = len(sources.requests(f"{name}/SHA256SUMS"))
     points = (
         *(Point.RESOLVED, Point.STARTING, Point.FETCHED, Point.CREATED, Point.SENDING),

@@ -33,7 +33,7 @@ class Followed:
 
     def make_due(self) -> None:
         """Have the next check due; the operator, which is not running, sees it when it starts."""
-        self.patch_status({"follow": {"nextCheckTime": None}})
+        self.patch_status({"follow": {"nextCheckTime": LONG_AGO}})
 
     def patch_status(self, status: dict[str, Any]) -> None:
         """Merge-patch the status."""
@@ -64,9 +64,10 @@ class Followed:
 
 
 def is_checked(resource: CloudImage) -> bool:
-    """Return whether the next check lies ahead, after one that was due at once."""
+    """Return whether the next check lies ahead, after one that was due long ago."""
     follow = resource.status.follow
-    return follow is not None and follow.next_check_time is not None
+    due = follow.next_check_time if follow else None
+    return due is not None and due.year > 2020
 
 
 def kill_at(namespace: Namespace, name: str, points: Iterable[Point]) -> None:

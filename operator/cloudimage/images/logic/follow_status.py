@@ -13,7 +13,7 @@ from cloudimage.controller.logic.conditions import Draft, amended
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.follow import Action, Known, Verdict, judge
 from cloudimage.images.logic.follow_schedule import next_check, problem
-from cloudimage.images.logic.schedule import share_of, spec_changed
+from cloudimage.images.logic.schedule import is_updating, share_of, spec_changed
 from cloudimage.sources.base import AskedBy, SpecSource
 from cloudimage.transfer.contract import Latest
 
@@ -195,7 +195,7 @@ def updated(resource: CloudImage, status: CloudImageStatus, now: datetime) -> Cl
         status: As it is to be otherwise.
         now: The present.
     """
-    if status.follow is None or status.follow.previous is None or status.resolved_source is None:
+    if status.follow is None or status.resolved_source is None or not is_updating(status):
         return status
     changed = status.model_copy(
         update={"follow": status.follow.model_copy(update={"previous": None})}

@@ -6,6 +6,7 @@ from typing import Final
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import TERMINAL_IF_PROVEN, TERMINAL_REASONS, ConditionType, Reason
+from cloudimage.api.status import CloudImageStatus
 from cloudimage.controller.logic.conditions import find, is_true
 from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.contract import Stage
@@ -85,6 +86,7 @@ def next_resync(resource: CloudImage, period: float) -> datetime | None:
         and _stands(resource, ConditionType.SYNCED)
         and not is_true(status.conditions, ConditionType.RECONCILING)
         and not is_true(status.conditions, ConditionType.STALLED)
+        and not is_updating(status)
     )
     if not settled or status.last_sync_time is None:
         return None
@@ -93,6 +95,15 @@ def next_resync(resource: CloudImage, period: float) -> datetime | None:
     if follow is not None and follow.next_check_time is not None:
         return min(due, follow.next_check_time)
     return due
+
+
+def is_updating(status: CloudImageStatus) -> bool:
+    """Return whether a version that was found is to be made, and its image does not serve yet.
+
+    It is written down before anything else is: a restart in between must not wait for a resync.
+    """
+    told = find(status.conditions, ConditionType.UPDATE_AVAILABLE)
+    return told is not None and told.reason == Reason.UPDATING
 
 
 def share_of(resource: CloudImage) -> float:

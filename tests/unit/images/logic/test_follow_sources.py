@@ -275,6 +275,15 @@ def test_only_what_is_followed_is_made_by_a_list_that_is_kept() -> None:
     assert follow_schedule.kept_age(_image("s3", MOVING["s3"])) is None
 
 
+def test_an_update_that_was_found_does_not_wait_for_a_resync() -> None:
+    """Also where the operator was killed before it began."""
+    first = _served(_told(_image("oci", MOVING["oci"], every="6h"), DIGESTS[0]))
+    assert schedule.next_resync(first, 1e9) is not None
+    updating = _told(first, DIGESTS[1])
+    assert schedule.next_resync(updating, 1e9) is None
+    assert schedule.next_resync(_served(updating), 1e9) is not None
+
+
 def test_a_condition_that_has_failed_for_good_is_of_one_version() -> None:
     failed = _failed_for_good(_told(_image("s3", MOVING["s3"], every="6h"), "1"))
     assert "Stalled" in states(failed.status)
