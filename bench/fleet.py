@@ -36,7 +36,8 @@ from testbed.process import free_ports
 
 PROJECT: Final = "images"
 _SECRET: Final = "openstack"  # noqa: S105 - its name
-_BYTES: Final = bytes(512)
+BYTES: Final = bytes(512)
+"""Of each image."""
 _AT_ONCE: Final = 4
 _FIRST_SECONDS: Final = 300.0
 _METRIC: Final = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
@@ -118,12 +119,19 @@ class Fleet:
                 fleet.operator.stop()
                 fleet.discard()
 
-    def create(self, name: str, url: str, sha256: str | None = None, *finalizers: str) -> None:
-        """Create one object."""
+    def create(
+        self,
+        name: str,
+        url: str,
+        sha256: str | None = None,
+        *finalizers: str,
+        http: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Create one object of a URL, or of all that ``http`` says of a source."""
         checksum = {"checksum": {"sha256": sha256}} if sha256 else {}
         spec = {
             "cloudCredentialsRef": {"secretName": _SECRET, "cloudName": PROJECT},
-            "source": {"http": {"url": url, **checksum}},
+            "source": {"http": http or {"url": url, **checksum}},
             "image": {"diskFormat": "raw", "properties": {"os_distro": "debian"}},
         }
         body = {
@@ -134,16 +142,20 @@ class Fleet:
         }
         self._objects.create_namespaced_custom_object(*self._address, body)
 
-    def prepare(self, count: int) -> None:
+    def prepare(self, count: int, http: Mapping[str, Any] | None = None) -> None:
         """Have the operator settle one object, and make the others as that one is.
 
         The first one's image is made by Glance's API as a transfer makes it; the copies' images are
         rows in Glance's database, their statuses are written by the API server. The operator does
         not run afterwards.
+
+        Args:
+            count: How many.
+            http: The source of all of them; None: each has a URL of its own.
         """
-        digest = hashlib.sha256(_BYTES).hexdigest()
+        digest = hashlib.sha256(BYTES).hexdigest()
         names = [f"image-{number:05}" for number in range(count)]
-        self.create(names[0], f"http://127.0.0.1/{names[0]}", digest)
+        self.create(names[0], f"http://127.0.0.1/{names[0]}", digest, http=http)
         [first] = self.listed()
         self._make_image(first)
         self.start()
@@ -153,7 +165,12 @@ class Fleet:
         [first] = self.listed()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             url = "http://127.0.0.1/"
-            list(pool.map(lambda name: self.create(name, url + name, digest, FINALIZER), names[1:]))
+            list(
+                pool.map(
+                    lambda name: self.create(name, url + name, digest, FINALIZER, http=http),
+                    names[1:],
+                )
+            )
             others = [each for each in self.listed() if each.metadata.uid != first.metadata.uid]
             clones = [
                 Clone(str(uuid.uuid4()), each.metadata.uid, each.metadata.name) for each in others
@@ -173,13 +190,13 @@ class Fleet:
         identifier = image_id(wanted.id_seed, 0)
         body = new_image(wanted, identifier, "raw") | {
             "os_hidden": False,
-            Marks.VERIFIED.value: f"sha512:{hashlib.sha512(_BYTES).hexdigest()}",
+            Marks.VERIFIED.value: f"sha512:{hashlib.sha512(BYTES).hexdigest()}",
         }
         self.glance("POST", "/images", json=body)
         self.glance(
             "PUT",
             f"/images/{identifier}/file",
-            data=_BYTES,
+            data=BYTES,
             headers={"Content-Type": "application/octet-stream"},
         )
 
@@ -230,6 +247,11 @@ class Fleet:
     def patch(self, name: str, body: dict[str, Any]) -> None:
         """Merge-patch an object."""
         self._objects.patch_namespaced_custom_object(*self._address, name, body)
+
+    def patch_status(self, name: str, status: dict[str, Any]) -> None:
+        """Merge-patch an object's status."""
+        address = (*self._address, name)
+        self._objects.patch_namespaced_custom_object_status(*address, {"status": status})
 
     def delete(self, name: str) -> None:
         """Ask for the deletion of an object."""

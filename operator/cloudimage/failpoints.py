@@ -17,6 +17,8 @@ class Point(StrEnum):
 
     FINALIZER = "finalizer"
     """The operator put its finalizer on the object."""
+    RESOLVED = "resolved"
+    """The status says which version a source that is followed has; nothing is made of it yet."""
     STARTING = "starting"
     """The status says that a transfer starts; it has not."""
     ENDED = "ended"

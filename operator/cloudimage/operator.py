@@ -30,7 +30,7 @@ from cloudimage.controller.watch import Watch, key_in
 from cloudimage.controller.workqueue import WorkQueue
 from cloudimage.credentials.guard import SecretGuard
 from cloudimage.images.following import Following
-from cloudimage.images.logic import metadata
+from cloudimage.images.logic import follow_status, metadata
 from cloudimage.images.orphans import OrphanSweeper, Place
 from cloudimage.images.reconciler import CloudImageReconciler
 from cloudimage.kube import Key, Kube, R
@@ -196,6 +196,7 @@ class Operator:
         self._tenants.saw_image(key_in(event), event)
         key = self._images_watch.take(event)
         image = _parsed(CloudImage, event)
+        metrics.FOLLOWED.update(key, follow_status.made(image) if image else None)
         if image is not None:
             self._sweep(Place.of(image))
         names = metadata.references_of(image.spec.image).values() if image else ()

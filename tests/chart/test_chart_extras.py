@@ -65,6 +65,20 @@ def test_service_and_monitor_find_the_pod(render: Render) -> None:
     assert monitor["metadata"]["labels"]["team"] == "x"
 
 
+def test_after_how_many_days_an_image_that_is_not_renewed_raises_an_alert(render: Render) -> None:
+    objects = render(metrics={"prometheusRule": {"enabled": True, "renewedWithinDays": 30}})
+    rules = only(objects, "PrometheusRule")["spec"]["groups"][0]["rules"]
+    days = {
+        each["alert"]: each["expr"].rpartition(" > ")[2]
+        for each in rules
+        if each["alert"] in {"CloudImageNotRenewed", "CloudImageNotFollowing"}
+    }
+    assert days == {
+        "CloudImageNotRenewed": "30 * 86400",
+        "CloudImageNotFollowing": "30 * 86400",
+    }
+
+
 def test_alerts_and_dashboard_are_those_that_are_tested(render: Render) -> None:
     rule = {"prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}}}
     board = {"dashboard": {"enabled": True, "annotations": {"folder": "Images"}}}

@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 
 from cloudimage.access.policy import CloudPolicy
-from cloudimage.transfer.contract import Reason, UrlPolicy
+from cloudimage.transfer.contract import Checksum, Reason, UrlPolicy
+from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.look import look
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.request import LookRequest
 from support.fault_proxy import Fault, FaultProxy
 from support.transfer_images import DISK_SIZE
 from support.transfer_runs import Bench, checksum, fail, succeed
@@ -202,3 +206,21 @@ def test_a_cloud_without_swift_and_wrong_credentials(
     login = bench.openstack.cloud(OTHER)["auth"] | {"application_credential_secret": "wrong"}
     wrong = fail(asked("x", {"auth": login}), Reason.INVALID_CREDENTIALS)
     assert "the source cloud" in wrong.message
+
+
+def test_a_look_tells_the_version_and_a_transfer_refuses_another(
+    bench: Bench, put: Callable[..., None], asked: Callable[..., Row], disk: Path
+) -> None:
+    put(disk, "moving.raw")
+    request = asked("moving.raw")
+    names = ("source", "cloud", "scratch", "limits", "policy", "cloud_policy")
+    looked = {name: request[name] for name in names} | {"cache": bench.scratch / "cache"}
+    latest = look(LookRequest.model_validate(looked), Meter(lambda _: None), Interrupts())
+    assert latest.version == checksum(disk, "md5")["value"]
+    assert latest.checksum == Checksum.model_validate(checksum(disk, "md5"))
+
+    (bench.scratch / "other").write_bytes(bytes(1024))
+    put(bench.scratch / "other", "moving.raw")
+    failed = fail(request | {"version": latest.version}, Reason.SOURCE_CHANGED)
+    assert f"and not {latest.version} any longer" in failed.message
+    assert bench.images() == []

@@ -46,6 +46,7 @@ IMAGES = (
         "minimal",
         "orphan",
         "revisions",
+        "snapshots",
     ),
     *("shareable", "two-clouds", "web-download"),
 )

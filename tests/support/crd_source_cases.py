@@ -61,6 +61,17 @@ ACCEPTED_SOURCES: dict[str, dict[str, Any]] = {
     "a server": {"spec.source": {"server": {"id": UUID, "trigger": "2", "quiesce": "Required"}}},
     "a volume by its name": {"spec.source": {"volume": {"name": "x", "force": True}}},
     "a snapshot of a volume": {"spec.source": {"volume": {"snapshotID": UUID}}},
+    "a server by a schedule": {
+        "spec.source": {"server": {"id": UUID}},
+        "spec.follow": {
+            "schedule": "0 3 * * *",
+            "window": {"schedule": "0 2 * * *", "duration": "4h"},
+        },
+    },
+    "a tag that is only reported": {
+        "spec.source": {"oci": {"image": "debian:12"}},
+        "spec.follow": {"every": "6h", "policy": "Report", "minimumAge": "3d"},
+    },
 }
 
 REJECTED_SOURCES: dict[str, tuple[dict[str, Any], str]] = {
@@ -124,6 +135,20 @@ REJECTED_SOURCES: dict[str, tuple[dict[str, Any], str]] = {
     "a volume and a snapshot": (
         {"spec.source": {"volume": {"id": UUID, "snapshotID": UUID}}},
         "give exactly one of id, name and snapshotID",
+    ),
+    "snapshots of a server that are only reported": (
+        {
+            "spec.source": {"server": {"id": UUID}},
+            "spec.follow": {"every": "1d", "policy": "Report"},
+        },
+        "follow takes no policy Report and no minimumAge with these",
+    ),
+    "snapshots of a volume that wait": (
+        {
+            "spec.source": {"volume": {"id": UUID}},
+            "spec.follow": {"every": "1d", "minimumAge": "3d"},
+        },
+        "follow takes no policy Report and no minimumAge with these",
     ),
     "a Glance without an image": (
         {"spec.source": {"glance": {}}},

@@ -127,6 +127,15 @@ class DeletionPolicy(StrEnum):
 
 # "import" is a reserved word of CEL; Kubernetes escapes it like this.
 _NAMES_ONE = "has(self.__import__) && (has(self.__import__.id) || has(self.__import__.filter))"
+_TIMED_OR_NOT = (
+    "!has(self.follow) || !has(self.source) || "
+    "!(has(self.source.server) || has(self.source.volume)) || "
+    "(self.follow.policy == 'Apply' && !has(self.follow.minimumAge))"
+)
+_TIMED = (
+    "a snapshot of a server or a volume is taken when it is due: follow takes no policy Report and "
+    "no minimumAge with these"
+)
 _SPEC_RULES = (
     (
         "self.managementPolicy == oldSelf.managementPolicy",
@@ -149,6 +158,7 @@ _SPEC_RULES = (
         "an Unmanaged image can have neither source nor adopt",
     ),
     ("!has(self.follow) || has(self.source)", "follow needs a source"),
+    (_TIMED_OR_NOT, _TIMED),
     (
         _LIKE_SOURCE,
         "for a source in the format ami, aki or ari, Glance requires containerFormat to equal it",

@@ -52,10 +52,13 @@ class Follow(
     """How often the source is asked for a new version, and what is done about one."""
 
     every: Duration | None = Field(
-        default=None, description="Time between two checks, at least a minute."
+        default=None,
+        description="Time between two checks, or two snapshots of a server or a volume, at least a "
+        "minute.",
     )
     schedule: CronSchedule | None = Field(
-        default=None, description="When to check, as a cron schedule, for example 0 3 * * *."
+        default=None,
+        description="When to check, or to take a snapshot, as a cron schedule such as 0 3 * * *.",
     )
     time_zone: TimeZone = Field(
         default="UTC",

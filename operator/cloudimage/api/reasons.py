@@ -122,8 +122,8 @@ class Reason(StrEnum):
     INVALID_SCHEDULE = "InvalidSchedule"
     """A schedule or the time zone in spec.follow cannot be understood; the message says which."""
     NOT_FOLLOWABLE = "NotFollowable"
-    """spec.source says for good which bytes it means, so that there is nothing to follow. Give
-    checksum.from or an index, or a name or a filter in Glance, or remove spec.follow."""
+    """spec.source says for good which bytes it means, so that there is nothing to follow: a digest,
+    a version, an id, or a checksum. The message says what to change; or remove spec.follow."""
 
     REVISION_FAILED = "RevisionFailed"
     """The new image could not be made; the previous image stays in use. The message says which it

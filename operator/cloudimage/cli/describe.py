@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.follow import Follow, FollowStatus
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import kind_of
 from cloudimage.api.meta import Condition, Resource, plain_model
@@ -53,7 +54,7 @@ def describe(
     resource = plain_model(resource)
     shares = None if shares is None else [plain_model(share) for share in shares]
     sections = [
-        "\n".join(_head(resource)),
+        "\n".join(_head(resource, now)),
         _section("Why, and what to do", _conditions(resource)),
         *_own_sections(resource, shares, now),
         _section("Last Events", _events(events, now)),
@@ -61,7 +62,7 @@ def describe(
     return "\n\n".join(each for each in sections if each)
 
 
-def _head(resource: Resource) -> Iterator[str]:
+def _head(resource: Resource, now: datetime) -> Iterator[str]:
     metadata = resource.metadata
     yield f"{kind_of(type(resource)).name} {metadata.namespace}/{metadata.name}"
     yield f"State:  {state_line(resource)}"
@@ -71,6 +72,8 @@ def _head(resource: Resource) -> Iterator[str]:
         yield f"Image:  {_image_line(resource)}"
         if verified := find(resource.status.conditions, ConditionType.VERIFIED):
             yield f"Source: {_proof(verified)}"
+        if resource.spec.follow is not None:
+            yield f"Follow: {_following(resource, resource.spec.follow, now)}"
     elif isinstance(resource, ImageShare):
         yield f"Image:  {image_text(resource)} ({resource.status.image_id or 'no id yet'})"
 
@@ -128,6 +131,25 @@ def _image_line(image: CloudImage) -> str:
     size = None if status.size is None else quantity(status.size)
     words = [each for each in (status.disk_format, size, status.visibility) if each]
     return status.image_id + (f" ({', '.join(words)})" if words else "")
+
+
+def how_often(follow: Follow) -> str:
+    """Return when a source is asked, for people."""
+    if follow.schedule is not None:
+        return f"by the schedule {follow.schedule} ({follow.time_zone})"
+    return f"every {follow.every}"
+
+
+def _following(image: CloudImage, follow: Follow, now: datetime) -> str:
+    """Return how an image keeps up with its source, in one line; conditions say what is wrong."""
+    state, words = image.status.follow or FollowStatus(), [how_often(follow)]
+    if state.version is not None:
+        words.append(f"{state.version} is served")
+    if state.last_check_time is not None:
+        words.append(f"asked {age(state.last_check_time, now)} ago")
+    if state.next_check_time is not None:
+        words.append(f"next in {age(now, state.next_check_time)}")
+    return ", ".join(words)
 
 
 def _proof(verified: Condition) -> str:

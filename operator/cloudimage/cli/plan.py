@@ -213,6 +213,7 @@ def _managed(applied: Applied, config: CloudConfig, cloud: Cloud, desk: _Desk) -
         applied = replace(applied, after=resource)
     except ValueError as error:
         raise CommandError(str(error)) from error
+    yield from plan_image.followed(resource, desired)
     if over := list(plan_image.failed_for_good(resource, desired)):
         yield from over
         return

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import ConditionType, Reason
-from cloudimage.cli.describe import progress_text
+from cloudimage.cli.describe import how_often, progress_text
 from cloudimage.cli.plan_applied import Applied
 from cloudimage.cli.plan_report import Finding
 from cloudimage.cloud.connection import Cloud
@@ -15,11 +15,12 @@ from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.models import GlanceImage, JsonPatch
 from cloudimage.controller.logic.conditions import find
 from cloudimage.images import adoption, lookup, rollout
-from cloudimage.images.logic import metadata, owned_images, revisions, schedule
+from cloudimage.images.logic import follow_schedule, metadata, owned_images, revisions, schedule
 from cloudimage.images.logic.desired import Desired, content_of
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.images.owned_images import candidates, metadata_plan
 from cloudimage.kube import Kube
+from cloudimage.sources.base import AskedBy
 from cloudimage.vocabulary.marks import Marks
 
 _PARTS: Final = {
@@ -118,6 +119,25 @@ def _operation(each: Mapping[str, Any]) -> str:
     if each["op"] == "remove":
         return f"remove {name}"
     return f"{name} becomes {json.dumps(each['value'], ensure_ascii=False)}"
+
+
+def followed(resource: CloudImage, desired: Desired) -> Iterator[Finding]:
+    """Yield how the image would keep up with its source, or why it would not."""
+    follow, source = resource.spec.follow, desired.source
+    if follow is None or source is None:
+        return
+    wrong = follow_schedule.problem(follow)
+    if fixed := source.why_fixed():
+        reason, why = Reason.NOT_FOLLOWABLE, fixed
+    elif wrong is not None:
+        reason, why = Reason.INVALID_SCHEDULE, wrong
+    else:
+        what = (
+            "a snapshot is taken" if source.asked_by() is AskedBy.CLOCK else "the source is asked"
+        )
+        yield Finding("follow", "ok", f"{what} {how_often(follow)}")
+        return
+    yield Finding("follow", "error", f"{reason}: {why}", {"reason": str(reason)})
 
 
 def failed_for_good(resource: CloudImage, desired: Desired) -> Iterator[Finding]:

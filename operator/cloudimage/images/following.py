@@ -2,25 +2,29 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import Event
-from cloudimage.api.reasons import Reason
+from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud
+from cloudimage.controller.logic.conditions import find
 from cloudimage.controller.reconciler import now
 from cloudimage.controller.status_writer import StatusWriter
 from cloudimage.controller.tenants import tenants_of
 from cloudimage.credentials import loader
+from cloudimage.failpoints import Point, failpoint
 from cloudimage.images import resolution
-from cloudimage.images.logic import follow_schedule, follow_status, transfer_request
+from cloudimage.images.logic import follow_schedule, follow_status, schedule, transfer_request
 from cloudimage.images.logic.desired import Desired
 from cloudimage.kube import Key, Kube, key_of
+from cloudimage.metrics import operator as metrics
 from cloudimage.runners.looks import Looks
 from cloudimage.settings import Settings
-from cloudimage.sources.base import SpecSource
+from cloudimage.sources.base import AskedBy, SpecSource
 from cloudimage.transfer import contract
 from cloudimage.transfer.request import LookRequest
 
@@ -34,12 +38,23 @@ class Meaning:
         desired: What it wants, with what was found.
         failure: Why it is not known at all.
         pending: A look at the source runs that has to end before anything can be made.
+        failed: No image can be made of it, for good: nothing is done until it means other bytes.
     """
 
     resource: CloudImage
     desired: Desired
     failure: contract.Failure | None = None
     pending: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether no image can be made of it, for good."""
+        return schedule.has_failed_for_good(self.resource, self.desired)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing can be made yet."""
+        return self.failure is not None or self.pending or self.failed
 
 
 @dataclass
@@ -79,21 +94,37 @@ class Following:
         """
         source = desired.source
         selector = source.followed() if source else None
+        fixed = source.why_fixed() if source else _NO_SOURCE
+        resource = self._written(resource, follow_status.prepared(resource, now(), fixed=fixed))
         if source is None or selector is None:
-            new = follow_status.prepared(resource, now(), can_change=False)
-            return Meaning(self._written(resource, new), desired)
-        new = follow_status.prepared(resource, now(), can_change=True)
-        resource = self._written(resource, new)
+            return Meaning(resource, desired)
         before = resource.status.resolved_source
         known = before if before and before.selector == selector else None
-        if not follow_schedule.is_to_ask(resource, source, known, now()):
+        serves = _serves(resource, desired)
+        if not follow_schedule.is_to_ask(resource, source, known, now(), serves=serves):
             return Meaning(resource, desired)
         looked: ResolvedSource | contract.Failure | Event | None
-        if resource.spec.source is not None and resource.spec.source.glance is not None:
-            looked = resolution.look_up(resource, desired, cloud, opened)
-        else:
-            looked = self._looked(resource, source, selector, config)
+        match source.asked_by():
+            case AskedBy.OPERATOR:
+                looked = resolution.look_up(resource, desired, cloud, opened)
+            case AskedBy.CLOCK:
+                looked = follow_schedule.snapshot_due(resource, source, known, now())
+            case AskedBy.LOOK:
+                looked = self._looked(resource, source, selector, config)
         return self._told(resource, desired, source, known, looked)
+
+    def until_due(self, resource: CloudImage, desired: Desired) -> float | None:
+        """Return the seconds until the source of what has failed for good is asked again.
+
+        Returns:
+            None: It is not, or a look runs, at whose end the object is queued.
+        """
+        source, look = desired.source, self.looks.view(resource.metadata.uid)
+        if look is not None:
+            return None if look.outcome is None else 0.0
+        if source is None or source.followed() is None:
+            return None
+        return follow_schedule.until_check(resource, now())
 
     def _looked(
         self, resource: CloudImage, source: SpecSource, selector: str, config: CloudConfig
@@ -149,20 +180,40 @@ class Following:
         looked: ResolvedSource | contract.Failure | Event | None,
     ) -> Meaning:
         """Write down what a source has said, and return what is meant then."""
+        must_know = known is None and not _serves(resource, desired)
         if looked is None:
-            return Meaning(resource, desired, pending=known is None)
-        if isinstance(looked, Event):
+            return Meaning(resource, desired, pending=must_know)
+        if isinstance(looked, Event) and resource.spec.follow is None:
             self.status.record_event(resource, looked)
             return Meaning(resource, desired)
-        if isinstance(looked, contract.Failure):
-            if known is None:
-                return Meaning(resource, desired, failure=looked)
+        if isinstance(looked, contract.Failure | Event):
             reason = Reason(looked.reason)
             new = follow_status.unanswered(resource, reason, looked.message, now())
-            return Meaning(self._written(resource, new), desired)
+            resource = self._checked(resource, new)
+            failure = looked if isinstance(looked, contract.Failure) and must_know else None
+            return Meaning(resource, desired, failure=failure)
         new = follow_status.answered(resource, source, known, looked, now())
-        resource = self._written(resource, new)
+        resource = self._checked(resource, new)
+        failpoint(Point.RESOLVED, resource.metadata.name)
         return Meaning(resource, Desired.of(resource.spec, resource.status.resolved_source))
+
+    def _checked(self, resource: CloudImage, new: CloudImageStatus) -> CloudImage:
+        """Write down what a check has come to, and count it."""
+        resource = self._written(resource, new)
+        told = find(new.conditions, ConditionType.FOLLOWING)
+        if told is not None and resource.spec.follow is not None:
+            metrics.FOLLOW_CHECKS.labels(told.reason).inc()
+        return resource
 
     def _written(self, resource: CloudImage, new: CloudImageStatus) -> CloudImage:
         return self.status.write(resource, new)
+
+
+_NO_SOURCE: Final = "Without a source there is nothing to follow."
+
+
+def _serves(resource: CloudImage, desired: Desired) -> bool:
+    """Return whether an image serves that the spec means if nothing more is known of its source."""
+    source, status = desired.source, resource.status
+    by_itself = source is not None and source.selector() is None
+    return by_itself and status.image_id is not None and status.digest == desired.content_key

@@ -25,6 +25,7 @@ from cloudimage.images.following import Following, Meaning
 from cloudimage.images.logic import (
     available_status,
     burned_ids,
+    follow_schedule,
     follow_status,
     owned_images,
     revisions,
@@ -126,8 +127,9 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self, resource: CloudImage, desired: Desired, result: contract.Result | None
     ) -> float | None:
         resource = self.retried(resource)
-        if schedule.has_failed_for_good(resource, desired):
-            return None
+        failed = schedule.has_failed_for_good(resource, desired)
+        if failed and (due := self.following.until_due(resource, desired)) != 0.0:
+            return due
         awakened = self.is_awakened(resource) or self.following.is_answered(resource.metadata.uid)
         if wait := self._not_before(resource, at_once=result is not None or awakened):
             return wait
@@ -135,9 +137,11 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             config = loader.load(self.kube, resource)
             resource = self.guard.record(resource)
             with self.clouds.borrow(config) as cloud:
-                meaning = self._meaning(resource, desired, cloud, config)
+                opened = self._opener(resource)
+                # Written down before anything is made of it.
+                meaning = self.following.resolve(resource, desired, cloud, config, opened)
                 resource, desired = meaning.resource, meaning.desired
-                if meaning.failure or meaning.pending:
+                if meaning.is_open:
                     return self._not_known(meaning)
                 found = images_of(cloud, resource, desired)
                 owned = owned_images.classify(resource, desired, found)
@@ -165,17 +169,12 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self._start(resource, desired, cloud, config, owned)
         return None
 
-    def _meaning(
-        self, resource: CloudImage, desired: Desired, cloud: Cloud, config: CloudConfig
-    ) -> Meaning:
-        """Learn which bytes the source means; it is written down before anything is made of it."""
-        opened = self._opener(resource)
-        return self.following.resolve(resource, desired, cloud, config, opened)
-
     def _not_known(self, meaning: Meaning) -> float | None:
         resource = meaning.resource
         if meaning.failure is not None:
             return self._failed(resource, meaning.desired, meaning.failure)
+        if meaning.failed:
+            return self.following.until_due(resource, meaning.desired)
         self.write(resource, status.looking(resource, now()))
         return None
 
@@ -330,6 +329,8 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             cache=self.settings.scratch / "cache",
             method=transfer_request.method(resource.spec),
             pinned=revisions.to_be_met(resource, desired),
+            version=follow_status.version_to_be_met(resource, desired),
+            list_age=follow_schedule.kept_age(resource),
             policy=self.settings.policy,
             cloud_policy=self.settings.cloud_policy,
             limits=transfer_request.limits(resource.spec, self.settings.limits),
@@ -367,14 +368,15 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     def _failed(
         self, resource: CloudImage, desired: Desired, failure: contract.Failure
     ) -> float | None:
-        reason = Reason(failure.reason)
-        if schedule.is_terminal(desired, reason, failure.stage):
+        reason, followed = Reason(failure.reason), resource.spec.follow is not None
+        resource = follow_status.asked_after(resource, reason)
+        if schedule.is_terminal(desired, reason, failure.stage, followed=followed):
             if back := follow_status.given_up(resource, failure.message, now()):
                 self.write(resource, back)
                 return _CANCELLED_SECONDS
             new = status.failed(resource, failure, now(), None)
             self.attempts.failed_for_good(resource, new, reason)
-            return None
+            return self.following.until_due(resource, desired)
 
         def told(pause: float) -> CloudImageStatus:
             return status.failed(resource, failure, now(), now() + timedelta(seconds=pause))

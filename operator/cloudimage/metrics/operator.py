@@ -21,6 +21,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 
 from cloudimage import __version__, revision
+from cloudimage.metrics.followed import FollowedImages
 from cloudimage.metrics.objects import ObjectStates
 
 # Half as many series again, for what Prometheus' text format has no use for.
@@ -39,6 +40,15 @@ LEADER = Gauge(
 
 OBJECTS = ObjectStates()
 REGISTRY.register(OBJECTS)
+
+FOLLOWED = FollowedImages()
+REGISTRY.register(FOLLOWED)
+
+FOLLOW_CHECKS = Counter(
+    "cloudimage_follow_checks",
+    "Checks for a new version, with the reason Asked, or why the source could not be followed.",
+    ["reason"],
+)
 
 TRANSFERS_RUNNING = Gauge(
     "cloudimage_transfers_running",
@@ -118,10 +128,15 @@ LOOP_LAG_SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 
-COLLECTORS: Final[tuple[MetricWrapperBase | ObjectStates, ...]] = (
+OurCollector = MetricWrapperBase | ObjectStates | FollowedImages
+"""What describes metrics of ours."""
+
+COLLECTORS: Final[tuple[OurCollector, ...]] = (
     BUILD,
     LEADER,
     OBJECTS,
+    FOLLOWED,
+    FOLLOW_CHECKS,
     TRANSFERS_RUNNING,
     TRANSFERS,
     TRANSFER_BYTES,

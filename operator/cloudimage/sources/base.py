@@ -1,7 +1,11 @@
 """What the operator asks a source of, whatever kind it is."""
 
+import hashlib
+import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from typing import Literal, Protocol, Self
 
 from cloudimage.api.resolved_source import ResolvedSource
@@ -53,6 +57,17 @@ class Proof:
         return self.checksum is not None or self.listed or self.signed or self.teller is not None
 
 
+class AskedBy(Enum):
+    """How it is found out which bytes a source means at present."""
+
+    LOOK = auto()
+    """A process asks its server."""
+    OPERATOR = auto()
+    """The operator asks its cloud."""
+    CLOCK = auto()
+    """Nothing is asked: at each time of the schedule the bytes are other ones."""
+
+
 class SpecSource(Protocol):
     """The member of spec.source that is set."""
 
@@ -80,6 +95,12 @@ class SpecSource(Protocol):
         That is the selector where there is one. None: The spec says for good which bytes it means.
         """
 
+    def why_fixed(self) -> str:
+        """Return why nothing can be followed, and what to change, as a sentence; else nothing."""
+
+    def asked_by(self) -> AskedBy:
+        """Return how it is found out which bytes are meant at present."""
+
     def is_current(self) -> bool:
         """Return whether what is selected is looked up at each resync, also if nothing follows."""
 
@@ -99,17 +120,23 @@ class SpecSource(Protocol):
         """Return it as a transfer takes it, without what its references lead to."""
 
 
-class FixedSource:
-    """A base of sources whose spec says for good which bytes it means.
+def digest_of(meaning: Mapping[str, object]) -> str:
+    """Return a digest of what a source is looked up by."""
+    return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:32]
 
-    What a transfer finds under a tag or a key is then what the image stays.
-    """
+
+class FixedSource:
+    """A base of sources that cannot be asked for anything newer."""
 
     def selector(self) -> None:
-        """Return that there is nothing to look up: a transfer asks the store."""
+        """Return that there is nothing to look up."""
 
     def followed(self) -> None:
         """Return that nothing can be asked for a newer version."""
+
+    def asked_by(self) -> AskedBy:
+        """Return a look, which never comes to pass."""
+        return AskedBy.LOOK
 
     def is_current(self) -> bool:
         """Return False: nothing is looked up."""
@@ -126,3 +153,61 @@ class FixedSource:
     def unresolved(self) -> contract.Source:
         """Raise, for nothing is looked at."""
         raise ValueError("unreachable: no look is needed")
+
+
+@dataclass(frozen=True)
+class MovingSource(ABC):
+    """A base of sources in stores, where what the spec names may come to mean other bytes.
+
+    Without spec.follow nothing is asked: what a transfer finds is then what the image stays.
+
+    Attributes:
+        found: What it meant when it was asked; None: it was not.
+    """
+
+    found: ResolvedSource | None = field(default=None, kw_only=True)
+
+    @abstractmethod
+    def why_fixed(self) -> str:
+        """Return why nothing can be followed, and what to change, as a sentence; else nothing."""
+
+    @abstractmethod
+    def content(self) -> Mapping[str, object]:
+        """Return what its bytes depend on."""
+
+    @abstractmethod
+    def request(self) -> contract.Source:
+        """Return it as a transfer takes it."""
+
+    def selector(self) -> None:
+        """Return that a transfer asks the store, where nothing was asked before."""
+        return
+
+    def followed(self) -> str | None:
+        """Return a digest of what its bytes depend on, but for the version that was found."""
+        return None if self.why_fixed() else digest_of(replace(self, found=None).content())
+
+    def asked_by(self) -> AskedBy:
+        """Return a look."""
+        return AskedBy.LOOK
+
+    def is_current(self) -> bool:
+        """Return False: it is asked where it is followed."""
+        return False
+
+    def is_older(self, version: str, other: str) -> bool:  # noqa: ARG002 - they have no order
+        """Return False: neither digests nor tags have an order."""
+        return False
+
+    def at(self, found: ResolvedSource) -> Self:
+        """Return the source with what was found."""
+        return replace(self, found=found)
+
+    def unresolved(self) -> contract.Source:
+        """Return it as a look takes it."""
+        return replace(self, found=None).request()
+
+    @property
+    def version(self) -> str | None:
+        """What was found since an image was made; None: the image is of what the spec names."""
+        return None if self.found is None or self.found.initial else self.found.version

@@ -20,6 +20,10 @@ class PersistentVolumeClaimSpecSource(FixedSource):
         """Return the path and the claim."""
         return f"{self.spec.path} of PersistentVolumeClaim {self.spec.claim_name}"
 
+    def why_fixed(self) -> str:
+        """Return that there is nothing to ask."""
+        return "What is in a volume is not looked at beforehand: change trigger for another image."
+
     def references(self) -> tuple[()]:
         """Return that it needs no Secret or ConfigMap."""
         return ()

@@ -1,13 +1,12 @@
 """spec.source.glance: an image of another project, region or cloud."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.api.sources.glance import GlanceSource
-from cloudimage.sources.base import Proof, Reference
+from cloudimage.sources.base import AskedBy, Proof, Reference, digest_of
 from cloudimage.transfer.source.glance import model
 
 
@@ -45,12 +44,21 @@ class GlanceSpecSource:
         if self.spec.id is not None:
             return None
         given = self.spec.model_copy(update={"copy_metadata": False})
-        text = json.dumps(given.to_json(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return digest_of(given.to_json())
 
     def followed(self) -> str | None:
         """Return the selector: the bytes of an id never change."""
         return self.selector()
+
+    def why_fixed(self) -> str:
+        """Return that an id is, if there is one."""
+        if self.spec.id is None:
+            return ""
+        return "The bytes of an image's id never change: give a name or a filter in its place."
+
+    def asked_by(self) -> AskedBy:
+        """Return the operator."""
+        return AskedBy.OPERATOR
 
     def is_current(self) -> bool:
         """Return True: a name or a filter is what it stands for now."""

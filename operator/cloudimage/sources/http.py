@@ -1,14 +1,12 @@
 """spec.source.http: a file behind a URL."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.api.sources.http import Checksum, HttpSource
 from cloudimage.api.sources.http_index import HttpIndex
-from cloudimage.sources.base import Proof, Reference
+from cloudimage.sources.base import AskedBy, Proof, Reference, digest_of
 from cloudimage.sources.parts import checksum_of, text_reference
 from cloudimage.transfer import contract
 from cloudimage.transfer.source.http import model
@@ -73,8 +71,17 @@ class HttpSpecSource:
         return self._digest() if self.spec.index or self._checksum.from_ else None
 
     def _digest(self) -> str:
-        text = json.dumps(self.spec.to_json(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+        return digest_of(self.spec.to_json())
+
+    def why_fixed(self) -> str:
+        """Return that a URL alone is."""
+        if self.followed() is not None:
+            return ""
+        return "A URL alone does not say which version it has: give checksum.from, or an index."
+
+    def asked_by(self) -> AskedBy:
+        """Return a look."""
+        return AskedBy.LOOK
 
     def is_current(self) -> bool:
         """Return False: what a publisher lists is asked for where it is followed."""

@@ -6,14 +6,14 @@ from typing import Self
 
 from cloudimage.api.image import Image
 from cloudimage.api.sources.oci import OciSource
-from cloudimage.sources.base import FixedSource, Proof, Reference
+from cloudimage.sources.base import MovingSource, Proof, Reference
 from cloudimage.sources.parts import text_reference
 from cloudimage.transfer.source.oci import model
 from cloudimage.vocabulary.oci import DEFAULT_ARCHITECTURE, ImageName, architecture, parse
 
 
 @dataclass(frozen=True)
-class OciSpecSource(FixedSource):
+class OciSpecSource(MovingSource):
     """A :class:`cloudimage.sources.base.SpecSource` of a disk in a registry's image.
 
     Attributes:
@@ -29,8 +29,14 @@ class OciSpecSource(FixedSource):
         return replace(self, default_architecture=told)
 
     def location(self) -> str:
-        """Return the image's name."""
+        """Return the image's name, with the digest that it stands for as far as that is known."""
         return str(self._name)
+
+    def why_fixed(self) -> str:
+        """Return that a digest is, if there is one."""
+        if parse(self.spec.image, self.spec.digest).digest is None:
+            return ""
+        return "A digest means the same image for good: name a tag alone in spec.source.oci."
 
     def references(self) -> tuple[Reference, ...]:
         """Return its pull Secret and its certificate.
@@ -59,7 +65,7 @@ class OciSpecSource(FixedSource):
 
         With a digest its name does not count: another registry's copy needs no new image.
         """
-        name = self._name
+        name = parse(self.spec.image, self.spec.digest or self.version)
         parts = {"content": f"oci:{name.digest or name}", "architecture": self._architecture}
         return parts | ({"path": self.spec.path} if self.spec.path else {})
 
@@ -67,14 +73,18 @@ class OciSpecSource(FixedSource):
         """Return it as a transfer takes it."""
         return model.OciSource(
             image=self.spec.image,
-            digest=self.spec.digest,
+            digest=self._digest,
             path=self.spec.path,
             architecture=self._architecture,
         )
 
     @property
     def _name(self) -> ImageName:
-        return parse(self.spec.image, self.spec.digest)
+        return parse(self.spec.image, self._digest)
+
+    @property
+    def _digest(self) -> str | None:
+        return self.spec.digest or (self.found.version if self.found else None)
 
     @property
     def _architecture(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cloudimage.api.sources.s3 import S3Source
-from cloudimage.sources.base import FixedSource, Proof, Reference
+from cloudimage.sources.base import MovingSource, Proof, Reference
 from cloudimage.sources.parts import checksum_of, text_reference
 from cloudimage.transfer.source.s3 import model
 from cloudimage.transfer.source.s3.rules import object_url
@@ -12,7 +12,7 @@ from cloudimage.vocabulary.image import DiskFormat
 
 
 @dataclass(frozen=True)
-class S3SpecSource(FixedSource):
+class S3SpecSource(MovingSource):
     """A :class:`cloudimage.sources.base.SpecSource` of an object of a bucket."""
 
     spec: S3Source
@@ -20,6 +20,14 @@ class S3SpecSource(FixedSource):
     def location(self) -> str:
         """Return the URL, with the version, which is no secret."""
         return object_url(self.request())
+
+    def why_fixed(self) -> str:
+        """Return that a version or a checksum is, if there is one."""
+        if self.spec.version_id is not None:
+            return "A version of an object never changes: remove spec.source.s3.versionID."
+        if checksum_of(self.spec.checksum) is not None:
+            return "No other bytes fit a checksum: remove spec.source.s3.checksum."
+        return ""
 
     def references(self) -> tuple[Reference, ...]:
         """Return its access key and its certificate."""
@@ -37,7 +45,8 @@ class S3SpecSource(FixedSource):
         checksum = checksum_of(self.spec.checksum)
         if checksum:
             return Proof(checksum)
-        return Proof(teller="the bucket", lasting=self.spec.version_id is not None)
+        lasting = self.spec.version_id is not None or self.found is not None
+        return Proof(teller="the bucket", lasting=lasting)
 
     def declared_format(self) -> DiskFormat | None:
         """Return the format that is declared, if one is."""
@@ -50,7 +59,7 @@ class S3SpecSource(FixedSource):
         """
         checksum = self.proof().checksum
         content = f"{checksum.algorithm}:{checksum.value}" if checksum else self._object()
-        return {"content": content}
+        return {"content": content} | ({"version": self.version} if self.version else {})
 
     def _object(self) -> str:
         """Return a URL of the object that is the same whatever the style of its address."""

@@ -2,23 +2,30 @@
 
 import json
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
+from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.api.sources.server import ServerSource
 from cloudimage.api.sources.volume import VolumeSource
-from cloudimage.sources.base import FixedSource, Proof, Reference
+from cloudimage.sources.base import AskedBy, Proof, Reference, digest_of
+from cloudimage.transfer import contract
 from cloudimage.transfer.source.glance import model
 
 S = TypeVar("S", ServerSource, VolumeSource)
 
 
-class SnapshotSpecSource(FixedSource, Generic[S]):
-    """All of a :class:`cloudimage.sources.base.SpecSource` but what names the kind."""
+class SnapshotSpecSource(Generic[S]):
+    """All of a :class:`cloudimage.sources.base.SpecSource` but what names the kind.
+
+    Attributes:
+        found: For which time of the schedule a snapshot is due; None: none is followed.
+    """
 
     spec: S
 
-    def __init__(self, spec: S) -> None:
+    def __init__(self, spec: S, found: ResolvedSource | None = None) -> None:
         self.spec = spec
+        self.found = found
 
     def references(self) -> tuple[Reference, ...]:
         """Return the Secret of its cloud, if that is not the object's own."""
@@ -38,6 +45,38 @@ class SnapshotSpecSource(FixedSource, Generic[S]):
         Else another server of that name would have another snapshot taken.
         """
 
+    def why_fixed(self) -> str:
+        """Return nothing: a snapshot can be taken at any time."""
+        return ""
+
+    def followed(self) -> str | None:
+        """Return a digest of what is taken a snapshot of, and the trigger."""
+        return None if self.why_fixed() else digest_of(type(self)(self.spec).content())
+
+    def content(self) -> Mapping[str, object]:
+        """Return what decides whether another snapshot is taken."""
+        raise NotImplementedError
+
+    def asked_by(self) -> AskedBy:
+        """Return the clock: a look would find something new at any time."""
+        return AskedBy.CLOCK
+
+    def is_current(self) -> bool:
+        """Return False: nothing is looked up."""
+        return False
+
+    def is_older(self, version: str, other: str) -> bool:
+        """Return whether a time is before another; both are of RFC 3339, in UTC."""
+        return version < other
+
+    def at(self, found: ResolvedSource) -> Self:
+        """Return the source with the time of its snapshot."""
+        return type(self)(self.spec, found)
+
+    def unresolved(self) -> contract.Source:
+        """Raise, for nothing is looked at."""
+        raise ValueError("unreachable: no look is needed")
+
     def location_of(self, what: str) -> str:
         """Return what it is, and the cloud that has it."""
         ref = self.spec.cloud_credentials_ref
@@ -54,6 +93,8 @@ class SnapshotSpecSource(FixedSource, Generic[S]):
         parts: dict[str, object] = {"content": f"{kind}:{text}"}
         if self.spec.trigger is not None:
             parts["trigger"] = self.spec.trigger
+        if self.found is not None and not self.found.initial:
+            parts["due"] = self.found.version
         return parts
 
     def _cloud(self) -> tuple[str, ...]:

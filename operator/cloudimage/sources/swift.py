@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cloudimage.api.sources.swift import SwiftSource
-from cloudimage.sources.base import FixedSource, Proof, Reference
+from cloudimage.sources.base import MovingSource, Proof, Reference
 from cloudimage.sources.parts import checksum_of
 from cloudimage.transfer.source.glance.model import SOURCE_CLOUD
 from cloudimage.transfer.source.swift import model
@@ -13,7 +13,7 @@ from cloudimage.vocabulary.image import DiskFormat
 
 
 @dataclass(frozen=True)
-class SwiftSpecSource(FixedSource):
+class SwiftSpecSource(MovingSource):
     """A :class:`cloudimage.sources.base.SpecSource` of an object of a Swift container."""
 
     spec: SwiftSource
@@ -24,6 +24,12 @@ class SwiftSpecSource(FixedSource):
         place = f"object {self.spec.container}/{self.spec.object}"
         return place + (f" of cloud {ref.cloud_name}" if ref else "")
 
+    def why_fixed(self) -> str:
+        """Return that a checksum is, if there is one."""
+        if checksum_of(self.spec.checksum) is None:
+            return ""
+        return "No other bytes fit a checksum: remove spec.source.swift.checksum."
+
     def references(self) -> tuple[Reference, ...]:
         """Return the Secret of its cloud, if that is not the object's own."""
         ref = self.spec.cloud_credentials_ref
@@ -32,7 +38,9 @@ class SwiftSpecSource(FixedSource):
     def proof(self) -> Proof:
         """Return the checksum of the spec, else that Swift says what proves the bytes."""
         checksum = checksum_of(self.spec.checksum)
-        return Proof(checksum) if checksum else Proof(teller="the source's Swift", lasting=False)
+        if checksum:
+            return Proof(checksum)
+        return Proof(teller="the source's Swift", lasting=self.found is not None)
 
     def declared_format(self) -> DiskFormat | None:
         """Return the format that is declared, if one is."""
@@ -49,7 +57,8 @@ class SwiftSpecSource(FixedSource):
         ref = self.spec.cloud_credentials_ref
         cloud = [ref.secret_name, ref.cloud_name] if ref else []
         place = [*cloud, self.spec.container, self.spec.object]
-        return {"content": f"swift:{json.dumps(place)}"}
+        content = {"content": f"swift:{json.dumps(place)}"}
+        return content | ({"version": self.version} if self.version else {})
 
     def request(self) -> model.SwiftSource:
         """Return it as a transfer takes it."""

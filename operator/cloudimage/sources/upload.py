@@ -25,6 +25,10 @@ class UploadSpecSource(FixedSource):
         """Return that a person has it."""
         return "uploaded by hand"
 
+    def why_fixed(self) -> str:
+        """Return that there is nothing to ask."""
+        return "A person has the file: nothing can be asked for another one."
+
     def references(self) -> tuple[()]:
         """Return that it needs no Secret or ConfigMap."""
         return ()

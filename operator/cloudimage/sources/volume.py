@@ -16,6 +16,12 @@ class VolumeSpecSource(SnapshotSpecSource[VolumeSource]):
             return self.location_of(named("volume snapshot", None, self.spec.snapshot_id))
         return self.location_of(named("volume", self.spec.name, self.spec.id))
 
+    def why_fixed(self) -> str:
+        """Return that a snapshot is, if one is given."""
+        if self.spec.snapshot_id is None:
+            return ""
+        return "A snapshot never changes: give the volume's id or name in place of snapshotID."
+
     def content(self) -> Mapping[str, object]:
         """Return what decides whether another image is made of it."""
         if self.spec.snapshot_id is not None:

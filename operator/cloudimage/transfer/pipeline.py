@@ -32,7 +32,7 @@ from cloudimage.transfer.source.base import Context, Made, Reader
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
 from cloudimage.transfer.verify.image_signature import check_unchanged
-from cloudimage.transfer.verify.verification import Expected, check_pinned
+from cloudimage.transfer.verify.verification import Expected, check_pinned, check_version
 
 _log = logging.getLogger(__name__)
 
@@ -71,12 +71,14 @@ def _through_us(
         *(folder, cache, limits, request.policy, meter, tools, *clouds),
         image=request.image,
         pinned=pinned,
+        list_age=request.list_age,
         interrupts=target.interrupts,
     )
     with open_source(request.source, context) as source:
         meter.start(Stage.FETCHING)
         expected = source.expect()
         told = expected.hashes
+        check_version(request.version, expected.version)
         check_pinned(pinned, told)
         if result := _kept(source, target, request):
             return _told(result, expected)

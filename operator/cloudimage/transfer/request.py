@@ -76,6 +76,9 @@ class TransferRequest(Model):
             resumed. None: the source goes with the transfer.
         pinned: Checksum of the file that an image was made from before, by the same spec; a source
             that has another one is refused.
+        version: What the source's store must call the bytes; None: whatever it has.
+        list_age: Seconds for which a publisher's list that is kept need not be asked for again;
+            None: it is fetched.
         policy: Where the source may be.
         cloud_policy: Where the cloud may be.
     """
@@ -87,6 +90,8 @@ class TransferRequest(Model):
     cache: Path | None = None
     method: Import = Import()
     pinned: Checksum | None = None
+    version: str | None = None
+    list_age: float | None = None
     policy: UrlPolicy = UrlPolicy()
     cloud_policy: CloudPolicy = CloudPolicy()
     limits: Limits = Limits()

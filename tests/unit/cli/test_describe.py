@@ -156,6 +156,22 @@ def test_what_proves_the_source_and_what_each_revision_was_made_from() -> None:
     assert "Source: verified (ChecksumMatched)" in told(verified)
 
 
+def test_how_it_follows_its_source() -> None:
+    follow = {"every": "6h"}
+    status = {
+        "follow": {
+            "version": "1.10",
+            "lastCheckTime": NOW - timedelta(minutes=5),
+            "nextCheckTime": NOW + timedelta(hours=5),
+        }
+    }
+    lines = told(cloud_image(status=status, follow=follow)).splitlines()
+    assert "Follow: every 6h, 1.10 is served, asked 5m ago, next in 5h" in lines
+    scheduled = cloud_image(follow={"schedule": "0 3 * * *"})
+    assert "Follow: by the schedule 0 3 * * * (UTC)" in told(scheduled).splitlines()
+    assert "Follow:" not in told(cloud_image())
+
+
 def test_a_share_has_members_and_a_vocabulary_of_its_own() -> None:
     waiting = share(
         ("Ready", "True", "Shared"),

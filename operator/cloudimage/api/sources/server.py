@@ -23,7 +23,8 @@ Trigger = Annotated[str, StringConstraints(min_length=1, max_length=253)]
 
 TRIGGER = (
     "Any text, for example a date: another one has a new snapshot taken, which becomes a new "
-    "revision. Without a change of it no other snapshot is taken, however long the object lives."
+    "revision. Without a change of it, and without spec.follow, no other snapshot is taken, "
+    "however long the object lives."
 )
 CLOUD = "If omitted, spec.cloudCredentialsRef. The Secret is needed only while an image is made."
 

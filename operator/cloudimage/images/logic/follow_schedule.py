@@ -10,6 +10,7 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.follow import Follow, Window
 from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.durations import parse_duration
+from cloudimage.images.logic.schedule import share_of
 from cloudimage.sources.base import SpecSource
 
 SHORTEST: Final = timedelta(minutes=1)
@@ -24,7 +25,12 @@ class ScheduleError(ValueError):
 
 
 def is_to_ask(
-    resource: CloudImage, source: SpecSource, known: ResolvedSource | None, now: datetime
+    resource: CloudImage,
+    source: SpecSource,
+    known: ResolvedSource | None,
+    now: datetime,
+    *,
+    serves: bool = True,
 ) -> bool:
     """Return whether the source is to be asked now which bytes it means.
 
@@ -33,6 +39,7 @@ def is_to_ask(
         source: Its source.
         known: What is known of it.
         now: The present.
+        serves: There is an image that serves.
     """
     follow = resource.spec.follow
     if known is None and source.selector() is not None:
@@ -42,7 +49,17 @@ def is_to_ask(
     if follow.suspend or problem(follow) is not None:
         return False
     due = resource.status.follow.next_check_time if resource.status.follow else None
-    return due is None or now >= due
+    # A first image is made of what was asked for, however often that fails.
+    return (known is None and not serves) or due is None or now >= due
+
+
+def until_check(resource: CloudImage, now: datetime) -> float | None:
+    """Return the seconds until the source is asked again; None: it is not."""
+    follow, state = resource.spec.follow, resource.status.follow
+    if follow is None or follow.suspend or problem(follow) is not None:
+        return None
+    due = state.next_check_time if state else None
+    return 0.0 if due is None else max(0.0, (due - now).total_seconds())
 
 
 def problem(follow: Follow) -> str | None:
@@ -72,10 +89,69 @@ def next_check(follow: Follow, last: datetime, share: float) -> datetime:
     """
     if follow.schedule is not None:
         return _next(follow.schedule, last.astimezone(_zone(follow.time_zone)))
-    period = max(parse_duration(follow.every or ""), SHORTEST).total_seconds()
-    offset = _SPREAD * share * period
-    begun = (last.timestamp() - offset) // period
-    return datetime.fromtimestamp((begun + 1) * period + offset, UTC)
+    period, begun = _period(follow, last, share)
+    return begun + period
+
+
+def _period(follow: Follow, now: datetime, share: float) -> tuple[timedelta, datetime]:
+    """Return the time between two checks, and when the last one was due."""
+    period = max(parse_duration(follow.every or ""), SHORTEST)
+    seconds = period.total_seconds()
+    offset = _SPREAD * share * seconds
+    begun = (now.timestamp() - offset) // seconds * seconds + offset
+    return period, datetime.fromtimestamp(begun, UTC)
+
+
+def last_due(follow: Follow, now: datetime, share: float) -> datetime:
+    """Return the latest time, up to now, at which something was due.
+
+    It depends on nothing that a restart could lose.
+
+    Args:
+        follow: What the spec says.
+        now: The present.
+        share: Of the object, between 0 and 1.
+
+    Raises:
+        ScheduleError: The schedule or the time zone is wrong.
+    """
+    if follow.schedule is None:
+        return _period(follow, now, share)[1]
+    # A second later, so that it is due at the very moment.
+    moment = now.astimezone(_zone(follow.time_zone)) + timedelta(seconds=1)
+    return _cron(follow.schedule, moment, reverse=True).astimezone(UTC)
+
+
+def snapshot_due(
+    resource: CloudImage, source: SpecSource, known: ResolvedSource | None, now: datetime
+) -> ResolvedSource:
+    """Return of which time the schedule wants a snapshot now; its version is that time.
+
+    The first one is due at once, as it is without a schedule. Of times that have passed while
+    nothing ran, only the last one counts.
+
+    Args:
+        resource: The CloudImage, which is followed.
+        source: Of which snapshots are taken.
+        known: The last one.
+        now: The present.
+
+    Raises:
+        ScheduleError: The schedule or the time zone is wrong.
+    """
+    follow, selector = resource.spec.follow, source.followed()
+    if follow is None or selector is None:
+        raise ValueError("unreachable: it is followed")
+    if known is None:
+        return ResolvedSource(selector=selector, version=_stamp(now), initial=True)
+    due = _stamp(last_due(follow, now, share_of(resource)))
+    # A clock that was set back takes no second snapshot.
+    return known if due <= known.version else ResolvedSource(selector=selector, version=due)
+
+
+def _stamp(moment: datetime) -> str:
+    """Return a time as a version: of one form, so that their order is that of the texts."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def list_age(resource: CloudImage) -> float:
@@ -89,6 +165,14 @@ def list_age(resource: CloudImage) -> float:
     if follow is None or follow.every is None:
         return _LIST_AGE.total_seconds()
     return max(parse_duration(follow.every), SHORTEST).total_seconds() / 2
+
+
+def kept_age(resource: CloudImage) -> float | None:
+    """Return the same for a transfer; None where nothing is followed: its list is fetched.
+
+    Many images of one publisher's new build read the list that the check before has fetched.
+    """
+    return None if resource.spec.follow is None else list_age(resource)
 
 
 def opens(follow: Follow, now: datetime) -> datetime | None:

@@ -165,9 +165,10 @@ def pinned(resource: CloudImage, desired: Desired) -> Checksum | None:
 def to_be_met(resource: CloudImage, desired: Desired) -> Checksum | None:
     """Return the checksum that a source must have for its image to be made; None: any."""
     resolved = resource.status.resolved_source
-    if resolved and desired.source and resolved.selector == desired.source.followed():
+    known = resolved and desired.source and resolved.selector == desired.source.followed()
+    if known and resolved and resolved.checksum is not None:
         # The publisher may have gone on since it was asked: then it is asked again.
-        return None if resolved.checksum is None else Checksum.parse(resolved.checksum)
+        return Checksum.parse(resolved.checksum)
     refuses = resource.spec.source_change_policy is SourceChangePolicy.REFUSE
     return pinned(resource, desired) if refuses else None
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import TERMINAL_IF_PROVEN, TERMINAL_REASONS, ConditionType, Reason
+from cloudimage.api.status import CloudImageStatus
 from cloudimage.controller.logic.conditions import find, is_true
 from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.contract import Stage
@@ -16,7 +17,9 @@ _PROVEN_BY: Final = frozenset(
 """Stages at which the checksum and the signature, if there are any, were found to be right."""
 
 
-def is_terminal(desired: Desired, reason: str, stage: str | None = None) -> bool:
+def is_terminal(
+    desired: Desired, reason: str, stage: str | None = None, *, followed: bool = False
+) -> bool:
     """Return whether this spec would meet the failure again, whatever others do meanwhile.
 
     What a server sent once is not for ever: it may be repaired, or a mirror in the middle of an
@@ -26,13 +29,16 @@ def is_terminal(desired: Desired, reason: str, stage: str | None = None) -> bool
         desired: What the spec wants.
         reason: Of the failure.
         stage: Of the transfer, when it failed; None: it was none of a transfer.
+        followed: Another version of the source is told by spec.follow.
     """
     if reason not in TERMINAL_IF_PROVEN:
         return reason in TERMINAL_REASONS
     if reason == Reason.IMAGE_TOO_LARGE and stage == Stage.UPLOADING:
         return True  # Glance refused it; to find out costs an upload each time
     source = desired.source
-    if source is None or (source.selector() is not None and source.is_current()):
+    if source is None:
+        return False
+    if not followed and source.selector() is not None and source.is_current():
         return False  # a name may come to mean other bytes
     proof = source.proof()
     return stage in _PROVEN_BY and proof.is_given and proof.lasting
@@ -47,13 +53,17 @@ def spec_changed(resource: CloudImage) -> bool:
 
 
 def has_failed_for_good(resource: CloudImage, desired: Desired) -> bool:
-    """Return whether this very spec has failed for good, so that only a change of it helps."""
+    """Return whether this very spec has failed for good.
+
+    Only a change of it helps, or another version of a source that is followed.
+    """
     stalled = find(resource.status.conditions, ConditionType.STALLED)
     progress = resource.status.progress
+    stage, followed = progress.stage if progress else None, resource.spec.follow is not None
     return (
         stalled is not None
         and stalled.status == "True"
-        and is_terminal(desired, stalled.reason, progress.stage if progress else None)
+        and is_terminal(desired, stalled.reason, stage, followed=followed)
         and stalled.observed_generation == resource.metadata.generation
     )
 
@@ -76,6 +86,7 @@ def next_resync(resource: CloudImage, period: float) -> datetime | None:
         and _stands(resource, ConditionType.SYNCED)
         and not is_true(status.conditions, ConditionType.RECONCILING)
         and not is_true(status.conditions, ConditionType.STALLED)
+        and not is_updating(status)
     )
     if not settled or status.last_sync_time is None:
         return None
@@ -84,6 +95,15 @@ def next_resync(resource: CloudImage, period: float) -> datetime | None:
     if follow is not None and follow.next_check_time is not None:
         return min(due, follow.next_check_time)
     return due
+
+
+def is_updating(status: CloudImageStatus) -> bool:
+    """Return whether a version that was found is to be made, and its image does not serve yet.
+
+    It is written down before anything else is: a restart in between must not wait for a resync.
+    """
+    told = find(status.conditions, ConditionType.UPDATE_AVAILABLE)
+    return told is not None and told.reason == Reason.UPDATING
 
 
 def share_of(resource: CloudImage) -> float:

@@ -86,6 +86,23 @@ def check_pinned(pinned: Checksum | None, found: Mapping[str, str | None]) -> No
     )
 
 
+def check_version(wanted: str | None, found: str | None) -> None:
+    """Compare what a store calls a source with what it called it when it was asked before.
+
+    Args:
+        wanted: What it was called; None: it was not asked.
+        found: What it is called now; None: it has no name.
+
+    Raises:
+        TransferError: ``SourceChanged``.
+    """
+    if wanted is not None and found is not None and wanted != found:
+        raise TransferError(
+            Reason.SOURCE_CHANGED,
+            f"the source has {found}, and not {wanted} any longer; it is asked again",
+        )
+
+
 def weakness(checksum: Checksum | None) -> tuple[str, ...]:
     """Return what the user should know of a checksum that alone proves the bytes, if anything."""
     if checksum is None or checksum.algorithm not in checksum_files.WEAK:

@@ -154,7 +154,7 @@ def test_following_an_existing_image_changes_nothing_of_it() -> None:
 def test_what_is_no_longer_followed_stays_what_it_is() -> None:
     served = _served(_told(_followed(), "1"))
     plain = after(cloud_image(http=INDEX), served.status)
-    new = follow_status.prepared(plain, NOW, can_change=True)
+    new = follow_status.prepared(plain, NOW, fixed="")
     assert new.follow is None
     assert not {"Following", "UpdateAvailable"} & states(new).keys()
     assert Desired.of(plain.spec, new.resolved_source) == Desired.of(
@@ -163,25 +163,23 @@ def test_what_is_no_longer_followed_stays_what_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("follow", "can_change", "reason"),
+    ("follow", "fixed", "reason"),
     [
-        ({"suspend": True}, True, Reason.SUSPENDED),
-        ({}, False, Reason.NOT_FOLLOWABLE),
-        ({"every": None, "schedule": "0 3 31 2 *"}, True, Reason.INVALID_SCHEDULE),
+        ({"suspend": True}, "", Reason.SUSPENDED),
+        ({}, "A digest stays.", Reason.NOT_FOLLOWABLE),
+        ({"every": None, "schedule": "0 3 31 2 *"}, "", Reason.INVALID_SCHEDULE),
         (
             {"timeZone": "No/Where", "window": {"schedule": "0 3 * * *", "duration": "1h"}},
-            True,
+            "",
             Reason.INVALID_SCHEDULE,
         ),
     ],
 )
-def test_why_a_source_is_not_asked(
-    follow: dict[str, Any], reason: Reason, *, can_change: bool
-) -> None:
+def test_why_a_source_is_not_asked(follow: dict[str, Any], fixed: str, reason: Reason) -> None:
     served = _served(
         _told(_followed(**follow), "1") if "schedule" not in follow else _followed(**follow)
     )
-    new = follow_status.prepared(served, NOW, can_change=can_change)
+    new = follow_status.prepared(served, NOW, fixed=fixed)
     assert states(new)["Following"] == ("False", reason)
     assert states(new)["Ready"][0] == "True"
 
@@ -213,6 +211,6 @@ def test_when_a_source_is_asked() -> None:
 def test_another_spec_is_asked_at_once() -> None:
     served = _served(_told(_followed(), "1"))
     changed = after(_followed(policy="Report"), served.status, generation=4)
-    new = follow_status.prepared(changed, NOW, can_change=True)
+    new = follow_status.prepared(changed, NOW, fixed="")
     assert new.follow is not None
     assert new.follow.next_check_time is None
