@@ -21,6 +21,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 
 from cloudimage import __version__, revision
+from cloudimage.metrics.earlier_images import EarlierImageUsers
 from cloudimage.metrics.objects import ObjectStates
 
 # Half as many series again, for what Prometheus' text format has no use for.
@@ -39,6 +40,8 @@ LEADER = Gauge(
 
 OBJECTS = ObjectStates()
 REGISTRY.register(OBJECTS)
+EARLIER_IMAGE_USERS = EarlierImageUsers()
+REGISTRY.register(EARLIER_IMAGE_USERS)
 
 TRANSFERS_RUNNING = Gauge(
     "cloudimage_transfers_running",
@@ -118,10 +121,13 @@ LOOP_LAG_SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 
-COLLECTORS: Final[tuple[MetricWrapperBase | ObjectStates, ...]] = (
+OurCollector = MetricWrapperBase | ObjectStates | EarlierImageUsers
+
+COLLECTORS: Final[tuple[OurCollector, ...]] = (
     BUILD,
     LEADER,
     OBJECTS,
+    EARLIER_IMAGE_USERS,
     TRANSFERS_RUNNING,
     TRANSFERS,
     TRANSFER_BYTES,
@@ -141,8 +147,10 @@ COLLECTORS: Final[tuple[MetricWrapperBase | ObjectStates, ...]] = (
 """All our collectors, in the order of the documentation."""
 
 LABELS: Final = {
+    "image": "id of an image in Glance; `others` for what is beyond the 200 largest numbers",
     "kind": "`cloudimages` or `imageshares`; for reconciles also `orphans`, the search for orphans",
     "method": "HTTP method",
+    "project": "id of a project; `others` likewise",
     "python": "version of Python",
     "reason": "a reason of docs/reference, or `Cancelled`",
     "revision": "commit that the container was built from",
