@@ -105,7 +105,7 @@ def test_one_that_is_used_stays_and_is_named(ageing: Ageing, openstack: OpenStac
     project = openstack.project_id("images")
     with server(ageing.images, ageing.name, ageing.old):
         ageing.pass_days(400)
-        held = ageing.namespace.wait_condition(ageing.name, "RetentionApplied", reason="InUse")
+        held = ageing.namespace.wait_condition(ageing.name, "RetentionApplied", "False", "InUse")
         message = said(held, "RetentionApplied")[2]
         assert ageing.old in message
         assert f"1 server of project {project} uses it" in message

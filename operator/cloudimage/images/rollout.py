@@ -20,6 +20,7 @@ from cloudimage.images.logic.revisions import PreviousImage
 from cloudimage.shares.consumers import Consumers
 from cloudimage.shares.logic import members as sharing
 from cloudimage.shares.members import shares_of
+from cloudimage.vocabulary.marks import Marks
 
 logger = logging.getLogger(__name__)
 
@@ -121,8 +122,18 @@ def _accept(consumers: Consumers, share: ImageShare, accepted: set[str], image_i
 
 
 def look(cloud: Cloud, images: Iterable[GlanceImage]) -> list[PreviousImage]:
-    """Return the earlier images with who uses them."""
-    return [PreviousImage(each, *users_of(cloud, each)) for each in images]
+    """Return the earlier images with who uses them.
+
+    One that was just put aside is read again, so that its mark and its name are known.
+
+    Raises:
+        CloudError: Glance could not be asked.
+    """
+    fresh = (
+        each if Marks.REPLACED in each.properties else cloud.glance.get(each.id) or each
+        for each in images
+    )
+    return [PreviousImage(each, *users_of(cloud, each)) for each in fresh]
 
 
 def users_of(cloud: Cloud, image: GlanceImage) -> tuple[int | None, Usage | None]:

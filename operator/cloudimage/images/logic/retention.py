@@ -181,15 +181,9 @@ def ageing(
     left where it made it less so: nothing here ever shows an image that is hidden.
     """
     policy = policy_of(resource)
-    patches: list[tuple[GlanceImage, JsonPatch]] = []
-    for image in previous:
-        wanted = _aged(policy, image, age(image, now))
-        if replaced_at(image) is None:
-            # It was put aside in this very look, which has hidden it.
-            wanted.pop("os_hidden", None)
-        if patch := _operations(image, wanted):
-            patches.append((image, patch))
-    return patches
+    aged = ((each, _aged(policy, each, age(each, now))) for each in previous)
+    patches = ((image, _operations(image, wanted)) for image, wanted in aged)
+    return [(image, patch) for image, patch in patches if patch]
 
 
 def _aged(policy: Policy, image: GlanceImage, old: timedelta) -> dict[str, Any]:
