@@ -130,7 +130,7 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     "no source": ({"spec.source": None}, "set source, or adopt"),
     "no member of source": ({"spec.source": {}}, "set exactly one source"),
     **REJECTED_SOURCES,
-    "no url": ({"spec.source.http": {}}, "spec.source.http.url: Required value"),
+    "no url": ({"spec.source.http": {}}, "give a url, or an index"),
     "ftp": ({"spec.source.http.url": "ftp://example.org/x"}, NO_URL),
     "file": ({"spec.source.http.url": "file:///etc/passwd"}, NO_URL),
     "url without host": ({"spec.source.http.url": "https:///x"}, NO_URL),
