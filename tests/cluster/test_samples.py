@@ -32,7 +32,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 
 SAMPLES = REPOSITORY / "manifests" / "samples"
 IMAGES = (
-    *("ami", "archive", "ceph-raw", "checksums", "clearsigned", "community", "compressed"),
+    *("ageing", "ami", "archive", "ceph-raw", "checksums", "clearsigned", "community"),
+    "compressed",
     *(
         "following",
         "from-glance",

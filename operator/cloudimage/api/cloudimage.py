@@ -9,6 +9,7 @@ from cloudimage.api.follow import Follow
 from cloudimage.api.image import Image
 from cloudimage.api.meta import ApiModel, Resource, rules
 from cloudimage.api.references import CloudCredentialsRef, GlanceImageId, ImageFilter
+from cloudimage.api.retention import Retention
 from cloudimage.api.source import Source
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.vocabulary.image import PACKAGES
@@ -160,6 +161,11 @@ _SPEC_RULES = (
     ("!has(self.follow) || has(self.source)", "follow needs a source"),
     (_TIMED_OR_NOT, _TIMED),
     (
+        # 1 is its default, which is in every object.
+        "!has(self.retention) || self.revisionHistoryLimit == 1",
+        "give either revisionHistoryLimit or retention, whose keep says how many are kept",
+    ),
+    (
         _LIKE_SOURCE,
         "for a source in the format ami, aki or ari, Glance requires containerFormat to equal it",
     ),
@@ -244,7 +250,12 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         ge=0,
         le=100,
         description="How many previous images to keep, hidden, once no server uses them. "
-        "Returning to one of them needs no transfer.",
+        "Returning to one of them needs no transfer. With retention, leave it out.",
+    )
+    retention: Retention | None = Field(
+        default=None,
+        description="How previous images age: renamed, hidden, deprecated, and at last deleted. If "
+        "omitted, revisionHistoryLimit alone says which of them are kept.",
     )
 
 

@@ -35,6 +35,9 @@ class ConditionType(StrEnum):
     UPDATE_AVAILABLE = "UpdateAvailable"
     """The source has a newer version than the one that is served; the message says which, and why
     it is not applied yet. Only there with spec.follow."""
+    RETENTION_APPLIED = "RetentionApplied"
+    """Every earlier image is what spec.retention makes of it at its age. While it is False the
+    message says which image is not, and what holds it. Only there with spec.retention."""
     DELETION_BLOCKED = "DeletionBlocked"
     """The object is being deleted, but the image is still in use; the message says by what."""
     RECONCILING = "Reconciling"
@@ -376,6 +379,9 @@ class ShareCondition(StrEnum):
     """Every project of the spec is a member of the image, whether or not it has accepted."""
     ACCEPTED = "Accepted"
     """Every project of the spec has accepted, so the image is in its image list."""
+    RETENTION_APPLIED = "RetentionApplied"
+    """Every earlier image is what spec.retention makes of it at its age. While it is False the
+    message says which image is not, and what holds it. Only there with spec.retention."""
     DELETION_BLOCKED = "DeletionBlocked"
     """The object is being deleted, but servers of some projects still use the image; the message
     names them."""

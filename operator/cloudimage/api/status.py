@@ -1,6 +1,6 @@
 """The status of a CloudImage."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -173,6 +173,18 @@ class ImageStatus(ApiModel):
     )
 
 
+MOST_PROJECTS: Final = 10
+"""Projects that are named for each revision."""
+
+
+class ProjectUse(ApiModel):
+    """What one project has made from an image."""
+
+    project_id: str = Field(max_length=255, alias="projectID", description="Id of the project.")
+    servers: int = Field(ge=0, description="Number of its servers made from the image.")
+    volumes: int = Field(ge=0, description="Number of its volumes made from the image.")
+
+
 class Revision(ApiModel):
     """A Glance image made for this object."""
 
@@ -200,6 +212,17 @@ class Revision(ApiModel):
         ge=0,
         description="Number of servers and volumes made from the image; not set if there may be "
         "some that the credentials cannot see.",
+    )
+    projects: Annotated[tuple[ProjectUse, ...], Field(max_length=MOST_PROJECTS)] | None = Field(
+        default=None,
+        description="Which projects these belong to, those with the most first.",
+    )
+    other_projects: int | None = Field(
+        default=None, ge=1, description="Number of further projects that use it."
+    )
+    replaced: Timestamp | None = Field(
+        default=None,
+        description="When the image was replaced: it ages from then, as spec.retention says.",
     )
 
 
@@ -276,6 +299,6 @@ class CloudImageStatus(ResourceStatus):
     )
     conditions: tuple[Condition, ...] = conditions_field(
         "Ready, Verified, Uploaded, Synced, PropertiesValid, NameUnique, Following, "
-        "UpdateAvailable, DeletionBlocked; "
+        "UpdateAvailable, RetentionApplied, DeletionBlocked; "
         "Reconciling and Stalled are present only while True."
     )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from cloudimage.api.cloudimage import CloudImage
@@ -15,7 +16,14 @@ from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.models import GlanceImage, JsonPatch
 from cloudimage.controller.logic.conditions import find
 from cloudimage.images import adoption, lookup, rollout
-from cloudimage.images.logic import follow_schedule, metadata, owned_images, revisions, schedule
+from cloudimage.images.logic import (
+    follow_schedule,
+    metadata,
+    owned_images,
+    retention,
+    revisions,
+    schedule,
+)
 from cloudimage.images.logic.desired import Desired, content_of
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.images.owned_images import candidates, metadata_plan
@@ -192,13 +200,20 @@ def _why(applied: Applied, owned: OwnedImages) -> str:
 
 def earlier(resource: CloudImage, owned: OwnedImages, cloud: Cloud) -> Iterator[Finding]:
     """Yield what would happen to images of earlier specs, by who uses them now."""
-    for image, patch in revisions.archiving(resource, owned.previous):
+    present = datetime.now(UTC)
+    looked = rollout.look(cloud, owned.previous)
+    surplus = retention.surplus(resource, looked, present)
+    stay = [each for each in owned.previous if each not in surplus]
+    patches = retention.putting_aside(resource, owned.previous, present)
+    known = {image.id for image, _ in patches}
+    later = (each for each in stay if each.id not in known)
+    for image, patch in (*patches, *retention.ageing(resource, tuple(later), present)):
         text = f"image {image.id}: {'; '.join(map(_operation, patch))}"
         data = {"image": image.id, "patch": [dict(each) for each in patch]}
         yield Finding("earlier image", "change", text, data)
-    limit = resource.spec.revision_history_limit
-    for image in revisions.surplus(resource, rollout.look(cloud, owned.previous)):
-        text = f"image {image.id} is deleted: nothing uses it, and revisionHistoryLimit is {limit}"
+    kept = f"only the newest {retention.policy_of(resource).keep} unused ones are kept"
+    for image in surplus:
+        text = f"image {image.id} is deleted: nothing uses it, and {kept}"
         yield Finding("earlier image", "change", text, {"image": image.id, "deleted": True})
 
 

@@ -61,10 +61,12 @@ class Watch:
             self._seen.pop(uid, None)
             self.gone(uid)
             metrics.OBJECTS.gone(self.queue.kind, key)
+            metrics.EARLIER_IMAGE_USERS.gone(uid)
             self.queue.add(key)
             return key
-        conditions = event["object"].get("status", {}).get("conditions", [])
-        metrics.OBJECTS.update(self.queue.kind, key, conditions)
+        status = event["object"].get("status", {})
+        metrics.OBJECTS.update(self.queue.kind, key, status.get("conditions", []))
+        metrics.EARLIER_IMAGE_USERS.update(uid, status.get("revisions", []))
         before, now = self._seen.get(uid), _Seen.of(metadata)
         if before != now:
             self._seen[uid] = now

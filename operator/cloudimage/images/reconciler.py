@@ -18,7 +18,7 @@ from cloudimage.controller.logic import retry
 from cloudimage.controller.reconciler import Reconciler, now
 from cloudimage.credentials import loader
 from cloudimage.failpoints import Point, failpoint
-from cloudimage.images import adoption, lookup, resolution, rollout, snapshots
+from cloudimage.images import adoption, lookup, resolution, retention, rollout, snapshots
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
 from cloudimage.images.following import Following, Meaning
@@ -279,11 +279,10 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         )
         new = follow_status.updated(resource, new, now())
         changed = revisions.source_changed(resource, desired, new)
-        resource = self.write(resource, revisions.listed(new, desired, image, previous))
+        resource = self.write(resource, revisions.listed(new, desired, image, previous, usage))
         if changed:
             self.attempts.status.record_event(resource, changed)
-        previous = rollout.retire(resource, cloud, owned, previous)
-        resource = self.write(resource, revisions.listed(resource.status, desired, image, previous))
+        resource = self.write(resource, retention.settle(resource, cloud, owned, previous, now()))
         if result:
             for event in available_status.warnings(result):
                 self.attempts.status.record_event(resource, event)

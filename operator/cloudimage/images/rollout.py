@@ -1,11 +1,11 @@
-"""Moves the place of an earlier image over to the present one, and tidies up behind it.
+"""Moves the place of an earlier image over to the present one.
 
 Each step looks at what there is first, so that after a crash the next look goes on. Why in this
 order: see docs/decisions/0011-how-a-revision-takes-over.md.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
@@ -13,12 +13,14 @@ from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.models import GlanceImage, JsonPatch, Member, Usage
-from cloudimage.images.logic import revisions
+from cloudimage.controller.reconciler import now
+from cloudimage.images.logic import retention, revisions
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.images.logic.revisions import PreviousImage
 from cloudimage.shares.consumers import Consumers
 from cloudimage.shares.logic import members as sharing
 from cloudimage.shares.members import shares_of
+from cloudimage.vocabulary.marks import Marks
 
 logger = logging.getLogger(__name__)
 
@@ -55,13 +57,14 @@ def roll_out(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
     Raises:
         CloudError: A step failed; those before it are not repeated when it is retried.
     """
+    changes = retention.revived(resource, new, changes)
     if old := revisions.replaced(resource, owned):
         before, changes = revisions.steps(resource, old, new, changes)
         if before:
             new = glance.patch(new.id, before)
         if new.visibility == "shared":
             _carry_over(resource, glance, new, _share_alike(glance, old, new), consumers)
-    for image, patch in revisions.archiving(resource, owned.previous):
+    for image, patch in retention.putting_aside(resource, owned.previous, now()):
         glance.patch(image.id, patch)
     return glance.patch(new.id, changes) if changes else new
 
@@ -119,11 +122,22 @@ def _accept(consumers: Consumers, share: ImageShare, accepted: set[str], image_i
 
 
 def look(cloud: Cloud, images: Iterable[GlanceImage]) -> list[PreviousImage]:
-    """Return the earlier images with who uses them."""
-    return [PreviousImage(each, _users(cloud, each)) for each in images]
+    """Return the earlier images with who uses them.
+
+    One that was just put aside is read again, so that its mark and its name are known.
+
+    Raises:
+        CloudError: Glance could not be asked.
+    """
+    fresh = (
+        each if Marks.REPLACED in each.properties else cloud.glance.get(each.id) or each
+        for each in images
+    )
+    return [PreviousImage(each, *users_of(cloud, each)) for each in fresh]
 
 
-def _users(cloud: Cloud, image: GlanceImage) -> int | None:
+def users_of(cloud: Cloud, image: GlanceImage) -> tuple[int | None, Usage | None]:
+    """Return how many use an image, None if there may be others, and those that are seen."""
     usage = usage_of(cloud, image.id)
     blind = usage is not None and usage.scope == "OwnProject" and not usage.in_use
     try:
@@ -131,33 +145,10 @@ def _users(cloud: Cloud, image: GlanceImage) -> int | None:
     except CloudError as error:
         logger.warning("members are not known", extra={"image": image.id, "error": str(error)})
         offered = True
-    return revisions.users_seen(usage, offered=offered)
+    return revisions.users_seen(usage, offered=offered), usage
 
 
 def _is_offered(glance: Glance, image: GlanceImage) -> bool:
     if image.visibility == "shared":
         return bool(glance.members(image.id))
     return image.visibility != "private"
-
-
-def retire(
-    resource: CloudImage, cloud: Cloud, owned: OwnedImages, previous: Sequence[PreviousImage]
-) -> list[PreviousImage]:
-    """Delete what is unfinished or not to be kept; return the earlier images that are left."""
-    for leftover in owned.leftovers:
-        if not leftover.protected and _users(cloud, leftover) == 0:
-            _delete(cloud.glance, leftover)
-    surplus = revisions.surplus(resource, previous)
-    gone = {each.id for each in surplus if _delete(cloud.glance, each)}
-    return [each for each in previous if each.image.id not in gone]
-
-
-def _delete(glance: Glance, image: GlanceImage) -> bool:
-    try:
-        if image.protected:
-            glance.patch(image.id, ({"op": "replace", "path": "/protected", "value": False},))
-        glance.delete(image.id)
-    except CloudError as error:
-        logger.warning("an old image stays", extra={"image": image.id, "error": str(error)})
-        return False
-    return True

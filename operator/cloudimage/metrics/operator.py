@@ -21,6 +21,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 
 from cloudimage import __version__, revision
+from cloudimage.metrics.earlier_images import EarlierImageUsers
 from cloudimage.metrics.followed import FollowedImages
 from cloudimage.metrics.objects import ObjectStates
 
@@ -40,6 +41,8 @@ LEADER = Gauge(
 
 OBJECTS = ObjectStates()
 REGISTRY.register(OBJECTS)
+EARLIER_IMAGE_USERS = EarlierImageUsers()
+REGISTRY.register(EARLIER_IMAGE_USERS)
 
 FOLLOWED = FollowedImages()
 REGISTRY.register(FOLLOWED)
@@ -128,7 +131,7 @@ LOOP_LAG_SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 
-OurCollector = MetricWrapperBase | ObjectStates | FollowedImages
+OurCollector = MetricWrapperBase | ObjectStates | FollowedImages | EarlierImageUsers
 """What describes metrics of ours."""
 
 COLLECTORS: Final[tuple[OurCollector, ...]] = (
@@ -137,6 +140,7 @@ COLLECTORS: Final[tuple[OurCollector, ...]] = (
     OBJECTS,
     FOLLOWED,
     FOLLOW_CHECKS,
+    EARLIER_IMAGE_USERS,
     TRANSFERS_RUNNING,
     TRANSFERS,
     TRANSFER_BYTES,
@@ -156,8 +160,10 @@ COLLECTORS: Final[tuple[OurCollector, ...]] = (
 """All our collectors, in the order of the documentation."""
 
 LABELS: Final = {
+    "image": "id of an image in Glance; `others` for what is beyond the 200 largest numbers",
     "kind": "`cloudimages` or `imageshares`; for reconciles also `orphans`, the search for orphans",
     "method": "HTTP method",
+    "project": "id of a project; `others` likewise",
     "python": "version of Python",
     "reason": "a reason of docs/reference, or `Cancelled`",
     "revision": "commit that the container was built from",

@@ -31,3 +31,5 @@ class Marks(StrEnum):
     PROPERTIES = "cloudimage_dev_properties"
     """JSON list of the properties that were set from here, to take away those that the spec no
     longer has."""
+    REPLACED = "cloudimage_dev_replaced"
+    """When another image took the place of this one (RFC 3339): it ages from then."""

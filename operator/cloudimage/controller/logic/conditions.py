@@ -47,6 +47,7 @@ CONDITIONS: Final = (
     Declared(ConditionType.NAME_UNIQUE),
     Declared(ConditionType.FOLLOWING),
     Declared(ConditionType.UPDATE_AVAILABLE, abnormal=True),
+    Declared(ConditionType.RETENTION_APPLIED),
     Declared(ConditionType.DELETION_BLOCKED, abnormal=True),
     Declared(ConditionType.RECONCILING, abnormal=True, transient=True),
     Declared(ConditionType.STALLED, abnormal=True, transient=True),

@@ -1,12 +1,20 @@
-"""Images of earlier specs: how the current one takes their place, and which of them stay."""
+"""Images of earlier specs: how the current one takes their place, and what is known of each."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from cloudimage.api.cloudimage import CloudImage, SourceChangePolicy
 from cloudimage.api.meta import Event
 from cloudimage.api.reasons import Reason
-from cloudimage.api.status import CloudImageStatus, Revision, SourceStatus
+from cloudimage.api.status import (
+    MOST_PROJECTS,
+    CloudImageStatus,
+    ProjectUse,
+    Revision,
+    SourceStatus,
+)
 from cloudimage.cloud.models import GlanceImage, JsonPatch, Usage
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
@@ -17,10 +25,9 @@ from cloudimage.vocabulary.marks import Marks
 PROVISIONAL = " (in the making)"
 """End of the name that a replacement has until it is verified: nobody finds it by its own."""
 
-_NAME_LENGTH = 255
+NAME_LENGTH = 255
 """Characters that Glance takes as a name (``GET /v2/schemas/image``)."""
 
-_DATES = ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S")
 _MOST_LISTED = 128
 _UNKNOWN = (None, None, None)
 _SHOWING = frozenset({"/name", "/os_hidden"})
@@ -33,20 +40,23 @@ class PreviousImage:
     Attributes:
         users: Number of servers and volumes made from it; None: there may be some that are not
             seen.
+        usage: Those that are seen; None: the cloud did not say.
     """
 
     image: GlanceImage
     users: int | None
+    usage: Usage | None = None
 
 
 def name_to_begin_with(resource: CloudImage, owned: OwnedImages) -> str:
     """Return the name of a new image while it is made: another than that of one it replaces."""
     name = resource.spec.image.name or resource.metadata.name
-    return _with_suffix(name, PROVISIONAL) if owned.previous else name
+    return with_suffix(name, PROVISIONAL) if owned.previous else name
 
 
-def _with_suffix(name: str, suffix: str) -> str:
-    return name[: _NAME_LENGTH - len(suffix)] + suffix
+def with_suffix(name: str, suffix: str) -> str:
+    """Return a name with an end, cut to what Glance takes."""
+    return name[: NAME_LENGTH - len(suffix)] + suffix
 
 
 def newest_first(images: Iterable[GlanceImage]) -> list[GlanceImage]:
@@ -58,10 +68,14 @@ def replaced(resource: CloudImage, owned: OwnedImages) -> GlanceImage | None:
     """Return the earlier image whose place is yet to be taken; None: that is done.
 
     It is the one that the status names, which is written last of all. A status that was lost is
-    made up for by what can be seen: an image that was replaced is hidden.
+    made up for by what can be seen: an image that was replaced has the mark, or is hidden.
     """
     known = [each for each in owned.previous if each.id == resource.status.image_id]
-    seen = [each for each in newest_first(owned.previous) if not each.hidden]
+    seen = [
+        each
+        for each in newest_first(owned.previous)
+        if not each.hidden and Marks.REPLACED not in each.properties
+    ]
     return next(iter(known or seen), None)
 
 
@@ -69,43 +83,6 @@ def serving(resource: CloudImage, owned: OwnedImages) -> GlanceImage | None:
     """Return the earlier image that serves while a new one is made, if one can."""
     image = replaced(resource, owned)
     return image if image and image.status == "active" else None
-
-
-def archiving(
-    resource: CloudImage, previous: Iterable[GlanceImage]
-) -> list[tuple[GlanceImage, JsonPatch]]:
-    """Return the patches that put earlier images aside, of those that are not put aside yet.
-
-    Each is then hidden and called ``<name> (<date>)`` by the day when Glance made it, in UTC; of
-    several of one day, the later ones are called by the minute or the second as well.
-    """
-    shown = resource.spec.image.name or resource.metadata.name
-    taken: set[str] = set()
-    patches: list[tuple[GlanceImage, JsonPatch]] = []
-    for image in sorted(previous, key=lambda each: (each.created_at, each.id)):
-        name = _archived_name(image, shown, taken)
-        taken.add(name)
-        wanted = {"name": (image.name, name), "os_hidden": (image.hidden, True)}
-        patch = tuple(
-            {"op": "replace", "path": f"/{field}", "value": value}
-            for field, (present, value) in wanted.items()
-            if present != value
-        )
-        if patch:
-            patches.append((image, patch))
-    return patches
-
-
-def _archived_name(image: GlanceImage, shown: str, taken: Collection[str]) -> str:
-    """Return the name of an earlier image; the one that it has, if that says when it was made."""
-    name = (image.name or shown).removesuffix(PROVISIONAL)
-    suffixes = (*(f" ({image.created_at:{form}})" for form in _DATES), f" ({image.id})")
-    if name != shown:
-        if name.endswith(suffixes) and name not in taken:
-            return name
-        for suffix in suffixes:
-            name = name.removesuffix(suffix)
-    return next(each for suffix in suffixes if (each := _with_suffix(name, suffix)) not in taken)
 
 
 def steps(
@@ -139,20 +116,6 @@ def users_seen(usage: Usage | None, *, offered: bool) -> int | None:
     if usage.scope == "OwnProject" and offered and not usage.in_use:
         return None
     return len(usage.servers) + len(usage.volumes or ())
-
-
-def surplus(resource: CloudImage, previous: Iterable[PreviousImage]) -> tuple[GlanceImage, ...]:
-    """Return the earlier images to delete: unused ones beyond spec.revisionHistoryLimit.
-
-    A protected one stays, as it does when the CloudImage is deleted, until spec.image.protected
-    is false: somebody else may have protected it.
-    """
-    unused = newest_first(each.image for each in previous if each.users == 0)
-    return tuple(
-        each
-        for each in unused[resource.spec.revision_history_limit :]
-        if not each.protected or resource.spec.image.protected is False
-    )
 
 
 def pinned(resource: CloudImage, desired: Desired) -> Checksum | None:
@@ -205,12 +168,22 @@ def listed(
     desired: Desired,
     current: GlanceImage,
     previous: Sequence[PreviousImage],
+    usage: Usage | None = None,
 ) -> CloudImageStatus:
     """Return the status with its revisions, the newest first.
 
     Only the status remembers what an image was made from.
+
+    Args:
+        status: As it is to be otherwise.
+        desired: What the spec wants.
+        current: The image that it wants.
+        previous: The earlier ones.
+        usage: Who uses the current one; None: the cloud did not say.
     """
     users = {each.image.id: each.users for each in previous}
+    projects = {each.image.id: _projects(each.usage) for each in previous}
+    projects[current.id] = _projects(usage)
     used_by = status.used_by
     servers = used_by.servers if used_by else None
     users[current.id] = (
@@ -236,7 +209,38 @@ def listed(
             version=origins.get(each.id, _UNKNOWN)[2],
             current=each.id == current.id,
             users=users[each.id],
+            replaced=None if each.id == current.id else replaced_at(each),
+            projects=projects[each.id][:MOST_PROJECTS] or None,
+            other_projects=len(projects[each.id][MOST_PROJECTS:]) or None,
         )
         for each in images[:_MOST_LISTED]
     )
     return status.model_copy(update={"revisions": revisions})
+
+
+def without(status: CloudImageStatus, gone: Collection[str]) -> CloudImageStatus:
+    """Return the status without revisions whose images were deleted, by their ids."""
+    left = tuple(each for each in status.revisions if each.image_id not in gone)
+    return status.model_copy(update={"revisions": left})
+
+
+def replaced_at(image: GlanceImage) -> datetime | None:
+    """Return when an image was replaced, as its mark says; None: it was not, or is unreadable."""
+    try:
+        moment = datetime.fromisoformat(image.properties.get(Marks.REPLACED, ""))
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _projects(usage: Usage | None) -> tuple[ProjectUse, ...]:
+    """Return which projects use an image, those with the most first; none that is not seen."""
+    if usage is None:
+        return ()
+    servers = Counter(each.project_id for each in usage.servers)
+    volumes = Counter(each.project_id for each in usage.volumes or ())
+    total = servers + volumes
+    return tuple(
+        ProjectUse(project_id=plain(each, 255), servers=servers[each], volumes=volumes[each])
+        for each in sorted(total, key=lambda each: (-total[each], each))
+    )

@@ -1,6 +1,5 @@
-"""Which earlier image is replaced, how it is put aside, and which of them stay."""
+"""Which earlier image is replaced, and what is known of each."""
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,10 +15,11 @@ from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.images.logic.revisions import PreviousImage
 from cloudimage.transfer.contract import Checksum, Failure, Stage
 from cloudimage.transfer.contract import Reason as TransferReason
+from cloudimage.vocabulary.marks import Marks
 from support.resources import NOW, cloud_image, glance_image
 
+REPLACED = {Marks.REPLACED: "2026-01-02T00:00:00Z"}
 EARLIER = cloud_image(http={"checksum": {"sha256": "00" * 32}})
-DATED = "debian-12 (2026-01-02)"
 
 
 def old(number: int = 1, **changes: Any) -> GlanceImage:
@@ -46,8 +46,16 @@ def owned(*previous: GlanceImage) -> OwnedImages:
         (old(2).id, (old(1), aside(2)), 2),
         ("another", (aside(1), aside(2)), None),
         (None, (aside(1), old(3), old(2)), 2),
+        (None, (old(1, properties=REPLACED), old(3), old(2)), 2),
     ],
-    ids=["none", "by status", "status first", "all put aside", "a status that was lost"],
+    ids=[
+        "none",
+        "by status",
+        "status first",
+        "all put aside",
+        "a status that was lost",
+        "one that is still shown",
+    ],
 )
 def test_the_image_that_is_replaced_is_the_one_that_the_status_names_or_that_is_seen(
     status_id: str | None, previous: tuple[GlanceImage, ...], expected: int | None
@@ -60,54 +68,6 @@ def test_the_image_that_is_replaced_is_the_one_that_the_status_names_or_that_is_
 def test_a_deactivated_image_serves_nobody() -> None:
     assert revisions.serving(cloud_image(), owned(old())) == old()
     assert revisions.serving(cloud_image(), owned(old(status="deactivated"))) is None
-
-
-@pytest.mark.parametrize(
-    ("name", "shown", "expected"),
-    [
-        ("debian-12", None, DATED),
-        ("debian-12" + revisions.PROVISIONAL, None, DATED),
-        ("old name", "new name", "old name (2026-01-02)"),
-        (DATED, None, DATED),
-        (DATED, DATED, f"{DATED} (2026-01-02)"),
-        ("n" * 255, None, "n" * 242 + " (2026-01-02)"),
-    ],
-)
-def test_an_earlier_image_gets_the_day_it_was_made_to_its_name_and_is_hidden(
-    name: str, shown: str | None, expected: str
-) -> None:
-    resource = cloud_image(image={"name": shown})
-    image = glance_image(EARLIER, name=name)
-    [(_, operations)] = revisions.archiving(resource, [image])
-    patch = {each["path"]: each["value"] for each in operations}
-    assert patch.get("/name", name) == expected
-    assert patch["/os_hidden"] is True
-    assert not revisions.archiving(resource, [glance_image(EARLIER, name=expected, hidden=True)])
-
-
-def test_earlier_images_of_one_day_get_names_of_their_own_and_keep_them() -> None:
-    made = [NOW, NOW + timedelta(minutes=1), NOW + timedelta(minutes=1, seconds=1)]
-    images = [old(number, created_at=when) for number, when in enumerate(made, 1)]
-    images.append(old(4, created_at=made[-1]))
-
-    def after(images: list[GlanceImage]) -> list[GlanceImage]:
-        names = {
-            image.id: operation["value"]
-            for image, patch in revisions.archiving(cloud_image(), images)
-            for operation in patch
-            if operation["path"] == "/name"
-        }
-        return [replace(each, name=names.get(each.id, each.name), hidden=True) for each in images]
-
-    done = after(images)
-    assert [each.name for each in done] == [
-        DATED,
-        "debian-12 (2026-01-02 03:05)",
-        "debian-12 (2026-01-02 03:05:06)",
-        f"debian-12 ({images[3].id})",
-    ]
-    assert after(done) == done
-    assert after(done[1:]) == done[1:]
 
 
 @pytest.mark.parametrize(
@@ -163,47 +123,6 @@ def test_no_servers_are_none_only_where_all_would_be_seen(
     usage: Usage | None, *, offered: bool, expected: int | None
 ) -> None:
     assert revisions.users_seen(usage, offered=offered) == expected
-
-
-@pytest.mark.parametrize(
-    ("limit", "image", "previous", "expected"),
-    [
-        (1, {}, [PreviousImage(old(1), 0)], []),
-        (
-            1,
-            {},
-            [PreviousImage(old(3), 0), PreviousImage(old(1), 0), PreviousImage(old(2), 0)],
-            [2, 3],
-        ),
-        (0, {}, [PreviousImage(old(1), 0)], [1]),
-        (0, {}, [PreviousImage(old(1), 2), PreviousImage(old(2), None)], []),
-        (
-            1,
-            {},
-            [PreviousImage(old(1), 1), PreviousImage(old(2), 0), PreviousImage(old(3), 0)],
-            [3],
-        ),
-        (0, {}, [PreviousImage(old(1, protected=True), 0)], []),
-        (0, {"protected": True}, [PreviousImage(old(1, protected=True), 0)], []),
-        (0, {"protected": False}, [PreviousImage(old(1, protected=True), 0)], [1]),
-    ],
-    ids=[
-        "the newest stays",
-        "older ones go",
-        "none is to stay",
-        "used, or perhaps used",
-        "the used do not count",
-        "protected by somebody",
-        "protected by the spec",
-        "the spec lets go",
-    ],
-)
-def test_unused_images_beyond_the_limit_go(
-    limit: int, image: dict[str, Any], previous: list[PreviousImage], expected: list[int]
-) -> None:
-    resource = cloud_image(image=image, revisionHistoryLimit=limit)
-    gone = [each.id for each in revisions.surplus(resource, previous)]
-    assert gone == [old(number).id for number in expected]
 
 
 def test_what_an_image_was_made_from_is_remembered_as_long_as_it_is_there() -> None:
