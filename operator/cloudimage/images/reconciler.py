@@ -18,7 +18,7 @@ from cloudimage.controller.logic import retry
 from cloudimage.controller.reconciler import Reconciler, now
 from cloudimage.credentials import loader
 from cloudimage.failpoints import Point, failpoint
-from cloudimage.images import adoption, lookup, resolution, rollout, snapshots
+from cloudimage.images import adoption, lookup, publishing, resolution, rollout, snapshots
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
 from cloudimage.images.following import Following, Meaning
@@ -283,6 +283,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         resource = self.write(resource, revisions.listed(new, desired, image, previous))
         if changed:
             self.attempts.status.record_event(resource, changed)
+        resource = publishing.keep(self.attempts.status, resource, image, now())
         previous = rollout.retire(resource, cloud, owned, previous)
         resource = self.write(resource, revisions.listed(resource.status, desired, image, previous))
         if result:
