@@ -211,7 +211,8 @@ class Kube:
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": name},
-            "data": dict(data),
+            # With an empty map the manager would go on owning that.
+            **({"data": dict(data)} if data else {}),
         }
         self._core.patch_namespaced_config_map(
             name,

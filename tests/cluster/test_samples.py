@@ -45,6 +45,8 @@ IMAGES = (
         "migrated",
         "minimal",
         "orphan",
+        "provenance",
+        "published",
         "revisions",
     ),
     *("shareable", "two-clouds", "web-download"),

@@ -112,13 +112,13 @@ class Reason(StrEnum):
     """The ConfigMap was written."""
     CONFIG_MAP_CONFLICT = "ConfigMapConflict"
     """Somebody else has set a key of spec.publish in the ConfigMap: it is not overwritten. Choose
-    another key, or remove that one. Tried again at each resync."""
+    another key, or remove that one. Retried at each resync."""
     CONFIG_MAP_FORBIDDEN = "ConfigMapForbidden"
     """The operator has no right to write ConfigMaps here. Set the chart's value publish.enabled.
-    Tried again at each resync."""
+    Retried at each resync."""
     CONFIG_MAP_REFUSED = "ConfigMapRefused"
     """The API server does not accept the ConfigMap, for example because it is immutable; the
-    message says why. Tried again at each resync."""
+    message says why. Retried at each resync."""
     REFERENCE_NOT_READY = "ReferenceNotReady"
     """The CloudImage of kernelRef or ramdiskRef does not exist or is not Ready. Continues
     automatically once it is."""

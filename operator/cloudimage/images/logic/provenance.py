@@ -192,7 +192,7 @@ def draft(resource: CloudImage) -> Draft | None:
         return None
     missing = [*_missing(resource.spec), *_wrong(resource.spec.image.properties or {})]
     if not missing:
-        message = "The image has all that SCS-0102 demands, as far as it can be told here."
+        message = "The image has all that SCS-0102 demands, as far as it is seen here."
         return Draft(ConditionType.PROVENANCE_COMPLETE, "True", Reason.PROVENANCE_TOLD, message)
     message = f"SCS-0102 also demands what cannot be known here: {'; '.join(missing)}."
     return Draft(ConditionType.PROVENANCE_COMPLETE, "False", Reason.PROVENANCE_INCOMPLETE, message)
