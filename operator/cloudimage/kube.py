@@ -199,6 +199,54 @@ class Kube:
         found = _found(self._core.read_namespaced_config_map, namespace, name)
         return None if found is None else found.data or {}
 
+    def apply_config_map(
+        self, namespace: str, name: str, data: Mapping[str, str], manager: str
+    ) -> None:
+        """Have a ConfigMap hold exactly these keys of a field manager, beside those of others.
+
+        Raises:
+            ApiException: 409: another manager has set one of the keys otherwise; it stays.
+        """
+        body = {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": name},
+            # With an empty map the manager would go on owning that.
+            **({"data": dict(data)} if data else {}),
+        }
+        self._core.patch_namespaced_config_map(
+            name,
+            namespace,
+            body,
+            field_manager=manager,
+            _content_type="application/apply-patch+yaml",
+            _request_timeout=REQUEST_TIMEOUT_SECONDS,
+        )
+
+    def withdraw_config_map(self, namespace: str, name: str, manager: str) -> None:
+        """Remove a field manager's keys from a ConfigMap; one that nobody else manages goes."""
+        found = _found(self._core.read_namespaced_config_map, namespace, name)
+        managers = {each.manager for each in found.metadata.managed_fields or ()} if found else ()
+        if manager not in managers:
+            return
+        if len(managers) > 1:
+            self.apply_config_map(namespace, name, {}, manager)
+            return
+        body = kubernetes.client.V1DeleteOptions(
+            preconditions=kubernetes.client.V1Preconditions(
+                resource_version=found.metadata.resource_version, uid=found.metadata.uid
+            )
+        )
+        try:
+            self._core.delete_namespaced_config_map(
+                name, namespace, body=body, _request_timeout=REQUEST_TIMEOUT_SECONDS
+            )
+        except ApiException as error:
+            if error.status == HTTPStatus.CONFLICT:
+                raise StaleError(f"{namespace}/{name}") from error
+            if error.status != HTTPStatus.NOT_FOUND:
+                raise
+
     def post_event(self, resource: Resource, event: Event) -> None:
         """Write an Event about the object."""
         now = datetime.now(UTC)

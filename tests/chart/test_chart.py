@@ -120,6 +120,21 @@ def test_nobody_gets_a_wildcard_or_may_list_secrets(base: Objects) -> None:
     assert {verb for _, resource, verb in granted if resource == "secrets"} == {"get", "patch"}
 
 
+def test_config_maps_are_written_only_where_that_is_asked_for(render: Render) -> None:
+    def verbs(**values: Any) -> set[str]:
+        role = of_kind(render(**values), "ClusterRole")["cloudimage-operator"]
+        return {verb for _, resource, verb in rules(role) if resource == "configmaps"}
+
+    assert verbs() == {"get"}
+    assert verbs(publish={"enabled": True}) == {"get", "create", "patch", "delete"}
+    [role] = [
+        each
+        for each in render(publish={"enabled": True}, watchNamespaces=["a"])
+        if each["kind"] == "Role"
+    ]
+    assert ("", "configmaps", "patch") in rules(role)
+
+
 def test_pods_are_those_of_the_base(render: Render, base: Objects) -> None:
     ours, theirs = only(render(), "Deployment")["spec"], only(base, "Deployment")["spec"]
     assert ours["template"]["spec"] == theirs["template"]["spec"]

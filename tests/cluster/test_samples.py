@@ -46,6 +46,8 @@ IMAGES = (
         "migrated",
         "minimal",
         "orphan",
+        "provenance",
+        "published",
         "revisions",
         "snapshots",
     ),

@@ -115,9 +115,42 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "a retention by its defaults": {"spec.retention": {}},
     "a name with the version": {"spec.retention": {"rename": "{name}/{version}"}},
     "a retention beside the default": {"spec.retention": {}, "spec.revisionHistoryLimit": 1},
+    "templates": {
+        "spec.image.name": "Debian $(version) ($(built)) $$(x) 5$",
+        "spec.image.tags": ["$(version)"],
+        "spec.image.properties": {"a": "$(source.checksum)\n$(version)", "b": ""},
+    },
+    "published": {"spec.publish.configMap": {"name": "images", "key": "a.b_c-1"}},
+    "provenance": {"spec.provenance": "SCS"},
 }
 
+_VARIABLES = "may use only the variables $(version), $(built) and $(source.checksum)"
+
 REJECTED: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown variable in the name": ({"spec.image.name": "$(verison)"}, _VARIABLES),
+    "a variable of the index in a tag": ({"spec.image.tags": ["$(folder)"]}, _VARIABLES),
+    "an unknown variable in a property": (properties({"a": "$$$(x)"}), _VARIABLES),
+    "another standard": ({"spec.provenance": "ABC"}, "spec.provenance: Unsupported value"),
+    "a ConfigMap's key with a slash": (
+        {"spec.publish.configMap": {"name": "images", "key": "a/b"}},
+        "must be of letters, digits, dots, dashes and underscores",
+    ),
+    "one key for id and version": (
+        {"spec.publish.configMap": {"name": "images", "key": "a", "versionKey": "a"}},
+        "key and versionKey must differ",
+    ),
+    "what is only observed is not published": (
+        {
+            **UNMANAGED,
+            "spec.import.id": UUID,
+            "spec.publish.configMap": {"name": "images", "key": "a"},
+        },
+        "publish needs managementPolicy Managed",
+    ),
+    "provenance of what is only observed": (
+        {**UNMANAGED, "spec.import.id": UUID, "spec.provenance": "SCS"},
+        "provenance needs managementPolicy Managed",
+    ),
     "no spec": ({"spec": None}, "spec: Required value"),
     "no credentials": (
         {"spec.cloudCredentialsRef": None},

@@ -48,6 +48,11 @@ test compares them.
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get]  # only those that a CloudImage names: none is ever listed
+{{- if .Values.publish.enabled }}
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [create, patch, delete]  # for spec.publish: keys that nobody else has set
+{{- end }}
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, patch]  # likewise; patch: for the finalizer on those with credentials

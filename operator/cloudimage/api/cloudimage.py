@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 from cloudimage.api.follow import Follow
 from cloudimage.api.image import Image
 from cloudimage.api.meta import ApiModel, Resource, rules
+from cloudimage.api.publish import Publish
 from cloudimage.api.references import CloudCredentialsRef, GlanceImageId, ImageFilter
 from cloudimage.api.retention import Retention
 from cloudimage.api.source import Source
@@ -166,6 +167,14 @@ _SPEC_RULES = (
         "give either revisionHistoryLimit or retention, whose keep says how many are kept",
     ),
     (
+        "!has(self.publish) || self.managementPolicy == 'Managed'",
+        "publish needs managementPolicy Managed: other images are only observed",
+    ),
+    (
+        "!has(self.provenance) || self.managementPolicy == 'Managed'",
+        "provenance needs managementPolicy Managed: other images are only observed",
+    ),
+    (
         _LIKE_SOURCE,
         "for a source in the format ami, aki or ari, Glance requires containerFormat to equal it",
     ),
@@ -206,6 +215,16 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         "again.",
     )
     image: Image = Image()
+    provenance: Literal["SCS"] | None = Field(
+        default=None,
+        description="SCS: also set the properties by which the standards SCS-0102 and SCS-0104 of "
+        "Sovereign Cloud Stack have an image say where it comes from and how long it lasts, as "
+        "far as they are known; what spec.image.properties has wins. The condition "
+        "ProvenanceComplete names what is missing.",
+    )
+    publish: Publish | None = Field(
+        default=None, description="Where consumers read which image is the current one."
+    )
     import_: Import | None = Field(
         default=None,
         alias="import",

@@ -1,9 +1,10 @@
 """spec.image: the attributes of an image in Glance."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
+from cloudimage import templates
 from cloudimage.api import admission
 from cloudimage.api.meta import ApiModel, Like, SecretName, rules
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES, ContainerFormat, DiskFormat, Visibility
@@ -12,6 +13,15 @@ ImageName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Tag = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyName = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 PropertyValue = Annotated[str, StringConstraints(max_length=4096)]
+
+VARIABLES: Final = ("version", "built", "source.checksum")
+"""What templates in the name, in properties and in tags may use."""
+
+_TEMPLATE = Like(
+    templates.pattern(VARIABLES),
+    "may use only the variables $(version), $(built) and $(source.checksum); $$(...) stands for "
+    "$(...) itself",
+)
 _SIZE = Like("[1-9][0-9]*(Mi|Gi|Ti)", "must be a whole number with Mi, Gi or Ti, for example 20Gi")
 
 _RESERVED = ", ".join(f"'{name}'" for name in BASE_ATTRIBUTES)
@@ -48,8 +58,11 @@ class Image(
 ):
     """The image's attributes in Glance. Omitted fields are not managed: they stay as they are."""
 
-    name: ImageName | None = Field(
-        default=None, description="The image's name in Glance. Defaults to metadata.name."
+    name: Annotated[ImageName, _TEMPLATE] | None = Field(
+        default=None,
+        description="The image's name in Glance. Defaults to metadata.name. As in properties and "
+        "tags, $(version), $(built) and $(source.checksum) stand for the version of the source, "
+        "the day of its build (YYYY-MM-DD) and the checksum of its file (algorithm:value).",
     )
     disk_format: DiskFormat | None = Field(
         default=None,
@@ -93,7 +106,7 @@ class Image(
         le=2**31 - 1,
         description="Glance's min_ram: the least memory, in MiB, needed to boot the image.",
     )
-    tags: Annotated[frozenset[Tag], Field(max_length=128)] | None = Field(
+    tags: Annotated[frozenset[Annotated[Tag, _TEMPLATE]], Field(max_length=128)] | None = Field(
         default=None,
         description="The image's tags in Glance: exactly these; any other tag is removed.",
     )
@@ -124,11 +137,14 @@ class Image(
         description="CloudImage of the ramdisk (ari); its image's id becomes the property "
         "ramdisk_id.",
     )
-    properties: Annotated[dict[PropertyName, PropertyValue], Field(max_length=120)] | None = Field(
+    properties: (
+        Annotated[dict[PropertyName, Annotated[PropertyValue, _TEMPLATE]], Field(max_length=120)]
+        | None
+    ) = Field(
         default=None,
         description="Free-form properties such as hw_disk_bus; values are strings, so quote "
         "numbers and booleans. Glance by default takes 128 of an image; the operator needs up to "
-        "8 of them for its marks and references.",
+        "8 of them for its marks and references. Values are templates, as the name is.",
         json_schema_extra=rules(
             (
                 "self.all(k, !k.startsWith('os_glance') && !k.startsWith('cloudimage_dev_'))",

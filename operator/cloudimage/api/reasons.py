@@ -38,6 +38,11 @@ class ConditionType(StrEnum):
     RETENTION_APPLIED = "RetentionApplied"
     """Every earlier image is what spec.retention makes of it at its age. While it is False the
     message says which image is not, and what holds it. Only there with spec.retention."""
+    PROVENANCE_COMPLETE = "ProvenanceComplete"
+    """The image has every property that the standard of spec.provenance demands. Only a warning.
+    Only there with spec.provenance."""
+    PUBLISHED = "Published"
+    """The ConfigMap of spec.publish has the id of the image. Only there with spec.publish."""
     DELETION_BLOCKED = "DeletionBlocked"
     """The object is being deleted, but the image is still in use; the message says by what."""
     RECONCILING = "Reconciling"
@@ -97,6 +102,26 @@ class Reason(StrEnum):
     """Other images have the same name in Glance, so that a client that looks for it finds several;
     the message has their ids. Another CloudImage may have made one of them. Change
     spec.image.name, or rename or hide the others."""
+    TEMPLATE_NOT_FILLED = "TemplateNotFilled"
+    """A variable in spec.image.name, properties or tags is not known of this image, for example
+    $(built) of a source that has neither a day in its version nor a Last-Modified; the message has
+    the fields. Give a text without variables there, or a source that has them."""
+    PROVENANCE_TOLD = "ProvenanceTold"
+    """The image has what the standard demands."""
+    PROVENANCE_INCOMPLETE = "ProvenanceIncomplete"
+    """The standard demands properties that the operator cannot know, or that are given in another
+    form; the message names them. Set them in spec.image."""
+    CONFIG_MAP_WRITTEN = "ConfigMapWritten"
+    """The ConfigMap was written."""
+    CONFIG_MAP_CONFLICT = "ConfigMapConflict"
+    """Somebody else has set a key of spec.publish in the ConfigMap: it is not overwritten. Choose
+    another key, or remove that one. Retried at each resync."""
+    CONFIG_MAP_FORBIDDEN = "ConfigMapForbidden"
+    """The operator has no right to write ConfigMaps here. Set the chart's value publish.enabled.
+    Retried at each resync."""
+    CONFIG_MAP_REFUSED = "ConfigMapRefused"
+    """The API server does not accept the ConfigMap, for example because it is immutable; the
+    message says why. Retried at each resync."""
     REFERENCE_NOT_READY = "ReferenceNotReady"
     """The CloudImage of kernelRef or ramdiskRef does not exist or is not Ready. Continues
     automatically once it is."""

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from cloudimage.api.follow import FollowStatus
 from cloudimage.api.meta import ApiModel, Condition, ResourceStatus, Timestamp, conditions_field
+from cloudimage.api.publish import PublishedStatus
 from cloudimage.api.resolved_source import ResolvedSource
 
 Hashes = Annotated[dict[str, str], Field(max_length=16)]
@@ -41,6 +42,9 @@ class SourceStatus(ApiModel):
         default=None,
         description="What the source's store calls the bytes, where the spec may mean others "
         "later, such as the digest of a tag. It is known of what this operator fetched.",
+    )
+    last_modified: Timestamp | None = Field(
+        default=None, description="When its server says the file was last changed (Last-Modified)."
     )
 
 
@@ -206,6 +210,11 @@ class Revision(ApiModel):
     version: Annotated[str, Field(max_length=1024)] | None = Field(
         default=None, description="The source's version that it was made from, if that is known."
     )
+    built: Annotated[str, Field(max_length=10)] | None = Field(
+        default=None,
+        description="The day of its build (YYYY-MM-DD, UTC), if that is known: by the version, "
+        "else by the Last-Modified of the file.",
+    )
     current: bool = Field(description="Whether this is the image in status.imageID.")
     users: int | None = Field(
         default=None,
@@ -280,6 +289,9 @@ class CloudImageStatus(ResourceStatus):
     upload: UploadStatus | None = Field(
         default=None, description="Where the file goes that is waited for; absent if none is."
     )
+    published: PublishedStatus | None = Field(
+        default=None, description="Where the image's id is published; see spec.publish."
+    )
     copied_metadata: CopiedMetadata | None = Field(
         default=None,
         description="What was copied of the metadata of the source's image, and is kept in Glance "
@@ -299,6 +311,6 @@ class CloudImageStatus(ResourceStatus):
     )
     conditions: tuple[Condition, ...] = conditions_field(
         "Ready, Verified, Uploaded, Synced, PropertiesValid, NameUnique, Following, "
-        "UpdateAvailable, RetentionApplied, DeletionBlocked; "
+        "UpdateAvailable, RetentionApplied, ProvenanceComplete, Published, DeletionBlocked; "
         "Reconciling and Stalled are present only while True."
     )

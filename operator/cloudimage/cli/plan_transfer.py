@@ -15,7 +15,7 @@ from cloudimage.cli import check
 from cloudimage.cli.plan_report import Finding
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.glance import Glance as OperatorsGlance
-from cloudimage.images.logic import copied_metadata, revisions, transfer_request
+from cloudimage.images.logic import effective, revisions, transfer_request
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.sizes import exact_text, size_text
@@ -200,7 +200,7 @@ def target_of(resource: CloudImage, config: CloudConfig, place: Place) -> Upload
         TransferError: The credentials are refused.
     """
     limits = transfer_request.limits(resource.spec, contract.Limits())
-    image = copied_metadata.applied(resource).spec.image
+    image = effective.applied(resource).spec.image
     glance = Glance(_cloud(config), place.folder, OPEN)
     probe = contract.NewImage(
         id_seed=str(uuid.uuid4()),

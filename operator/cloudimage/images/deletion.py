@@ -19,7 +19,7 @@ from cloudimage.controller.logic import conditions
 from cloudimage.credentials import loader
 from cloudimage.credentials.logic import guard
 from cloudimage.failpoints import Point, failpoint
-from cloudimage.images import snapshots
+from cloudimage.images import publishing, snapshots
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.logic import burned_ids, deletion, metadata, owned_images, status
 from cloudimage.images.logic.desired import Desired
@@ -141,6 +141,7 @@ class Deletion:
         return self.attempts.failed(resource, new, reason, error.retry_after)
 
     def _release(self, resource: CloudImage, message: str) -> None:
+        publishing.withdraw(self.attempts.status, resource)
         event = Event("Normal", "Deleted", message)
         self.attempts.release(resource, status.nothing_left(resource), event)
 

@@ -1,6 +1,7 @@
 """The Glance images of a CloudImage, and the changes that their metadata needs."""
 
 import logging
+from dataclasses import replace
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.connection import Cloud
@@ -8,7 +9,7 @@ from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.controller.logic.conditions import Draft
-from cloudimage.images.logic import copied_metadata, metadata, owned_images
+from cloudimage.images.logic import effective, metadata, owned_images
 from cloudimage.images.logic.desired import Desired
 from cloudimage.kube import Key, Kube
 from cloudimage.vocabulary.marks import Marks
@@ -76,11 +77,13 @@ def name_drafts(glance: Glance, image: GlanceImage) -> tuple[Draft, ...]:
 
 def metadata_plan(kube: Kube, resource: CloudImage, image: GlanceImage) -> metadata.MetadataPlan:
     """Decide what the image's metadata needs, with a look at the objects that it refers to."""
-    resource = copied_metadata.applied(resource)
+    told = effective.drafts(resource, image)
+    resource = effective.applied(resource, image)
     wanted = resource.spec.image
     namespace = resource.metadata.namespace
     found = {
         name: kube.read(CloudImage, Key(namespace, name))
         for name in metadata.references_of(wanted).values()
     }
-    return metadata.plan_metadata(resource, image, metadata.resolve(wanted, found))
+    plan = metadata.plan_metadata(resource, image, metadata.resolve(wanted, found))
+    return replace(plan, drafts=(*told, *plan.drafts))

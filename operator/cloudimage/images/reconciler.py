@@ -18,7 +18,15 @@ from cloudimage.controller.logic import retry
 from cloudimage.controller.reconciler import Reconciler, now
 from cloudimage.credentials import loader
 from cloudimage.failpoints import Point, failpoint
-from cloudimage.images import adoption, lookup, resolution, retention, rollout, snapshots
+from cloudimage.images import (
+    adoption,
+    lookup,
+    publishing,
+    resolution,
+    retention,
+    rollout,
+    snapshots,
+)
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
 from cloudimage.images.following import Following, Meaning
@@ -267,21 +275,14 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             self.attempts.status.record_event(resource, plan.event)
         usage = rollout.usage_of(cloud, image.id)
         previous = rollout.look(cloud, owned.previous)
-        new = available_status.available(
-            resource,
-            desired,
-            image,
-            usage,
-            result,
-            now(),
-            *plan.drafts,
-            *name_drafts(cloud.glance, image),
-        )
+        drafts = (*plan.drafts, *name_drafts(cloud.glance, image))
+        new = available_status.available(resource, desired, image, usage, result, now(), *drafts)
         new = follow_status.updated(resource, new, now())
         changed = revisions.source_changed(resource, desired, new)
         resource = self.write(resource, revisions.listed(new, desired, image, previous, usage))
         if changed:
             self.attempts.status.record_event(resource, changed)
+        resource = publishing.keep(self.attempts.status, resource, image, now())
         resource = self.write(resource, retention.settle(resource, cloud, owned, previous, now()))
         if result:
             for event in available_status.warnings(result):

@@ -7,6 +7,7 @@ is closed, so that it never outlives the operator that started it.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
@@ -307,6 +308,7 @@ class SourceInfo(Model):
         virtual_size: Of the disk it describes.
         verified_by: Algorithm of the checksum that the file matched; None: none was known.
         version: What the store of the source calls the bytes, such as a digest; None: nothing.
+        modified: When its server says the file was last changed; None: it does not say.
     """
 
     format: DiskFormat
@@ -316,6 +318,7 @@ class SourceInfo(Model):
     checksums: dict[str, str]
     verified_by: ChecksumAlgorithm | None = None
     version: str | None = None
+    modified: datetime | None = None
 
 
 class Result(Model):

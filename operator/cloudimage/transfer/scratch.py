@@ -14,14 +14,14 @@ Beside a file that grows, here or in a transfer's own folder, ``.promise`` says 
 may come to, so that no two transfers count on the same space.
 """
 
-import contextlib
 import errno
 import fcntl
 import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Final
 
@@ -31,8 +31,7 @@ from cloudimage.sizes import size_text
 from cloudimage.transfer.contract import Limits, Reason, TransferError
 
 FOLDER_PREFIX: Final = "transfer-"
-"""What the names of the transfers' own folders begin with. They lie beside the cache, or in folders
-beside it, and what is in them counts."""
+"""Begins the names of the transfers' own folders, near the cache; what is in them counts."""
 
 STEP: Final = 64 * 2**20
 """How far ahead there must be space for a file of unknown length."""
@@ -68,6 +67,7 @@ class Note(BaseModel):
         total: Bytes of the whole file.
         sha256: Of the whole file, once it is there.
         boot: Of which run of the machine it is.
+        modified: When its server says the file was last changed, if it does.
     """
 
     url: str
@@ -76,6 +76,7 @@ class Note(BaseModel):
     total: int | None
     sha256: str | None = None
     boot: str = ""
+    modified: datetime | None = None
 
 
 def redacted_name(text: str) -> str:
@@ -123,10 +124,7 @@ class Cache:
 
     @contextmanager
     def discarding(self, key: str) -> Iterator[None]:
-        """Remove a whole file if the block fails because of its bytes, unless another is using it.
-
-        A part of one is for whoever fetches the rest.
-        """
+        """Remove a whole file that is not in use if the block fails because of its bytes."""
         try:
             yield
         except TransferError as error:
@@ -203,7 +201,7 @@ class Cache:
         own = [each for each in folders if each.name.startswith(FOLDER_PREFIX)]
         inodes = {}
         for path in [*self._files(), *(each for folder in own for each in _listing(folder))]:
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 if path.suffix != _PROMISE:
                     inodes[path.stat().st_ino] = path
         return list(inodes.values())
@@ -212,7 +210,7 @@ class Cache:
         """Return keys in the order to remove them: whole files that nobody uses, then parts."""
         ages = []
         for path in self._files():
-            with contextlib.suppress(FileNotFoundError):
+            with suppress(FileNotFoundError):
                 status = path.stat()
                 if path.stem != held and status.st_nlink == 1:
                     ages.append((path.suffix == ".part", status.st_mtime, path.stem))
@@ -221,7 +219,7 @@ class Cache:
     def _remove(self, key: str, suffixes: tuple[str, ...] = _SUFFIXES) -> None:
         """Remove files of a source unless it is being fetched."""
         path = self._folder / f"{key}.lock"
-        with contextlib.suppress(BlockingIOError), _lock(path, wait=False):
+        with suppress(BlockingIOError), _lock(path, wait=False):
             for suffix in suffixes:
                 path.with_suffix(suffix).unlink(missing_ok=True)
 

@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,10 @@ def asked(sources: Sources, url: str) -> list[int | None]:
 
 def test_source_with_a_checksum_is_fetched_once(bench: Bench, sources: Sources, url: str) -> None:
     source = HttpSource(url=url, checksum=RIGHT)
+    written = (sources.folder / url.rpartition("/")[2]).stat().st_mtime
+    modified = datetime.fromtimestamp(int(written), UTC)
     for fetched, path in (bench.fetch(source), bench.fetch(source)):
-        assert fetched == Fetched(len(CONTENT), {"sha256": SHA256})
+        assert fetched == Fetched(len(CONTENT), {"sha256": SHA256}, modified)
         assert path.read_bytes() == CONTENT
     assert asked(sources, url) == [200]
 

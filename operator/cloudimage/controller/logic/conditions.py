@@ -48,6 +48,8 @@ CONDITIONS: Final = (
     Declared(ConditionType.FOLLOWING),
     Declared(ConditionType.UPDATE_AVAILABLE, abnormal=True),
     Declared(ConditionType.RETENTION_APPLIED),
+    Declared(ConditionType.PROVENANCE_COMPLETE),
+    Declared(ConditionType.PUBLISHED),
     Declared(ConditionType.DELETION_BLOCKED, abnormal=True),
     Declared(ConditionType.RECONCILING, abnormal=True, transient=True),
     Declared(ConditionType.STALLED, abnormal=True, transient=True),

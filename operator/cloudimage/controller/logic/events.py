@@ -24,6 +24,11 @@ _BAD_NEWS = frozenset(
         Reason.NO_CHECKSUM,
         Reason.NAME_NOT_UNIQUE,
         Reason.UPDATE_FAILED,
+        Reason.TEMPLATE_NOT_FILLED,
+        Reason.PROVENANCE_INCOMPLETE,
+        Reason.CONFIG_MAP_CONFLICT,
+        Reason.CONFIG_MAP_FORBIDDEN,
+        Reason.CONFIG_MAP_REFUSED,
         ShareReason.REJECTED,
     }
 )

@@ -113,6 +113,7 @@ def _made(result: Result) -> dict[str, object]:
             checksums=result.source.checksums,
             verified_by=result.source.verified_by,
             version=result.source.version,
+            last_modified=result.source.modified,
         ),
     }
 
@@ -167,7 +168,16 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         changes |= {"method": None, "method_reason": None}
     if usage is not None:
         changes["used_by"] = used_by(usage, now)
+    if resource.spec.provenance is None:
+        resource = _without(resource, ConditionType.PROVENANCE_COMPLETE)
     return next_status(resource, drafts, now, changes)
+
+
+def _without(resource: CloudImage, kind: ConditionType) -> CloudImage:
+    """Return the CloudImage without a condition that its spec no longer asks for."""
+    left = tuple(each for each in resource.status.conditions if each.type != kind)
+    status = resource.status.model_copy(update={"conditions": left})
+    return resource.model_copy(update={"status": status})
 
 
 def _uploaded_file(image: GlanceImage) -> SourceStatus | None:

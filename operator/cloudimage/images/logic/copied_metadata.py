@@ -6,7 +6,7 @@ from cloudimage.api.cloudimage import CloudImage, CloudImageSpec
 from cloudimage.api.image import Image
 from cloudimage.api.status import CopiedMetadata
 from cloudimage.cloud.models import GlanceImage
-from cloudimage.images.logic import metadata
+from cloudimage.images.logic import metadata, provenance
 from cloudimage.vocabulary import portable
 from cloudimage.vocabulary.image import NOT_DISKS, PACKAGES, ContainerFormat
 
@@ -78,6 +78,7 @@ def kept(resource: CloudImage, image: GlanceImage | None) -> CopiedMetadata | No
     if image is None:
         return None
     names = metadata.set_before(image) - _own(resource.spec.image)
+    names -= provenance.NAMES if resource.spec.provenance else frozenset()
     if resource.status.copied_metadata is None and not names:
         return None
     return CopiedMetadata(

@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping
 
+from cloudimage import templates
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.controller.logic.conditions import Draft
@@ -64,7 +65,10 @@ _NUMBERED = re.compile(r"\.[0-9]+$")
 
 def draft(resource: CloudImage) -> Draft:
     """Return the condition PropertiesValid."""
-    found = (*complaints(resource.spec.image.properties or {}), *_signed(resource))
+    given = resource.spec.image.properties or {}
+    # What stands for a variable is not known to be wrong.
+    fixed = {name: each for name, each in given.items() if not templates.variables(each)}
+    found = (*complaints(fixed), *_signed(resource))
     if found:
         message = " ".join(found)
         return Draft(ConditionType.PROPERTIES_VALID, "False", Reason.INVALID_PROPERTIES, message)

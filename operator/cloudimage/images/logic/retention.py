@@ -20,6 +20,7 @@ from cloudimage.images.logic.revisions import (
     PreviousImage,
     newest_first,
     replaced_at,
+    shown_name,
     with_suffix,
 )
 from cloudimage.plaintext import plain
@@ -101,7 +102,7 @@ def putting_aside(
         now: The present.
     """
     policy = policy_of(resource)
-    shown = resource.spec.image.name or resource.metadata.name
+    shown = shown_name(resource)
     images = sorted(previous, key=lambda each: (each.created_at, each.id))
     done = {each.id for each in images if replaced_at(each) is not None}
     taken = {shown, *(each.name for each in images if each.id in done and each.name != shown)}
@@ -128,7 +129,7 @@ def _name(
     resource: CloudImage, policy: Policy, image: GlanceImage, taken: Collection[str | None]
 ) -> str:
     """Return the name of an earlier image: no other's, and not that of the current one."""
-    shown = resource.spec.image.name or resource.metadata.name
+    shown = shown_name(resource)
     name = (image.name or shown).removesuffix(PROVISIONAL)
     dated = tuple(f" ({image.created_at:{_DAY}{finer}})" for finer in _FINER)
     own = (*dated, f" ({image.id})")

@@ -8,14 +8,9 @@ from datetime import UTC, datetime
 from cloudimage.api.cloudimage import CloudImage, SourceChangePolicy
 from cloudimage.api.meta import Event
 from cloudimage.api.reasons import Reason
-from cloudimage.api.status import (
-    MOST_PROJECTS,
-    CloudImageStatus,
-    ProjectUse,
-    Revision,
-    SourceStatus,
-)
+from cloudimage.api.status import MOST_PROJECTS, CloudImageStatus, ProjectUse, Revision
 from cloudimage.cloud.models import GlanceImage, JsonPatch, Usage
+from cloudimage.images.logic import effective, facts
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.plaintext import plain
@@ -29,7 +24,7 @@ NAME_LENGTH = 255
 """Characters that Glance takes as a name (``GET /v2/schemas/image``)."""
 
 _MOST_LISTED = 128
-_UNKNOWN = (None, None, None)
+_UNKNOWN = (None, None, None, None)
 _SHOWING = frozenset({"/name", "/os_hidden"})
 
 
@@ -50,8 +45,13 @@ class PreviousImage:
 
 def name_to_begin_with(resource: CloudImage, owned: OwnedImages) -> str:
     """Return the name of a new image while it is made: another than that of one it replaces."""
-    name = resource.spec.image.name or resource.metadata.name
+    name = shown_name(resource)
     return with_suffix(name, PROVISIONAL) if owned.previous else name
+
+
+def shown_name(resource: CloudImage) -> str:
+    """Return the name of an image of which nothing is known yet."""
+    return effective.applied(resource).spec.image.name or resource.metadata.name
 
 
 def with_suffix(name: str, suffix: str) -> str:
@@ -156,13 +156,6 @@ def source_changed(resource: CloudImage, desired: Desired, new: CloudImageStatus
     )
 
 
-def _checksum(source: SourceStatus | None) -> str | None:
-    """Return the checksum by which a source is known again."""
-    known = source.checksums if source and source.checksums else {}
-    algorithm = "sha256" if "sha256" in known else next(iter(sorted(known)), None)
-    return algorithm and f"{algorithm}:{known[algorithm]}"
-
-
 def listed(
     status: CloudImageStatus,
     desired: Desired,
@@ -190,13 +183,13 @@ def listed(
         None if servers is None or used_by is None else servers + (used_by.volumes or 0)
     )
     origins = {
-        each.image_id: (each.source, each.source_checksum, each.version)
+        each.image_id: (each.source, each.source_checksum, each.version, each.built)
         for each in status.revisions
     }
     if status.source is not None and desired.source is not None:
-        resolved = status.resolved_source
-        version = resolved.version if resolved else status.source.version
-        origin = (desired.source.location(), _checksum(status.source), version)
+        known = facts.of_source(status, desired.source, current)
+        built = known.values.get("built")
+        origin = (desired.source.location(), known.checksum, known.version, built)
         origins.setdefault(current.id, origin)
     images = newest_first([current, *(each.image for each in previous)])
     revisions = tuple(
@@ -207,6 +200,7 @@ def listed(
             source=origins.get(each.id, _UNKNOWN)[0],
             source_checksum=origins.get(each.id, _UNKNOWN)[1],
             version=origins.get(each.id, _UNKNOWN)[2],
+            built=origins.get(each.id, _UNKNOWN)[3],
             current=each.id == current.id,
             users=users[each.id],
             replaced=None if each.id == current.id else replaced_at(each),

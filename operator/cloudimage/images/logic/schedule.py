@@ -111,7 +111,14 @@ def share_of(resource: CloudImage) -> float:
     return uuid.UUID(resource.metadata.uid).int % 1000 / 1000
 
 
-_OTHERS_TURN = frozenset({Reason.DEACTIVATED, Reason.DRIFTED, Reason.REFERENCE_NOT_READY})
+_OTHERS_TURN = frozenset(
+    {
+        Reason.DEACTIVATED,
+        Reason.DRIFTED,
+        Reason.REFERENCE_NOT_READY,
+        Reason.TEMPLATE_NOT_FILLED,
+    }
+)
 """Nothing is left to do here: what ends it is seen at the next comparison, or told."""
 
 

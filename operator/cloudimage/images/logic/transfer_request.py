@@ -1,7 +1,7 @@
 """What an image's bytes depend on, and the request for the transfer that makes them."""
 
 from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, Import
-from cloudimage.images.logic import burned_ids, copied_metadata, metadata
+from cloudimage.images.logic import burned_ids, effective, metadata
 from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer import contract
 from cloudimage.vocabulary.marks import Marks
@@ -18,7 +18,7 @@ def new_image(
         name: What the image is called until it is verified.
         secret_uid: UID of the Secret with the credentials.
     """
-    resource = copied_metadata.applied(resource)
+    resource = effective.applied(resource)
     image = resource.spec.image
     uid, content = resource.metadata.uid, desired.content_key
     seed, lot = burned_ids.lot_of(uid, content, resource.status.transfers_started)

@@ -213,6 +213,7 @@ def source_info(found: Inspected, fetched: Fetched) -> SourceInfo:
         actual_size=found.size,
         virtual_size=found.virtual_size,
         checksums=fetched.checksums,
+        modified=fetched.modified,
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +21,12 @@ class Fetched:
     Attributes:
         size: Bytes.
         checksums: Hexadecimal hashes by algorithm: sha256 and the one of the request's checksum.
+        modified: When its server says the file was last changed; None: it does not say.
     """
 
     size: int
     checksums: dict[str, str]
+    modified: datetime | None = None
 
 
 class Hashes:
@@ -52,10 +55,14 @@ class Hashes:
                 self.update(chunk)
                 meter.count(self.size)
 
-    def fetched(self) -> Fetched:
-        """Return the result."""
+    def fetched(self, modified: datetime | None = None) -> Fetched:
+        """Return the result.
+
+        Args:
+            modified: When the file was last changed, if its server says so.
+        """
         checksums = {name: each.hexdigest() for name, each in self._hashes.items()}
-        return Fetched(self.size, checksums)
+        return Fetched(self.size, checksums, modified)
 
     def are_right(self) -> bool:
         """Return whether the source's checksum, if it has one, is among them."""

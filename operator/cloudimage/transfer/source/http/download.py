@@ -9,12 +9,14 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
 import requests
 import urllib3
 
+from cloudimage.http_dates import moment
 from cloudimage.sizes import exact_text, size_text
 from cloudimage.transfer.contract import Limits, Reason, TransferError
 from cloudimage.transfer.source.hashes import CHUNK
@@ -61,12 +63,14 @@ class Part:
         total: Bytes of the whole file.
         place: Where they came from, all redirects followed; None: not known.
         validator: What If-Range may hold to ask that server for the rest; None: nothing may.
+        modified: When the server says the file was last changed (Last-Modified), if it does.
     """
 
     size: int = 0
     total: int | None = None
     place: str | None = None
     validator: str | None = None
+    modified: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -254,7 +258,8 @@ class Download:
             self.part = replace(part, validator=None)
             raise UnansweredError(self._changed())
         validator = rules.validator(headers) if total is not None else None
-        whole = Part(0, total, response.url, validator)
+        modified = moment(headers.get("Last-Modified"))
+        whole = Part(0, total, response.url, validator, modified)
         if part.size == 0:
             self.part = whole
         return whole

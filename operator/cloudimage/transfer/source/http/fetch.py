@@ -136,7 +136,7 @@ class _Fetch:
         self._meter.start(Stage.FETCHING, note.total)
         hashes = Hashes(self._source.checksum)
         hashes.update_from(self._entry.data, self._meter)
-        fetched = hashes.fetched()
+        fetched = hashes.fetched(note.modified)
         if fetched.checksums["sha256"] != note.sha256 or not hashes.are_right():
             self._entry.forget()
             return None
@@ -172,7 +172,7 @@ class _Fetch:
         except TransferError as error:
             self._entry.forget()
             raise rules.encoded(error, download.encoding) from error
-        fetched = hashes.fetched()
+        fetched = hashes.fetched(download.part.modified)
         self._entry.finish(_note(download, fetched.checksums["sha256"]))
         return fetched
 
@@ -239,7 +239,7 @@ class _Fetch:
             if hashes.size < note.total or whole:
                 self._entry.room.reserve(note.total)
                 place, validator = (note.place, note.validator) if same else (None, None)
-                return hashes, Part(hashes.size, note.total, place, validator)
+                return hashes, Part(hashes.size, note.total, place, validator, note.modified)
         if note is None:
             self._entry.forget()
         return Hashes(self._source.checksum), Part()
@@ -264,4 +264,5 @@ def _note(download: Download, sha256: str | None = None) -> Note:
         validator=part.validator,
         total=part.total,
         sha256=sha256,
+        modified=part.modified,
     )

@@ -53,7 +53,7 @@ class StreamedFile:
                 yield held
             held = piece.content
         hashes.check()
-        self.fetched = hashes.fetched()
+        self.fetched = hashes.fetched(download.part.modified)
         yield held
 
 

@@ -1,43 +1,28 @@
 """URLs and names that are templates over a build, once it is known which one is meant; pure."""
 
-import re
 from collections.abc import Mapping
-from typing import Final
 from urllib.parse import quote
 
+from cloudimage import templates
 from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.source.http.model import HttpSource, Signature, SumsFile
-
-_VARIABLE: Final = re.compile(r"\$(\$)?\(([A-Za-z_][A-Za-z0-9_.]*)\)")
-
-
-def variables(template: str) -> frozenset[str]:
-    """Return the names that a template uses, as ``$(name)``; ``$$(name)`` is the text itself."""
-    return frozenset(name for escaped, name in _VARIABLE.findall(template) if not escaped)
 
 
 def fill(template: str, values: Mapping[str, str], *, url: bool = False) -> str:
     """Return a template with its variables replaced.
 
     Args:
-        template: With variables as Kubernetes has them in a container's arguments.
+        template: See :mod:`cloudimage.templates`.
         values: By name.
         url: The template is a URL: what is put into it is quoted, and stays within its path.
 
     Raises:
         TransferError: ``InvalidRequest``: a variable has no value, or one that leads elsewhere.
     """
-
-    def value(match: re.Match[str]) -> str:
-        escaped, name = match.groups()
-        if escaped:
-            return match[0][1:]
-        if name not in values:
-            known = ", ".join(f"$({each})" for each in sorted(values))
-            raise TransferError(Reason.INVALID_REQUEST, f"$({name}) has no value; known: {known}")
-        return _in_path(values[name]) if url else values[name]
-
-    return _VARIABLE.sub(value, template)
+    try:
+        return templates.fill(template, values, _in_path if url else str)
+    except templates.TemplateError as error:
+        raise TransferError(Reason.INVALID_REQUEST, str(error)) from error
 
 
 def _in_path(value: str) -> str:

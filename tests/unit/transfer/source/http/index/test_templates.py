@@ -3,11 +3,7 @@
 import pytest
 
 from cloudimage.transfer.contract import TransferError
-from cloudimage.transfer.source.http.index.templates import fill, variables
-
-
-def test_variables_of_a_template() -> None:
-    assert variables("https://a/$(folder)/$(name)?$$(no)&$other") == {"folder", "name"}
+from cloudimage.transfer.source.http.index.templates import fill
 
 
 @pytest.mark.parametrize(
