@@ -3,6 +3,7 @@
 from typing import Any
 
 from cloudimage.api.names import API_VERSION
+from support.crd_retention_cases import ACCEPTED_RETENTION, REJECTED_RETENTION
 from support.crd_source_cases import ACCEPTED_SOURCES, REJECTED_SOURCES, UUID
 
 SHA256 = "0123456789abcdefABCDEF".ljust(64, "0")
@@ -102,19 +103,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "observed by its id": UNMANAGED | {"spec.import.id": UUID},
     "observed by a filter": UNMANAGED | {"spec.import.filter": {"tags": ["golden"]}},
     "no revisions": {"spec.revisionHistoryLimit": 0},
-    "a retention": {
-        "spec.retention": {
-            "keep": 3,
-            "rename": "{name} ({built:%Y-%m-%d})",
-            "visibleFor": "60d",
-            "then": "Community",
-            "deprecateAfter": "90d",
-            "deleteUnusedAfter": "365d",
-        }
-    },
-    "a retention by its defaults": {"spec.retention": {}},
-    "a name with the version": {"spec.retention": {"rename": "{name}/{version}"}},
-    "a retention beside the default": {"spec.retention": {}, "spec.revisionHistoryLimit": 1},
+    **ACCEPTED_RETENTION,
     "templates": {
         "spec.image.name": "Debian $(version) ($(built)) $$(x) 5$",
         "spec.image.tags": ["$(version)"],
@@ -380,34 +369,7 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
         {"spec.revisionHistoryLimit": -1},
         "spec.revisionHistoryLimit in body should be greater than or equal to 0",
     ),
-    "a history and a retention": (
-        {"spec.retention": {"keep": 3}, "spec.revisionHistoryLimit": 3},
-        "give either revisionHistoryLimit or retention",
-    ),
-    "a name that does not vary": (
-        {"spec.retention": {"rename": "old {name}"}},
-        "must be a name with {version} or {built:%Y-%m-%d}",
-    ),
-    "a name with an unknown part": (
-        {"spec.retention": {"rename": "{name} {version} {release}"}},
-        "must be a name with {version} or {built:%Y-%m-%d}",
-    ),
-    "a date with an unknown letter": (
-        {"spec.retention": {"rename": "{name} {built:%s}"}},
-        "must be a name with {version} or {built:%Y-%m-%d}",
-    ),
-    "an age that is no time": (
-        {"spec.retention": {"visibleFor": "two months"}},
-        "must be a duration in days",
-    ),
-    "an unknown end": (
-        {"spec.retention": {"then": "Deleted"}},
-        'spec.retention.then: Unsupported value: "Deleted"',
-    ),
-    "keep fewer than none": (
-        {"spec.retention": {"keep": -1}},
-        "spec.retention.keep in body should be greater than or equal to 0",
-    ),
+    **REJECTED_RETENTION,
     "unknown management": (
         {"spec.managementPolicy": "Mine"},
         'spec.managementPolicy: Unsupported value: "Mine"',

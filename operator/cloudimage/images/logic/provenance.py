@@ -110,7 +110,7 @@ def told(resource: CloudImage, known: Facts) -> dict[str, str]:
     frequency = _frequency(spec)
     if frequency is not None:
         found["replace_frequency"] = frequency
-    limit = spec.revision_history_limit
+    limit = spec.retention.keep if spec.retention else spec.revision_history_limit
     # Without more in the spec, no promise is made.
     found["uuid_validity"] = f"last-{limit}" if limit else "none"
     found["provided_until"] = "none"
