@@ -220,11 +220,12 @@ def listed(
         each.image_id: (each.source, each.source_checksum, each.version)
         for each in status.revisions
     }
-    if status.source is not None and desired.source is not None:
-        resolved = status.resolved_source
-        version = resolved.version if resolved else status.source.version
-        origin = (desired.source.location(), _checksum(status.source), version)
-        origins.setdefault(current.id, origin)
+    resolved, source = status.resolved_source, status.source
+    if desired.source is not None and (source or resolved):
+        # What a transfer found is lost with an operator that is killed; what was asked is not.
+        version = resolved.version if resolved else source and source.version
+        checksum = _checksum(source) or (resolved.checksum if resolved else None)
+        origins.setdefault(current.id, (desired.source.location(), checksum, version))
     images = newest_first([current, *(each.image for each in previous)])
     revisions = tuple(
         Revision(
