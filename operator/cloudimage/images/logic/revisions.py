@@ -223,7 +223,8 @@ def listed(
     resolved, source = status.resolved_source, status.source
     if desired.source is not None and (source or resolved):
         # What a transfer found is lost with an operator that is killed; what was asked is not.
-        version = resolved.version if resolved else source and source.version
+        told = source.version if source else None
+        version = resolved.version if resolved else told
         checksum = _checksum(source) or (resolved.checksum if resolved else None)
         origins.setdefault(current.id, (desired.source.location(), checksum, version))
     images = newest_first([current, *(each.image for each in previous)])
