@@ -85,6 +85,9 @@ class Available(ApiModel):
     """A version that the source has, and that is not served."""
 
     version: str = Field(description="The version.")
+    checksum: str | None = Field(
+        default=None, description="What its bytes hash to, as sha256:..., if the source says it."
+    )
     since: Timestamp = Field(description="When it was first seen.")
     failed: bool = Field(
         default=False,

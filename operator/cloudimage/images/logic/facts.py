@@ -78,14 +78,17 @@ def of_source(status: CloudImageStatus, source: SpecSource | None, image: Glance
         source: Of its spec.
         image: The image that was made of it.
     """
-    if status.source is None or source is None:
+    if source is None:
         return Facts()
-    resolved, version = status.resolved_source, status.source.version
-    if resolved and resolved.selector in {source.selector(), source.followed()}:
-        version = resolved.version
-    modified = status.source.last_modified
+    resolved, told = status.resolved_source, status.source or SourceStatus()
+    if resolved and resolved.selector not in {source.selector(), source.followed()}:
+        resolved = None
+    # What a transfer found is lost with an operator that is killed; what was asked is not.
+    version = resolved.version if resolved else told.version
+    checksum = (resolved.checksum if resolved else None) or _checksum(told)
+    modified = told.last_modified
     dates = (date_in(version or ""), modified and modified.astimezone(UTC).date())
-    return Facts(version, _past(dates, image), _checksum(status.source))
+    return Facts(version, _past(dates, image), checksum)
 
 
 def _iso(text: str) -> date | None:

@@ -38,38 +38,53 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known but for the version that the source has.
+class Build:
+    """What a source has or had.
 
     Attributes:
-        served: The version that is served; None: there is no image yet.
-        available: What it had when it was asked before, if that is not served.
-        earlier: Versions that were served before.
-        replaced: Whether the source has other bytes now under the version that is served.
+        version: What it is called; a publisher may call every build ``latest``.
+        checksum: Of its bytes, as ``sha256:...``; None: not known.
     """
 
-    served: str | None
+    version: str
+    checksum: str | None = None
+
+    def has_other_bytes(self, other: str | None) -> bool:
+        """Return whether a checksum is known to be of other bytes."""
+        return None not in {self.checksum, other} and self.checksum != other
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What was known before the source was asked.
+
+    Attributes:
+        served: What is served; None: there is no image yet.
+        available: What it had when it was asked before, if that is not served.
+        earlier: What was served before.
+    """
+
+    served: Build | None
     available: Available | None = None
-    earlier: Collection[str] = ()
-    replaced: bool = False
+    earlier: Collection[Build] = ()
 
 
 def judge(
     follow: Follow,
     known: Known,
-    found: str,
+    found: Build,
     is_older: Callable[[str, str], bool],
     now: datetime,
 ) -> Verdict:
-    """Return what to do about the version that the source has now.
+    """Return what to do about what the source has now.
 
-    Never a worse image: a version that was served before, or sorts before the one that is served,
-    is refused, whatever the list says.
+    Never a worse image: what was served before, or sorts before what is served, is refused,
+    whatever the list says.
 
     Args:
         follow: What the spec says.
         known: What was known before.
-        found: The version that the source has.
+        found: What the source has.
         is_older: Whether the first of two versions comes before the second; False where versions
             have no order, as checksums have none.
         now: The present.
@@ -80,17 +95,31 @@ def judge(
     served = known.served
     if served is None:
         return Verdict(Action.APPLY)
-    if found == served and not known.replaced:
+    if found.version == served.version and not found.has_other_bytes(served.checksum):
         return Verdict(Action.NOTHING)
-    if found != served and (found in known.earlier or is_older(found, served)):
+    if _has_gone_back(known, served, found, is_older):
+        to = f"an earlier build of {found.version}"
+        if found.version != served.version:
+            to = f"{found.version}, which came before it"
         return Verdict(
             Action.REFUSE,
-            why=f"The source has gone back from {served} to {found}, which came before it. The "
-            "image stays as it is. If that is meant, name that version in spec.source.",
+            why=f"The source has gone back from {served.version} to {to}. The image stays as it "
+            "is. If that is meant, name that build in spec.source.",
         )
-    before = known.available
-    seen = before if before and before.version == found else Available(version=found, since=now)
-    return _of_newer(follow, served, seen, now)
+    seen = known.available
+    if seen is None or seen.version != found.version or found.has_other_bytes(seen.checksum):
+        seen = Available(version=found.version, checksum=found.checksum, since=now)
+    return _of_newer(follow, served.version, seen, now)
+
+
+def _has_gone_back(
+    known: Known, served: Build, found: Build, is_older: Callable[[str, str], bool]
+) -> bool:
+    if found.version == served.version:
+        return found.checksum in {each.checksum for each in known.earlier}
+    return found.version in {each.version for each in known.earlier} or is_older(
+        found.version, served.version
+    )
 
 
 def _of_newer(follow: Follow, served: str, seen: Available, now: datetime) -> Verdict:

@@ -11,7 +11,7 @@ from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.controller.logic.conditions import Draft, amended
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.logic.follow import Action, Known, Verdict, judge
+from cloudimage.images.logic.follow import Action, Build, Known, Verdict, judge
 from cloudimage.images.logic.follow_schedule import next_check, problem
 from cloudimage.images.logic.schedule import is_updating, share_of, spec_changed
 from cloudimage.sources.base import AskedBy, SpecSource
@@ -114,10 +114,10 @@ def answered(
     if follow is None:
         return status.model_copy(update={"resolved_source": found})
     state = status.follow or FollowStatus()
-    earlier = {each.version for each in status.revisions if each.version and not each.current}
     served = _served(resource, known, found)
-    about = Known(served, state.available, earlier, _is_replaced(known, found))
-    verdict = judge(follow, about, found.version, source.is_older, now)
+    present = None if served is None else Build(served, known.checksum if known else None)
+    about = Known(present, state.available, _earlier(status))
+    verdict = judge(follow, about, _build(found), source.is_older, now)
     resolved = found if _is_taken(verdict, known, found) else known
     due = next_check(follow, now, share_of(resource))
     # What is replaced before an image was made of it never served.
@@ -150,10 +150,17 @@ def _served(
     return (status.source.version if status.source else None) or UNKNOWN_VERSION
 
 
-def _is_replaced(known: ResolvedSource | None, found: ResolvedSource) -> bool:
-    """Return whether a version has other bytes now; ``latest/`` may have a name for all builds."""
-    before = known.checksum if known else None
-    return None not in {before, found.checksum} and before != found.checksum
+def _build(source: ResolvedSource) -> Build:
+    return Build(source.version, source.checksum)
+
+
+def _earlier(status: CloudImageStatus) -> frozenset[Build]:
+    """Return what earlier images were made of."""
+    return frozenset(
+        Build(each.version, each.source_checksum)
+        for each in status.revisions
+        if each.version and not each.current
+    )
 
 
 def _is_taken(verdict: Verdict, known: ResolvedSource | None, found: ResolvedSource) -> bool:
@@ -264,7 +271,7 @@ def given_up(resource: CloudImage, message: str, now: datetime) -> CloudImageSta
     follow, tried = resource.status.follow, resource.status.resolved_source
     if resource.spec.follow is None or follow is None or tried is None or follow.previous is None:
         return None
-    left = Available(version=tried.version, since=now, failed=True)
+    left = Available(version=tried.version, checksum=tried.checksum, since=now, failed=True)
     state = follow.model_copy(
         update={"available": left, "version": follow.previous.version, "previous": None}
     )

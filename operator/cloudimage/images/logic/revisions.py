@@ -12,6 +12,7 @@ from cloudimage.api.status import MOST_PROJECTS, CloudImageStatus, ProjectUse, R
 from cloudimage.cloud.models import GlanceImage, JsonPatch, Usage
 from cloudimage.images.logic import effective, facts
 from cloudimage.images.logic.desired import Desired
+from cloudimage.images.logic.facts import Facts
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.plaintext import plain
 from cloudimage.transfer.contract import Checksum
@@ -186,8 +187,8 @@ def listed(
         each.image_id: (each.source, each.source_checksum, each.version, each.built)
         for each in status.revisions
     }
-    if status.source is not None and desired.source is not None:
-        known = facts.of_source(status, desired.source, current)
+    known = facts.of_source(status, desired.source, current)
+    if desired.source is not None and known != Facts():
         built = known.values.get("built")
         origin = (desired.source.location(), known.checksum, known.version, built)
         origins.setdefault(current.id, origin)

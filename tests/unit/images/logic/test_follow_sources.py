@@ -17,7 +17,7 @@ from cloudimage.transfer.contract import Failure, Latest, Stage
 from cloudimage.transfer.contract import Reason as Failed
 from cloudimage.transfer.source.oci.model import OciSource
 from support.image_status import after, ready, states
-from support.resources import NOW, cloud_image
+from support.resources import NOW, cloud_image, glance_image
 
 ID = "0b1c2d3e-4f5a-4697-8879-6a5b4c3d2e1f"
 DIGESTS = tuple(f"sha256:{each * 64}" for each in "0123")
@@ -282,6 +282,14 @@ def test_an_update_that_was_found_does_not_wait_for_a_resync() -> None:
     updating = _told(first, DIGESTS[1])
     assert schedule.next_resync(updating, 1e9) is None
     assert schedule.next_resync(_served(updating), 1e9) is not None
+
+
+def test_a_revision_has_its_version_also_where_the_result_was_lost() -> None:
+    told = _told(_image("oci", MOVING["oci"], every="6h"), DIGESTS[0])
+    assert told.status.source is None
+    [made] = revisions.listed(told.status, _desired(told), glance_image(told), ()).revisions
+    assert made.version == DIGESTS[0]
+    assert made.source == f"quay.io/disks/debian:12@{DIGESTS[0]}"
 
 
 def test_a_condition_that_has_failed_for_good_is_of_one_version() -> None:
