@@ -154,6 +154,7 @@ def test_an_object_of_a_bucket_is_followed_by_its_version(
     assert back.status.image_id == second.status.image_id
 
 
+@pytest.mark.slow
 def test_a_name_in_glance_is_followed(followed: Followed, disks: list[Path]) -> None:
     namespace, name, cloud = followed.namespace, followed.name, followed.openstack.connect("images")
     shape = {"disk_format": "qcow2", "visibility": "private"}

@@ -139,6 +139,7 @@ def test_what_others_have_set_is_never_overwritten(
     assert data(publishing, unique) == theirs["data"]
 
 
+@pytest.mark.slow
 def test_two_objects_do_not_fight_for_a_key(
     publishing: Namespace, source: tuple[str, str], unique: str
 ) -> None:
@@ -157,6 +158,7 @@ def test_two_objects_do_not_fight_for_a_key(
     publishing.wait_gone(two)
 
 
+@pytest.mark.slow
 def test_an_immutable_config_map_is_left(
     publishing: Namespace, source: tuple[str, str], unique: str
 ) -> None:

@@ -118,6 +118,7 @@ def test_one_that_is_used_stays_and_is_named(ageing: Ageing, openstack: OpenStac
     assert wait_until(lambda: ageing.image() is None, 30)
 
 
+@pytest.mark.slow
 def test_an_image_that_is_returned_to_is_as_if_never_replaced(ageing: Ageing) -> None:
     ageing.pass_days(91)
     assert ageing.becomes(os_hidden=True, tags=["deprecated"])
