@@ -102,7 +102,7 @@ bench: setup  ## Measure transfers against what a user would do otherwise
 	$(BIN)/python -m bench
 
 .PHONY: lock
-lock: $(STAMP)  ## Resolve the dependencies anew into requirements/
+lock: $(STAMP)  ## Resolve the dependencies again, into requirements/
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --output-file requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev --output-file requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --group container --output-file requirements/container.txt

@@ -200,17 +200,30 @@ class Kube:
         return None if found is None else found.data or {}
 
     def apply_config_map(
-        self, namespace: str, name: str, data: Mapping[str, str], manager: str
+        self,
+        namespace: str,
+        name: str,
+        data: Mapping[str, str],
+        manager: str,
+        uid: str | None = None,
     ) -> None:
         """Have a ConfigMap hold exactly these keys of a field manager, beside those of others.
 
+        Args:
+            namespace: Of the ConfigMap.
+            name: Of the ConfigMap.
+            data: The manager's keys and their values.
+            manager: The field manager.
+            uid: Of the ConfigMap that is meant; None: whichever has the name, or a new one.
+
         Raises:
-            ApiException: 409: another manager has set one of the keys otherwise; it stays.
+            ApiException: 409: another manager has set one of the keys otherwise, or it is not the
+                one that is meant.
         """
         body = {
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": {"name": name},
+            "metadata": {"name": name, **({"uid": uid} if uid else {})},
             # With an empty map the manager would go on owning that.
             **({"data": dict(data)} if data else {}),
         }
@@ -230,7 +243,8 @@ class Kube:
         if manager not in managers:
             return
         if len(managers) > 1:
-            self.apply_config_map(namespace, name, {}, manager)
+            # With its uid, so that one that went meanwhile is not made again, empty.
+            self.apply_config_map(namespace, name, {}, manager, uid=found.metadata.uid)
             return
         body = kubernetes.client.V1DeleteOptions(
             preconditions=kubernetes.client.V1Preconditions(

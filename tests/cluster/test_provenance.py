@@ -77,7 +77,7 @@ def test_the_build_is_told_and_the_next_one_too(
         "image_source": url,
         "image_build_date": "2025-03-04",
         "replace_frequency": "daily",
-        "uuid_validity": "last-2",
+        "uuid_validity": "last-3",
         "provided_until": "none",
         "hotfix_hours": "0",
         "source_hash": f"sha256:{sha256_of(first)}",

@@ -167,6 +167,10 @@ _SPEC_RULES = (
         "give either revisionHistoryLimit or retention, whose keep says how many are kept",
     ),
     (
+        "!has(self.retention) || self.managementPolicy == 'Managed'",
+        "retention needs managementPolicy Managed: other images are only observed",
+    ),
+    (
         "!has(self.publish) || self.managementPolicy == 'Managed'",
         "publish needs managementPolicy Managed: other images are only observed",
     ),

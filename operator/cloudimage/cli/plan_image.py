@@ -203,12 +203,16 @@ def _why(applied: Applied, owned: OwnedImages) -> str:
 def earlier(resource: CloudImage, owned: OwnedImages, cloud: Cloud) -> Iterator[Finding]:
     """Yield what would happen to images of earlier specs, by who uses them now."""
     present = datetime.now(UTC)
-    looked = rollout.look(cloud, owned.previous)
+    patches = retention.putting_aside(resource, owned.current, owned.previous, present)
+    hidden = {image.id for image, patch in patches if any(map(_hides, patch))}
+    looked = [
+        replace(each, image=replace(each.image, hidden=True)) if each.image.id in hidden else each
+        for each in rollout.look(cloud, owned.previous)
+    ]
     surplus = retention.surplus(resource, looked, present)
-    stay = [each for each in owned.previous if each not in surplus]
-    patches = retention.putting_aside(resource, owned.previous, present)
-    known = {image.id for image, _ in patches}
-    later = (each for each in stay if each.id not in known)
+    gone = {each.id for each in surplus}
+    known = gone | {image.id for image, _ in patches}
+    later = (each for each in owned.previous if each.id not in known)
     for image, patch in (*patches, *retention.ageing(resource, tuple(later), present)):
         text = f"image {image.id}: {'; '.join(map(_operation, patch))}"
         data = {"image": image.id, "patch": [dict(each) for each in patch]}
@@ -217,6 +221,10 @@ def earlier(resource: CloudImage, owned: OwnedImages, cloud: Cloud) -> Iterator[
     for image in surplus:
         text = f"image {image.id} is deleted: nothing uses it, and {kept}"
         yield Finding("earlier image", "change", text, {"image": image.id, "deleted": True})
+
+
+def _hides(operation: Mapping[str, object]) -> bool:
+    return operation["path"] == "/os_hidden" and operation["value"] is True
 
 
 def observed(resource: CloudImage, glance: Glance) -> Finding:

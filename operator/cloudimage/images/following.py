@@ -182,7 +182,7 @@ class Following:
         """Write down what a source has said, and return what is meant then."""
         must_know = known is None and not _serves(resource, desired)
         if looked is None:
-            return Meaning(resource, desired, pending=must_know)
+            return Meaning(resource, desired, pending=must_know or _is_overtaken(resource))
         if isinstance(looked, Event) and resource.spec.follow is None:
             self.status.record_event(resource, looked)
             return Meaning(resource, desired)
@@ -210,6 +210,14 @@ class Following:
 
 
 _NO_SOURCE: Final = "Without a source there is nothing to follow."
+
+
+def _is_overtaken(resource: CloudImage) -> bool:
+    """Return whether the publisher may have gone on from what was to be made: then ask first."""
+    follow = resource.status.follow
+    if follow is None or follow.next_check_time is not None:
+        return False
+    return resource.status.image_id is None or follow.previous is not None
 
 
 def _serves(resource: CloudImage, desired: Desired) -> bool:

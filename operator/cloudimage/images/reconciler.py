@@ -277,7 +277,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         previous = rollout.look(cloud, owned.previous)
         drafts = (*plan.drafts, *name_drafts(cloud.glance, image))
         new = available_status.available(resource, desired, image, usage, result, now(), *drafts)
-        new = follow_status.updated(resource, new, now())
+        new = follow_status.updated(resource, desired, new, now())
         changed = revisions.source_changed(resource, desired, new)
         resource = self.write(resource, revisions.listed(new, desired, image, previous, usage))
         if changed:

@@ -64,7 +64,7 @@ def roll_out(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
             new = glance.patch(new.id, before)
         if new.visibility == "shared":
             _carry_over(resource, glance, new, _share_alike(glance, old, new), consumers)
-    for image, patch in retention.putting_aside(resource, owned.previous, now()):
+    for image, patch in retention.putting_aside(resource, new, owned.previous, now()):
         glance.patch(image.id, patch)
     return glance.patch(new.id, changes) if changes else new
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.api.sources.http import Checksum, HttpSource
@@ -15,6 +16,8 @@ from cloudimage.transfer.source.http.index.templates import at_build
 from cloudimage.transfer.source.http.index.versions import key
 from cloudimage.transfer.source.http.rules import redacted
 from cloudimage.vocabulary.image import DiskFormat
+
+_REACHED_BY: Final = frozenset({"mirrors", "auth", "caCertificate", "format"})
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,9 @@ class HttpSpecSource:
         return self._digest() if self.spec.index or self._checksum.from_ else None
 
     def _digest(self) -> str:
-        return digest_of(self.spec.to_json())
+        """Return a digest of what is asked, and not of how it is reached."""
+        given = self.spec.to_json()
+        return digest_of({name: given[name] for name in given.keys() - _REACHED_BY})
 
     def why_fixed(self) -> str:
         """Return that a URL alone is."""
@@ -140,7 +145,8 @@ class HttpSpecSource:
         found = self.found
         if found is None:
             return source
-        source = at_build(source, found.values, found.location)
+        if self.spec.index is not None:
+            source = at_build(source, found.values, found.location)
         if source.sums or source.checksum or found.checksum is None:
             return source
         return source.model_copy(update={"checksum": contract.Checksum.parse(found.checksum)})

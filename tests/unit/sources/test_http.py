@@ -46,3 +46,10 @@ def test_what_an_index_proves(
     found: ResolvedSource | None, spec: dict[str, Any], proof: Proof
 ) -> None:
     assert source(found, **spec).proof() == proof
+
+
+def test_a_plain_url_is_no_template() -> None:
+    found = ResolvedSource(selector="", version="sha256:a", checksum=f"sha256:{'a' * 64}")
+    url = "https://h.example/a$$b$(x).qcow2"
+    checksum = {"from": {"url": "https://h.example/SHA256SUMS"}}
+    assert source(found, url=url, index=None, checksum=checksum).request().url == url

@@ -76,19 +76,33 @@ class HttpAuth(ApiModel):
     secret_name: SecretName = Field(
         description="Secret in the same namespace with the keys username and password, or token "
         "(sent as a bearer token); keys that begin with header. are sent as headers, for example "
-        "header.X-API-Key. They are sent only to the servers of url and mirrors, never to a "
+        "header.X-API-Key. They are sent only to the servers of url, index and mirrors, never to a "
         "server that these redirect to."
     )
 
 
 _LOCATED = ("has(self.url) || has(self.index)", "give a url, or an index")
-_TEMPLATE = (
-    "!has(self.index) || !has(self.url) || !self.url.matches('^[^/]*//[^/]*[$][(]')",
-    "variables such as $(version) belong behind the host",
+_IN_HOST = "matches('^[^/]*//[^/]*[$][(]')"
+_BEHIND_HOST = "variables such as $(version) belong behind the host"
+_URLS = {
+    "url": "has(self.url)",
+    "checksum.from.url": "has(self.checksum) && has(self.checksum.from)",
+    "checksum.signature.url": "has(self.checksum) && has(self.checksum.signature) "
+    "&& has(self.checksum.signature.url)",
+}
+_TEMPLATES = (
+    *(
+        (f"!has(self.index) || !({there}) || !self.{path}.{_IN_HOST}", _BEHIND_HOST)
+        for path, there in _URLS.items()
+    ),
+    (
+        f"!has(self.index) || !has(self.mirrors) || !self.mirrors.exists(x, x.{_IN_HOST})",
+        _BEHIND_HOST,
+    ),
 )
 
 
-class HttpSource(ApiModel, json_schema_extra=rules(_LOCATED, _TEMPLATE)):
+class HttpSource(ApiModel, json_schema_extra=rules(_LOCATED, *_TEMPLATES)):
     """A file behind a URL."""
 
     url: Url | None = Field(

@@ -83,9 +83,10 @@ def _unfilled(resource: CloudImage, known: Facts) -> Iterator[Draft]:
         return
     has = ", ".join(f"$({name})" for name in known.values) or "none"
     message = (
-        f"What is not known of this image, or would be too long for Glance: {'; '.join(fields)}. "
-        f"Known is {has}. Such a property stays as it is, a tag is left out, and the name is "
-        "metadata.name. Give a text without variables, or a source that has them."
+        f"These fields cannot be filled for this image, or would be too long for Glance: "
+        f"{'; '.join(fields)}. "
+        f"Known variables: {has}. Such a property stays as it is, a tag is left out, and the "
+        "name is metadata.name. Give a text without variables, or a source that has them."
     )
     yield Draft(ConditionType.SYNCED, "False", Reason.TEMPLATE_NOT_FILLED, message)
 

@@ -117,23 +117,32 @@ def _has_gone_back(
 ) -> bool:
     if found.version == served.version:
         return found.checksum in {each.checksum for each in known.earlier}
-    return found.version in {each.version for each in known.earlier} or is_older(
-        found.version, served.version
+    # Other sources, which the spec had before, may number their builds in the same way.
+    was_served = any(
+        each.version == found.version and not found.has_other_bytes(each.checksum)
+        for each in known.earlier
     )
+    return was_served or is_older(found.version, served.version)
 
 
 def _of_newer(follow: Follow, served: str, seen: Available, now: datetime) -> Verdict:
     if seen.failed:
-        why = f"No image could be made of {seen.version}; it is left until the source has another."
+        why = (
+            f"An image could not be made from {seen.version}; it is skipped until the source "
+            "offers another version."
+        )
         return Verdict(Action.LEAVE, seen, why=why)
     if follow.policy is FollowPolicy.REPORT:
         why = f"The source has {seen.version}; served is {served}."
         if seen.version == served:
-            why = f"The source has other bytes of {served} than those that are served."
+            why = (
+                f"The publisher replaced the file of version {served}; the image still has the "
+                "earlier one."
+            )
         return Verdict(Action.REPORT, seen, why=why)
     until = _not_before(follow, seen, now)
     if until is not None:
-        why = f"The source has {seen.version}; it is applied at {until:%Y-%m-%d %H:%M} UTC."
+        why = f"The source has {seen.version}; it will be applied at {until:%Y-%m-%d %H:%M} UTC."
         return Verdict(Action.WAIT, seen, until, why)
     return Verdict(Action.APPLY, seen)
 

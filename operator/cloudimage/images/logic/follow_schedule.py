@@ -162,7 +162,9 @@ def list_age(resource: CloudImage) -> float:
     follow, state = resource.spec.follow, resource.status.follow
     if state is not None and state.next_check_time is None:
         return 0.0
-    if follow is None or follow.every is None:
+    if follow is None:
+        return SHORTEST.total_seconds()
+    if follow.every is None:
         return _LIST_AGE.total_seconds()
     return max(parse_duration(follow.every), SHORTEST).total_seconds() / 2
 

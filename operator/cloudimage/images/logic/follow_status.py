@@ -1,7 +1,7 @@
 """The status of a CloudImage that follows its source; pure."""
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from cloudimage.api.cloudimage import CloudImage, SourceChangePolicy
@@ -12,7 +12,7 @@ from cloudimage.api.status import CloudImageStatus
 from cloudimage.controller.logic.conditions import Draft, amended
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.follow import Action, Build, Known, Verdict, judge
-from cloudimage.images.logic.follow_schedule import next_check, problem
+from cloudimage.images.logic.follow_schedule import SHORTEST, next_check, problem
 from cloudimage.images.logic.schedule import is_updating, share_of, spec_changed
 from cloudimage.sources.base import AskedBy, SpecSource
 from cloudimage.transfer.contract import Latest
@@ -25,6 +25,7 @@ _HELD: Final = {
     Action.LEAVE: Reason.UPDATE_FAILED,
 }
 _OURS: Final = frozenset({ConditionType.FOLLOWING, ConditionType.UPDATE_AVAILABLE})
+_SOON: Final = timedelta(hours=1)
 _STALLED: Final = frozenset({ConditionType.STALLED})
 _GONE_ON: Final = frozenset(
     {Reason.SOURCE_CHANGED, Reason.SOURCE_NOT_FOUND, Reason.CHECKSUM_MISMATCH}
@@ -45,16 +46,22 @@ def prepared(resource: CloudImage, now: datetime, *, fixed: str) -> CloudImageSt
         return _without(status.model_copy(update={"follow": None}), _OURS)
     wrong = problem(follow)
     if fixed:
-        reason, why = Reason.NOT_FOLLOWABLE, f"{fixed} Or remove spec.follow."
-    elif follow.suspend:
+        why = f"{fixed.removesuffix('.')}; otherwise remove spec.follow."
+        draft = Draft(ConditionType.FOLLOWING, "False", Reason.NOT_FOLLOWABLE, why)
+        told = _amended(resource, [draft], now, follow=FollowStatus())
+        return _without(told, {ConditionType.UPDATE_AVAILABLE})
+    if follow.suspend:
         reason, why = Reason.SUSPENDED, "spec.follow.suspend is true."
     elif wrong is not None:
         reason, why = Reason.INVALID_SCHEDULE, wrong
     else:
         return _asked_again(resource)
-    draft = Draft(ConditionType.FOLLOWING, "False", reason, why)
+    drafts = [Draft(ConditionType.FOLLOWING, "False", reason, why)]
     state = (status.follow or FollowStatus()).model_copy(update={"next_check_time": None})
-    return _amended(resource, [draft], now, follow=state)
+    if state.available is not None and not state.available.failed:
+        held = f"The source has {state.available.version}, which is not applied now: {why}"
+        drafts.append(Draft(ConditionType.UPDATE_AVAILABLE, "True", Reason.UPDATE_HELD, held))
+    return _amended(resource, drafts, now, follow=state)
 
 
 def _asked_again(resource: CloudImage) -> CloudImageStatus:
@@ -62,8 +69,10 @@ def _asked_again(resource: CloudImage) -> CloudImageStatus:
     before = resource.status.follow
     if before is None or not spec_changed(resource):
         return resource.status
-    follow = before.model_copy(update={"next_check_time": None})
-    return resource.status.model_copy(update={"follow": follow})
+    changes: dict[str, object] = {"next_check_time": None}
+    if before.available is not None and before.available.failed:
+        changes["available"] = None  # another spec may make an image of it
+    return resource.status.model_copy(update={"follow": before.model_copy(update=changes)})
 
 
 def found_by_look(resource: CloudImage, source: SpecSource, latest: Latest) -> ResolvedSource:
@@ -111,43 +120,81 @@ def answered(
         now: The present.
     """
     follow, status = resource.spec.follow, resource.status
-    if follow is None:
+    if follow is None or follow.suspend or problem(follow) is not None:
         return status.model_copy(update={"resolved_source": found})
     state = status.follow or FollowStatus()
-    served = _served(resource, known, found)
-    present = None if served is None else Build(served, known.checksum if known else None)
-    about = Known(present, state.available, _earlier(status))
-    verdict = judge(follow, about, _build(found), source.is_older, now)
-    resolved = found if _is_taken(verdict, known, found) else known
+    present = _present(resource, source, state.previous or known, found)
+    if state.previous and known and _build(known) == _build(found):
+        verdict = Verdict(Action.APPLY)  # it is being applied
+    else:
+        about = Known(present, state.available, _earlier(status))
+        verdict = judge(follow, about, _build(found), source.is_older, now)
+    resolved, previous = _taken(verdict, state.previous, known, found)
+    if present is None:
+        previous = None  # nothing serves that could be meant again
     due = next_check(follow, now, share_of(resource))
-    # What is replaced before an image was made of it never served.
-    replaces = verdict.action is Action.APPLY and served is not None
-    previous = (state.previous or known) if replaces else state.previous
     new = FollowStatus(
         last_check_time=now,
         next_check_time=min(due, verdict.until) if verdict.until else due,
-        version=resolved.version if resolved else served,
+        version=present.version if present else None,
         available=None if verdict.action is Action.APPLY else verdict.available,
         previous=previous,
     )
-    drafts = [_following(verdict, source, found), _update(verdict, served, found)]
+    made = resolved if previous else None
+    drafts = [_following(verdict, source, found), _update(verdict, present, found, made)]
     told = _amended(resource, drafts, now, follow=new, resolved_source=resolved)
     # What has failed for good was an image of other bytes.
     return told if resolved == known else _without(told, _STALLED)
 
 
-def _served(
-    resource: CloudImage, known: ResolvedSource | None, found: ResolvedSource
-) -> str | None:
-    """Return the version that is served; None: there is no image yet, or it is this one."""
+def _present(
+    resource: CloudImage,
+    source: SpecSource,
+    serving: ResolvedSource | None,
+    found: ResolvedSource,
+) -> Build | None:
+    """Return what is served; None: there is no image yet, or the spec means another one.
+
+    Args:
+        resource: The CloudImage.
+        source: Its source.
+        serving: What the image that serves was made of, as far as that is known.
+        found: What the source has now.
+    """
     status = resource.status
     if status.image_id is None and not status.revisions:
         return None
-    if known is not None:
-        return known.version
-    if found.initial:
+    if serving is not None:
+        return _build(serving)
+    # Whoever changes the spec wants what it says, at once.
+    if found.initial or source.selector() is not None or status.resolved_source is not None:
         return None
-    return (status.source.version if status.source else None) or UNKNOWN_VERSION
+    return Build((status.source.version if status.source else None) or UNKNOWN_VERSION)
+
+
+def _taken(
+    verdict: Verdict,
+    previous: ResolvedSource | None,
+    known: ResolvedSource | None,
+    found: ResolvedSource,
+) -> tuple[ResolvedSource | None, ResolvedSource | None]:
+    """Return what is meant now, and what is meant again if no image can be made of that.
+
+    Args:
+        verdict: What to do about what was found.
+        previous: What serves while an update is made; None: none is made.
+        known: What was meant before; it serves, unless something else is said to.
+        found: What the source has now.
+    """
+    if previous is not None and verdict.action is Action.NOTHING:
+        return previous, None  # the publisher has taken the update back
+    if known is None:
+        # Also what is served already: what it means is now known.
+        return (found if verdict.action in {Action.APPLY, Action.NOTHING} else None), None
+    if verdict.action is not Action.APPLY or _build(known) == _build(found):
+        return known, previous
+    # What is replaced before an image was made of it never served.
+    return found, previous or known
 
 
 def _build(source: ResolvedSource) -> Build:
@@ -163,14 +210,6 @@ def _earlier(status: CloudImageStatus) -> frozenset[Build]:
     )
 
 
-def _is_taken(verdict: Verdict, known: ResolvedSource | None, found: ResolvedSource) -> bool:
-    if known is None:
-        # Also what is served already: what it means is now known.
-        return verdict.action in {Action.APPLY, Action.NOTHING}
-    same = (known.version, known.checksum) == (found.version, found.checksum)
-    return verdict.action is Action.APPLY and not same
-
-
 def _following(verdict: Verdict, source: SpecSource, found: ResolvedSource) -> Draft:
     if verdict.action is Action.REFUSE:
         return Draft(ConditionType.FOLLOWING, "False", Reason.SOURCE_WENT_BACK, verdict.why)
@@ -180,15 +219,22 @@ def _following(verdict: Verdict, source: SpecSource, found: ResolvedSource) -> D
     return Draft(ConditionType.FOLLOWING, "True", Reason.ASKED, why)
 
 
-def _update(verdict: Verdict, served: str | None, found: ResolvedSource) -> Draft:
-    kind = ConditionType.UPDATE_AVAILABLE
+def _update(
+    verdict: Verdict, present: Build | None, found: ResolvedSource, made: ResolvedSource | None
+) -> Draft:
     if verdict.action in _HELD:
+        kind = ConditionType.UPDATE_AVAILABLE
         return Draft(kind, "True", _HELD[verdict.action], verdict.why)
-    if verdict.action is Action.APPLY and served is not None:
-        return Draft(kind, "True", Reason.UPDATING, f"An image of {found.version} is being made.")
-    if served is None:
+    if present is None:
         return _up_to_date(f"Nothing newer than {found.version} is known.")
-    return _up_to_date(_serves(served))
+    if made is not None or verdict.action is Action.APPLY:
+        return _updating(made or found)
+    return _up_to_date(_serves(present.version))
+
+
+def _updating(meant: ResolvedSource) -> Draft:
+    why = f"An image of {meant.version} is being made."
+    return Draft(ConditionType.UPDATE_AVAILABLE, "True", Reason.UPDATING, why)
 
 
 def _serves(version: str) -> str:
@@ -199,20 +245,27 @@ def _up_to_date(why: str) -> Draft:
     return Draft(ConditionType.UPDATE_AVAILABLE, "False", Reason.UP_TO_DATE, why)
 
 
-def updated(resource: CloudImage, status: CloudImageStatus, now: datetime) -> CloudImageStatus:
-    """Return the status of an image that serves once it is of the version that was applied.
+def updated(
+    resource: CloudImage, desired: Desired, status: CloudImageStatus, now: datetime
+) -> CloudImageStatus:
+    """Return the status once the image that is wanted serves: of the version that was applied.
 
     Args:
         resource: The CloudImage.
+        desired: What it wants, which serves.
         status: As it is to be otherwise.
         now: The present.
     """
-    if status.follow is None or status.resolved_source is None or not is_updating(status):
+    follow, resolved, source = status.follow, status.resolved_source, desired.source
+    if follow is None or resolved is None or source is None:
         return status
-    changed = status.model_copy(
-        update={"follow": status.follow.model_copy(update={"previous": None})}
-    )
-    draft = _up_to_date(_serves(status.resolved_source.version))
+    if resolved.selector != source.followed():
+        return status
+    done = follow.model_copy(update={"previous": None, "version": resolved.version})
+    changed = status.model_copy(update={"follow": done})
+    if not is_updating(status):
+        return changed
+    draft = _up_to_date(_serves(resolved.version))
     return _with_drafts(resource, changed, [draft], now)
 
 
@@ -221,9 +274,11 @@ def unanswered(
 ) -> CloudImageStatus:
     """Return the status when the source could not say which bytes it means."""
     follow = resource.spec.follow
-    if follow is None:
+    if follow is None or follow.suspend or problem(follow) is not None:
         return resource.status
     due = next_check(follow, now, share_of(resource))
+    # What may pass soon must not cost a month, or the window in which a version is applied.
+    due = min(due, now + min(max((due - now) / 10, SHORTEST), _SOON))
     state = (resource.status.follow or FollowStatus()).model_copy(update={"next_check_time": due})
     draft = Draft(ConditionType.FOLLOWING, "False", reason, message)
     return _amended(resource, [draft], now, follow=state)
@@ -236,12 +291,23 @@ def asked_after(resource: CloudImage, reason: Reason) -> CloudImage:
         resource: The CloudImage.
         reason: Why the transfer failed.
     """
-    follow = resource.status.follow
-    if follow is None or resource.spec.follow is None or reason not in _GONE_ON:
+    status = resource.status
+    if reason not in _GONE_ON:
         return resource
-    due = follow.model_copy(update={"next_check_time": None})
-    status = resource.status.model_copy(update={"follow": due})
-    return resource.model_copy(update={"status": status})
+    if resource.spec.follow is not None and status.follow is not None:
+        due = status.follow.model_copy(update={"next_check_time": None})
+        new = status.model_copy(update={"follow": due})
+    elif resource.spec.follow is None and may_forget(resource):
+        new = status.model_copy(update={"resolved_source": None})
+    else:
+        return resource
+    return resource.model_copy(update={"status": new})
+
+
+def may_forget(resource: CloudImage) -> bool:
+    """Return whether what a source meant may be forgotten, and its newest build taken."""
+    accepts = resource.spec.source_change_policy is SourceChangePolicy.ACCEPT
+    return accepts or resource.status.image_id is None
 
 
 def version_to_be_met(resource: CloudImage, desired: Desired) -> str | None:

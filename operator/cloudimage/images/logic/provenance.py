@@ -107,14 +107,15 @@ def told(resource: CloudImage, known: Facts) -> dict[str, str]:
         found |= _system(source)
     if known.built is not None:
         found["image_build_date"] = known.built.isoformat()
-    frequency = _frequency(spec)
+    frequency = _frequency(resource)
     if frequency is not None:
         found["replace_frequency"] = frequency
     limit = spec.retention.keep if spec.retention else spec.revision_history_limit
     # Without more in the spec, no promise is made.
-    found["uuid_validity"] = f"last-{limit}" if limit else "none"
+    # The current image is one of the N.
+    found["uuid_validity"] = f"last-{limit + 1}" if limit else "none"
     found["provided_until"] = "none"
-    if _is_applied(spec.follow):
+    if _is_applied(resource):
         found["hotfix_hours"] = "0"  # best effort
     return found
 
@@ -144,16 +145,21 @@ def _system(source: str) -> dict[str, str]:
     return {}
 
 
-def _is_applied(follow: Follow | None) -> bool:
-    return follow is not None and not follow.suspend and follow.policy is FollowPolicy.APPLY
+def _is_applied(resource: CloudImage) -> bool:
+    """Return whether new builds of the source are applied without a person."""
+    follow = resource.spec.follow
+    if follow is None or follow.suspend or follow.policy is not FollowPolicy.APPLY:
+        return False
+    source = Desired.of(resource.spec).source
+    return source is not None and not source.why_fixed()
 
 
-def _frequency(spec: CloudImageSpec) -> str | None:
+def _frequency(resource: CloudImage) -> str | None:
     """Return how often the image is replaced; None: a person decides."""
-    follow = spec.follow
+    follow = resource.spec.follow
     if follow is None:
         return "never"
-    if not _is_applied(follow):
+    if not _is_applied(resource):
         return None
     longest = _longest_wait(follow)
     fitting = (name for name, period in _FREQUENCIES.items() if longest and longest <= period)

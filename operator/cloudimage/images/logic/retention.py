@@ -14,13 +14,13 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.retention import DEFAULT_NAME, NAME_PART, Retention, Then
 from cloudimage.cloud.models import GlanceImage, JsonPatch
 from cloudimage.durations import parse_duration
+from cloudimage.images.logic import effective
 from cloudimage.images.logic.revisions import (
     NAME_LENGTH,
     PROVISIONAL,
     PreviousImage,
     newest_first,
     replaced_at,
-    shown_name,
     with_suffix,
 )
 from cloudimage.plaintext import plain
@@ -88,7 +88,10 @@ def age(image: GlanceImage, now: datetime) -> timedelta:
 
 
 def putting_aside(
-    resource: CloudImage, previous: Iterable[GlanceImage], now: datetime
+    resource: CloudImage,
+    current: GlanceImage | None,
+    previous: Iterable[GlanceImage],
+    now: datetime,
 ) -> list[tuple[GlanceImage, JsonPatch]]:
     """Return the patches that put earlier images aside, of those that are not put aside yet.
 
@@ -98,11 +101,12 @@ def putting_aside(
 
     Args:
         resource: The CloudImage.
+        current: The image that takes their place; None: it is yet to be made.
         previous: All its earlier images.
         now: The present.
     """
     policy = policy_of(resource)
-    shown = shown_name(resource)
+    shown = effective.applied(resource, current).spec.image.name or resource.metadata.name
     images = sorted(previous, key=lambda each: (each.created_at, each.id))
     done = {each.id for each in images if replaced_at(each) is not None}
     taken = {shown, *(each.name for each in images if each.id in done and each.name != shown)}
@@ -110,7 +114,7 @@ def putting_aside(
     for image in images:
         if image.id in done and image.name != shown:
             continue
-        name = _name(resource, policy, image, taken)
+        name = _name(resource, shown, image, taken)
         taken.add(name)
         changes: dict[str, Any] = {"name": name}
         mark: JsonPatch = ()
@@ -126,10 +130,9 @@ def putting_aside(
 
 
 def _name(
-    resource: CloudImage, policy: Policy, image: GlanceImage, taken: Collection[str | None]
+    resource: CloudImage, shown: str, image: GlanceImage, taken: Collection[str | None]
 ) -> str:
     """Return the name of an earlier image: no other's, and not that of the current one."""
-    shown = shown_name(resource)
     name = (image.name or shown).removesuffix(PROVISIONAL)
     dated = tuple(f" ({image.created_at:{_DAY}{finer}})" for finer in _FINER)
     own = (*dated, f" ({image.id})")
@@ -141,7 +144,7 @@ def _name(
             name = name.removesuffix(suffix)
     return next(
         each
-        for each in _candidates(policy.rename, name, image, _version(resource, image))
+        for each in _candidates(policy_of(resource).rename, name, image, _version(resource, image))
         if each not in taken
     )
 
@@ -237,7 +240,8 @@ def surplus(
 ) -> tuple[GlanceImage, ...]:
     """Return the earlier images to delete: unused, old enough, and not among those to keep.
 
-    A protected one stays, as it does when the CloudImage is deleted, until spec.image.protected
+    One that is still shown is hidden first, and deleted at a later look: users may just have chosen
+    it. A protected one stays, as it does when the CloudImage is deleted, until spec.image.protected
     is false: somebody else may have protected it.
     """
     policy = policy_of(resource)
@@ -245,7 +249,9 @@ def surplus(
     return tuple(
         each
         for each in unused[policy.keep :]
-        if age(each, now) >= policy.delete_after and not is_held_by_protection(resource, each)
+        if age(each, now) >= policy.delete_after
+        and (each.hidden or each.visibility == "community")
+        and not is_held_by_protection(resource, each)
     )
 
 

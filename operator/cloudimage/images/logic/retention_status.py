@@ -86,7 +86,10 @@ def _hold(resource: CloudImage, each: PreviousImage, now: datetime) -> Refusal:
         return Refusal(Reason.IN_USE, text)
     if each.users is None:
         advice = "Let the credentials list the servers of all projects"
-        return Refusal(Reason.USAGE_UNKNOWN, f"{what}, but may be used unseen. {advice}.")
+        return Refusal(
+            Reason.USAGE_UNKNOWN,
+            f"{what}, but projects that these credentials cannot see may use it. {advice}.",
+        )
     return Refusal(
         Reason.PROTECTED,
         f"{what}, but is protected; set spec.image.protected to false to allow it.",

@@ -223,9 +223,10 @@ def replaced_at(image: GlanceImage) -> datetime | None:
     """Return when an image was replaced, as its mark says; None: it was not, or is unreadable."""
     try:
         moment = datetime.fromisoformat(image.properties.get(Marks.REPLACED, ""))
-    except ValueError:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return moment if moment.timestamp() >= 0 else None
 
 
 def _projects(usage: Usage | None) -> tuple[ProjectUse, ...]:

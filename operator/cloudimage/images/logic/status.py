@@ -136,7 +136,11 @@ def retrying(resource: CloudImage, value: str, now: datetime) -> CloudImageStatu
     changes: dict[str, object] = {"last_handled_retry": value}
     if (follow := resource.status.follow) is not None:
         # The source is asked at once, and a version that failed is tried again.
-        changes["follow"] = follow.model_copy(update={"next_check_time": None, "available": None})
+        seen = follow.available
+        kept = seen if seen is not None and not seen.failed else None
+        changes["follow"] = follow.model_copy(update={"next_check_time": None, "available": kept})
+    elif resource.status.image_id is None:
+        changes["resolved_source"] = None
     return next_status(resource, drafts, now, changes)
 
 

@@ -51,7 +51,9 @@ def test_other_bytes_of_the_version_that_is_served_are_new() -> None:
     expected = Available(version="2", checksum="sha256:b", since=NOW)
     assert _judge(known, found) == Verdict(Action.APPLY, expected)
     told = _judge(known, found, policy="Report")
-    assert told.why == "The source has other bytes of 2 than those that are served."
+    assert told.why == (
+        "The publisher replaced the file of version 2; the image still has the earlier one."
+    )
 
 
 def test_bytes_that_were_served_before_are_not_new() -> None:
@@ -94,7 +96,7 @@ SATURDAY = datetime(2026, 3, 7, 2, 0, tzinfo=UTC)
 def test_a_version_waits_for_the_window() -> None:
     verdict = _judge(Known(Build("2")), "3", **WINDOW)
     assert verdict.until == SATURDAY
-    assert verdict.why == "The source has 3; it is applied at 2026-03-07 02:00 UTC."
+    assert verdict.why == "The source has 3; it will be applied at 2026-03-07 02:00 UTC."
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,15 @@ def _due(resource: CloudImage, now: datetime) -> CloudImage:
 
 def _served(resource: CloudImage) -> CloudImage:
     resource = ready(resource)
-    return after(resource, follow_status.updated(resource, resource.status, NOW))
+    return after(
+        resource,
+        follow_status.updated(
+            resource,
+            Desired.of(resource.spec, resource.status.resolved_source),
+            resource.status,
+            NOW,
+        ),
+    )
 
 
 def _desired(resource: CloudImage) -> Desired:
@@ -148,7 +156,7 @@ def test_what_cannot_change_says_why(kind: str, source: dict[str, Any], why: str
     assert states(new)["Following"] == ("False", "NotFollowable")
     [message] = [each.message for each in new.conditions if each.type == "Following"]
     assert why in message
-    assert message.endswith("Or remove spec.follow.")
+    assert message.endswith("otherwise remove spec.follow.")
 
 
 @pytest.mark.parametrize("kind", [*MOVING, *TIMED])
@@ -178,7 +186,7 @@ def test_a_snapshot_is_due_once_at_each_time(kind: str) -> None:
         # As it is after a restart that has lost what was written since.
         again = _due(first, due + late)
         assert again.status.follow is not None
-        assert again.status.follow.version == "2026-03-04T18:00:00Z"
+        assert again.status.resolved_source.version == "2026-03-04T18:00:00Z"
         keys.add(_desired(again).content_key)
         keys.add(_desired(_due(again, due + late)).content_key)
     assert len(keys) == 1

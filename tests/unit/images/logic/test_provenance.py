@@ -53,7 +53,7 @@ def test_an_image_that_is_followed() -> None:
         "os_distro": "debian",
         "os_version": "12",
         "replace_frequency": "daily",
-        "uuid_validity": "last-3",
+        "uuid_validity": "last-4",
         "provided_until": "none",
         "hotfix_hours": "0",
     }

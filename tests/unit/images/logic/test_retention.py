@@ -89,11 +89,11 @@ def test_an_earlier_image_gets_the_day_it_was_made_to_its_name_and_is_hidden(
 ) -> None:
     resource = cloud_image(image={"name": shown})
     image = glance_image(EARLIER, name=name)
-    [(_, patch)] = retention.putting_aside(resource, [image], NOW)
+    [(_, patch)] = retention.putting_aside(resource, None, [image], NOW)
     after = applied(image, patch)
     assert (after.name, after.hidden) == (expected, True)
     assert retention.replaced_at(after) == NOW
-    assert not retention.putting_aside(resource, [after], NOW + DAY)
+    assert not retention.putting_aside(resource, None, [after], NOW + DAY)
 
 
 def test_earlier_images_of_one_day_get_names_of_their_own_and_keep_them() -> None:
@@ -103,7 +103,8 @@ def test_earlier_images_of_one_day_get_names_of_their_own_and_keep_them() -> Non
 
     def after(images: list[GlanceImage]) -> list[GlanceImage]:
         patches = {
-            image.id: patch for image, patch in retention.putting_aside(cloud_image(), images, NOW)
+            image.id: patch
+            for image, patch in retention.putting_aside(cloud_image(), None, images, NOW)
         }
         return [applied(each, patches.get(each.id, ())) for each in images]
 
@@ -134,7 +135,7 @@ def test_the_template_says_what_it_is_called(
     image = old(created_at=NOW)
     revision = {"imageID": image.id, "digest": "d", "current": True, "version": version}
     resource = cloud_image(retention={"rename": template}, status={"revisions": [revision]})
-    [(_, patch)] = retention.putting_aside(resource, [image], NOW)
+    [(_, patch)] = retention.putting_aside(resource, None, [image], NOW)
     assert values(patch)["/name"] == expected
 
 
@@ -161,7 +162,7 @@ def test_a_template_that_says_nothing_or_too_much_is_refused(template: str) -> N
 def test_a_name_given_by_hand_stays_unless_it_is_the_current_one() -> None:
     resource = aged(EARLIER, **WHOLE)
     by_hand, confusing = replaced(5, name="keep me"), replaced(5, 2, name="debian-12")
-    [(image, patch)] = retention.putting_aside(resource, [by_hand, confusing], NOW)
+    [(image, patch)] = retention.putting_aside(resource, None, [by_hand, confusing], NOW)
     assert image is confusing
     assert values(patch) == {"/name": "debian-12 (2025-12-31)"}
 
@@ -215,7 +216,7 @@ def test_an_image_without_a_readable_mark_ages_from_now_on(mark: str | None) -> 
     image = old(400, properties={Marks.REPLACED: mark})
     assert retention.age(image, NOW) == timedelta(0)
     assert not retention.ageing(resource, [image], NOW)
-    [(_, patch)] = retention.putting_aside(resource, [image], NOW)
+    [(_, patch)] = retention.putting_aside(resource, None, [image], NOW)
     assert retention.replaced_at(applied(image, patch)) == NOW
 
 
@@ -270,7 +271,8 @@ def test_unused_images_beyond_the_limit_go(
         cloud_image(image=image, revisionHistoryLimit=limit),
         cloud_image(image=image, retention={"keep": limit}),
     ):
-        gone = [each.id for each in retention.surplus(resource, previous, NOW)]
+        hidden = [replace(each, image=replace(each.image, hidden=True)) for each in previous]
+        gone = [each.id for each in retention.surplus(resource, hidden, NOW)]
         assert gone == [old(number).id for number in expected]
 
 
@@ -287,13 +289,15 @@ def test_unused_images_beyond_the_limit_go(
 )
 def test_none_is_deleted_before_its_time(days: int, spec: dict[str, Any], *, goes: bool) -> None:
     resource = aged(EARLIER, **WHOLE | {"keep": 0} | spec)
-    gone = retention.surplus(resource, [PreviousImage(replaced(days), 0)], NOW)
+    hidden, shown = replaced(days, hidden=True), replaced(days, 2)
+    gone = retention.surplus(resource, [PreviousImage(each, 0) for each in (hidden, shown)], NOW)
+    assert shown not in gone, "it is hidden first"
     assert bool(gone) is goes
 
 
 seen = st.builds(
     lambda number, days, users, protected: PreviousImage(
-        replaced(days, number, protected=protected), users
+        replaced(days, number, hidden=True, protected=protected), users
     ),
     st.integers(1, 30),
     st.integers(0, 800),
@@ -383,7 +387,11 @@ SEEN = Usage(
         (
             [PreviousImage(replaced(400), None, None)],
             [],
-            ("False", "UsageUnknown", f"{DUE} may be used unseen."),
+            (
+                "False",
+                "UsageUnknown",
+                f"{DUE} projects that these credentials cannot see may use it.",
+            ),
         ),
         (
             [PreviousImage(replaced(400, protected=True), 0)],

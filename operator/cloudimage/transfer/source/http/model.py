@@ -78,6 +78,8 @@ class HttpSource(Source):
         signature: Over the fetched file itself.
         auth: What the servers of the URLs want to see.
         ca_certificate: PEM text that their TLS is verified with.
+        trusted: URLs of the servers that get the credentials, where a list has named the URL of the
+            file: what a list says must not choose them. Empty: those of the URLs here.
     """
 
     type: Literal["http"] = "http"
@@ -88,10 +90,13 @@ class HttpSource(Source):
     signature: Signature | None = None
     auth: HttpAuth | None = Field(default=None, repr=False)
     ca_certificate: str | None = None
+    trusted: tuple[str, ...] = ()
 
     @property
     def servers(self) -> tuple[str, ...]:
         """URLs of the servers that get the credentials: those of the file, and of its index."""
+        if self.trusted:
+            return self.trusted
         listed = self.index.urls if self.index else ()
         return tuple(url for url in (self.url, *listed, *self.mirrors) if url)
 

@@ -59,7 +59,7 @@ def find(index: Index, lists: Lists, tools: Toolbox, *, signed: bool = False) ->
     if index.checksums is not None:
         file = lists.read(index.checksums, checksum_files.MAX_BYTES, signed=signed)
         found = checksum_files.names(text_of(file), file.url)
-        beside = (Listed(name, urljoin(file.url, quote(name))) for name in found)
+        beside = (Listed(name, urljoin(file.url, quote(name))) for name in found if _is_below(name))
         return newest(_files(tuple(beside), index, {}), index.order)
     if index.releases is not None:
         return _of_releases(index.releases, index, lists)
@@ -69,6 +69,17 @@ def find(index: Index, lists: Lists, tools: Toolbox, *, signed: bool = False) ->
         Reason.INVALID_REQUEST,
         "an index needs one of checksums, listing, releases and simplestreams",
     )
+
+
+def _is_below(name: str) -> bool:
+    """Return whether a name is one of a file in the list's own folder, or below it."""
+    parts = name.split("/")
+    return "" not in parts and ".." not in parts
+
+
+def _is_as_safe(url: str, listed_at: str) -> bool:
+    """Return whether a list names no less safe a way than the one that it came by."""
+    return url.startswith("https://") or not listed_at.startswith("https://")
 
 
 def _pattern(index: Index) -> Pattern:
@@ -164,13 +175,17 @@ def _of_releases(url: str, index: Index, lists: Lists) -> Build:
     releases = {
         each.tag: each for each in listings.releases_of(lists.read(url, listings.MAX_BYTES).content)
     }
+    assets = {
+        tag: tuple(each for each in release.assets if _is_as_safe(each.url, url))
+        for tag, release in releases.items()
+    }
     tags = Pattern(index.folder or ".*")
     for found in ranked(matching(releases, tags), index.order)[:_MOST_FOLDERS]:
         tag = found.values[NAME]
         known = {**found.values, TAG: tag}
         if index.pattern is None:
             return Build(found.version, known)
-        builds = list(_files(releases[tag].assets, index, known))
+        builds = list(_files(assets[tag], index, known))
         if builds:
             return newest(builds, index.order)
     raise TransferError(

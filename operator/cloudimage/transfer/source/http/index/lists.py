@@ -20,6 +20,9 @@ from cloudimage.transfer.source.http.side_files import SideFile, fetch_side_file
 KEPT_SECONDS: Final = 30 * 86400.0
 """After which a list that nobody asks for is removed."""
 
+MOST_BYTES: Final = 256 * 2**20
+"""Bytes of all lists, which the scratch's own limit does not count: users choose their URLs."""
+
 
 class _Note(BaseModel):
     """What is known of a list that is kept; when it was fetched, in seconds of the epoch."""
@@ -89,14 +92,20 @@ class Lists:
             new.replace(path.with_suffix(suffix))
 
     def _sweep(self) -> None:
-        for note in self._folder.glob("*.json"):
+        """Remove what nobody has asked for in a long time, and the oldest of too many bytes."""
+        total = 0
+        for used, size, path in sorted(self._files(), reverse=True):
+            total += size
+            if total > MOST_BYTES or self._now() - used > KEPT_SECONDS:
+                path.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[tuple[float, int, Path]]:
+        for path in self._folder.iterdir():
             try:
-                old = self._now() - note.stat().st_mtime > KEPT_SECONDS
+                found = path.stat()
             except FileNotFoundError:
                 continue  # another transfer was first
-            if old:
-                for suffix in (".json", ".list", ".lock"):
-                    note.with_suffix(suffix).unlink(missing_ok=True)
+            yield found.st_mtime, found.st_size, path
 
 
 def _kept(path: Path) -> tuple[_Note | None, bytes]:

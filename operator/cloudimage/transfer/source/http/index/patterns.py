@@ -14,6 +14,7 @@ MOST_NAME: Final = 1024
 """Characters; a longer name is no file's."""
 
 _MEMORY: Final = 2**20
+_MOST_GROUPS: Final = 8
 
 
 class Pattern:
@@ -35,6 +36,10 @@ class Pattern:
                 Reason.INVALID_REQUEST,
                 f"{text!r} is no pattern in RE2's syntax; see github.com/google/re2/wiki/Syntax",
             ) from error
+        if len(self.groups) > _MOST_GROUPS:
+            raise TransferError(
+                Reason.INVALID_REQUEST, f"{text!r} has over {_MOST_GROUPS} named groups"
+            )
 
     @property
     def groups(self) -> frozenset[str]:

@@ -38,3 +38,10 @@ def test_no_pattern_takes_long() -> None:
     begun = time.process_time()
     assert Pattern("(a+)+(a+)+(a|aa)+$").match("a" * 1000 + "b") is None
     assert time.process_time() - begun < 5  # backtracking would take years
+
+
+def test_more_groups_than_a_status_keeps_are_refused() -> None:
+    text = "".join(f"(?P<g{number}>a?)" for number in range(9))
+    with pytest.raises(TransferError, match="named groups") as caught:
+        Pattern(text)
+    assert caught.value.reason is Reason.INVALID_REQUEST
