@@ -208,13 +208,15 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
     follow: Follow | None = Field(
         default=None,
         description="Keep up with the source: ask it for a new version now and then. If omitted, "
-        "the image stays what it was made from.",
+        "the image stays what it was made from; but a name or filter of a glance source is looked "
+        "up all the same.",
     )
     adopt: Adopt | None = Field(
         default=None,
         description="Adopt an image of the credentials' project that is already in Glance; its "
         "metadata, including its name, is set to spec.image. If a source is given, the image's "
-        "bytes are assumed to be the source's: a later change of the source makes a new image, "
+        "bytes are assumed to be the source's, with follow those of its newest version: a later "
+        "change of the source makes a new image, "
         "and this field no longer has any effect. Without a source, a lost image cannot be made "
         "again.",
     )
