@@ -12,7 +12,9 @@ from cloudimage.api.cloudimage import CloudImageSpec
 from cloudimage.api.imageshare import ImageShareSpec
 from cloudimage.api.meta import ApiModel
 from cloudimage.api.names import API_VERSION
+from cloudimage.cli.import_urls import has_password
 from cloudimage.cli.migrate_all import LONGEST_NAME, kubernetes_name
+from cloudimage.templates import escaped
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES
 from cloudimage.vocabulary.marks import PREFIX
 
@@ -106,15 +108,17 @@ class Notes:
 
 
 def properties(given: Mapping[str, str], notes: Notes) -> dict[str, str]:
-    """Return the properties that a CloudImage can have, in order; others go to the notes."""
+    """Return the properties that a CloudImage can have, as templates; others go to the notes."""
     kept: dict[str, str] = {}
     for name, value in sorted(given.items()):
         if name in BASE_ATTRIBUTES or name.startswith(_RESERVED):
             notes.left_out([name], "Glance or the operator sets this property")
         elif why := refusal(name, value):
             notes.left_out([name], f"this property {why}")
+        elif has_password(value):
+            notes.left_out([name], "this property is a URL with a password")
         else:
-            kept[name] = value
+            kept[name] = escaped(value)
     return kept
 
 
