@@ -12,7 +12,7 @@ from cloudimage.api.cloudimage import CloudImageSpec
 from cloudimage.api.imageshare import ImageShareSpec
 from cloudimage.api.meta import ApiModel
 from cloudimage.api.names import API_VERSION
-from cloudimage.cli.import_urls import has_password
+from cloudimage.cli.import_urls import has_login
 from cloudimage.cli.migrate_all import LONGEST_NAME, kubernetes_name
 from cloudimage.templates import escaped
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES
@@ -115,8 +115,8 @@ def properties(given: Mapping[str, str], notes: Notes) -> dict[str, str]:
             notes.left_out([name], "Glance or the operator sets this property")
         elif why := refusal(name, value):
             notes.left_out([name], f"this property {why}")
-        elif has_password(value):
-            notes.left_out([name], "this property is a URL with a password")
+        elif has_login(value):
+            notes.left_out([name], "this property is a URL with a user or a password")
         else:
             kept[name] = escaped(value)
     return kept
@@ -160,7 +160,7 @@ def named(results: Iterable[Result]) -> Iterator[Result]:
             continue
         base = kubernetes_name(each.name) or "image"
         if (each.kind, base, each.key) in keys:
-            yield LeftOut(each.label, "the input has the same entry before", meant=True)
+            yield LeftOut(each.label, "the input has the same entry twice", meant=True)
             continue
         keys.add((each.kind, base, each.key))
         name = _free(base, each, taken)

@@ -185,7 +185,7 @@ def _image(
     if distribution:
         tags.add(f"os:{distribution}")
     if entry.get("password"):
-        notes.add("The password is left out, as Glance has none: it belongs into documentation.")
+        notes.add("The password is left out, as Glance has none: it belongs in your documentation.")
     given = {
         "name": escaped(name),
         "diskFormat": disk_format,
@@ -222,57 +222,58 @@ def _made(  # noqa: PLR0913, PLR0917  # the parts of one object
         notes.add(
             "Left out: id: Glance gives an image its id; spec.adopt takes over one that is there."
         )
-    if entry.get("keep") is True:
-        notes.add(
-            "Left out: keep: spec.revisionHistoryLimit says how many earlier images stay, or "
-            "spec.retention for how long."
-        )
-    notes.left_out(unknown - {"id", "keep"}, "nothing is known of these fields")
+    notes.left_out(unknown - {"id", "keep"}, "these fields are unknown")
     spec = {
         "cloudCredentialsRef": wanted.credentials,
         "source": source,
         "follow": {"every": every} if every else None,
         "image": image,
-        **_kept(image, notes, in_one=entry.get("multi") is True or every is not None),
+        **_kept(entry, image, notes, in_one=entry.get("multi") is True or every is not None),
     }
     return Made(label, called, f"{name} {source}", present(spec), tuple(notes.found))
 
 
-def _kept(image: Mapping[str, Any], notes: Notes, *, in_one: bool) -> dict[str, Any]:
-    """Return the fields by which earlier images stay for as long as ``uuid_validity`` promises.
+def _kept(
+    entry: Mapping[str, Any], image: Mapping[str, Any], notes: Notes, *, in_one: bool
+) -> dict[str, Any]:
+    """Return the fields of a spec by which earlier images stay as long as the entry promises.
 
-    Source: SCS-0102, ``uuid_validity``; ``last-3`` counts the present image there.
+    Source: SCS-0102, ``uuid_validity``; ``last-3`` counts the current image there.
 
     Args:
+        entry: The entry.
         image: spec.image.
         notes: Of the entry.
-        in_one: Whether one CloudImage has all the versions, so that it can count them.
+        in_one: Whether all versions are in one CloudImage, which then counts them.
     """
     promise = image.get("properties", {}).get("uuid_validity")
-    counted = re.fullmatch("last-([0-9]{1,9})", promise or "none")
-    limit = max(int(counted[1]) - 1, 0) if counted else 0
-    if promise is None:
+    counted = re.fullmatch("none|last-([0-9]{1,9})", promise or "none")
+    limit = max(int(counted[1] or 1) - 1, 0) if counted else 0
+    if entry.get("keep") is True:
+        notes.add(
+            "All earlier images stay, as keep: true says; without spec.retention, "
+            "spec.revisionHistoryLimit says how many."
+        )
+    elif counted and (promise is None or not in_one):
         return {}
-    if (promise == "none" or counted) and limit <= _MOST_KEPT:
-        return {"revisionHistoryLimit": limit} if in_one else {}
-    if counted:
-        if not in_one:
-            return {}
+    elif counted and limit <= _MOST_KEPT:
+        return {"revisionHistoryLimit": limit}
+    elif counted:
         notes.add(f"All earlier images stay: no revisionHistoryLimit is as large as {limit}.")
     elif promise == "notice":
         notes.add(
             "All earlier images stay, as uuid_validity promises: once you have given notice, lower "
             "spec.retention.deleteUnusedAfter."
         )
-    elif re.fullmatch(r"\d{4}-\d\d-\d\d.*", promise):
+    elif re.match(r"\d{4}-\d\d-\d\d", promise or ""):
         notes.add(
             f"All earlier images stay: no field keeps them until {promise}, as uuid_validity "
             "promises. Lower spec.retention.deleteUnusedAfter after that day."
         )
     elif promise != "forever":
         notes.add(
-            "Nothing is known of this uuid_validity: spec.revisionHistoryLimit says how many "
-            "earlier images stay."
+            "This uuid_validity is unknown: spec.revisionHistoryLimit says how many earlier images "
+            "stay."
         )
         return {}
-    return {"retention": _ALL_KEPT}
+    return {"retention": dict(_ALL_KEPT)}

@@ -190,7 +190,7 @@ def _source(
     if parts is None or parts.query or parts.fragment:
         notes.left_out(
             ["image_source_url"],
-            "it has a query, which may be secret, or is no URL; write spec.source.http yourself",
+            "it has a query, which may be secret, or is not a URL; write spec.source.http yourself",
         )
         return None
     _, at, host = parts.netloc.rpartition("@")

@@ -14,12 +14,16 @@ def is_private(url: str) -> bool:
     return bool("@" in parts.netloc or parts.query or parts.fragment)
 
 
-def has_password(text: str) -> bool:
-    """Return whether a text is a URL with a password."""
+def has_login(text: str) -> bool:
+    """Return whether a text is a URL with a password, or with what may be a token.
+
+    ``ssh://git@host/`` and similar say how to connect, and are not secret.
+    """
     try:
-        return bool(urlsplit(text).password)
+        parts = urlsplit(text)
     except ValueError:
         return False
+    return bool(parts.password or (parts.username and parts.scheme in {"http", "https"}))
 
 
 def shown(url: str) -> str | None:

@@ -262,13 +262,17 @@ def test_a_local_file_is_an_upload(tmp_path: Path) -> None:
     ("pattern", "text", "note"),
     [
         ("min_ram: 512", "min_ram: 512\n    keep: true", "revisionHistoryLimit says how many"),
-        ("min_ram: 512", "min_ram: 512\n    colour: red", "Left out: colour: nothing is known"),
+        (
+            "min_ram: 512",
+            "min_ram: 512\n    colour: red",
+            "Left out: colour: these fields are unknown",
+        ),
         ("hw_disk_bus: scsi", "hw_disk_bus: floppy", "hw_disk_bus: this property must be one of"),
         ("hw_disk_bus: scsi", "os_glance_x: y", "os_glance_x: Glance or the operator sets"),
         ("hw_disk_bus: scsi", "visibility: public", "Left out: visibility: Glance or the operator"),
         ("build_date: 2024-07-03", f"id: {'0' * 8}-0000-4000-8000-{'0' * 12}", "spec.adopt takes"),
         ('^ +checksum: "sha256.*', "        hidden: true", "It has no checksum"),
-        ("hw_disk_bus: scsi", "note: https://u:pw@h/x", "note: this property is a URL with a pass"),
+        ("hw_disk_bus: scsi", "note: https://u:pw@h/x", "note: this property is a URL with a user"),
     ],
 )
 def test_what_has_no_place_in_a_spec_is_named(
@@ -436,7 +440,7 @@ def deleted(spec: dict[str, Any]) -> int:
         ("forever", 120, ""),
         ("notice", 120, "once you have given notice, lower"),
         ("2030-01-31", 120, "no field keeps them until 2030-01-31"),
-        ("sometimes", 1, "Nothing is known of this uuid_validity"),
+        ("sometimes", 1, "This uuid_validity is unknown"),
     ],
 )
 @pytest.mark.parametrize("followed", [False, True])
@@ -458,6 +462,27 @@ def test_earlier_images_stay_as_long_as_is_promised(
 def test_a_version_of_its_own_keeps_a_promise_about_each_image(tmp_path: Path) -> None:
     entry = changed("multi: true", "multi: false").replace("last-3", "forever")
     assert all(deleted(spec) == 0 for spec in made(tmp_path, entry).values())
+
+
+def test_what_keep_promises_is_kept(tmp_path: Path) -> None:
+    spec = made(tmp_path, changed("min_ram: 512", "min_ram: 512\n    keep: true"))["example-12"]
+    assert deleted(spec) == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        ("https://token@h.example/x", False),
+        ("ssh://git@h.example/x", True),
+        ("https://h.example/x?y=1", True),
+        ("https://[", True),
+        ("mail me@example.org: now", True),
+    ],
+)
+def test_properties_are_without_a_login(tmp_path: Path, value: str, *, kept: bool) -> None:
+    entry = changed("hw_disk_bus: scsi", f"note: '{value}'")
+    properties = made(tmp_path, entry)["example-12"]["image"]["properties"]
+    assert properties.get("note") == (value if kept else None)
 
 
 def test_disabled_images_are_named(tmp_path: Path) -> None:
@@ -490,7 +515,7 @@ def test_names_are_of_kubernetes_and_each_is_another_one(tmp_path: Path) -> None
 def test_the_same_entry_twice_is_written_once(tmp_path: Path) -> None:
     done = run(tmp_path, ENTRY + ENTRY)
     assert len(list(yaml.safe_load_all(done.stdout))) == 1
-    assert "the input has the same entry before" in done.stderr
+    assert "the input has the same entry twice" in done.stderr
 
 
 def test_a_folder_is_read_and_one_is_written(tmp_path: Path) -> None:
@@ -517,7 +542,7 @@ def test_a_folder_is_read_and_one_is_written(tmp_path: Path) -> None:
         (b"[" * 5000, "is nested deeper than 8 levels"),
         (b"images: x", "is neither a list of images of openstack-image-manager"),
         (b"- name: x", "is neither a list of images of openstack-image-manager"),
-        (b"\xff\xfe\x00", "is no text in UTF-8"),
+        (b"\xff\xfe\x00", "is not text in UTF-8"),
         (b"images: [" + b"x," * 60_000 + b"]", "has more than 50000 values"),
         (b"#" * (5 * 2**20), "is larger than 4096 KiB"),
         (b"{" * 100_000, "is not valid JSON"),
