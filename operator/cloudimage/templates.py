@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 _TOKEN: Final = re.compile(r"\$(?:(\$)|\(([A-Za-z_][A-Za-z0-9_.]*)\))")
+_READ: Final = re.compile(r"\$(?=[$(])")
+"""A dollar that stands for something else than itself."""
 
 
 class TemplateError(ValueError):
@@ -29,6 +31,11 @@ def pattern(names: Iterable[str]) -> str:
 def variables(template: str) -> frozenset[str]:
     """Return the names that a template uses."""
     return frozenset(name for escaped, name in _TOKEN.findall(template) if not escaped)
+
+
+def escaped(text: str) -> str:
+    """Return the template of a text that may have dollars: filled, it is that text again."""
+    return _READ.sub("$$", text)
 
 
 def fill(

@@ -3,6 +3,8 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cloudimage import templates
 
@@ -36,6 +38,27 @@ def test_filling(template: str, expected: str) -> None:
 
 def test_what_is_put_in_is_not_filled_again() -> None:
     assert templates.fill("$(a)", {"a": "$(b) $$", "b": "no"}) == "$(b) $$"
+
+
+@given(st.one_of(st.text(), st.text("$(a)")))
+def test_an_escaped_text_stays_what_it_is(text: str) -> None:
+    template = templates.escaped(text)
+    assert templates.fill(template, {"a": "no"}) == text
+    assert not templates.variables(template)
+    assert re.fullmatch(templates.pattern(VALUES), template)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("A $$ B", "A $$$ B"),
+        ("$(version)", "$$(version)"),
+        ("$$(version)", "$$$$(version)"),
+        ("costs 5$, or $HOME", "costs 5$, or $HOME"),
+    ],
+)
+def test_only_what_would_be_replaced_is_escaped(text: str, expected: str) -> None:
+    assert templates.escaped(text) == expected
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def _summary(made: "Iterable[Made]", left: "Sequence[LeftOut]") -> Iterator[str]
     shares = f", ImageShares: {kinds.count('ImageShare')}" if "ImageShare" in kinds else ""
     yield (
         f"CloudImages written: {kinds.count('CloudImage')}{shares}; left out: {len(left)}, of "
-        f"which cannot be converted: {missing}. What to know of each is in its comments."
+        f"which cannot be converted: {missing}. The comments above each say what else to know."
     )
     for each in left:
         yield f"Left out {plain(each.label)}: {plain(each.why)}."

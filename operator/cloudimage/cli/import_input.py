@@ -49,7 +49,7 @@ def _text(place: str) -> str:
     except OSError as error:
         raise CommandError(f"{place} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise CommandError(f"{place} is no text in UTF-8.") from error
+        raise CommandError(f"{place} is not text in UTF-8.") from error
 
 
 def _bounded(place: str, file: IO[bytes]) -> str:

@@ -12,7 +12,9 @@ from cloudimage.api.cloudimage import CloudImageSpec
 from cloudimage.api.imageshare import ImageShareSpec
 from cloudimage.api.meta import ApiModel
 from cloudimage.api.names import API_VERSION
+from cloudimage.cli.import_urls import has_login
 from cloudimage.cli.migrate_all import LONGEST_NAME, kubernetes_name
+from cloudimage.templates import escaped
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES
 from cloudimage.vocabulary.marks import PREFIX
 
@@ -106,15 +108,17 @@ class Notes:
 
 
 def properties(given: Mapping[str, str], notes: Notes) -> dict[str, str]:
-    """Return the properties that a CloudImage can have, in order; others go to the notes."""
+    """Return the properties that a CloudImage can have, as templates; others go to the notes."""
     kept: dict[str, str] = {}
     for name, value in sorted(given.items()):
         if name in BASE_ATTRIBUTES or name.startswith(_RESERVED):
             notes.left_out([name], "Glance or the operator sets this property")
         elif why := refusal(name, value):
             notes.left_out([name], f"this property {why}")
+        elif has_login(value):
+            notes.left_out([name], "this property is a URL with a user or a password")
         else:
-            kept[name] = value
+            kept[name] = escaped(value)
     return kept
 
 
@@ -156,7 +160,7 @@ def named(results: Iterable[Result]) -> Iterator[Result]:
             continue
         base = kubernetes_name(each.name) or "image"
         if (each.kind, base, each.key) in keys:
-            yield LeftOut(each.label, "the input has the same entry before", meant=True)
+            yield LeftOut(each.label, "the input has the same entry twice", meant=True)
             continue
         keys.add((each.kind, base, each.key))
         name = _free(base, each, taken)

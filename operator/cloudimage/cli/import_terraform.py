@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from cloudimage.cli.errors import CommandError
 from cloudimage.cli.import_made import LeftOut, Made, Notes, Result, Wanted, present, properties
 from cloudimage.cli.migrate_all import kubernetes_name
+from cloudimage.templates import escaped
 from cloudimage.vocabulary.image import PACKAGES
 
 IMAGE: Final = "openstack_images_image_v2"
@@ -189,7 +190,7 @@ def _source(
     if parts is None or parts.query or parts.fragment:
         notes.left_out(
             ["image_source_url"],
-            "it has a query, which may be secret, or is no URL; write spec.source.http yourself",
+            "it has a query, which may be secret, or is not a URL; write spec.source.http yourself",
         )
         return None
     _, at, host = parts.netloc.rpartition("@")
@@ -232,7 +233,7 @@ def _attributes(resource: Resource, name: str, notes: Notes) -> dict[str, Any]:
         if isinstance(each, str) and number not in secret
     ]
     found = {
-        "name": name,
+        "name": escaped(name),
         "diskFormat": _text(values, "disk_format"),
         "containerFormat": _text(values, "container_format"),
         "visibility": _text(values, "visibility"),
@@ -240,7 +241,7 @@ def _attributes(resource: Resource, name: str, notes: Notes) -> dict[str, Any]:
         "minRamMiB": _number(values, "min_ram_mb"),
         "protected": True if values.get("protected") is True else None,
         "hidden": True if values.get("hidden") is True else None,
-        "tags": sorted(set(tags)) or None,
+        "tags": sorted({escaped(each) for each in tags}) or None,
         "properties": properties(_properties(resource, notes), notes) or None,
     }
     return present(found)

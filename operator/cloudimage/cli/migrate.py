@@ -10,6 +10,7 @@ from cloudimage.cli.output import yaml_of
 from cloudimage.cloud.models import GlanceImage, Member
 from cloudimage.plaintext import plain
 from cloudimage.sizes import size_text
+from cloudimage.templates import escaped
 from cloudimage.vocabulary import portable
 from cloudimage.vocabulary.image import PACKAGES, ContainerFormat, DiskFormat
 from cloudimage.vocabulary.snapshots import is_snapshot
@@ -164,8 +165,9 @@ def _links(image: GlanceImage, wanted: Wanted) -> dict[str, str]:
 
 def _attributes(image: GlanceImage, name: str, wanted: Wanted) -> dict[str, Any]:
     refs = {_REFS[each]: {"name": target} for each, target in _links(image, wanted).items()}
+    kept = _sorted(image).kept
     given = {
-        "name": None if image.name == name else image.name or None,
+        "name": None if image.name == name else escaped(image.name or "") or None,
         "diskFormat": image.disk_format,
         "containerFormat": image.container_format,
         "visibility": image.visibility if wanted.visibility else None,
@@ -174,8 +176,8 @@ def _attributes(image: GlanceImage, name: str, wanted: Wanted) -> dict[str, Any]
         "minRamMiB": image.min_ram or None,
         "protected": image.protected or None,
         "hidden": image.hidden or None,
-        "tags": sorted(image.tags) or None,
+        "tags": sorted(map(escaped, image.tags)) or None,
         **refs,
-        "properties": dict(_sorted(image).kept) or None,
+        "properties": {each: escaped(value) for each, value in kept.items()} or None,
     }
     return {each: value for each, value in given.items() if value is not None}

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from cloudimage import templates
 from cloudimage.cli.app import app
 
 ID = "8f6f3c1e-7d2a-4b5c-9e0f-1a2b3c4d5e6f"
@@ -117,6 +118,14 @@ def test_an_image_of_the_state_is_adopted() -> None:
     assert "swift+config" not in text
 
 
+def test_dollars_are_no_variables_of_the_new_object() -> None:
+    text = "A $$ B $(x)"
+    [found] = made(state(resource(name=text, tags=[text], properties={"note": text})))
+    image = found["spec"]["image"]
+    for template in (image["name"], *image["tags"], image["properties"]["note"]):
+        assert templates.fill(template, {}) == text
+
+
 def test_an_address_is_a_word_for_the_shell() -> None:
     text = run(state(resource('debian["a b"]'))).stdout
     assert """terraform state rm 'openstack_images_image_v2.debian["a b"]', and delete""" in text
@@ -147,6 +156,7 @@ SECRET = "hunter2"
         ({"properties": {"a": SECRET}, "sensitive": {"properties": {"a": True}}}, "Left out: a:"),
         ({"properties": {"a": SECRET}, "sensitive": {"properties": True}}, "Left out: properties"),
         ({"tags": [SECRET], "sensitive": {"tags": [True]}}, "Left out: a tag"),
+        ({"properties": {"a": f"https://u:{SECRET}@h/"}}, "Left out: a: this property is a URL"),
     ],
 )
 def test_secrets_of_a_state_are_printed_nowhere(changes: dict[str, Any], said: str) -> None:

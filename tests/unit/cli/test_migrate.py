@@ -11,6 +11,7 @@ from cloudimage.api.imageshare import ImageShareSpec
 from cloudimage.cli import migrate
 from cloudimage.cli.errors import CommandError
 from cloudimage.cloud.models import GlanceImage, Member
+from cloudimage.images.logic import effective
 from support.resources import NOW, cloud_image, glance_image
 
 WANTED = migrate.Wanted("openstack", "new", "old-cloud", "old")
@@ -62,6 +63,14 @@ def test_everything_of_the_image_goes_over() -> None:
         },
     }
     CloudImageSpec.model_validate(made)
+
+
+def test_dollars_are_no_variables_of_the_new_object() -> None:
+    text = "A $$ B $(version)"
+    made = spec(old(name=text, tags=frozenset({text}), properties={"note": text}))
+    new = cloud_image().model_copy(update={"spec": CloudImageSpec.model_validate(made)})
+    image = effective.applied(new).spec.image
+    assert (image.name, image.tags, image.properties) == (text, {text}, {"note": text})
 
 
 def test_owner_and_visibility_only_when_asked() -> None:

@@ -147,6 +147,6 @@ def _digest(digest: object) -> Checksum | None:
 def _no_releases() -> TransferError:
     return TransferError(
         Reason.SUMS_FILE_INVALID,
-        "the listing is no list of releases as GitHub's API gives it "
+        "this is not a list of releases in the format of GitHub's API "
         "(https://api.github.com/repos/OWNER/NAME/releases)",
     )

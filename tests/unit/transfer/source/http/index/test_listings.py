@@ -120,3 +120,4 @@ def test_what_lists_no_releases_is_refused(content: bytes) -> None:
     with pytest.raises(TransferError) as caught:
         releases_of(content)
     assert caught.value.reason is Reason.SUMS_FILE_INVALID
+    assert "this is not a list of releases in the format of GitHub's API" in str(caught.value)
