@@ -20,6 +20,7 @@ from openstack.connection import Connection
 from support.namespaces import Namespace, server
 from support.openstack_actions import make_image
 from support.transfer_keys import Signer
+from support.upstream import Upstream
 from support.volumes import volume, wait_available
 from testbed.buckets import OWNER, REGION, Buckets
 from testbed.images import disk
@@ -188,14 +189,13 @@ def http(
         return sources.put(f"{unique}{urlsplit(url).path}", content)
 
     def indexed(source: Body) -> None:
-        """Publish one build, in the list that the index and the checksum name."""
-        name = "debian-13-genericcloud-amd64-daily-20261101-2285.qcow2"
-        file = files(name)
-        listed = source["index"]["checksums"]
-        put(listed.replace("SHA512SUMS", name), file)
-        text = f"{hashlib.sha512(file.read_bytes()).hexdigest()}  {name}\n"
-        url = put(listed, text.encode())
-        source["index"]["checksums"] = source["checksum"]["from"]["url"] = url
+        """Publish one build in a dated folder, as Debian does with its daily ones."""
+        net, version = Upstream(sources, unique, signer), "20261101-2285"
+        name = f"debian-13-genericcloud-amd64-daily-{version}.qcow2"
+        folder = f"images.example.org/debian-13/daily/{version}"
+        net.put(f"{folder}/{name}", files(name).read_bytes())
+        net.put(f"{folder}/SHA512SUMS", net.sums(folder, "sha512"))
+        source |= json.loads(net.here(json.dumps(source)))
 
     def publish(source: Body) -> None:
         if "index" in source:

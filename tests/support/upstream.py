@@ -139,6 +139,7 @@ PAGES: Final[dict[str, Callable[[Sequence[str]], str]]] = {
     "dl-cdn.alpinelinux.org": _nginx,
     "geo.mirror.pkgbuild.com": _nginx,
     "stable.release.flatcar-linux.net": _nginx,
+    "images.example.org": _apache,  # of the samples
 }
 
 Publish = Callable[[Upstream, str, bytes], str]
@@ -161,13 +162,13 @@ def debian(release: str, code: str) -> Publish:
 
 
 def debian_daily(net: Upstream, version: str, content: bytes) -> str:
-    """Publish a folder of the latest build, with dated names."""
-    folder = "cloud.debian.org/images/cloud/trixie/daily/latest"
-    path = f"{folder}/debian-13-genericcloud-amd64-daily-{version}.qcow2"
-    net.put(f"{folder}/debian-13-genericcloud-arm64-daily-{version}.qcow2", b"another")
-    net.put(path, content)
-    net.put(f"{folder}/SHA512SUMS", net.sums(folder, "sha512"))
-    return path
+    """Publish dated folders with dated names, and the latest build with undated ones."""
+    top = "cloud.debian.org/images/cloud/trixie/daily"
+    for folder, date in ((f"{top}/latest", ""), (f"{top}/{version}", f"-{version}")):
+        net.put(f"{folder}/debian-13-genericcloud-arm64-daily{date}.qcow2", b"another")
+        net.put(f"{folder}/debian-13-genericcloud-amd64-daily{date}.qcow2", content)
+        net.put(f"{folder}/SHA512SUMS", net.sums(folder, "sha512"))
+    return f"{top}/{version}/debian-13-genericcloud-amd64-daily-{version}.qcow2"
 
 
 def ubuntu(release: str, code: str) -> Publish:

@@ -67,9 +67,10 @@ def test_an_image_is_complete(entry: Entry) -> None:
     image, http = body["spec"]["image"], body["spec"]["source"]["http"]
     assert body["metadata"]["name"] == entry.name
     assert image["minDiskGiB"] > 0
-    assert image["minRamMiB"] > 0
+    assert image["minRamMiB"] >= 128  # what CirrOS, the smallest, needs with BIOS
     wanted = {"architecture", "os_distro", "os_admin_user", "hw_disk_bus", "hw_vif_model"}
     assert wanted <= image["properties"].keys()
+    assert image["properties"]["image_original_user"] == image["properties"]["os_admin_user"]
     assert body["spec"]["follow"] == {"every": "6h"}
     assert not re.search("http://", entry.text)
     index = http["index"]

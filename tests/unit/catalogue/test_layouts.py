@@ -1,6 +1,8 @@
 """Every image of the catalogue is found in its publisher's layout, on a real server."""
 
+import re
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +13,8 @@ import yaml
 from cloudimage.api.cloudimage import CloudImageSpec
 from cloudimage.api.resolved_source import ResolvedSource
 from cloudimage.catalogue import entries, find
+from cloudimage.images.logic import provenance
+from cloudimage.images.logic.facts import Facts
 from cloudimage.sources.base import SpecSource
 from cloudimage.sources.registry import source_of
 from cloudimage.transfer.contract import TEXT, UNRESTRICTED, Latest, Limits, Reason, TransferError
@@ -18,6 +22,7 @@ from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.look import look
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import LookRequest
+from support.resources import cloud_image
 from support.transfer_keys import Signer
 from support.upstream import LAYOUTS, Upstream, digest
 from testbed.sources import Sources
@@ -98,6 +103,34 @@ def test_a_new_build_is_found(net: Upstream, source: Source, ask: Ask, name: str
         values=found.values,
     )
     assert followed.at(resolved).location() == net.url(path)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_scs_demands_no_more_than_the_page_says(
+    net: Upstream, source: Source, ask: Ask, name: str
+) -> None:
+    entry, layout = find(name), LAYOUTS[name]
+    assert entry is not None
+    path = layout.publish(net, layout.newer, b"newer")
+    found = ask(source(name))
+    spec = entry.cloud_image["spec"]
+    given = {"os_purpose": "generic", "image_description": "https://example.org/"}
+    if not re.search(r"\d", name):
+        given["os_version"] = layout.newer
+    spec["image"]["properties"] |= given
+    resolved = ResolvedSource(
+        selector=source_of(CloudImageSpec.model_validate(spec)).selector() or "",
+        version=found.version,
+        checksum=str(found.checksum),
+        location=f"https://{path}",
+        values=found.values,
+    )
+    status = {"resolvedSource": resolved.model_dump(by_alias=True)}
+    resource = cloud_image(status=status, provenance="SCS", **spec)
+    known = Facts(version=found.version, built=date(2026, 10, 1))
+    told = provenance.draft(provenance.applied(resource, known))
+    assert told is not None
+    assert told.status == "True", told.message
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -124,6 +124,23 @@ def test_dated_names_in_a_checksum_file(publisher: Publisher) -> None:
     )
 
 
+def test_dated_names_in_a_checksum_file_whose_files_are_in_dated_folders(
+    publisher: Publisher,
+) -> None:
+    sums = publisher.sums("daily/latest/SHA512SUMS", *DEBIAN)
+    found = publisher.look(
+        url=publisher.url("daily/$(version)/$(name)"),
+        index={
+            "checksums": sums,
+            "pattern": r"debian-12-generic-amd64-daily-(?P<version>\d+-\d+)\.qcow2",
+        },
+        sums={"url": sums, "filename": "$(name)"},
+    )
+    assert found.version == "20240717-1811"
+    assert found.location == publisher.url(f"daily/20240717-1811/{DEBIAN[1]}")
+    assert found.checksum == _checksum(DEBIAN[1])
+
+
 def test_a_listing_with_a_checksum_beside_each_file(publisher: Publisher) -> None:
     names = [
         f"CentOS-Stream-GenericCloud-9-{date}.x86_64.qcow2" for date in ("20240603.0", "20240701.0")
