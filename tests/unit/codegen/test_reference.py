@@ -93,6 +93,6 @@ def test_the_samples_together_show_every_field(kind: Kind) -> None:
     hidden |= dict.fromkeys(("s3", "swift"), ("md5", "sha1", "sha512", "blake2b"))
     others = {f"spec.source.{of}.checksum.{name}" for of, names in hidden.items() for name in names}
     others.add("spec.source.oci.caCertificate.secret")
-    lists = ("folder", "listing", "releases", "simpleStreams")
+    lists = ("checksums", "releases", "simpleStreams")
     others |= {f"spec.source.http.index.{name}" for name in lists}
     assert set(missing(spec, specs, "spec")) == (others if kind is CLOUD_IMAGE else set())
