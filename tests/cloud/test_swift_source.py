@@ -209,18 +209,19 @@ def test_a_cloud_without_swift_and_wrong_credentials(
 
 
 def test_a_look_tells_the_version_and_a_transfer_refuses_another(
-    bench: Bench, put: Callable[..., None], asked: Callable[..., Row], disk: Path
+    bench: Bench, put: Callable[..., None], asked: Callable[..., Row], disk: Path, tmp_path: Path
 ) -> None:
     put(disk, "moving.raw")
     request = asked("moving.raw")
     names = ("source", "cloud", "scratch", "limits", "policy", "cloud_policy")
-    looked = {name: request[name] for name in names} | {"cache": bench.scratch / "cache"}
+    looked = {name: request[name] for name in names} | {"cache": tmp_path / "cache"}
     latest = look(LookRequest.model_validate(looked), Meter(lambda _: None), Interrupts())
     assert latest.version == checksum(disk, "md5")["value"]
     assert latest.checksum == Checksum.model_validate(checksum(disk, "md5"))
 
-    (bench.scratch / "other").write_bytes(bytes(1024))
-    put(bench.scratch / "other", "moving.raw")
+    other = tmp_path / "other"
+    other.write_bytes(bytes(1024))
+    put(other, "moving.raw")
     failed = fail(request | {"version": latest.version}, Reason.SOURCE_CHANGED)
     assert f"and not {latest.version} any longer" in failed.message
     assert bench.images() == []

@@ -9,7 +9,14 @@ import pytest
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.names import RETRY_ANNOTATION
-from support.namespaces import Namespace, condition_of, content_of, images_of, said
+from support.namespaces import (
+    Namespace,
+    condition_of,
+    content_of,
+    images_of,
+    said,
+    wait_until,
+)
 from testbed.images import disk, sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
@@ -152,7 +159,8 @@ def test_a_publisher_that_goes_back_is_not_followed(publisher: Publisher) -> Non
     )
     assert refused.status.image_id == first.status.image_id
     assert said(refused, "Ready")[0] == "True"
-    assert ("Warning", "SourceWentBack") in publisher.namespace.events(publisher.name)
+    events = publisher.namespace.events
+    assert wait_until(lambda: ("Warning", "SourceWentBack") in events(publisher.name), 20)
 
     publisher.sources.put(f"{publisher.name}/SHA256SUMS", b"<html>down</html>")
     publisher.ask()

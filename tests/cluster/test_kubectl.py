@@ -27,6 +27,7 @@ STATUS: dict[str, Any] = {
     "diskFormat": "raw",
     "visibility": "shared",
     "size": 2**31,
+    "follow": {"version": "20260101-1", "lastCheckTime": "2026-01-01T00:00:00Z"},
     "progress": {"stage": "Uploading", "percent": 63, "transferredBytes": 2**33},
     "summary": {"progress": "63%", "size": "2.0Gi", "inUse": "2"},
     "usedBy": {
@@ -79,6 +80,7 @@ def test_wide_adds_id_reason_and_message(cluster: Cluster, namespace: str) -> No
     heading, debian = cells(table)
     row = dict(zip(heading, debian, strict=True))
     assert row["IMAGE ID"] == IMAGE_ID
+    assert row["VERSION"] == "20260101-1"
     assert (row["REASON"], row["MESSAGE"]) == ("Available", "The image is there.")
 
 

@@ -16,10 +16,12 @@ from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.controller.attempts import Attempts
 from cloudimage.credentials.guard import SecretGuard
+from cloudimage.images.following import Following
 from cloudimage.images.reconciler import CloudImageReconciler
 from cloudimage.kube import Key, Kube
 from cloudimage.runners.base import Transfer
 from cloudimage.runners.child import ChildRunner
+from cloudimage.runners.looks import Looks
 from cloudimage.settings import Settings
 from cloudimage.shares.consumers import Consumers
 from cloudimage.transfer.contract import Failure, Reason, Stage
@@ -149,14 +151,18 @@ def bench(cluster: Cluster, crds: Cluster, openstack: OpenStack, tmp_path: Path)
     # Each transfer fails as told, at once.
     program = f"head -n 1 > /dev/null; echo '{FAILURE.model_dump_json()}'"
     command = ("/bin/sh", "-c", program)
-    runner = ChildRunner(
-        1, spawn=lambda: subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    )
+
+    def spawn() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    runner = ChildRunner(1, spawn=spawn)
     settings = Settings(scratch=tmp_path)
     clouds, attempts = ConnectionPool(), Attempts(kube, SecretGuard(kube))
     consumers = Consumers(kube, clouds)
+    looks = Looks(spawn)
+    following = Following(kube, looks, settings, attempts.status, lambda _: None)
     reconciler = CloudImageReconciler(
-        kube, attempts, runner, settings, clouds, consumers, lambda _: None
+        kube, attempts, runner, following, settings, clouds, consumers, lambda _: None
     )
     yield Bench(namespace, reconciler, kube, runner)
     runner.stop()
