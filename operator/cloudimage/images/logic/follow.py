@@ -50,8 +50,11 @@ class Build:
     checksum: str | None = None
 
     def has_other_bytes(self, other: str | None) -> bool:
-        """Return whether a checksum is known to be of other bytes."""
-        return None not in {self.checksum, other} and self.checksum != other
+        """Return whether a checksum is known to be of other bytes: by the same algorithm."""
+        if self.checksum is None or other is None:
+            return False
+        same_algorithm = self.checksum.partition(":")[0] == other.partition(":")[0]
+        return same_algorithm and self.checksum != other
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,18 @@ def test_bytes_that_were_served_before_are_not_new() -> None:
     assert _judge(known, Build("2", "sha256:c")).action is Action.APPLY
 
 
+@pytest.mark.parametrize("checksum", [None, "md5:a", "sha256:a"])
+def test_a_version_that_was_served_is_known_by_any_checksum(checksum: str | None) -> None:
+    known = Known(Build("b", "md5:b"), earlier=(Build("c", "sha256:a"),))
+    found = Build("c", checksum)
+    assert _judge(known, found).action is Action.REFUSE
+
+
+def test_another_source_may_number_its_builds_alike() -> None:
+    known = Known(Build("2", "md5:b"), earlier=(Build("3", "md5:a"),))
+    assert _judge(known, Build("3", "md5:c")).action is Action.APPLY
+
+
 def test_other_bytes_of_what_failed_are_tried() -> None:
     since = NOW - timedelta(days=1)
     failed = Available(version="2", checksum="sha256:b", since=since, failed=True)

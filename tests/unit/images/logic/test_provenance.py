@@ -27,11 +27,13 @@ DAILY = {"every": "12h"}
 
 def resource(url: str = BOOKWORM, given: dict[str, str] | None = None, **spec: Any) -> CloudImage:
     """Return a CloudImage that asks for provenance."""
+    sums = {"from": {"url": "https://example.org/SHA256SUMS"}}
+    http = {"checksum": sums} if spec.get("follow") else {}
     image = {"minDiskGiB": 3, "minRamMiB": 512, "properties": GIVEN if given is None else given}
     return cloud_image(
         {**image, **spec.pop("image", {})},
         spec.pop("status", {}),
-        {"url": url, **spec.pop("http", {})},
+        {"url": url, **http, **spec.pop("http", {})},
         **{"provenance": "SCS", **spec},
     )
 
@@ -57,6 +59,12 @@ def test_an_image_that_is_followed() -> None:
         "provided_until": "none",
         "hotfix_hours": "0",
     }
+
+
+def test_a_source_that_cannot_be_followed_makes_no_promise() -> None:
+    found = told(follow=DAILY, http={"checksum": {"sha256": "a" * 64}})
+    assert "replace_frequency" not in found
+    assert "hotfix_hours" not in found
 
 
 def test_an_image_that_stays_as_it_is() -> None:
