@@ -25,7 +25,7 @@ VALUES: dict[str, Any] = {
     "file": f"/v2/images/{ID}/file",
     "hidden": False,
     "id": ID,
-    "image_cache_path": "/root/.terraform/image_cache",
+    "image_cache_path": "/var/cache/terraform",
     "image_id": None,
     "image_source_password": None,
     "image_source_url": URL,
