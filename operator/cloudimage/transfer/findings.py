@@ -84,8 +84,7 @@ class LintResult(BaseModel):
         rules = ", ".join(dict.fromkeys(each.rule.value for each in ranked))
         first = kept[0]
         message = (
-            f"{len(findings)} found in the image ({system}): {rules}. "
-            f"{first.path}: {first.message}"
+            f"{len(findings)} found in the image ({system}): {rules}. {first.path}: {first.message}"
         )
         return cls(
             outcome="FindingsFound",

@@ -56,9 +56,7 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     return result.model_copy(update={"lint": result.lint or unseen(request.lint)})
 
 
-def _moved(
-    request: TransferRequest, target: UploadContext, choice: Choice, folder: Path
-) -> Result:
+def _moved(request: TransferRequest, target: UploadContext, choice: Choice, folder: Path) -> Result:
     """Move the bytes, past us where the method is such."""
     if choice.method == "WebDownload":
         outcome = by_web_download(target, request, choice, folder)

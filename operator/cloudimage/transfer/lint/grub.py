@@ -136,7 +136,9 @@ class Disk:
         except ToolError as error:
             if error.status > 0 and _ABSENT.search(error.message):
                 raise _AbsentError from error
-            raise UnreadableError(error.message.removeprefix(f"{self._program}: error: ")) from error
+            raise UnreadableError(
+                error.message.removeprefix(f"{self._program}: error: ")
+            ) from error
 
 
 class _AbsentError(UnreadableError):

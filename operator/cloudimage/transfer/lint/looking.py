@@ -18,7 +18,7 @@ from cloudimage.transfer.lint.system import gather
 from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.tools.toolbox import Output, Toolbox, ToolError, image
 
-MOST_UNASKED: Final = 8 * 2**30
+MOST_UNASKED: Final = 4 * 2**30
 """Bytes of data that are unpacked for a look that was not asked for: about half a minute's work."""
 
 LOOK_SECONDS: Final = 120.0
@@ -56,9 +56,7 @@ class Subject:
     found: Inspected
 
 
-def look_into(
-    subject: Subject, mode: LintMode, tools: Toolbox, cache: Cache
-) -> LintResult | None:
+def look_into(subject: Subject, mode: LintMode, tools: Toolbox, cache: Cache) -> LintResult | None:
     """Return what is in an image; None if nobody wants to know.
 
     Args:
@@ -138,7 +136,7 @@ def _copy_bytes(subject: Subject, tools: Toolbox) -> int:
         return 0
     opened = image(subject.path.name, QEMU_FORMATS[shape])
     try:
-        measured = tools.json("qemu-img", "measure", "--output=json", "-O", "raw", *opened)
+        measured = tools.json("qemu-img", "measure", "--output=json", "-O", "qcow2", *opened)
     except ToolError as error:
         raise _damaged(error) from error
     return int(measured["required"])
