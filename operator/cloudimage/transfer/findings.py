@@ -83,12 +83,10 @@ class LintResult(BaseModel):
         kept = tuple(ranked[:MOST_FINDINGS])
         rules = ", ".join(dict.fromkeys(each.rule.value for each in ranked))
         first = kept[0]
-        message = (
-            f"{len(findings)} found in the image ({system}): {rules}. {first.path}: {first.message}"
-        )
+        count = f"{len(findings)} finding{'s' * (len(findings) != 1)} in the image ({system})"
         return cls(
             outcome="FindingsFound",
-            message=message,
+            message=f"{count}: {rules}. {first.path}: {first.message}.",
             findings=kept,
             more=len(findings) - len(kept),
         )

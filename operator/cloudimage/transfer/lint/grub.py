@@ -10,6 +10,7 @@ paths inside the same device.
 import os
 import re
 import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,12 +23,17 @@ _PROGRAMS: Final = ("grub-fstest", "grub2-fstest")
 """Of Debian, and of Fedora and SUSE."""
 _MOST_VOLUMES: Final = 64
 _LONGEST_PATH: Final = 4096
+_LONGEST_NAME: Final = 255
 _VOLUME: Final = re.compile(
     rb"^\t?(?:Device|Partition) ((?:loop0|lvm/|md/)[\w,/.+-]*): Filesystem type (\S+?)[ ,]"
     rb"(?:- Label `(?P<label>.*?)')?(?:.*UUID (?P<uuid>[\w-]+))?",
     re.MULTILINE | re.ASCII,
 )
 _ENTRY: Final = re.compile(rb"^(DIR|\d+) *(?:\d{14,} )?(.+)$", re.MULTILINE)
+_MARKER: Final = "(proc)"
+"""A device of GRUB's own, whose line stands between the listings of two folders."""
+_MARKED: Final = re.compile(rb"^Device proc: Filesystem type procfs.*\n", re.MULTILINE)
+_BATCH_LENGTH: Final = 8192
 _ABSENT: Final = re.compile(
     r"(?:not found|not a directory|not a regular file|too deep nesting of symlinks)\.?$"
 )
@@ -114,21 +120,29 @@ class Disk:
         except _AbsentError:
             return None
 
-    def entries(self, device: str, path: str) -> tuple[Entry, ...] | None:
-        """Return what is in a folder, with files that can be opened; None: there is no such folder.
+    def listings(self, places: Iterable[tuple[str, str]]) -> list[tuple[Entry, ...] | None]:
+        """Return what is in folders, with files that can be opened; None: there is no such folder.
+
+        Args:
+            places: A device and a path for each.
 
         Raises:
-            UnreadableError: It cannot be read to its end.
+            UnreadableError: One cannot be read to its end.
             TransferError: As for :meth:`volumes`.
         """
-        if not _is_path(path):
-            return None
-        output = self._run("ls", "-l", "-a", f"({device}){path.rstrip('/')}/")
-        if not output:
-            return None
-        if output != b"\n" and not output.endswith(b"\n\n"):  # it says no more of a failure
-            raise UnreadableError(f"the folder {path} cannot be read")
-        return tuple(_entries(output))
+        places = tuple(places)
+        found = self._listed(
+            f"({device}){path.rstrip('/')}/" for device, path in places if _is_path(path)
+        )
+        return [next(found) if _is_path(path) else None for _, path in places]
+
+    def _listed(self, names: Iterable[str]) -> Iterator[tuple[Entry, ...] | None]:
+        for batch in _batches(names):
+            words = [word for name in batch for word in (name, _MARKER)]
+            *listed, rest = _MARKED.split(self._run("ls", "-l", "-a", *words))
+            if len(listed) != len(batch) or rest.strip():
+                raise UnreadableError("the names in its folders make no sense")
+            yield from map(_entries, listed)
 
     def _run(self, *words: str, options: tuple[str, ...] = ()) -> bytes:
         try:
@@ -145,7 +159,24 @@ class _AbsentError(UnreadableError):
     """There is no file of that name."""
 
 
-def _entries(output: bytes) -> list[Entry]:
+def _batches(names: Iterable[str]) -> Iterator[list[str]]:
+    """Yield names, as many at once as one program may be given."""
+    batch: list[str] = []
+    for name in names:
+        batch.append(name)
+        if sum(map(len, batch)) > _BATCH_LENGTH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _entries(output: bytes) -> tuple[Entry, ...] | None:
+    """Return what a listing has; nothing is written for a folder that is not there."""
+    if not output:
+        return None
+    if output != b"\n" and not output.endswith(b"\n\n"):  # it says no more of a failure
+        raise UnreadableError("a folder cannot be read to its end")
     found = []
     for match in _ENTRY.finditer(output):
         size, name = match[1], os.fsdecode(match[2])
@@ -153,9 +184,11 @@ def _entries(output: bytes) -> list[Entry]:
             found.append(Entry(name.removesuffix("/"), None))
         else:
             found.append(Entry(name, int(size)))
-    return [each for each in found if each.name not in {".", ".."}]
+    return tuple(each for each in found if each.name not in {".", ".."})
 
 
 def _is_path(path: str) -> bool:
     """Return whether a path can be one: names in an image are whatever somebody wrote there."""
-    return path.startswith("/") and "\0" not in path and len(os.fsencode(path)) <= _LONGEST_PATH
+    encoded = os.fsencode(path)
+    short = len(encoded) <= _LONGEST_PATH and max(map(len, encoded.split(b"/"))) <= _LONGEST_NAME
+    return short and path.startswith("/") and "\0" not in path

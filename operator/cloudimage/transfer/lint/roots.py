@@ -17,6 +17,7 @@ _NESTED: Final = (("/@/.snapshots", "/snapshot"),)
 _DEPLOYED: Final = "/ostree/deploy"
 _MOST_TRIED: Final = 16
 _MOST_MOUNTS: Final = 64
+_ESCAPED: Final = re.compile(r"\\([0-3][0-7]{2})")  # fstab(5): \040 is a space
 _WINDOWS: Final = "/Windows/System32/"
 
 
@@ -68,13 +69,15 @@ class Root:
         """
         return self.disk.read(*self._at(path), 1) is not None
 
-    def entries(self, path: str) -> tuple[Entry, ...]:
-        """Return what is in a folder; nothing if there is none.
+    def listings(self, paths: Iterable[str]) -> dict[str, tuple[Entry, ...]]:
+        """Return what is in folders, by their paths; nothing where there is none.
 
         Raises:
             UnreadableError: As for :meth:`read`.
         """
-        return self.disk.entries(*self._at(path)) or ()
+        paths = tuple(dict.fromkeys(paths))
+        found = self.disk.listings(map(self._at, paths))
+        return {path: entries or () for path, entries in zip(paths, found, strict=True)}
 
     def _at(self, path: str) -> tuple[str, str]:
         for point in sorted(self.mounts, key=len, reverse=True):
@@ -107,7 +110,8 @@ def is_windows(disk: Disk, volumes: Iterable[Volume]) -> bool:
     Raises:
         UnreadableError: One cannot be read.
     """
-    return any(disk.entries(each.device, _WINDOWS) for each in volumes if each.kind == "ntfs")
+    places = [(each.device, _WINDOWS) for each in volumes if each.kind == "ntfs"]
+    return any(disk.listings(places))
 
 
 def _folders(disk: Disk, volume: Volume) -> Iterator[str]:
@@ -116,13 +120,16 @@ def _folders(disk: Disk, volume: Volume) -> Iterator[str]:
     if volume.kind == "btrfs":
         yield from _SUBVOLUMES
         for above, below in _NESTED:
-            for each in (disk.entries(volume.device, above) or ())[:_MOST_TRIED]:
-                yield f"{above}/{each.name}{below}"
-    for system in (disk.entries(volume.device, _DEPLOYED) or ())[:_MOST_TRIED]:
-        above = f"{_DEPLOYED}/{system.name}/deploy"
-        for each in (disk.entries(volume.device, above) or ())[:_MOST_TRIED]:
-            if each.size is None:
-                yield f"{above}/{each.name}"
+            yield from (f"{each}{below}" for each in _members(disk, volume, above))
+    for system in _members(disk, volume, _DEPLOYED):
+        yield from _members(disk, volume, f"{system}/deploy")
+
+
+def _members(disk: Disk, volume: Volume, folder: str) -> list[str]:
+    """Return the folders in a folder; the first of very many."""
+    (found,) = disk.listings([(volume.device, folder)])
+    folders = [f"{folder}/{each.name}" for each in found or () if each.size is None]
+    return folders[:_MOST_TRIED]
 
 
 def _assigned(content: bytes) -> dict[str, str]:
@@ -142,7 +149,7 @@ def _mounts(root: Root, volumes: tuple[Volume, ...]) -> dict[str, Place]:
     """Return what its fstab(5) mounts below its root, of what is on the same disk."""
     found: dict[str, Place] = {}
     for line in (root.read("/etc/fstab") or "").splitlines():
-        fields = line.split()
+        fields = [_ESCAPED.sub(lambda found: chr(int(found[1], 8)), each) for each in line.split()]
         if len(fields) < 4 or fields[0].startswith("#") or len(found) >= _MOST_MOUNTS:  # noqa: PLR2004 - of its six
             continue
         what, point, _, options = fields[:4]

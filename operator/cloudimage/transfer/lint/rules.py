@@ -113,6 +113,10 @@ def _programs(system: System) -> Iterator[Finding]:
             "neither cloud-init nor another program that takes a server's SSH key and user data "
             "is there, so that nobody can log in; install the package cloud-init",
         )
+    for path in system.disabled:
+        yield Finding.of(
+            Rule.CLOUD_INIT, path, "this file keeps cloud-init from running; remove it"
+        )
     if not system.growers and system.is_partitioned:
         yield Finding.of(
             Rule.GROWPART,

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from cloudimage.transfer.lint.grub import Entry
 from cloudimage.transfer.lint.roots import Root
 
 AGENTS: Final = (
@@ -20,6 +21,8 @@ AGENTS: Final = (
     "/usr/local/bin/glean",
 )
 """Programs that take a server's key and user data: cloud-init, and what others have instead."""
+
+_DISABLING: Final = ("/etc/cloud/cloud-init.disabled",)
 
 GROWERS: Final = (
     "/usr/bin/growpart",
@@ -44,7 +47,7 @@ _HOST_KEYS: Final = {
     "/etc/ssh": re.compile(r"ssh_host_.*key"),
     "/etc/dropbear": re.compile(r"dropbear_.*_host_key"),
 }
-_KEY_FILES: Final = ("/.ssh/authorized_keys", "/.ssh/authorized_keys2")
+_KEY_FILES: Final = ("authorized_keys", "authorized_keys2")
 _OTHER_KEY_FILES: Final = ("/etc/dropbear/authorized_keys",)
 _HISTORY: Final = re.compile(r"\.(?:\w+_)?history")
 _NO_LOG: Final = frozenset({"lastlog", "faillog", "tallylog", "README"})
@@ -53,6 +56,9 @@ _LOGS: Final = "/var/log"
 _LOG_DEPTH: Final = 3
 _MOST_FOLDERS: Final = 64
 _MOST_HOMES: Final = 64
+
+Folders = Mapping[str, tuple[Entry, ...]]
+"""What is in folders, by their paths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,7 @@ class System:
         logs: Files that something was written to.
         histories: The same, of shells.
         cut: Files that are larger than what is read of them.
+        disabled: Files that keep cloud-init from running.
     """
 
     release: Mapping[str, str]
@@ -93,6 +100,7 @@ class System:
     logs: tuple[str, ...] = ()
     histories: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
 
 
 def gather(root: Root) -> System:
@@ -104,6 +112,9 @@ def gather(root: Root) -> System:
     """
     accounts = list(_fields(root, "/etc/passwd"))
     homes = _homes(root, accounts)
+    folders = root.listings(
+        [*homes, *(f"{home}/.ssh" for home in homes), *_HOST_KEYS, *_REPART_FOLDERS, _DRACUT]
+    )
     passwords = [*_passwords(root, "/etc/shadow"), *_of_passwd(accounts)]
     agents = next(((each,) for each in AGENTS if root.has(each)), ())
     found = {path: root.read(path) for path in MACHINE_IDS}
@@ -111,14 +122,15 @@ def gather(root: Root) -> System:
         release=root.release,
         is_partitioned="," in root.place.device,
         agents=agents,
-        growers=_growers(root),
+        growers=_growers(root, folders),
         passwords=tuple(passwords),
-        keys=dict(_keys(root, homes)),
-        host_keys=tuple(_host_keys(root)),
+        keys=dict(_keys(root, homes, folders)),
+        host_keys=tuple(_host_keys(folders)),
         machine_ids={path: text for path, text in found.items() if text is not None},
         logs=tuple(_logs(root)),
-        histories=tuple(_histories(root, homes)),
+        histories=tuple(_histories(homes, folders)),
         cut=tuple(dict.fromkeys(root.cut)),
+        disabled=tuple(filter(root.has, _DISABLING)),
     )
 
 
@@ -145,40 +157,44 @@ def _of_passwd(accounts: Iterable[list[str]]) -> Iterator[Password]:
 def _homes(root: Root, accounts: Iterable[list[str]]) -> tuple[str, ...]:
     """Return the homes of the users, and what else looks like one."""
     of_users = [each[5].rstrip("/") for each in accounts if len(each) > 5]  # noqa: PLR2004
-    others = [f"/home/{each.name}" for each in root.entries("/home") if each.size is None]
+    others = [f"/home/{each.name}" for each in root.listings(["/home"])["/home"]]
     homes = dict.fromkeys(["/root", *of_users, *others])
     return tuple(each for each in homes if each.startswith("/"))[:_MOST_HOMES]
 
 
-def _growers(root: Root) -> tuple[str, ...]:
+def _growers(root: Root, folders: Folders) -> tuple[str, ...]:
     for path in GROWERS:
         if root.has(path):
             return (path,)
-    if root.has(REPART) and any(map(root.entries, _REPART_FOLDERS)):
+    if any(folders[each] for each in _REPART_FOLDERS) and root.has(REPART):
         return (REPART,)
-    modules = root.entries(_DRACUT)
-    growing = (each.name for each in modules if _GROWING_MODULES.fullmatch(each.name))
-    return tuple(f"{_DRACUT}/{name}" for name in growing)[:1]
+    names = (each.name for each in folders[_DRACUT])
+    return tuple(f"{_DRACUT}/{name}" for name in names if _GROWING_MODULES.fullmatch(name))[:1]
 
 
-def _keys(root: Root, homes: Iterable[str]) -> Iterator[tuple[str, int]]:
-    files = [f"{home}{name}" for home in homes for name in _KEY_FILES]
+def _keys(root: Root, homes: Iterable[str], folders: Folders) -> Iterator[tuple[str, int]]:
+    files = [
+        f"{home}/.ssh/{each.name}"
+        for home in homes
+        for each in folders[f"{home}/.ssh"]
+        if each.size and each.name in _KEY_FILES
+    ]
     for path in (*files, *_OTHER_KEY_FILES):
         lines = map(str.strip, (root.read(path) or "").splitlines())
         if count := sum(1 for line in lines if line and not line.startswith("#")):
             yield path, count
 
 
-def _host_keys(root: Root) -> Iterator[str]:
+def _host_keys(folders: Folders) -> Iterator[str]:
     for folder, names in _HOST_KEYS.items():
-        for each in root.entries(folder):
+        for each in folders[folder]:
             if each.size and names.fullmatch(each.name):
                 yield f"{folder}/{each.name}"
 
 
-def _histories(root: Root, homes: Iterable[str]) -> Iterator[str]:
+def _histories(homes: Iterable[str], folders: Folders) -> Iterator[str]:
     for home in homes:
-        for each in root.entries(home):
+        for each in folders[home]:
             if each.size and _HISTORY.fullmatch(each.name):
                 yield f"{home}/{each.name}"
 
@@ -186,14 +202,8 @@ def _histories(root: Root, homes: Iterable[str]) -> Iterator[str]:
 def _logs(root: Root) -> Iterator[str]:
     """Yield the files below the folder of logs that have anything in them."""
     folders = [_LOGS]
-    for _ in range(_MOST_FOLDERS):
-        if not folders:
-            return
-        folder = folders.pop(0)
-        for each in root.entries(folder):
-            path = f"{folder}/{each.name}"
-            if each.size is None:
-                if path.count("/") < _LOGS.count("/") + _LOG_DEPTH:
-                    folders.append(path)
-            elif each.size and each.name not in _NO_LOG:
-                yield path
+    for _ in range(_LOG_DEPTH):
+        listed = root.listings(folders[:_MOST_FOLDERS])
+        found = [(f"{folder}/{each.name}", each) for folder in listed for each in listed[folder]]
+        yield from (path for path, each in found if each.size and each.name not in _NO_LOG)
+        folders = [path for path, each in found if each.size is None]
