@@ -15,6 +15,8 @@ MOST_FINDINGS: Final = 32
 
 _PATH_BYTES: Final = 160
 _MESSAGE_BYTES: Final = 320
+_SYSTEM_BYTES: Final = 80
+_WHY_BYTES: Final = 600
 
 
 class Rule(StrEnum):
@@ -70,6 +72,12 @@ class LintResult(BaseModel):
     more: int = 0
 
     @classmethod
+    def unknown(cls, outcome: Literal["NotLookedInto", "FileSystemUnknown"], why: str) -> Self:
+        """Return that nothing is known, and why; the end of a sentence, in anybody's words."""
+        said = plain(why, _WHY_BYTES)
+        return cls(outcome=outcome, message=f"The image was not looked into: {said}.")
+
+    @classmethod
     def of(cls, findings: tuple[Finding, ...], system: str) -> Self:
         """Return the result of a look.
 
@@ -77,6 +85,7 @@ class LintResult(BaseModel):
             findings: All of them.
             system: What the image has on it, such as ``Debian GNU/Linux 12 (bookworm)``.
         """
+        system = plain(system, _SYSTEM_BYTES)
         if not findings:
             return cls(outcome="Clean", message=f"Nothing was found in the image ({system}).")
         ranked = sorted(findings, key=lambda each: list(Rule).index(each.rule))

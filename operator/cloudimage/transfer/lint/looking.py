@@ -77,7 +77,7 @@ def look_into(subject: Subject, mode: LintMode, tools: Toolbox, cache: Cache) ->
     except TransferError as error:
         if mode == "Enforce":
             raise
-        result = LintResult(outcome="NotLookedInto", message=_sentence(error.message))
+        result = LintResult.unknown("NotLookedInto", error.message)
     if mode == "Enforce" and result.outcome == "FindingsFound":
         raise LintError(result)
     return result
@@ -88,16 +88,16 @@ def unseen(mode: LintMode) -> LintResult | None:
     if mode == "Off":
         return None
     why = f"its bytes went into Glance without a file to read them from; {HOW_TO_ASK}"
-    return LintResult(outcome="NotLookedInto", message=_sentence(why))
+    return LintResult.unknown("NotLookedInto", why)
 
 
 def _looked(subject: Subject, mode: LintMode, tools: Toolbox, cache: Cache) -> LintResult:
     shape = subject.found.format
     if shape not in QEMU_FORMATS:
-        return LintResult(outcome="FileSystemUnknown", message=_sentence(_NO_DISK.format(shape)))
+        return LintResult.unknown("FileSystemUnknown", _NO_DISK.format(shape))
     if mode == "Auto" and (size := _copy_bytes(subject, tools)) > MOST_UNASKED:
         why = f"its {size_text(size)} of data would have to be unpacked first; {HOW_TO_ASK}"
-        return LintResult(outcome="NotLookedInto", message=_sentence(why))
+        return LintResult.unknown("NotLookedInto", why)
     with _as_raw(subject, tools, cache) as name:
         return _read(name, tools)
 
@@ -126,7 +126,7 @@ def _read(name: str, tools: Toolbox) -> LintResult:
         if error.reason is not Reason.CONVERSION_FAILED:
             raise
         why = f"its file system cannot be read: {error.message}"
-    return LintResult(outcome="FileSystemUnknown", message=_sentence(why))
+    return LintResult.unknown("FileSystemUnknown", why)
 
 
 def _copy_bytes(subject: Subject, tools: Toolbox) -> int:
@@ -166,7 +166,3 @@ def _damaged(error: ToolError) -> TransferError:
     return TransferError(
         Reason.CONVERSION_FAILED, f"the image cannot be read to its end: {error.message}"
     )
-
-
-def _sentence(why: str) -> str:
-    return f"The image was not looked into: {why}."
