@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from cloudimage.addresses import ANYWHERE, Networks
+from cloudimage.transfer.step_result import StepResult
 from cloudimage.vocabulary.image import DiskFormat, Visibility
 
 SECRET_MARK: Final = "cloudimage_dev_secret"  # noqa: S105  # a property, not a password
@@ -33,6 +34,7 @@ class Stage(StrEnum):
     VERIFYING = "Verifying"
     EXPANDING = "Expanding"
     INSPECTING = "Inspecting"
+    CUSTOMIZING = "Customizing"
     CONVERTING = "Converting"
     UPLOADING = "Uploading"
     COMPLETE = "Complete"
@@ -59,6 +61,9 @@ class Reason(StrEnum):
     UNSUPPORTED_FORMAT = "UnsupportedFormat"
     IMAGE_TOO_LARGE = "ImageTooLarge"
     INSUFFICIENT_SCRATCH = "InsufficientScratch"
+    CUSTOMIZE_FAILED = "CustomizeFailed"
+    CUSTOMIZE_NETWORK_FAILED = "CustomizeNetworkFailed"
+    CUSTOMIZE_UNAVAILABLE = "CustomizeUnavailable"
     CONVERSION_FAILED = "ConversionFailed"
     INVALID_CREDENTIALS = "InvalidCredentials"
     CLOUD_UNREACHABLE = "CloudUnreachable"
@@ -82,7 +87,10 @@ class TransferError(Exception):
         reason: What went wrong.
         message: A sentence that says what was found and what to do.
         retry_after: Seconds that a server asked us to wait, if it did.
+        customize: What came of the steps, where one of them failed.
     """
+
+    customize: tuple[StepResult, ...] = ()
 
     def __init__(self, reason: Reason, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -344,6 +352,7 @@ class Result(Model):
     method_reason: str = ""
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    customize: tuple[StepResult, ...] = ()
 
 
 class Latest(Model):
@@ -371,6 +380,7 @@ class Failure(Model):
     message: str
     stage: Stage
     retry_after: float | None = None
+    customize: tuple[StepResult, ...] = ()
 
 
 Event = Annotated[Progress | Result | Latest | Failure, Field(discriminator="type")]

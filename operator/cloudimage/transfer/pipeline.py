@@ -5,9 +5,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from cloudimage.transfer.contract import Result, Stage, TransferError
+from cloudimage.transfer.customize.preparation import prepared
 from cloudimage.transfer.declaration import settled
 from cloudimage.transfer.examination import Wanted, examine
 from cloudimage.transfer.glance.client import Glance
@@ -80,11 +82,11 @@ def _through_us(
         told = expected.hashes
         check_version(request.version, expected.version)
         check_pinned(pinned, told)
-        if result := _kept(source, target, request):
+        if not request.customize and (result := _kept(source, target, request)):
             return _told(result, expected)
         with source.discarding():
             # What is in the scratch already need not be fetched again.
-            pure = choice.method == "Upload" and not source.is_kept()
+            pure = choice.method == "Upload" and not source.is_kept() and not request.customize
             # Only a checksum that is known beforehand tells in time that it is another file.
             pure = pure and (pinned is None or pinned.algorithm in told)
             if pure and (result := _streamed(source, target, choice)):
@@ -95,10 +97,14 @@ def _through_us(
             path, found = examined.path, examined.found
             check_unchanged(request.image.properties, found.format, request.image.disk_format)
             info = source_info(found, examined.fetched)
-            if written := largest(path.name, found, request.image.disk_format, tools):
+            steps, appliance = request.customize, request.appliance
+            made = prepared(path, found, steps, appliance, context, target.image)
+            path, found, target = made.path, made.found, replace(target, image=made.image)
+            if written := largest(path.name, found, target.image.disk_format, tools):
                 cache.reserve(folder / "converted", written)
             result = deliver(target, choice, Located(path, found, tools), info)
-    return _told(result, expected, *examined.left_out)
+    made_into = {"virtual_size": found.virtual_size, "customize": made.results}
+    return _told(result.model_copy(update=made_into), expected, *examined.left_out)
 
 
 def _told(result: Result, expected: Expected, *left_out: str) -> Result:

@@ -16,6 +16,7 @@ from cloudimage.transfer.contract import (
     Source,
     UrlPolicy,
 )
+from cloudimage.transfer.customize.model import Customize
 from cloudimage.transfer.source.file.model import FileSource
 from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.http.model import HttpSource
@@ -81,6 +82,9 @@ class TransferRequest(Model):
             None: it is fetched.
         policy: Where the source may be.
         cloud_policy: Where the cloud may be.
+        customize: What is done to the image before it is uploaded, if anything.
+        appliance: The folder of libguestfs' fixed appliance, where that can be done; None: here it
+            cannot.
     """
 
     source: AnySource
@@ -95,6 +99,8 @@ class TransferRequest(Model):
     policy: UrlPolicy = UrlPolicy()
     cloud_policy: CloudPolicy = CloudPolicy()
     limits: Limits = Limits()
+    customize: Customize | None = None
+    appliance: Path | None = None
 
 
 def _kind(request: Any) -> str:  # noqa: ANN401 - what came is not known to be a request

@@ -118,4 +118,5 @@ def _outcome(
         message=failure.message,
         stage=meter.stage,
         retry_after=failure.retry_after,
+        customize=failure.customize,
     )

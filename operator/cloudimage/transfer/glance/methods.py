@@ -86,7 +86,11 @@ def choose(request: TransferRequest, offers: Offers, refused: str | None = None)
         return _automatic(request, offers)
     missing = _missing(wanted.method, wanted.stores, offers)
     if missing is None and wanted.method == "WebDownload":
-        missing = web_obstacle(request.source, request.image, request.policy) or refused
+        missing = (
+            _customized(request)
+            or web_obstacle(request.source, request.image, request.policy)
+            or refused
+        )
     if missing is not None:
         raise TransferError(
             Reason.METHOD_UNAVAILABLE, f"the method {wanted.method} cannot be used: {missing}"
@@ -157,10 +161,15 @@ def _missing(method: Chosen, stores: tuple[str, ...], offers: Offers) -> str | N
     return f"{offered}, but {name} is needed{purpose}"
 
 
+def _customized(request: TransferRequest) -> str | None:
+    return "spec.customize changes the bytes before Glance gets them" if request.customize else None
+
+
 def _automatic(request: TransferRequest, offers: Offers) -> Choice:
     stores = request.method.stores
     obstacle = (
-        _missing("WebDownload", stores, offers)
+        _customized(request)
+        or _missing("WebDownload", stores, offers)
         or web_obstacle(request.source, request.image, request.policy)
         or _doubt(request)
     )
