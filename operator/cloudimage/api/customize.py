@@ -13,7 +13,9 @@ MOST_STEPS: Final = 32
 MOST_TEXT: Final = 6 * 2**10
 """Characters of a script or a file in the spec itself: all of them are in a Job's annotation."""
 
-_PART: Final = r"(?:[^./:\x00-\x1f\x7f][^/:\x00-\x1f\x7f]*|\.[^./:\x00-\x1f\x7f][^/:\x00-\x1f\x7f]*)"
+_PART: Final = (
+    r"(?:[^./:\x00-\x1f\x7f][^/:\x00-\x1f\x7f]*|\.[^./:\x00-\x1f\x7f][^/:\x00-\x1f\x7f]*)"
+)
 GuestPath = Annotated[
     str,
     StringConstraints(min_length=2, max_length=512),
@@ -63,12 +65,20 @@ Owner = Annotated[
 SetTrue = Annotated[Literal[True], Field(json_schema_extra={"type": "boolean"})]
 
 
+_ONE_CONTENT: Final = (
+    "[has(self.content), has(self.configMapKeyRef), has(self.secretKeyRef)].exists_one(x, x)"
+)
+_NETWORK_WHERE_NEEDED: Final = (
+    "!has(self.steps) || (has(self.network) && self.network) || "
+    "!self.steps.exists(x, has(x.installPackages) || has(x.update))"
+)
+
+
 class RunStep(
     ApiModel,
     json_schema_extra=rules(
         (
-            "[has(self.script), has(self.configMapKeyRef), has(self.secretKeyRef)]"
-            ".exists_one(x, x)",
+            "[has(self.script), has(self.configMapKeyRef), has(self.secretKeyRef)].exists_one(x, x)",
             "give exactly one of script, configMapKeyRef and secretKeyRef",
         )
     ),
@@ -92,8 +102,7 @@ class WriteFileStep(
     ApiModel,
     json_schema_extra=rules(
         (
-            "[has(self.content), has(self.configMapKeyRef), has(self.secretKeyRef)]"
-            ".exists_one(x, x)",
+            _ONE_CONTENT,
             "give exactly one of content, configMapKeyRef and secretKeyRef",
         )
     ),
@@ -152,10 +161,22 @@ class AppendLineStep(ApiModel):
 class SysprepStep(ApiModel):
     """What virt-sysprep takes out of an image that has run."""
 
-    operations: Annotated[frozenset[SysprepOperation], Field(min_length=1, max_length=32)] = Field(
+    operations: Annotated[tuple[SysprepOperation, ...], Field(min_length=1, max_length=32)] = Field(
         description="Its operations, by the names of virt-sysprep."
     )
 
+
+CUSTOMIZE_RULES: Final = (
+    (
+        "!has(self.customize) || (has(self.source) && !has(self.source.upload))",
+        "customize needs a source that the operator itself reads: not upload",
+    ),
+    (
+        "!has(self.customize) || !has(self.__import__) || self.__import__.method != 'WebDownload'",
+        "customize changes the bytes before Glance gets them: not with import.method WebDownload",
+    ),
+)
+"""Of the whole spec."""
 
 _KINDS: Final = (
     "installPackages",
@@ -196,9 +217,7 @@ class Step(
     copy_in: CopyInStep | None = Field(
         default=None, description="Write every key of a ConfigMap or a Secret as a file."
     )
-    append_line: AppendLineStep | None = Field(
-        default=None, description="Append a line to a file."
-    )
+    append_line: AppendLineStep | None = Field(default=None, description="Append a line to a file.")
     timezone: TimeZone | None = Field(
         default=None, description="Set the time zone, such as Europe/Berlin."
     )
@@ -229,8 +248,7 @@ class Customize(
             "give at least one of steps, sparsify and compress",
         ),
         (
-            "!has(self.steps) || (has(self.network) && self.network) || "
-            "!self.steps.exists(x, has(x.installPackages) || has(x.update))",
+            _NETWORK_WHERE_NEEDED,
             "installPackages and update need network: true",
         ),
     ),

@@ -52,40 +52,54 @@ def _reference(number: int, step: Step) -> Reference | None:
     return None
 
 
-def _step(number: int, step: Step) -> model.Step:  # noqa: PLR0911 - a line for each kind
+def _step(number: int, step: Step) -> model.Step:
+    made = _with_files(number, step) or _of_services(step) or _of_packages(step) or _of_system(step)
+    if made is None:
+        raise ValueError(
+            f"step {number + 1} of spec.customize is of no kind that this operator supports; "
+            "upgrade the operator"
+        )
+    return made
+
+
+def _with_files(number: int, step: Step) -> model.Step | None:
     reference = _reference(number, step)
     secret = reference is not None and reference.kind == "Secret"
     name = reference.name if reference else None
-    if step.install_packages:
-        return model.InstallPackages(packages=step.install_packages)
-    if step.update:
-        return model.Update()
     if step.run:
         return model.Run(reference=name, files=_inline(step.run.script), secret=secret)
     if step.write_file:
         return _write_file(step.write_file, name, secret=secret)
     if step.copy_in:
-        mode = "0600" if secret else "0644"
-        directory = step.copy_in.directory
+        mode, directory = "0600" if secret else "0644", step.copy_in.directory
         return model.CopyIn(reference=name, secret=secret, directory=directory, mode=mode)
+    return None
+
+
+def _of_packages(step: Step) -> model.Step | None:
+    if step.install_packages:
+        return model.InstallPackages(packages=step.install_packages)
+    return model.Update() if step.update else None
+
+
+def _of_services(step: Step) -> model.Step | None:
+    if step.enable_services:
+        return model.EnableServices(units=step.enable_services)
+    if step.disable_services:
+        return model.DisableServices(units=step.disable_services)
+    return None
+
+
+def _of_system(step: Step) -> model.Step | None:
     if step.append_line:
         return model.AppendLine(path=step.append_line.path, line=step.append_line.line)
     if step.timezone:
         return model.Timezone(name=step.timezone)
     if step.hostname_reset:
         return model.HostnameReset()
-    if step.enable_services:
-        return model.EnableServices(units=step.enable_services)
-    if step.disable_services:
-        return model.DisableServices(units=step.disable_services)
     if step.sysprep:
-        return model.Sysprep(operations=tuple(sorted(step.sysprep.operations)))
-    if step.selinux_relabel:
-        return model.SelinuxRelabel()
-    raise ValueError(
-        f"step {number + 1} of spec.customize is of no kind that this operator supports; upgrade "
-        "the operator"
-    )
+        return model.Sysprep(operations=step.sysprep.operations)
+    return model.SelinuxRelabel() if step.selinux_relabel else None
 
 
 def _inline(text: str | None) -> dict[str, str]:

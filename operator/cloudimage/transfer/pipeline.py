@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cloudimage.transfer.contract import Result, Stage, TransferError
-from cloudimage.transfer.customize.preparation import prepared
+from cloudimage.transfer.customize.preparation import Prepared, check_possible, prepared
 from cloudimage.transfer.declaration import settled
 from cloudimage.transfer.examination import Wanted, examine
 from cloudimage.transfer.glance.client import Glance
@@ -46,6 +46,8 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
         TransferError: With every reason of a transfer.
     """
     request = settled(request)
+    if request.customize:
+        check_possible(request.customize, request.image, request.appliance)
     limits = request.limits
     with telling_when_full(), workspace(request.scratch, interrupts) as folder:
         stores = tuple(dict.fromkeys(request.method.stores))
@@ -97,8 +99,8 @@ def _through_us(
             path, found = examined.path, examined.found
             check_unchanged(request.image.properties, found.format, request.image.disk_format)
             info = source_info(found, examined.fetched)
-            steps, appliance = request.customize, request.appliance
-            made = prepared(path, found, steps, appliance, context, target.image)
+            made = Prepared(path, found, request.image)
+            made = prepared(made, request.customize, request.appliance, context)
             path, found, target = made.path, made.found, replace(target, image=made.image)
             if written := largest(path.name, found, target.image.disk_format, tools):
                 cache.reserve(folder / "converted", written)

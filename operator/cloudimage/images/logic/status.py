@@ -18,7 +18,7 @@ from cloudimage.api.status import (
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic import conditions, retry
 from cloudimage.controller.logic.conditions import Draft, with_conditions
-from cloudimage.images.logic import property_checks, readiness
+from cloudimage.images.logic import customize_status, property_checks, readiness
 from cloudimage.images.logic.desired import Desired
 from cloudimage.plaintext import plain
 from cloudimage.transfer.contract import Failure, Progress, Stage
@@ -58,9 +58,11 @@ def starting(
         Draft(ConditionType.UPLOADED, "False", Reason.PROGRESSING, message),
         Draft(ConditionType.SYNCED, "False", Reason.PENDING, "There is no image yet."),
         property_checks.draft(resource),
+        *customize_status.begun(resource),
         Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
     ]
     changes = {
+        "customize": None,
         "digest": desired.content_key,
         "transfers_started": (resource.status.transfers_started or 0) + 1,
         "image_id": serving.id if serving else None,
@@ -112,10 +114,15 @@ def failed(
         readiness.after_failure(resource, reason, message),
         Draft(ConditionType.UPLOADED, "False", reason, message),
         Draft(ConditionType.STALLED, "True", reason, message),
+        *customize_status.failed(reason, message),
     ]
     if reason is Reason.CHECKSUM_MISMATCH:
         drafts.append(Draft(ConditionType.VERIFIED, "False", reason, message))
-    changes = {"progress": TransferProgress(stage=failure.stage), "summary": None}
+    changes = {
+        "progress": TransferProgress(stage=failure.stage),
+        "summary": None,
+        "customize": customize_status.after(resource, failure),
+    }
     return next_status(resource, drafts, now, changes)
 
 

@@ -21,12 +21,12 @@ from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.step_result import StepResult
 from cloudimage.transfer.tools.machine import Ended, Machine
-from cloudimage.transfer.tools.toolbox import Output, ToolError, Toolbox, image
+from cloudimage.transfer.tools.toolbox import Output, Toolbox, ToolError, image
 
 _FOLDER: Final = "customize"
 _DISK: Final = "disk.qcow2"
-_SMALLER: Final = "smaller.qcow2"
-_RESULT: Final = "customized"
+_COPY: Final = "customized"
+_SMALLER: Final = "smaller"
 _TABLES: Final = 64 * 2**20
 """Bytes that a qcow2 may have besides its data, whatever its size."""
 
@@ -110,15 +110,15 @@ class Workshop:
         self._folder.mkdir(mode=0o700)
         try:
             most = self._copy(path, found)
+            # Also where all files are counted that take space in the scratch.
+            (self._folder / _DISK).hardlink_to(self.tools.folder / _COPY)
             results = self._steps(request, most)
             if request.sparsify:
                 words = ("virt-sparsify", "--in-place", "--format", "qcow2", _DISK)
                 self._finish(request, self._machine(most).run(words, lambda _: None))
-            made = self._packed(found, most, smaller=request.sparsify)
-            result = self.tools.folder / _RESULT
-            made.rename(result)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
+        result = self._packed(found, most, smaller=request.sparsify)
         again = inspect(result, "qcow2", None, self.limits, self.tools, verified=True)
         return Customized(result, again, results)
 
@@ -127,10 +127,8 @@ class Workshop:
         needed = qcow2_size(path.name, found, self.tools)
         whole = found.virtual_size + found.virtual_size // 1024 + _TABLES
         most = max(needed, min(whole, needed + self.bounds.growth))
-        name = f"{_FOLDER}/{_DISK}"
-        self.cache.reserve(self.tools.folder / name, most)
-        opened = image(path.name, QEMU_FORMATS[found.format])
-        self._convert(*opened, name, most=most)
+        self.cache.reserve(self.tools.folder / _COPY, most)
+        self._convert(*image(path.name, QEMU_FORMATS[found.format]), _COPY, most=most)
         return most
 
     def _convert(self, *words: str, most: int) -> None:
@@ -144,14 +142,15 @@ class Workshop:
 
     def _packed(self, found: Inspected, most: int, *, smaller: bool) -> Path:
         """Return the copy without what it no longer needs, compressed if that is asked for."""
+        copy = self.tools.folder / _COPY
         if not (smaller or self.compress):
-            return self._folder / _DISK
-        name = f"{_FOLDER}/{_SMALLER}"
-        self.cache.reserve(self.tools.folder / name, most)
+            return copy
+        # What cannot be compressed becomes a little larger.
+        most += found.virtual_size // 4096 + _TABLES
+        self.cache.reserve(self.tools.folder / _SMALLER, most)
         compressed = ("-c",) * self.compress
-        disk = image(f"{_FOLDER}/{_DISK}", "qcow2")
-        self._convert(*compressed, *disk, name, most=most + found.virtual_size // 4096 + _TABLES)
-        return self.tools.folder / name
+        self._convert(*compressed, *image(_COPY, "qcow2"), _SMALLER, most=most)
+        return (self.tools.folder / _SMALLER).replace(copy)
 
     def _steps(self, request: Customize, most: int) -> tuple[StepResult, ...]:
         seconds: list[float | None] = []

@@ -31,8 +31,7 @@ class Texted(Model):
         """Return the step with the content of what it refers to.
 
         Raises:
-            TransferError: ``InvalidCredentials``: it is not there; ``CustomizeFailed``: it is not
-                text.
+            TransferError: ``InvalidCredentials``: it is not there.
         """
         if self.reference is None:
             return self
@@ -40,14 +39,7 @@ class Texted(Model):
             raise TransferError(
                 Reason.INVALID_CREDENTIALS, f"{self.reference} cannot be read: No such file"
             )
-        files = dict(texts[self.reference])
-        if wrong := next((key for key, text in files.items() if _NOT_TEXT in text), None):
-            raise TransferError(
-                Reason.CUSTOMIZE_FAILED,
-                f"the key {wrong} that spec.customize refers to is not text in UTF-8; put other "
-                "files into the image by a package, or encode them and have a script decode them",
-            )
-        return self.model_copy(update={"files": files})
+        return self.model_copy(update={"files": dict(texts[self.reference])})
 
     def without_texts(self) -> Self:
         """Return the step without what it refers to."""
@@ -174,13 +166,32 @@ class Customize(Model):
         Raises:
             TransferError: As for :meth:`Texted.with_texts`.
         """
-        steps = (each.with_texts(texts) if isinstance(each, Texted) else each for each in self.steps)
+        steps = (
+            each.with_texts(texts) if isinstance(each, Texted) else each for each in self.steps
+        )
         return self.model_copy(update={"steps": tuple(steps)})
 
     def without_texts(self) -> Self:
         """Return it without them."""
         steps = (each.without_texts() if isinstance(each, Texted) else each for each in self.steps)
         return self.model_copy(update={"steps": tuple(steps)})
+
+    def check_texts(self) -> None:
+        """Refuse what would not come into the image as it is.
+
+        Raises:
+            TransferError: ``CustomizeFailed``: a file is not text.
+        """
+        for number, step in enumerate(self.steps, 1):
+            files = step.files if isinstance(step, Texted) else {}
+            wrong = next((key for key, text in files.items() if _NOT_TEXT in text), None)
+            if wrong is not None:
+                raise TransferError(
+                    Reason.CUSTOMIZE_FAILED,
+                    f"step {number} of spec.customize refers to a file that is not text in UTF-8 "
+                    f"(key {wrong}): put it into the image by a package, or encoded and with a "
+                    "script that decodes it",
+                )
 
     def secrets(self) -> tuple[str, ...]:
         """Return the texts that must be shown nowhere."""

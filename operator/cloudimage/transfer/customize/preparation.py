@@ -1,6 +1,5 @@
 """Whether an image can be customized here, and what it is afterwards."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,65 +34,56 @@ class Prepared:
 
 
 def prepared(
-    path: Path,
-    found: Inspected,
-    request: Customize | None,
-    appliance: Path | None,
-    context: Context,
-    image: NewImage,
+    given: Prepared, request: Customize | None, appliance: Path | None, context: Context
 ) -> Prepared:
     """Customize an image if that is asked for; else return it as it is.
 
     Args:
-        path: The file, in the transfer's folder.
-        found: What it is.
+        given: The image as it was inspected; its file is in the transfer's folder.
         request: What is to be done.
         appliance: Where libguestfs' appliance is; None: not here.
         context: The transfer's folder, limits and tools.
-        image: What is to be made of it.
 
     Raises:
-        TransferError: ``CustomizeUnavailable``: it cannot be done here; and those of
-            :meth:`Workshop.customize`.
+        TransferError: Those of :func:`check_possible` and of :meth:`Workshop.customize`.
     """
     if request is None:
-        return Prepared(path, found, image)
-    _check_signature(image.properties)
-    wanted = image.disk_format or found.format
+        return given
+    wanted = given.image.disk_format or given.found.format
     workshop = Workshop(
         context.tools,
         context.cache,
         context.limits,
         context.meter,
-        checked_appliance(appliance),
-        compress=wanted == "qcow2" and (request.compress or image.compress),
+        check_possible(request, given.image, appliance),
+        compress=wanted == "qcow2" and (request.compress or given.image.compress),
     )
-    made = workshop.customize(path, found, request)
-    kept = image.model_copy(update={"disk_format": wanted})
-    return Prepared(made.path, made.found, kept, made.results)
+    made = workshop.customize(given.path, given.found, request)
+    given.path.unlink()
+    image = given.image.model_copy(update={"disk_format": wanted})
+    return Prepared(made.path, made.found, image, made.results)
 
 
-def checked_appliance(folder: Path | None) -> Path:
-    """Return the folder of libguestfs' appliance.
+def check_possible(request: Customize, image: NewImage, appliance: Path | None) -> Path:
+    """Return the folder of the appliance, if an image can be customized here.
 
     Raises:
-        TransferError: ``CustomizeUnavailable``: there is none.
+        TransferError: ``CustomizeUnavailable``: libguestfs or its appliance is not here;
+            ``UnsupportedFormat``: the image is signed as it is; ``CustomizeFailed``: a file is not
+            text.
     """
-    if folder is None or not all((folder / name).is_file() for name in APPLIANCE_FILES):
-        raise TransferError(
-            Reason.CUSTOMIZE_UNAVAILABLE,
-            "spec.customize needs the operator's second container image, which has libguestfs: "
-            "the operator's administrator sets the chart's customize.image.repository (setting "
-            "CLOUDIMAGE_CUSTOMIZE_IMAGE) to it. Then give the annotation cloudimage.dev/retry a "
-            "new value",
-        )
-    return folder
-
-
-def _check_signature(properties: Mapping[str, str]) -> None:
-    if SIGNATURE in properties:
+    request.check_texts()
+    if SIGNATURE in image.properties:
         raise TransferError(
             Reason.UNSUPPORTED_FORMAT,
             f"the property {SIGNATURE} is a signature of the source's bytes, which spec.customize "
             "changes, so that Glance would refuse them. Remove one of the two",
         )
+    if appliance is None or not all((appliance / name).is_file() for name in APPLIANCE_FILES):
+        raise TransferError(
+            Reason.CUSTOMIZE_UNAVAILABLE,
+            "spec.customize needs the operator's second container image, which has libguestfs: "
+            "have the operator's administrator set the chart's customize.image.repository, then "
+            "give the annotation cloudimage.dev/retry a new value",
+        )
+    return appliance

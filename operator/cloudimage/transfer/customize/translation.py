@@ -96,7 +96,7 @@ def batches(steps: tuple[Step, ...]) -> tuple[Batch, ...]:
 def _batch(steps: tuple[Step, ...], first: int, end: int, *, last: bool) -> Batch:
     words: list[str] = []
     files: dict[str, str] = {}
-    program = ("virt-customize",)
+    program: tuple[str, ...] = ("virt-customize",)
     for number in range(first, end):
         step = steps[number]
         if isinstance(step, Sysprep):
@@ -120,7 +120,7 @@ class _Options:
     files: Mapping[str, str]
 
 
-def _options(step: Step, name: str) -> _Options:  # noqa: PLR0911 - a line for each kind
+def _options(step: Step, name: str) -> _Options:  # noqa: PLR0911, C901 - a line for each kind
     """Return the options of a step, whose files begin with a name."""
     match step:
         case InstallPackages(packages=packages):
