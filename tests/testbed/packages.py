@@ -93,8 +93,7 @@ NEEDS = (
     Need("libc6-dev", "boot", pattern="usr/include/stdio.h"),
     Need("python3-dev", "boot", pattern="usr/include/python3*/Python.h"),
     # Steps in an image: libguestfs, and what its appliance and a guest are made of.
-    Need("libguestfs-tools", "customize", ("virt-customize", "virt-sysprep", "virt-cat")),
-    Need("libguestfs-tools", "customize", ("libguestfs-make-fixed-appliance",)),
+    Need("libguestfs-tools", "customize", ("virt-sysprep", "libguestfs-make-fixed-appliance")),
     Need("kmod", "customize", pattern="usr/sbin/depmod"),
     Need("mmdebstrap", "customize", ("mmdebstrap",)),
     Need("e2fsprogs", "customize", pattern="usr/sbin/mke2fs"),

@@ -65,6 +65,9 @@ Owner = Annotated[
 SetTrue = Annotated[Literal[True], Field(json_schema_extra={"type": "boolean"})]
 
 
+_ONE_SCRIPT: Final = (
+    "[has(self.script), has(self.configMapKeyRef), has(self.secretKeyRef)].exists_one(x, x)"
+)
 _ONE_CONTENT: Final = (
     "[has(self.content), has(self.configMapKeyRef), has(self.secretKeyRef)].exists_one(x, x)"
 )
@@ -78,7 +81,7 @@ class RunStep(
     ApiModel,
     json_schema_extra=rules(
         (
-            "[has(self.script), has(self.configMapKeyRef), has(self.secretKeyRef)].exists_one(x, x)",
+            _ONE_SCRIPT,
             "give exactly one of script, configMapKeyRef and secretKeyRef",
         )
     ),

@@ -46,9 +46,11 @@ class RunnerOfBoth:
         owner: CloudImage,
     ) -> None:
         """Start a transfer where all that it needs is there."""
-        mounted = self.mounts and request.source.volume_claim() is not None
-        customized = self.customizes and request.customize is not None
-        runner = self.jobs if mounted or customized else self.others
+        if request.source.volume_claim() is not None:
+            by_job = self.mounts
+        else:
+            by_job = self.customizes and request.customize is not None
+        runner = self.jobs if by_job else self.others
         runner.start(uid, digest, request, notify, owner)
 
     def by_stage(self) -> dict[str, float]:
