@@ -221,7 +221,7 @@ class Settings(BaseSettings):
 
     @cached_property
     def appliance(self) -> Path | None:
-        """Where libguestfs' appliance is; None: this operator customizes nothing by itself."""
+        """Where libguestfs' appliance is; None: this operator customizes nothing itself."""
         return Path(self.customize_appliance) if self.customize_appliance else None
 
     @cached_property

@@ -16,6 +16,8 @@ from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.tools.toolbox import Toolbox
 from testbed.images.libguestfs import appliance
 
+BOUNDS = Bounds()
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -29,7 +31,7 @@ class Bench:
         shutil.copy(image, folder / "source")
         return cls(folder)
 
-    def customize(self, request: Customize, bounds: Bounds = Bounds(), **more: bool) -> Customized:
+    def customize(self, request: Customize, bounds: Bounds = BOUNDS, **more: bool) -> Customized:
         """Do what is asked for."""
         limits = Limits()
         tools = Toolbox(self.folder, limits.tool_memory, limits.tool_cpu_seconds)
@@ -39,7 +41,7 @@ class Bench:
         workshop = Workshop(tools, cache, limits, meter, appliance(), bounds=bounds, **more)
         return workshop.customize(self.folder / "source", found, request)
 
-    def run(self, *steps: Step, bounds: Bounds = Bounds()) -> Customized:
+    def run(self, *steps: Step, bounds: Bounds = BOUNDS) -> Customized:
         """Do some steps without a network."""
         return self.customize(Customize(steps=steps), bounds)
 
@@ -86,7 +88,8 @@ class Guest:
         said = self._ask(f'stat "{path}"')
         mode = re.search(r"Mode: +(\d+)", said)
         user = re.search(r"User: +(\d+) +Group: +(\d+)", said)
-        assert mode and user, said
+        assert mode, said
+        assert user, said
         return f"{mode[1]} {user[1]} {user[2]}"
 
     def target(self, path: str) -> str:

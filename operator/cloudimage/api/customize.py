@@ -254,6 +254,10 @@ class Customize(
             _NETWORK_WHERE_NEEDED,
             "installPackages and update need network: true",
         ),
+        (
+            "!has(self.network) || !self.network",
+            "network: true is not offered yet: what runs in an image gets no network",
+        ),
     ),
 ):
     """What is done to the image, in this order: the steps, sparsify, compress.
@@ -267,9 +271,8 @@ class Customize(
     )
     network: bool | None = Field(
         default=None,
-        description="true: the steps reach HTTP and HTTPS servers through a proxy that the "
-        "operator's URL policy rules (http_proxy and https_proxy are set); nothing else can be "
-        "reached. Defaults to no network at all.",
+        description="Whether steps may reach servers. Not offered yet: true is refused, and steps "
+        "have no network at all.",
     )
     sparsify: bool | None = Field(
         default=None,

@@ -22,12 +22,8 @@ _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 
 def appliance() -> Path:
     """Return the folder of a fixed appliance, made once for each version of libguestfs."""
-    version = subprocess.run(
-        ["dpkg-query", "--show", "libguestfs0", "guestfs-tools"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
+    command = ["dpkg-query", "--show", "libguestfs0", "guestfs-tools"]
+    version = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return _made("appliance", version.encode() + _MAKER.read_bytes(), _make_appliance)
 
 
@@ -41,7 +37,7 @@ def _made(name: str, recipe: bytes, make: Callable[[Path], None]) -> Path:
     folder.mkdir(exist_ok=True)
     digest = hashlib.sha256(recipe).hexdigest()[:12]
     place = folder / f"{name}-{digest}"
-    with FileLock(folder / f".{name}.lock"):
+    with FileLock(folder / f".libguestfs-{name}.lock"):
         if not place.exists():
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 made = Path(scratch) / name

@@ -52,7 +52,7 @@ def current(resource: CloudImage, *, adopted: bool) -> list[Draft]:
 
 
 def results(of: Iterable[StepResult]) -> tuple[StepStatus, ...] | None:
-    """Return what came of each step, for the status; None: there are none."""
+    """Return what came of each step, for the status; None: no step was to be done."""
     steps = tuple(
         StepStatus(
             step=each.step,

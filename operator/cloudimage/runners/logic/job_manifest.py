@@ -49,8 +49,8 @@ class JobTemplate:
     """What the operator's settings say of every Job.
 
     Attributes:
-        image: The container image; it holds this very package. Empty: there is none, but for
-            those of customized images.
+        image: The container image; it holds this very package. Empty: only customized
+            images have Jobs.
         scratch_size: Quantity: room for the files of one transfer.
         storage_class: Of a volume made for each pod; empty: an emptyDir of the node.
         deadline_seconds: A Job that takes longer is ended, and retried.
@@ -58,7 +58,7 @@ class JobTemplate:
         pod: Further fields of the pod's spec: where it may run, and what pulls its image.
         environment: Variables of the container, by which it finds a proxy.
         customize_image: The container image for spec.customize, which has libguestfs as well;
-            empty: there is none.
+            empty: no image is customized.
         customize_resources: Requests and limits of its container.
     """
 

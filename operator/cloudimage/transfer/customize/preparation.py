@@ -70,9 +70,15 @@ def check_possible(request: Customize, image: NewImage, appliance: Path | None) 
     Raises:
         TransferError: ``CustomizeUnavailable``: libguestfs or its appliance is not here;
             ``UnsupportedFormat``: the image is signed as it is; ``CustomizeFailed``: a file is not
-            text.
+            text; ``InvalidRequest``: it needs a network.
     """
     request.check_texts()
+    if request.network:
+        raise TransferError(
+            Reason.INVALID_REQUEST,
+            "spec.customize.network cannot be true yet: what runs in an image gets no network "
+            "here. Leave it out, and take the steps out that need it",
+        )
     if SIGNATURE in image.properties:
         raise TransferError(
             Reason.UNSUPPORTED_FORMAT,

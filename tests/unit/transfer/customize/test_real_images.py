@@ -17,6 +17,7 @@ from testbed import packages
 from testbed.images.libguestfs import small_debian
 
 pytestmark = [
+    pytest.mark.timeout(1800),
     pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="mmdebstrap and the packages need root"),
 ]
@@ -87,8 +88,9 @@ def test_each_step_is_done_and_the_servers_share_nothing(bench: Bench, tmp_path:
     # Neither what virt-customize wrote nor what a step did is left.
     assert guest.has("/etc/machine-id")
     assert guest.text("/etc/machine-id") == ""
-    for left in ("/var/lib/systemd/random-seed", "/var/lib/dbus/machine-id", "/tmp/builder.log"):
+    for left in ("/var/lib/systemd/random-seed", "/var/lib/dbus/machine-id"):
         assert not guest.has(left)
+    assert not guest.has("/tmp/builder.log")  # noqa: S108 - the guest's
 
 
 def test_a_failing_step_is_told_with_its_last_lines_and_leaves_nothing(bench: Bench) -> None:
@@ -114,7 +116,7 @@ def test_a_failing_step_is_told_with_its_last_lines_and_leaves_nothing(bench: Be
 
 def test_what_is_no_system_is_told(folder: Path) -> None:
     disk = folder / "disk"
-    subprocess.run(["mke2fs", "-q", "-t", "ext4", disk, "64M"], check=True)
+    subprocess.run(["/usr/sbin/mke2fs", "-q", "-t", "ext4", disk, "64M"], check=True)
     bench = Bench(folder)
     convert = ["qemu-img", "convert", "-O", "qcow2", str(disk), str(folder / "source")]
     subprocess.run(convert, check=True)
@@ -185,4 +187,6 @@ def test_there_is_no_network(bench: Bench) -> None:
             server.accept()
     guest = Guest.of(made.path, bench.folder / "disk")
     assert not guest.has("/opt/reached")
-    assert [line.split(":")[0].strip() for line in guest.text("/opt/interfaces").splitlines()[2:]] == ["lo"]
+    assert [
+        line.split(":")[0].strip() for line in guest.text("/opt/interfaces").splitlines()[2:]
+    ] == ["lo"]

@@ -45,8 +45,8 @@ def test_a_script_is_a_file_and_no_argument() -> None:
 def test_a_file_is_uploaded_and_gets_mode_and_owner() -> None:
     step = model.WriteFile(path="/etc/a b", files={"text": "x"}, mode="0640", owner="root:adm")
     (batch,) = batches((step,))
-    assert ("--mkdir", "/etc") == batch.words[4:6]
-    assert ("--upload", "files/0:/etc/a b", "--chmod", "0640:/etc/a b") == batch.words[6:10]
+    assert batch.words[4:6] == ("--mkdir", "/etc")
+    assert batch.words[6:10] == ("--upload", "files/0:/etc/a b", "--chmod", "0640:/etc/a b")
     assert batch.files["files/0-owner"] == "#!/bin/sh\nexec chown -- root:adm '/etc/a b'\n"
 
 
@@ -102,9 +102,7 @@ STEPS = (model.Update(), model.HostnameReset(), model.Timezone(name="UTC"))
         ),
     ],
 )
-def test_marks_tell_how_long_each_step_took(
-    lines: list[str], expected: list[float | None]
-) -> None:
+def test_marks_tell_how_long_each_step_took(lines: list[str], expected: list[float | None]) -> None:
     (batch,) = batches(STEPS)
     assert batch.seconds(lines) == expected
 
