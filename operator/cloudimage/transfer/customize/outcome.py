@@ -6,6 +6,7 @@ from typing import Final
 from cloudimage.plaintext import plain
 from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.customize.model import Customize
+from cloudimage.transfer.customize.translation import BEGINS
 from cloudimage.transfer.step_result import StepResult
 
 MOST_LINES: Final = 12
@@ -40,6 +41,7 @@ def last_words(stderr: str, secrets: Iterable[str]) -> str:
         for part in sorted(parts, key=len, reverse=True):
             if len(part) >= _LEAST_SECRET:
                 stderr = stderr.replace(part, "***")
+    stderr = stderr.rpartition(f"{BEGINS}\n")[2]
     lines = [plain(line, _LINE_BYTES) for line in stderr.splitlines()[-4 * MOST_LINES :]]
     said = [line for line in lines if line and not line.startswith(_NOISE)][-MOST_LINES:]
     while said and len("; ".join(said).encode()) > MOST_BYTES:

@@ -30,6 +30,9 @@ from cloudimage.transfer.customize.model import (
     WriteFile,
 )
 
+BEGINS: Final = "cloudimage: a script begins"
+"""What the log of a run has before what a script writes."""
+
 _MARK: Final = "/.cloudimage-step-"
 _MARKED: Final = re.compile(r"\[ *(\d+(?:\.\d+)?)\] Deleting: /\.cloudimage-step-(\d+)")
 _SYSPREP: Final = re.compile(r'\[ *(\d+(?:\.\d+)?)\] Performing "')
@@ -158,7 +161,13 @@ def _command(*words: str) -> str:
 
 
 def _script(name: str, text: str) -> _Options:
-    return _Options(("--run", name), {name: text})
+    """Return how a file is run; --run would feed its text to a shell, whatever its first line."""
+    there = f"/.cloudimage-{name.rpartition('/')[2]}"
+    words = (
+        *("--upload", f"{name}:{there}", "--chmod", f"0700:{there}"),
+        *("--run-command", f"echo '{BEGINS}'; exec {there}", "--delete", there),
+    )
+    return _Options(words, {name: text})
 
 
 def _written(step: WriteFile, name: str) -> _Options:

@@ -60,6 +60,10 @@ def test_last_words_are_plain_bounded_and_the_last() -> None:
     assert len(last_words("x" * 100_000, ()).encode()) <= MOST_BYTES
 
 
+def test_what_earlier_scripts_wrote_is_left_out() -> None:
+    assert last_words("earlier\ncloudimage: a script begins\nE: no\n", ()) == "E: no"
+
+
 @pytest.mark.parametrize(
     "said", ["token is s3cr3t-value", "two lines:\n  s3cr3t-value\nend", "s3cr3t-values"]
 )

@@ -5,7 +5,7 @@ import shlex
 import pytest
 
 from cloudimage.transfer.customize import model
-from cloudimage.transfer.customize.translation import batches
+from cloudimage.transfer.customize.translation import BEGINS, batches
 
 
 def words(*steps: model.Step) -> tuple[str, ...]:
@@ -22,7 +22,14 @@ def words(*steps: model.Step) -> tuple[str, ...]:
         (model.Timezone(name="Europe/Berlin"), ("--timezone", "Europe/Berlin")),
         (model.HostnameReset(), ("--hostname", "localhost")),
         (model.SelinuxRelabel(), ("--selinux-relabel",)),
-        (model.Run(files={"text": "true"}), ("--run", "files/0")),
+        (
+            model.Run(files={"text": "true"}),
+            (
+                *("--upload", "files/0:/.cloudimage-0", "--chmod", "0700:/.cloudimage-0"),
+                *("--run-command", f"echo '{BEGINS}'; exec /.cloudimage-0"),
+                *("--delete", "/.cloudimage-0"),
+            ),
+        ),
     ],
 )
 def test_a_step_is_between_its_mark_and_the_next(
