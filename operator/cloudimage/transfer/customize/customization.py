@@ -6,7 +6,7 @@ under what :mod:`cloudimage.transfer.tools.machine` leaves to it.
 """
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -118,7 +118,7 @@ class Workshop:
                 self._finish(request, self._machine(most).run(words, lambda _: None))
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
-        result = self._packed(found, most, smaller=request.sparsify)
+        result = self._packed(found, smaller=request.sparsify)
         again = inspect(result, "qcow2", None, self.limits, self.tools, verified=True)
         return Customized(result, again, results)
 
@@ -140,13 +140,13 @@ class Workshop:
                 Reason.CONVERSION_FAILED, f"the image cannot be copied: {error.message}"
             ) from error
 
-    def _packed(self, found: Inspected, most: int, *, smaller: bool) -> Path:
+    def _packed(self, found: Inspected, *, smaller: bool) -> Path:
         """Return the copy without what it no longer needs, compressed if that is asked for."""
         copy = self.tools.folder / _COPY
         if not (smaller or self.compress):
             return copy
-        # What cannot be compressed becomes a little larger.
-        most += found.virtual_size // 4096 + _TABLES
+        self.cache.reserve(copy, copy.stat().st_size)  # it grows no more
+        most = qcow2_size(_COPY, replace(found, format="qcow2"), self.tools)
         self.cache.reserve(self.tools.folder / _SMALLER, most)
         compressed = ("-c",) * self.compress
         self._convert(*compressed, *image(_COPY, "qcow2"), _SMALLER, most=most)
