@@ -1,4 +1,4 @@
-"""Whole transfers that customize: what is refused before a byte is fetched, and what is uploaded."""
+"""Whole transfers that customize: what is refused before any byte comes, and what is uploaded."""
 
 import hashlib
 import os
