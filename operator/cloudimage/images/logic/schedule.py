@@ -12,7 +12,14 @@ from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.contract import Stage
 
 _PROVEN_BY: Final = frozenset(
-    {Stage.EXPANDING, Stage.INSPECTING, Stage.CONVERTING, Stage.UPLOADING, Stage.COMPLETE}
+    {
+        Stage.EXPANDING,
+        Stage.INSPECTING,
+        Stage.CUSTOMIZING,
+        Stage.CONVERTING,
+        Stage.UPLOADING,
+        Stage.COMPLETE,
+    }
 )
 """Stages at which the checksum and the signature, if there are any, were found to be right."""
 
@@ -100,7 +107,7 @@ def next_resync(resource: CloudImage, period: float) -> datetime | None:
 
 
 def until_next_look(resource: CloudImage, period: float, now: datetime) -> float:
-    """Return the seconds until an object that was just looked at is looked at again.
+    """Return the seconds until the next look at an object that was just looked at.
 
     Args:
         resource: The CloudImage.
