@@ -98,12 +98,17 @@ NEEDS = (
     Need("gcc", "boot", ("gcc",)),
     Need("libc6-dev", "boot", pattern="usr/include/stdio.h"),
     Need("python3-dev", "boot", pattern="usr/include/python3*/Python.h"),
+    # Steps in an image: libguestfs, and what its appliance and a guest are made of.
+    Need("libguestfs-tools", "customize", ("virt-sysprep", "libguestfs-make-fixed-appliance")),
+    Need("kmod", "customize", pattern="usr/sbin/depmod"),
+    Need("mmdebstrap", "customize", ("mmdebstrap",)),
+    Need("e2fsprogs", "customize", pattern="usr/sbin/mke2fs"),
     # For clusters of kind where no Docker answers.
     Need("docker.io", "docker", ("dockerd",)),
     Need("docker-cli", "docker-cli", ("docker",)),
 )
 # Only root can use what these have, and installs it only where it can be used.
-_OF_ROOT = {"whole", "boot", "docker", "docker-cli"}
+_OF_ROOT = {"whole", "boot", "customize", "docker", "docker-cli"}
 PARTS = tuple(dict.fromkeys(need.part for need in NEEDS if need.part not in _OF_ROOT))
 # Read by postgresql-common when PostgreSQL is installed.
 POSTGRESQL_DROP_IN = Path("/etc/postgresql-common/createcluster.d/cloudimage-testbed.conf")

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from cloudimage.api.customize import CUSTOMIZE_RULES, Customize
 from cloudimage.api.follow import Follow
 from cloudimage.api.image import Image
 from cloudimage.api.meta import ApiModel, Resource, rules
@@ -178,6 +179,7 @@ _SPEC_RULES = (
         "!has(self.provenance) || self.managementPolicy == 'Managed'",
         "provenance needs managementPolicy Managed: other images are only observed",
     ),
+    *CUSTOMIZE_RULES,
     (
         _LIKE_SOURCE,
         "for a source in the format ami, aki or ari, Glance requires containerFormat to equal it",
@@ -221,6 +223,11 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         "again.",
     )
     image: Image = Image()
+    customize: Customize | None = Field(
+        default=None,
+        description="What is done to the image after it was verified and before it is uploaded, "
+        "by libguestfs. A change makes a new image.",
+    )
     provenance: Literal["SCS"] | None = Field(
         default=None,
         description="SCS: also set the properties by which the standards SCS-0102 and SCS-0104 of "

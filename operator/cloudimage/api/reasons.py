@@ -19,6 +19,8 @@ class ConditionType(StrEnum):
     It stays True while a new image is being made and the previous image is still in use."""
     VERIFIED = "Verified"
     """The source file matches the checksum in the spec."""
+    CUSTOMIZED = "Customized"
+    """Every step of spec.customize was done to the image. Only there with spec.customize."""
     UPLOADED = "Uploaded"
     """Glance has all bytes, and its own hash of them equals ours."""
     LINTED = "Linted"
@@ -291,6 +293,20 @@ class Reason(StrEnum):
     larger than Glance's image_size_cap."""
     INSUFFICIENT_SCRATCH = "InsufficientScratch"
     """The operator's scratch volume has too little space. Retried with growing pauses."""
+    CUSTOMIZED = "Customized"
+    """Every step of spec.customize was done."""
+    CUSTOMIZE_FAILED = "CustomizeFailed"
+    """A step of spec.customize failed, took too long, or used more than it may; the message and
+    status.customize say which, with the last of what it wrote. Nothing was uploaded. Change
+    spec.customize, or the source: the same step would fail again."""
+    CUSTOMIZE_NETWORK_FAILED = "CustomizeNetworkFailed"
+    """A step of spec.customize failed that may reach servers (network: true); the message and
+    status.customize say which, with the last of what it wrote. A server may have been away, or the
+    operator's URL policy refused it. Retried with growing pauses."""
+    CUSTOMIZE_UNAVAILABLE = "CustomizeUnavailable"
+    """This operator has no container image with libguestfs, which spec.customize needs: its
+    administrator sets the chart's customize.image.repository. Then give the annotation
+    cloudimage.dev/retry a new value."""
     CONVERSION_FAILED = "ConversionFailed"
     """The image could not be read to its end: it is damaged, or reading it took too long. Retried
     with growing pauses."""
@@ -376,6 +392,8 @@ TERMINAL_REASONS = frozenset(
         Reason.INVALID_IMAGE,
         Reason.METHOD_UNAVAILABLE,
         Reason.INVALID_REQUEST,
+        Reason.CUSTOMIZE_FAILED,
+        Reason.CUSTOMIZE_UNAVAILABLE,
     }
 )
 """The same spec would fail again: not retried until the spec changes or the annotation

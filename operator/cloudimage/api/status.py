@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from cloudimage.api.customize import StepStatus
 from cloudimage.api.follow import FollowStatus
 from cloudimage.api.meta import ApiModel, Condition, ResourceStatus, Timestamp, conditions_field
 from cloudimage.api.publish import PublishedStatus
@@ -94,7 +95,7 @@ class TransferProgress(ApiModel):
 
     stage: str = Field(
         description="Pending, Snapshotting, Fetching, Verifying, Expanding, Inspecting, "
-        "Converting, Uploading or Complete."
+        "Customizing, Converting, Uploading or Complete."
     )
     percent: int | None = Field(
         default=None, ge=0, le=100, description="Percentage of this stage that is done."
@@ -289,6 +290,9 @@ class CloudImageStatus(ResourceStatus):
     source: SourceStatus | None = Field(
         default=None, description="What was found out about the source file."
     )
+    customize: Annotated[tuple[StepStatus, ...], Field(max_length=64)] | None = Field(
+        default=None, description="What came of each step of spec.customize."
+    )
     follow: FollowStatus | None = Field(
         default=None, description="What checks for a new version have found; see spec.follow."
     )
@@ -326,7 +330,8 @@ class CloudImageStatus(ResourceStatus):
         "later difference is drift.",
     )
     conditions: tuple[Condition, ...] = conditions_field(
-        "Ready, Verified, Uploaded, Linted, Synced, PropertiesValid, NameUnique, Following, "
+        "Ready, Verified, Customized, Linted, Uploaded, Synced, PropertiesValid, NameUnique, "
+        "Following, "
         "UpdateAvailable, RetentionApplied, ProvenanceComplete, Published, DeletionBlocked; "
         "Reconciling and Stalled are present only while True."
     )

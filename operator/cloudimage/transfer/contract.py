@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from cloudimage.addresses import ANYWHERE, Networks
 from cloudimage.transfer.findings import LintResult
+from cloudimage.transfer.step_result import StepResult
 from cloudimage.vocabulary.image import DiskFormat, Visibility
 
 SECRET_MARK: Final = "cloudimage_dev_secret"  # noqa: S105  # a property, not a password
@@ -34,6 +35,7 @@ class Stage(StrEnum):
     VERIFYING = "Verifying"
     EXPANDING = "Expanding"
     INSPECTING = "Inspecting"
+    CUSTOMIZING = "Customizing"
     CONVERTING = "Converting"
     UPLOADING = "Uploading"
     COMPLETE = "Complete"
@@ -60,6 +62,9 @@ class Reason(StrEnum):
     UNSUPPORTED_FORMAT = "UnsupportedFormat"
     IMAGE_TOO_LARGE = "ImageTooLarge"
     INSUFFICIENT_SCRATCH = "InsufficientScratch"
+    CUSTOMIZE_FAILED = "CustomizeFailed"
+    CUSTOMIZE_NETWORK_FAILED = "CustomizeNetworkFailed"
+    CUSTOMIZE_UNAVAILABLE = "CustomizeUnavailable"
     CONVERSION_FAILED = "ConversionFailed"
     LINT_FAILED = "LintFailed"
     INVALID_CREDENTIALS = "InvalidCredentials"
@@ -84,7 +89,10 @@ class TransferError(Exception):
         reason: What went wrong.
         message: A sentence that says what was found and what to do.
         retry_after: Seconds that a server asked us to wait, if it did.
+        customize: What came of the steps, where one of them failed.
     """
+
+    customize: tuple[StepResult, ...] = ()
 
     def __init__(self, reason: Reason, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -348,6 +356,7 @@ class Result(Model):
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     lint: LintResult | None = None
+    customize: tuple[StepResult, ...] = ()
 
 
 class Latest(Model):
@@ -380,6 +389,7 @@ class Failure(Model):
     stage: Stage
     retry_after: float | None = None
     lint: LintResult | None = None
+    customize: tuple[StepResult, ...] = ()
 
 
 Event = Annotated[Progress | Result | Latest | Failure, Field(discriminator="type")]

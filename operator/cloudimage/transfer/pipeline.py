@@ -5,9 +5,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from cloudimage.transfer.contract import Result, Stage, TransferError
+from cloudimage.transfer.customize.preparation import Prepared, check_possible, prepared
 from cloudimage.transfer.declaration import settled
 from cloudimage.transfer.examination import Wanted, examine
 from cloudimage.transfer.glance.client import Glance
@@ -45,6 +47,8 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
         TransferError: With every reason of a transfer.
     """
     request = settled(request)
+    if request.customize:
+        check_possible(request.customize, request.image, request.appliance)
     limits = request.limits
     with telling_when_full(), workspace(request.scratch, interrupts) as folder:
         stores = tuple(dict.fromkeys(request.method.stores))
@@ -91,24 +95,31 @@ def _through_us(
             return _told(result, expected)
         with source.discarding():
             # What is in the scratch already need not be fetched again.
-            pure = choice.method == "Upload" and not source.is_kept()
+            pure = choice.method == "Upload" and not source.is_kept() and not request.must_be_read
             # Only a checksum that is known beforehand tells in time that it is another file.
             pure = pure and (pinned is None or pinned.algorithm in told)
-            pure = pure and not request.must_be_read
             if pure and (result := _streamed(source, target, choice)):
                 return _told(result, expected)
             declared = request.source.format or expected.format
             wanted = Wanted(request.image.name, declared, request.image.min_disk, pinned)
             examined = examine(source.fetch, expected, wanted, context)
             path, found = examined.path, examined.found
-            lint = look_into(Subject(path, found), request.lint, tools, cache)
             check_unchanged(request.image.properties, found.format, request.image.disk_format)
             info = source_info(found, examined.fetched)
-            if written := largest(path.name, found, request.image.disk_format, tools):
+            made = Prepared(path, found, request.image)
+            made = prepared(made, request.customize, request.appliance, context)
+            path, found, target = made.path, made.found, replace(target, image=made.image)
+            # As it will be in Glance.
+            lint = look_into(Subject(path, found), request.lint, tools, cache)
+            if written := largest(path.name, found, target.image.disk_format, tools):
                 cache.reserve(folder / "converted", written)
             result = deliver(target, choice, Located(path, found, tools), info)
-    result = result.model_copy(update={"lint": lint})
-    return _told(result, expected, *examined.left_out)
+    made_into = {
+        "virtual_size": found.virtual_size,
+        "customize": made.results,
+        "lint": lint,
+    }
+    return _told(result.model_copy(update=made_into), expected, *examined.left_out)
 
 
 def _told(result: Result, expected: Expected, *left_out: str) -> Result:

@@ -120,4 +120,5 @@ def _outcome(
         stage=meter.stage,
         retry_after=failure.retry_after,
         lint=failure.result if isinstance(failure, LintError) else None,
+        customize=failure.customize,
     )

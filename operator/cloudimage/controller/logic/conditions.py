@@ -41,6 +41,7 @@ CONDITIONS: Final = (
     Declared(ConditionType.READY),
     Declared(ShareCondition.ACCEPTED),
     Declared(ConditionType.VERIFIED),
+    Declared(ConditionType.CUSTOMIZED),
     Declared(ConditionType.UPLOADED),
     Declared(ConditionType.LINTED),
     Declared(ConditionType.SYNCED),

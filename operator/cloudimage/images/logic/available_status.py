@@ -15,7 +15,13 @@ from cloudimage.api.status import (
 )
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic.conditions import Draft
-from cloudimage.images.logic import copied_metadata, lint_status, property_checks, readiness
+from cloudimage.images.logic import (
+    copied_metadata,
+    customize_status,
+    lint_status,
+    property_checks,
+    readiness,
+)
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.status import in_use, next_status, used_by
 from cloudimage.plaintext import plain
@@ -111,6 +117,7 @@ def _made(result: Result) -> dict[str, object]:
         "method": result.method,
         "method_reason": result.method_reason or None,
         "virtual_size": result.virtual_size,
+        "customize": customize_status.results(result.customize),
         "source": SourceStatus(
             format=result.source.format,
             size=result.source.size,
@@ -152,6 +159,7 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         *lint.drafts,
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, _in_sync(resource)),
         property_checks.draft(resource),
+        *customize_status.current(resource, adopted=_was_adopted(resource, image)),
         *others,
     ]
     changes: dict[str, object] = {
@@ -174,13 +182,15 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
     elif resource.status.digest != desired.content_key or image.id != resource.status.image_id:
         # Not made just now: how it was made is not known any more.
         changes |= {"virtual_size": image.virtual_size, "source": _uploaded_file(image)}
-        changes |= {"method": None, "method_reason": None}
+        changes |= {"method": None, "method_reason": None, "customize": None}
     if usage is not None:
         changes["used_by"] = used_by(usage, now)
     if resource.spec.provenance is None:
         resource = _without(resource, ConditionType.PROVENANCE_COMPLETE)
     if resource.spec.lint == "Off":
         resource = _without(resource, ConditionType.LINTED)
+    if resource.spec.customize is None:
+        resource = _without(resource, ConditionType.CUSTOMIZED)
     return next_status(resource, drafts, now, changes)
 
 

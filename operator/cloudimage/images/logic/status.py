@@ -18,7 +18,7 @@ from cloudimage.api.status import (
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic import conditions, retry
 from cloudimage.controller.logic.conditions import Draft, with_conditions
-from cloudimage.images.logic import lint_status, property_checks, readiness
+from cloudimage.images.logic import customize_status, lint_status, property_checks, readiness
 from cloudimage.images.logic.desired import Desired
 from cloudimage.plaintext import plain
 from cloudimage.transfer.contract import Failure, Progress, Stage
@@ -59,9 +59,11 @@ def starting(
         *lint_status.awaited(resource),
         Draft(ConditionType.SYNCED, "False", Reason.PENDING, "There is no image yet."),
         property_checks.draft(resource),
+        *customize_status.begun(resource),
         Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
     ]
     changes = {
+        "customize": None,
         "digest": desired.content_key,
         "transfers_started": (resource.status.transfers_started or 0) + 1,
         "image_id": serving.id if serving else None,
@@ -116,6 +118,7 @@ def failed(
         Draft(ConditionType.UPLOADED, "False", reason, message),
         *lint.drafts,
         Draft(ConditionType.STALLED, "True", reason, message),
+        *customize_status.failed(reason, message),
     ]
     if reason is Reason.CHECKSUM_MISMATCH:
         drafts.append(Draft(ConditionType.VERIFIED, "False", reason, message))
@@ -123,6 +126,7 @@ def failed(
         "progress": TransferProgress(stage=failure.stage),
         "summary": None,
         **lint.changes,
+        "customize": customize_status.after(resource, failure),
     }
     return next_status(resource, drafts, now, changes)
 

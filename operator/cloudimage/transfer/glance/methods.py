@@ -87,7 +87,8 @@ def choose(request: TransferRequest, offers: Offers, refused: str | None = None)
     missing = _missing(wanted.method, wanted.stores, offers)
     if missing is None and wanted.method == "WebDownload":
         missing = (
-            _unread(request)
+            _customized(request)
+            or _unread(request)
             or web_obstacle(request.source, request.image, request.policy)
             or refused
         )
@@ -136,7 +137,7 @@ def web_obstacle(source: Source, image: NewImage, policy: UrlPolicy) -> str | No
 
 def _unread(request: TransferRequest) -> str | None:
     """Return why the bytes must not go past us, or None."""
-    if not request.must_be_read:
+    if request.lint not in {"Warn", "Enforce"}:
         return None
     return f"spec.lint {request.lint} wants the image looked into before it is in Glance"
 
@@ -168,11 +169,16 @@ def _missing(method: Chosen, stores: tuple[str, ...], offers: Offers) -> str | N
     return f"{offered}, but {name} is needed{purpose}"
 
 
+def _customized(request: TransferRequest) -> str | None:
+    return "spec.customize changes the bytes before Glance gets them" if request.customize else None
+
+
 def _automatic(request: TransferRequest, offers: Offers) -> Choice:
     stores = request.method.stores
     obstacle = (
-        _missing("WebDownload", stores, offers)
+        _customized(request)
         or _unread(request)
+        or _missing("WebDownload", stores, offers)
         or web_obstacle(request.source, request.image, request.policy)
         or _doubt(request)
     )
