@@ -181,6 +181,10 @@ _SPEC_RULES = (
     ),
     *CUSTOMIZE_RULES,
     (
+        "!has(self.lint) || self.managementPolicy == 'Managed'",
+        "lint needs managementPolicy Managed: other images are only observed",
+    ),
+    (
         _LIKE_SOURCE,
         "for a source in the format ami, aki or ari, Glance requires containerFormat to equal it",
     ),
