@@ -168,7 +168,7 @@ class Cache:
 
     def _make_place(self, path: Path, size: int) -> None:
         victims = iter(self._victims(path.stem))
-        while (missing := self._missing(path, size)) > 0:
+        while (missing := self.missing(path, size)) > 0:
             victim = next(victims, None)
             if victim is None:
                 free = shutil.disk_usage(self._folder).free
@@ -181,7 +181,8 @@ class Cache:
                 )
             self._remove(victim)
 
-    def _missing(self, path: Path, size: int) -> int:
+    def missing(self, path: Path, size: int) -> int:
+        """Return the bytes that a file of a size lacks as long as nothing makes place for it."""
         taken, coming = 0, max(0, size - _size(path))
         for each in self._all_files():
             there = _size(each)

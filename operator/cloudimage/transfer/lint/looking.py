@@ -95,10 +95,13 @@ def _looked(subject: Subject, mode: LintMode, tools: Toolbox, cache: Cache) -> L
     shape = subject.found.format
     if shape not in QEMU_FORMATS:
         return LintResult.unknown("FileSystemUnknown", _NO_DISK.format(shape))
-    if mode == "Auto" and (size := _copy_bytes(subject, tools)) > MOST_UNASKED:
+    size = _copy_bytes(subject, tools)
+    # Nobody else's file has to go for what was not asked for.
+    fits = size <= MOST_UNASKED and cache.missing(_copy_of(subject), size) <= 0
+    if mode == "Auto" and size and not fits:
         why = f"its {size_text(size)} of data would have to be unpacked first; {HOW_TO_ASK}"
         return LintResult.unknown("NotLookedInto", why)
-    with _as_raw(subject, tools, cache) as name:
+    with _as_raw(subject, size, tools, cache) as name:
         return _read(name, tools)
 
 
@@ -142,17 +145,21 @@ def _copy_bytes(subject: Subject, tools: Toolbox) -> int:
     return int(measured["required"])
 
 
+def _copy_of(subject: Subject) -> Path:
+    return subject.path.with_name("looked-into")
+
+
 @contextmanager
-def _as_raw(subject: Subject, tools: Toolbox, cache: Cache) -> Iterator[str]:
-    """Have a raw disk beside the block: the file itself, or a sparse copy."""
+def _as_raw(subject: Subject, size: int, tools: Toolbox, cache: Cache) -> Iterator[str]:
+    """Have a raw disk beside the block: the file itself, or a sparse copy of so many bytes."""
     if subject.found.format == "raw":
         yield subject.path.name
         return
-    copy = subject.path.with_name("looked-into")
+    copy = _copy_of(subject)
     opened = image(subject.path.name, QEMU_FORMATS[subject.found.format])
     try:
         with cache.room(copy) as room:
-            room.reserve(_copy_bytes(subject, tools))
+            room.reserve(size)
             output = Output(copy.name, subject.found.virtual_size)
             tools.run("qemu-img", "convert", "-O", "raw", *opened, copy.name, output=output)
         yield copy.name

@@ -108,3 +108,21 @@ def test_no_room_for_the_copy(bench: TransferBench, qcow2: Path) -> None:
     result = bench.run(source(qcow2), lint="Warn", limits=limits)
     assert result.lint is not None
     assert result.lint.outcome == "NotLookedInto"
+
+
+def test_files_of_others_stay_for_what_was_not_asked_for(
+    bench: TransferBench, qcow2: Path, raw: Path
+) -> None:
+    """A source that is kept for the next transfer makes room for what is asked for only."""
+    kept = bench.scratch / "cache" / "other.data"
+    kept.parent.mkdir()
+    kept.write_bytes(raw.read_bytes())
+    limits = {"max_scratch": kept.stat().st_blocks * 512 + qcow2.stat().st_size + 2**20}
+    result = bench.run(source(qcow2), lint="Auto", limits=limits)
+    assert result.lint is not None
+    assert result.lint.outcome == "NotLookedInto"
+    assert kept.exists()
+    result = bench.run(source(qcow2), lint="Warn", limits=limits)
+    assert result.lint is not None
+    assert result.lint.outcome == "FindingsFound"
+    assert not kept.exists()
