@@ -30,6 +30,7 @@ from support.boot_servers import (
 )
 from support.fault_proxy import Fault, FaultProxy
 from support.openstack_actions import make_image, wait_until
+from testbed.commands import run
 from testbed.openstack import OpenStack
 
 pytestmark = pytest.mark.cloud
@@ -201,7 +202,7 @@ def test_a_volume_that_cannot_be_made_is_told_without_what_changes_each_time(
 ) -> None:
     openstack.start_cinder()
     images, disk = openstack.connect("images"), tmp_path / "large.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "5G"], check=True)
+    run("qemu-img", "create", "-q", "-f", "qcow2", disk, "5G")
     image = make_image(images, disk.read_bytes(), disk_format="qcow2")
     with open_cloud(CloudConfig(openstack.cloud("images"))) as opened:
         servers, faults = opened.boot_servers, set()

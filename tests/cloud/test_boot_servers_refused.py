@@ -1,6 +1,7 @@
 """What the real Nova refuses a boot test, each with its reason, and no key pair is left."""
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -100,12 +101,8 @@ def test_what_does_not_fit_the_image_or_is_not_there(
         for image, reason, words, changes in cases:
             error = refused(cloud, tenant, uid, image, **changes)
             assert error.reason == reason, (error, changes)
-            pytest.raises(type(error), _raise, error).match(words)
+            assert re.search(words, str(error)), error
     assert len(b"\0" * 49151) * 4 / 3 < 65536  # the largest that fits
-
-
-def _raise(error: Exception) -> None:
-    raise error
 
 
 def test_a_quota_that_is_used_up_is_told_by_its_name(
@@ -164,7 +161,7 @@ def test_an_access_rule_that_is_missing_is_named(
             cloud.boot_servers.read(str(uuid.uuid4()))
         assert caught.value.reason == "Forbidden"
         # A right that was missing says nothing of the credentials for images.
-        with pytest.raises(CloudError, match="GET /v2.1/os-keypairs$"):
+        with pytest.raises(CloudError, match=r"GET /v2.1/os-keypairs$"):
             cloud.boot_servers.delete_keys(uid)
 
 
