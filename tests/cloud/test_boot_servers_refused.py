@@ -15,10 +15,20 @@ from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud, open_cloud
 from cloudimage.cloud.errors import CloudError, CloudUnreachableError
 from cloudimage.cloud.neutron import NetworkRef
-from support.boot_servers import PUBLIC_KEY, cleared, flavor, keys_of, quota, wanted
+from support.boot_servers import (
+    PUBLIC_KEY,
+    built,
+    cleared,
+    flavor,
+    keys_of,
+    quota,
+    until,
+    wanted,
+)
 from support.fault_proxy import Fault, FaultProxy
-from support.openstack_actions import make_image
+from support.openstack_actions import make_image, wait_until
 from testbed.openstack import OpenStack
+from testbed.paths import REPOSITORY
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("boot-refusals")]
 
@@ -61,11 +71,10 @@ def image_with(tenant: Connection, data: bytes | None = b"\0", **attributes: Any
 def refused(
     cloud: Cloud, tenant: Connection, uid: str, image_id: str, **changes: Any
 ) -> CloudError:
-    """Return how a server is refused; no key pair and no server are left of it."""
+    """Return how a server is refused; no key pair is left of it."""
     with pytest.raises(CloudError) as caught:
         cloud.boot_servers.create(wanted(uid, image_id, **changes), PUBLIC_KEY)
     assert keys_of(tenant, uid) == []
-    assert cloud.boot_servers.find(uid) == ()
     return caught.value
 
 
@@ -102,6 +111,7 @@ def test_what_does_not_fit_the_image_or_is_not_there(
             error = refused(cloud, tenant, uid, image, **changes)
             assert error.reason == reason, (error, changes)
             assert re.search(words, str(error)), error
+        assert cloud.boot_servers.find(uid) == ()
     assert len(b"\0" * 49151) * 4 / 3 < 65536  # the largest that fits
 
 
@@ -122,14 +132,25 @@ def test_a_quota_that_is_used_up_is_told_by_its_name(
         assert (error.reason, word in str(error)) == ("QuotaExceeded", True), error
 
 
+Rules = list[dict[str, str]]
+
+
+def documented() -> Rules:
+    """Return the rules of docs/credentials.md for the compute service."""
+    text = (REPOSITORY / "docs/credentials.md").read_text()
+    blocks: list[Rules] = [
+        json.loads(each) for each in re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    ]
+    return [each for block in blocks for each in block if each["service"] == "compute"]
+
+
 @contextmanager
-def limited(openstack: OpenStack, *rules: tuple[str, str]) -> Iterator[dict[str, Any]]:
-    """Yield an entry whose application credential may make these requests to Nova alone."""
+def limited(openstack: OpenStack, rules: Rules) -> Iterator[dict[str, Any]]:
+    """Yield an entry whose application credential may make these requests alone."""
     connection = openstack.connect(f"{PROJECT}-password")
     identity: Any = connection.identity
     path = f"/users/{connection.current_user_id}/application_credentials"
-    allowed = [{"service": "compute", "method": method, "path": path} for method, path in rules]
-    body = {"application_credential": {"name": str(uuid.uuid4()), "access_rules": allowed}}
+    body = {"application_credential": {"name": str(uuid.uuid4()), "access_rules": rules}}
     made = identity.post(path, json=body).json()["application_credential"]
     auth = {
         "auth_url": openstack.auth_url,
@@ -142,25 +163,33 @@ def limited(openstack: OpenStack, *rules: tuple[str, str]) -> Iterator[dict[str,
         identity.delete(f"{path}/{made['id']}")
 
 
-RULES = [
-    ("GET", "/v2.1/flavors"),
-    ("GET", "/v2.1/flavors/*"),
-    ("POST", "/v2.1/os-keypairs"),
-    ("DELETE", "/v2.1/os-keypairs/*"),
-    ("GET", "/v2.1/servers/detail"),
-]
+def test_the_documented_access_rules_suffice_for_a_test(
+    openstack: OpenStack, tenant: Connection, uid: str, image_id: str
+) -> None:
+    with limited(openstack, documented()) as entry, open_cloud(CloudConfig(entry)) as cloud:
+        servers = cloud.boot_servers
+        server_id = servers.create(wanted(uid, image_id), PUBLIC_KEY)
+        until(servers, server_id, built)
+        assert servers.console(server_id, 1) == "LAST LINE"
+        assert [each.id for each in servers.find(uid)] == [server_id]
+        assert cloud.nova.usage(image_id).servers == ()
+        servers.delete(server_id)
+        wait_until(lambda: servers.read(server_id) is None)
+        servers.delete_keys(uid)
+        assert keys_of(tenant, uid) == []
 
 
 def test_an_access_rule_that_is_missing_is_named(
     openstack: OpenStack, tenant: Connection, uid: str, image_id: str
 ) -> None:
-    with limited(openstack, *RULES) as entry, open_cloud(CloudConfig(entry)) as cloud:
+    without = {("POST", "/v2.1/servers"), ("GET", "/v2.1/servers/*"), ("GET", "/v2.1/os-keypairs")}
+    rules = [each for each in documented() if (each["method"], each["path"]) not in without]
+    with limited(openstack, rules) as entry, open_cloud(CloudConfig(entry)) as cloud:
         error = refused(cloud, tenant, uid, image_id)
         assert (error.reason, "POST /v2.1/servers" in str(error)) == ("Forbidden", True), error
         with pytest.raises(CloudError, match=r"GET /v2.1/servers/\*$") as caught:
             cloud.boot_servers.read(str(uuid.uuid4()))
         assert caught.value.reason == "Forbidden"
-        # A right that was missing says nothing of the credentials for images.
         with pytest.raises(CloudError, match=r"GET /v2.1/os-keypairs$"):
             cloud.boot_servers.delete_keys(uid)
 

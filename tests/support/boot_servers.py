@@ -8,7 +8,7 @@ from typing import Any
 
 from openstack.connection import Connection
 
-from cloudimage.cloud import boot_servers
+from cloudimage.cloud import models
 from cloudimage.cloud.boot_servers import BootServers, WantedServer
 from cloudimage.vocabulary.boot_test import server_marks, server_name
 
@@ -39,9 +39,9 @@ def wanted(uid: str, image_id: str, **changes: Any) -> WantedServer:
 def until(
     servers: BootServers,
     server_id: str,
-    fits: Callable[[boot_servers.TestServer], bool],
+    fits: Callable[[models.TestServer], bool],
     seconds: float = SECONDS,
-) -> boot_servers.TestServer:
+) -> models.TestServer:
     """Return the server as soon as it fits."""
     deadline = time.monotonic() + seconds
     while True:
@@ -53,7 +53,7 @@ def until(
         time.sleep(0.2)
 
 
-def built(server: boot_servers.TestServer) -> bool:
+def built(server: models.TestServer) -> bool:
     """Return whether Nova has done with making it, well or not."""
     return server.status != "BUILD"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cloudimage.cloud import boot_servers
+from cloudimage.cloud import boot_servers, models
 from cloudimage.cloud.errors import CloudError
 
 BODY: dict[str, Any] = {
@@ -31,7 +31,7 @@ BODY: dict[str, Any] = {
 HOST = "Build of instance 812a445f-21c7-40e0-8d62-7aa590f52023 aborted: "
 
 
-def server(**changes: Any) -> boot_servers.TestServer:
+def server(**changes: Any) -> models.TestServer:
     return boot_servers._server(BODY | changes)
 
 
