@@ -36,16 +36,16 @@ system_info:
 _LEFT_OUT = ("etc/ssh/ssh_host_*", "var/cache/apt/archives/*.deb", "var/lib/apt/lists/*_*")
 
 
-def debian_qcow2() -> Path:
-    """Return the image, made once for each version of this recipe and month of Debian's."""
+def cloud_debian_qcow2() -> Path:
+    """Return the image, made once for each version of the kernel's package and of this recipe."""
     _, version = bootable.kernel_package()
     digest = hashlib.sha256(version.encode())
     for part in (__file__, bootable.__file__):
         digest.update(Path(part).read_bytes())
     folder = cache_dir() / "images"
     folder.mkdir(exist_ok=True)
-    image = folder / f"debian-{digest.hexdigest()[:12]}.qcow2"
-    with FileLock(folder / ".debian.lock"):
+    image = folder / f"cloud-debian-{digest.hexdigest()[:12]}.qcow2"
+    with FileLock(folder / ".cloud-debian.lock"):
         if not image.exists():
             with tempfile.TemporaryDirectory(dir=folder) as scratch:
                 _make(Path(scratch), image)
