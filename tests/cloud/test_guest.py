@@ -8,7 +8,7 @@ import json
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -23,6 +23,7 @@ from cloudimage.guest.report import GuestReport, console_tail, newest_report
 from cloudimage.guest.user_data import user_data
 from support.networks import inside, network_of_both, open_to_ssh
 from support.openstack_actions import make_image, wait_until
+from testbed.images.cloud_debian import cloud_debian_qcow2
 from testbed.images.guests import GUESTS, guest_qcow2
 from testbed.openstack import OpenStack
 
@@ -33,6 +34,7 @@ pytestmark = [
     pytest.mark.xdist_group("testbed-boot"),
 ]
 BOOT_SECONDS = 300.0
+DEBIAN_SECONDS = 600.0
 SETTLED_SECONDS = 20.0
 """The guest has its addresses after so long, if ever."""
 
@@ -44,9 +46,8 @@ from ipaddress import ip_address
 from cloudimage.access.policy import CloudPolicy
 from cloudimage.guest.keys import KeyPair
 from cloudimage.guest.ssh import log_in
-address, user, public, private, fingerprint, host_key = json.load(sys.stdin)
-key = KeyPair(public, private, fingerprint)
-log_in([ip_address(address)], user, key, [host_key], CloudPolicy(), 90)
+(address, user, *pair), host_keys = json.load(sys.stdin)
+log_in([ip_address(address)], user, KeyPair(*pair), host_keys, CloudPolicy(), 90)
 """
 
 
@@ -169,17 +170,22 @@ def test_a_guest_lets_its_key_in_over_either_family(
     key, other = server.key, throw_away_key("other")
     with inside(boot_bed, network) as entrance:
         for address in sorted(server.addresses()):
-            right = [address, "root", key.public, key.private, key.fingerprint, *report.host_keys]
-            assert logged_in(entrance, right) == ""
-            wrong = [address, "root", other.public, other.private, "", *report.host_keys]
-            assert "is not let in by the key" in logged_in(entrance, wrong)
+            right = [address, "root", key.public, key.private, key.fingerprint]
+            assert logged_in(entrance, right, report.host_keys) == ""
+            wrong = [address, "root", other.public, other.private, other.fingerprint]
+            assert "not let in by the key" in logged_in(entrance, wrong, report.host_keys)
 
 
-def logged_in(entrance: list[str], what: list[str]) -> str:
+def logged_in(entrance: list[str], what: list[str], host_keys: Sequence[str]) -> str:
     """Return what is wrong with a login from within a namespace; empty if nothing is."""
     words = [*entrance, sys.executable, "-c", LOGIN]
     done = subprocess.run(
-        words, input=json.dumps(what), text=True, capture_output=True, check=False, timeout=120
+        words,
+        input=json.dumps([what, host_keys]),
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=120,
     )
     return done.stderr
 
@@ -228,6 +234,33 @@ def test_what_writes_nothing_shows_nothing(booted: Boot, name: str) -> None:
     with pytest.raises(AssertionError, match="in time"):
         wait_until(lambda: console_tail(server.console()) != "", QUIET_SECONDS)
     assert server.report() is None
+
+
+def test_a_debian_lets_its_default_user_in_and_root_only_to_be_told_so(
+    boot_bed: OpenStack, ssh_group: str, booted: Boot, network: str
+) -> None:
+    """The real cloud-init: it writes root's key also, for a command that names the other user."""
+    server = booted(cloud_debian_qcow2(), flavor="m1.small", security_groups=[{"name": ssh_group}])
+    report = server.settled(DEBIAN_SECONDS)
+    assert report.keys == {"debian": (server.key.fingerprint,)}
+    assert {str(each.ip) for each in report.addresses} == server.addresses()
+    assert report.interfaces == ("eth0",)
+    assert len(report.host_keys) == 3
+    assert " login:" in server.console()
+
+    def is_done() -> bool:
+        newest = server.report()
+        return newest is not None and newest.cloud_init == "done"
+
+    wait_until(is_done, DEBIAN_SECONDS)
+    key = server.key
+    with inside(boot_bed, network) as entrance:
+        for address in sorted(server.addresses()):
+            words = [address, "debian", key.public, key.private, key.fingerprint]
+            assert logged_in(entrance, words, report.host_keys) == ""
+            words[1] = "root"
+            said = logged_in(entrance, words, report.host_keys)
+            assert "root is logged in but gets no shell; what was said: Please login as" in said
 
 
 def test_every_guest_of_the_bed_is_seen() -> None:
