@@ -284,9 +284,8 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             self.attempts.status.record_event(resource, changed)
         resource = publishing.keep(self.attempts.status, resource, image, now())
         resource = self.write(resource, retention.settle(resource, cloud, owned, previous, now()))
-        if result:
-            for event in available_status.warnings(result):
-                self.attempts.status.record_event(resource, event)
+        for event in available_status.warnings(result) if result else ():
+            self.attempts.status.record_event(resource, event)
         self.runner.forget(resource.metadata.uid)
         self.attempts.backoff.clear(resource.metadata.uid)
         return schedule.until_next_look(resource, self.settings.resync_seconds, now())
@@ -334,6 +333,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             policy=self.settings.policy,
             cloud_policy=self.settings.cloud_policy,
             limits=transfer_request.limits(resource.spec, self.settings.limits),
+            lint=transfer_request.lint_mode(resource.spec),
         )
         key = key_of(resource)
         self.runner.start(

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from cloudimage.addresses import ANYWHERE, Networks
+from cloudimage.transfer.findings import LintResult
 from cloudimage.vocabulary.image import DiskFormat, Visibility
 
 SECRET_MARK: Final = "cloudimage_dev_secret"  # noqa: S105  # a property, not a password
@@ -60,6 +61,7 @@ class Reason(StrEnum):
     IMAGE_TOO_LARGE = "ImageTooLarge"
     INSUFFICIENT_SCRATCH = "InsufficientScratch"
     CONVERSION_FAILED = "ConversionFailed"
+    LINT_FAILED = "LintFailed"
     INVALID_CREDENTIALS = "InvalidCredentials"
     CLOUD_UNREACHABLE = "CloudUnreachable"
     CLOUD_REFUSED = "CloudRefused"
@@ -330,6 +332,7 @@ class Result(Model):
     Attributes:
         warnings: Sentences for the user: what succeeded, but not as well as it could.
         left_out: Sentences for the user: what of the source file is not in the image.
+        lint: What a look into the image found; None: none was wanted.
     """
 
     type: Literal["result"] = "result"
@@ -344,6 +347,7 @@ class Result(Model):
     method_reason: str = ""
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    lint: LintResult | None = None
 
 
 class Latest(Model):
@@ -364,13 +368,18 @@ class Latest(Model):
 
 
 class Failure(Model):
-    """The transfer failed, and nothing of it is left in Glance or in the scratch."""
+    """The transfer failed, and nothing of it is left in Glance or in the scratch.
+
+    Attributes:
+        lint: What the image was refused for, if that was what is in it.
+    """
 
     type: Literal["failure"] = "failure"
     reason: Reason
     message: str
     stage: Stage
     retry_after: float | None = None
+    lint: LintResult | None = None
 
 
 Event = Annotated[Progress | Result | Latest | Failure, Field(discriminator="type")]

@@ -25,6 +25,7 @@ from cloudimage.transfer.glance.methods import Choice
 from cloudimage.transfer.glance.preflight import check_rights
 from cloudimage.transfer.image.conversion import largest
 from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.lint.looking import Subject, look_into, unseen
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, telling_when_full
@@ -51,12 +52,18 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
         target = UploadContext(glance, request.image, meter, interrupts, stores, limits)
         choice = choose_method(request, target)
         check_rights(target)
-        if choice.method == "WebDownload":
-            outcome = by_web_download(target, request, choice, folder)
-            if isinstance(outcome, Result):
-                return outcome
-            choice = outcome
-        return _through_us(request, target, choice, folder)
+        result = _moved(request, target, choice, folder)
+    return result.model_copy(update={"lint": result.lint or unseen(request.lint)})
+
+
+def _moved(request: TransferRequest, target: UploadContext, choice: Choice, folder: Path) -> Result:
+    """Move the bytes, past us where the method is such."""
+    if choice.method == "WebDownload":
+        outcome = by_web_download(target, request, choice, folder)
+        if isinstance(outcome, Result):
+            return outcome
+        choice = outcome
+    return _through_us(request, target, choice, folder)
 
 
 def _through_us(
@@ -87,17 +94,20 @@ def _through_us(
             pure = choice.method == "Upload" and not source.is_kept()
             # Only a checksum that is known beforehand tells in time that it is another file.
             pure = pure and (pinned is None or pinned.algorithm in told)
+            pure = pure and not request.must_be_read
             if pure and (result := _streamed(source, target, choice)):
                 return _told(result, expected)
             declared = request.source.format or expected.format
             wanted = Wanted(request.image.name, declared, request.image.min_disk, pinned)
             examined = examine(source.fetch, expected, wanted, context)
             path, found = examined.path, examined.found
+            lint = look_into(Subject(path, found), request.lint, tools, cache)
             check_unchanged(request.image.properties, found.format, request.image.disk_format)
             info = source_info(found, examined.fetched)
             if written := largest(path.name, found, request.image.disk_format, tools):
                 cache.reserve(folder / "converted", written)
             result = deliver(target, choice, Located(path, found, tools), info)
+    result = result.model_copy(update={"lint": lint})
     return _told(result, expected, *examined.left_out)
 
 
@@ -117,6 +127,8 @@ def _kept(source: Reader, target: UploadContext, request: TransferRequest) -> Re
     """Take an image that was made for this transfer as it is; None: it has to be copied."""
     method = request.method
     if not isinstance(source, Made) or method.stores or method.method not in {"Auto", "Upload"}:
+        return None
+    if request.must_be_read:
         return None
     identifier = source.as_it_is()
     if identifier is None:

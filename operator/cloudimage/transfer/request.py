@@ -16,6 +16,7 @@ from cloudimage.transfer.contract import (
     Source,
     UrlPolicy,
 )
+from cloudimage.transfer.findings import LintMode
 from cloudimage.transfer.source.file.model import FileSource
 from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.http.model import HttpSource
@@ -81,6 +82,7 @@ class TransferRequest(Model):
             None: it is fetched.
         policy: Where the source may be.
         cloud_policy: Where the cloud may be.
+        lint: Whether the image is looked into.
     """
 
     source: AnySource
@@ -95,6 +97,12 @@ class TransferRequest(Model):
     policy: UrlPolicy = UrlPolicy()
     cloud_policy: CloudPolicy = CloudPolicy()
     limits: Limits = Limits()
+    lint: LintMode = "Off"
+
+    @property
+    def must_be_read(self) -> bool:
+        """Whether the bytes must all be at hand before any of them is in Glance."""
+        return self.lint in {"Warn", "Enforce"}
 
 
 def _kind(request: Any) -> str:  # noqa: ANN401 - what came is not known to be a request

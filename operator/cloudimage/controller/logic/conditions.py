@@ -42,6 +42,7 @@ CONDITIONS: Final = (
     Declared(ShareCondition.ACCEPTED),
     Declared(ConditionType.VERIFIED),
     Declared(ConditionType.UPLOADED),
+    Declared(ConditionType.LINTED),
     Declared(ConditionType.SYNCED),
     Declared(ConditionType.PROPERTIES_VALID),
     Declared(ConditionType.NAME_UNIQUE),

@@ -15,7 +15,7 @@ from cloudimage.api.status import (
 )
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic.conditions import Draft
-from cloudimage.images.logic import copied_metadata, property_checks, readiness
+from cloudimage.images.logic import copied_metadata, lint_status, property_checks, readiness
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.status import in_use, next_status, used_by
 from cloudimage.plaintext import plain
@@ -77,8 +77,14 @@ def delivered(
         result: The end of its transfer.
         now: The present.
     """
-    drafts = [_verified(resource, desired, image, result), _uploaded(resource, image, result)]
+    lint = lint_status.of_image(resource, desired, result)
+    drafts = [
+        _verified(resource, desired, image, result),
+        _uploaded(resource, image, result),
+        *lint.drafts,
+    ]
     changes: dict[str, object] = {
+        **lint.changes,
         "progress": TransferProgress(stage=Stage.COMPLETE, percent=100),
         "summary": _summary(resource, image, None, "100%"),
         "image_id": resource.status.image_id or image.id,
@@ -138,10 +144,12 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         now: The present.
         others: Conditions that are otherwise.
     """
+    lint = lint_status.of_image(resource, desired, result)
     drafts = [
         readiness.of_image(image),
         _verified(resource, desired, image, result),
         _uploaded(resource, image, result),
+        *lint.drafts,
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, _in_sync(resource)),
         property_checks.draft(resource),
         *others,
@@ -159,6 +167,7 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         "synced_generation": resource.metadata.generation,
         "last_sync_time": now,
         "upload": None,
+        **lint.changes,
     }
     if result is not None:
         changes |= _made(result)
@@ -170,6 +179,8 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         changes["used_by"] = used_by(usage, now)
     if resource.spec.provenance is None:
         resource = _without(resource, ConditionType.PROVENANCE_COMPLETE)
+    if resource.spec.lint == "Off":
+        resource = _without(resource, ConditionType.LINTED)
     return next_status(resource, drafts, now, changes)
 
 
@@ -313,7 +324,8 @@ def _verified_by(algorithm: str | None, teller: str) -> Draft:
 def warnings(result: Result) -> list[Event]:
     """Return the Events for what succeeded, but not as well as it could."""
     weak = [Event("Warning", Reason.WEAK_CHECKSUM, each) for each in result.warnings]
-    return weak + [Event("Warning", Reason.SOURCE_PARTLY_USED, each) for each in result.left_out]
+    partly = [Event("Warning", Reason.SOURCE_PARTLY_USED, each) for each in result.left_out]
+    return weak + partly + lint_status.warnings(result)
 
 
 def _checksums(image: GlanceImage) -> dict[str, str]:

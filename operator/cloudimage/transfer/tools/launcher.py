@@ -92,6 +92,7 @@ class Order:
         output: The one file in the folder that it may write to; it is there. None: no file.
         most_output: Bytes that this file may come to.
         serves: Whether it gets a listening socket, as systemd passes them.
+        lists_folders: Whether it may see the names in every folder, though not read their files.
     """
 
     program: str
@@ -103,6 +104,7 @@ class Order:
     output: str | None = None
     most_output: int = 0
     serves: bool = False
+    lists_folders: bool = False
 
     @property
     def kind(self) -> seccomp.Kind:
@@ -308,6 +310,8 @@ def _files(order: Order) -> dict[Path, Right]:
         Path(os.devnull): Right.READ_FILE | Right.WRITE_FILE,
         Path(order.folder): look,
     }
+    if order.lists_folders:
+        allowed[Path("/")] = Right.READ_DIR
     if order.output is not None:
         written = Right.READ_FILE | Right.WRITE_FILE | Right.TRUNCATE
         allowed[Path(order.folder, order.output)] = written
