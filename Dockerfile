@@ -29,11 +29,12 @@ RUN printf %s "${REVISION}" > operator/cloudimage/revision.txt \
  && mkdir /sbom \
  && /opt/tools/bin/cyclonedx-py environment --output-file /sbom/python.cdx.json /opt/cloudimage
 
-# Debian's programs are what images are read, unpacked and verified with.
+# Debian's programs are what images are read, unpacked and verified with; of grub-common, that is
+# grub-fstest, which reads guests' files.
 FROM ${BASE} AS runtime
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends \
-      bzip2 ca-certificates gpgv gzip libseccomp2 python3 qemu-utils xz-utils zstd \
+      bzip2 ca-certificates gpgv grub-common gzip libseccomp2 python3 qemu-utils xz-utils zstd \
  && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig/aux-cache \
  && useradd --uid 65532 --user-group --home-dir /nonexistent --shell /usr/sbin/nologin cloudimage
 

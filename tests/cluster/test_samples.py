@@ -44,6 +44,7 @@ IMAGES = (
         "from-volume",
         "iso",
         "kernel-ramdisk",
+        "linted",
         "migrated",
         "minimal",
         "orphan",

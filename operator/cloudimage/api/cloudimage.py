@@ -235,6 +235,15 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         "far as they are known; what spec.image.properties has wins. The condition "
         "ProvenanceComplete names what is missing.",
     )
+    lint: Literal["Warn", "Enforce", "Off"] | None = Field(
+        default=None,
+        description="Look into the image for what does not belong in a cloud: passwords, keys, a "
+        "machine id, logs, or no cloud-init. Warn: findings are in status.lint, the condition "
+        "Linted and an Event. Enforce: with findings the image is refused, before anything is in "
+        "Glance. Both have the bytes go through the scratch. Off: it is not looked into. If "
+        "omitted: as Warn, but only where the bytes are in the scratch anyway. A change takes "
+        "effect at the next transfer, since it would not change the bytes.",
+    )
     publish: Publish | None = Field(
         default=None, description="Where consumers read which image is the current one."
     )

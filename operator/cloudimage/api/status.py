@@ -178,8 +178,19 @@ class ImageStatus(ApiModel):
     )
 
 
+MOST_FINDINGS: Final = 32
+"""Of a look into an image; a test compares it with what a transfer tells."""
+
 MOST_PROJECTS: Final = 10
 """Projects that are named for each revision."""
+
+
+class LintFinding(ApiModel):
+    """What was found in the image that does not belong in a cloud."""
+
+    rule: str = Field(max_length=64, description="The rule that it departs from.")
+    path: str = Field(max_length=255, description="The file in the image.")
+    message: str = Field(max_length=512, description="What it means, and what to do.")
 
 
 class ProjectUse(ApiModel):
@@ -302,6 +313,11 @@ class CloudImageStatus(ResourceStatus):
         "as if the spec had it; see spec.source.glance.copyMetadata.",
     )
     image: ImageStatus | None = Field(default=None, description="The image as Glance has it.")
+    lint: Annotated[tuple[LintFinding, ...], Field(max_length=MOST_FINDINGS)] = Field(
+        default=(),
+        description="What was found in the image, the worst first; see spec.lint. The condition "
+        "Linted says whether it was looked into, and how much there is in all.",
+    )
     progress: TransferProgress | None = Field(default=None, description="Progress of the transfer.")
     used_by: UsedBy | None = Field(default=None, description="What uses the image.")
     revisions: Annotated[tuple[Revision, ...], Field(max_length=128)] = Field(
@@ -314,7 +330,8 @@ class CloudImageStatus(ResourceStatus):
         "later difference is drift.",
     )
     conditions: tuple[Condition, ...] = conditions_field(
-        "Ready, Verified, Customized, Uploaded, Synced, PropertiesValid, NameUnique, Following, "
+        "Ready, Verified, Customized, Linted, Uploaded, Synced, PropertiesValid, NameUnique, "
+        "Following, "
         "UpdateAvailable, RetentionApplied, ProvenanceComplete, Published, DeletionBlocked; "
         "Reconciling and Stalled are present only while True."
     )

@@ -102,6 +102,7 @@ class Transfer:
                 policy=contract.UrlPolicy() if method.method == "Auto" else contract.UNRESTRICTED,
                 cloud_policy=OPEN,
                 limits=transfer_request.limits(resource.spec, contract.Limits()),
+                lint=transfer_request.lint_mode(resource.spec),
                 customize=requested(resource.spec.customize),
             )
         )

@@ -17,7 +17,7 @@ from cloudimage import logs
 from cloudimage.cloud.config import parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
 from cloudimage.runners.logic.job_manifest import CLAIM
-from cloudimage.transfer.contract import Failure, Reason, Texts, TransferError
+from cloudimage.transfer.contract import Failure, Reason, Result, Texts, TransferError
 from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.tools import confinement
 from cloudimage.transfer.worker import Outcome, carry_out
@@ -107,6 +107,9 @@ def termination_message(outcome: Outcome) -> str:
     text = outcome.model_dump_json()
     if len(text.encode()) <= TERMINATION_MESSAGE_BYTES:
         return text
+    if isinstance(outcome, Result | Failure) and outcome.lint and outcome.lint.findings:
+        lint = outcome.lint.shorter()
+        return termination_message(outcome.model_copy(update={"lint": lint}))
     if not isinstance(outcome, Failure):
         less = {"warnings": (), "left_out": (), "method_reason": "", "customize": ()}
         return outcome.model_copy(update=less).model_dump_json()

@@ -285,9 +285,8 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             self.attempts.status.record_event(resource, changed)
         resource = publishing.keep(self.attempts.status, resource, image, now())
         resource = self.write(resource, retention.settle(resource, cloud, owned, previous, now()))
-        if result:
-            for event in available_status.warnings(result):
-                self.attempts.status.record_event(resource, event)
+        for event in available_status.warnings(result) if result else ():
+            self.attempts.status.record_event(resource, event)
         self.runner.forget(resource.metadata.uid)
         self.attempts.backoff.clear(resource.metadata.uid)
         return schedule.until_next_look(resource, self.settings.resync_seconds, now())
@@ -333,6 +332,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             policy=settings.policy,
             cloud_policy=settings.cloud_policy,
             limits=transfer_request.limits(resource.spec, settings.limits),
+            lint=transfer_request.lint_mode(resource.spec),
             customize=transfer_request.customize(resource.spec, texts),
             appliance=settings.appliance,
         )

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from cloudimage.addresses import ANYWHERE, Networks
+from cloudimage.transfer.findings import LintResult
 from cloudimage.transfer.step_result import StepResult
 from cloudimage.vocabulary.image import DiskFormat, Visibility
 
@@ -65,6 +66,7 @@ class Reason(StrEnum):
     CUSTOMIZE_NETWORK_FAILED = "CustomizeNetworkFailed"
     CUSTOMIZE_UNAVAILABLE = "CustomizeUnavailable"
     CONVERSION_FAILED = "ConversionFailed"
+    LINT_FAILED = "LintFailed"
     INVALID_CREDENTIALS = "InvalidCredentials"
     CLOUD_UNREACHABLE = "CloudUnreachable"
     CLOUD_REFUSED = "CloudRefused"
@@ -338,6 +340,7 @@ class Result(Model):
     Attributes:
         warnings: Sentences for the user: what succeeded, but not as well as it could.
         left_out: Sentences for the user: what of the source file is not in the image.
+        lint: What a look into the image found; None: none was wanted.
     """
 
     type: Literal["result"] = "result"
@@ -352,6 +355,7 @@ class Result(Model):
     method_reason: str = ""
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    lint: LintResult | None = None
     customize: tuple[StepResult, ...] = ()
 
 
@@ -373,13 +377,18 @@ class Latest(Model):
 
 
 class Failure(Model):
-    """The transfer failed, and nothing of it is left in Glance or in the scratch."""
+    """The transfer failed, and nothing of it is left in Glance or in the scratch.
+
+    Attributes:
+        lint: What the image was refused for, if that was what is in it.
+    """
 
     type: Literal["failure"] = "failure"
     reason: Reason
     message: str
     stage: Stage
     retry_after: float | None = None
+    lint: LintResult | None = None
     customize: tuple[StepResult, ...] = ()
 
 

@@ -43,6 +43,7 @@ CONDITIONS: Final = (
     Declared(ConditionType.VERIFIED),
     Declared(ConditionType.CUSTOMIZED),
     Declared(ConditionType.UPLOADED),
+    Declared(ConditionType.LINTED),
     Declared(ConditionType.SYNCED),
     Declared(ConditionType.PROPERTIES_VALID),
     Declared(ConditionType.NAME_UNIQUE),

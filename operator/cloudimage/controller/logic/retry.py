@@ -60,6 +60,7 @@ _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.IMAGE_TOO_LARGE: WHOLE_FILE,
     Reason.SUMS_FILE_INVALID: SOURCE,
     Reason.CONVERSION_FAILED: SOURCE,
+    Reason.LINT_FAILED: SOURCE,
     Reason.FORBIDDEN: PEOPLE,
     Reason.USAGE_UNKNOWN: PEOPLE,
     Reason.QUOTA_EXCEEDED: PEOPLE,

@@ -18,6 +18,7 @@ from cloudimage.controller.logic.conditions import Draft
 from cloudimage.images.logic import (
     copied_metadata,
     customize_status,
+    lint_status,
     property_checks,
     readiness,
 )
@@ -82,8 +83,14 @@ def delivered(
         result: The end of its transfer.
         now: The present.
     """
-    drafts = [_verified(resource, desired, image, result), _uploaded(resource, image, result)]
+    lint = lint_status.of_image(resource, desired, result)
+    drafts = [
+        _verified(resource, desired, image, result),
+        _uploaded(resource, image, result),
+        *lint.drafts,
+    ]
     changes: dict[str, object] = {
+        **lint.changes,
         "progress": TransferProgress(stage=Stage.COMPLETE, percent=100),
         "summary": _summary(resource, image, None, "100%"),
         "image_id": resource.status.image_id or image.id,
@@ -144,10 +151,12 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         now: The present.
         others: Conditions that are otherwise.
     """
+    lint = lint_status.of_image(resource, desired, result)
     drafts = [
         readiness.of_image(image),
         _verified(resource, desired, image, result),
         _uploaded(resource, image, result),
+        *lint.drafts,
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, _in_sync(resource)),
         property_checks.draft(resource),
         *customize_status.current(resource, adopted=_was_adopted(resource, image)),
@@ -166,6 +175,7 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         "synced_generation": resource.metadata.generation,
         "last_sync_time": now,
         "upload": None,
+        **lint.changes,
     }
     if result is not None:
         changes |= _made(result)
@@ -177,6 +187,8 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         changes["used_by"] = used_by(usage, now)
     if resource.spec.provenance is None:
         resource = _without(resource, ConditionType.PROVENANCE_COMPLETE)
+    if resource.spec.lint == "Off":
+        resource = _without(resource, ConditionType.LINTED)
     if resource.spec.customize is None:
         resource = _without(resource, ConditionType.CUSTOMIZED)
     return next_status(resource, drafts, now, changes)
@@ -322,7 +334,8 @@ def _verified_by(algorithm: str | None, teller: str) -> Draft:
 def warnings(result: Result) -> list[Event]:
     """Return the Events for what succeeded, but not as well as it could."""
     weak = [Event("Warning", Reason.WEAK_CHECKSUM, each) for each in result.warnings]
-    return weak + [Event("Warning", Reason.SOURCE_PARTLY_USED, each) for each in result.left_out]
+    partly = [Event("Warning", Reason.SOURCE_PARTLY_USED, each) for each in result.left_out]
+    return weak + partly + lint_status.warnings(result)
 
 
 def _checksums(image: GlanceImage) -> dict[str, str]:

@@ -107,7 +107,7 @@ def next_resync(resource: CloudImage, period: float) -> datetime | None:
 
 
 def until_next_look(resource: CloudImage, period: float, now: datetime) -> float:
-    """Return the seconds until an object that was just looked at is looked at again.
+    """Return the seconds until the next look at an object that was just looked at.
 
     Args:
         resource: The CloudImage.

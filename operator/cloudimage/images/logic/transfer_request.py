@@ -6,6 +6,7 @@ from cloudimage.images.logic.desired import Desired
 from cloudimage.sources.customize import requested
 from cloudimage.transfer import contract
 from cloudimage.transfer.customize.model import Customize
+from cloudimage.transfer.findings import LintMode
 from cloudimage.vocabulary.marks import Marks
 
 
@@ -56,6 +57,11 @@ def limits(spec: CloudImageSpec, operators: contract.Limits) -> contract.Limits:
     number, unit = spec.image.max_size[:-2], spec.image.max_size[-2:]
     largest = min(operators.max_virtual_size, int(number) * _UNITS[unit])
     return operators.model_copy(update={"max_virtual_size": largest})
+
+
+def lint_mode(spec: CloudImageSpec) -> LintMode:
+    """Return whether the image is looked into."""
+    return spec.lint or "Auto"
 
 
 def method(spec: CloudImageSpec) -> contract.Import:

@@ -88,6 +88,7 @@ def choose(request: TransferRequest, offers: Offers, refused: str | None = None)
     if missing is None and wanted.method == "WebDownload":
         missing = (
             _customized(request)
+            or _unread(request)
             or web_obstacle(request.source, request.image, request.policy)
             or refused
         )
@@ -134,6 +135,13 @@ def web_obstacle(source: Source, image: NewImage, policy: UrlPolicy) -> str | No
     return _unprovable(source, converted=converted)
 
 
+def _unread(request: TransferRequest) -> str | None:
+    """Return why the bytes must not go past us, or None."""
+    if request.lint not in {"Warn", "Enforce"}:
+        return None
+    return f"spec.lint {request.lint} wants the image looked into before it is in Glance"
+
+
 def _unprovable(source: HttpSource, *, converted: bool) -> str | None:
     """Return why Glance's hash would not prove what the request wants proved, or None."""
     if source.signature or source.sums:
@@ -169,6 +177,7 @@ def _automatic(request: TransferRequest, offers: Offers) -> Choice:
     stores = request.method.stores
     obstacle = (
         _customized(request)
+        or _unread(request)
         or _missing("WebDownload", stores, offers)
         or web_obstacle(request.source, request.image, request.policy)
         or _doubt(request)

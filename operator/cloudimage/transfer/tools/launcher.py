@@ -108,6 +108,7 @@ class Order:
         output: The one file in the folder that it may write to; it is there. None: no file.
         most_output: Bytes that this file may come to.
         serves: Whether it gets a listening socket, as systemd passes them.
+        lists_folders: Whether it may see the names in every folder, though not read their files.
         spawns: Whether it may start other programs, and make files in the folder, each of
             ``most_output`` bytes at the most. All of them end with it.
         readable: What it may read besides, with ``spawns``.
@@ -122,6 +123,7 @@ class Order:
     output: str | None = None
     most_output: int = 0
     serves: bool = False
+    lists_folders: bool = False
     spawns: bool = False
     readable: tuple[str, ...] = ()
 
@@ -332,6 +334,8 @@ def _files(order: Order) -> dict[Path, Right]:
         Path(os.devnull): Right.READ_FILE | Right.WRITE_FILE,
         Path(order.folder): look,
     }
+    if order.lists_folders:
+        allowed[Path("/")] = Right.READ_DIR
     if order.spawns:
         allowed |= dict.fromkeys(map(Path, (*order.readable, *_SPAWNERS_FACTS)), look)
         allowed[Path(order.folder)] = _OWN_FOLDER

@@ -126,12 +126,15 @@ class Toolbox:
         cpu_seconds: CPU seconds.
         deadline: By ``time.monotonic``; a program that runs then is killed. None: each is killed
             after twice its CPU seconds.
+        lists_folders: Whether programs see the names in every folder, as one needs that opens
+            ``/``; its files they cannot read.
     """
 
     folder: Path
     memory: int
     cpu_seconds: int
     deadline: float | None = None
+    lists_folders: bool = False
 
     def within(self, seconds: float) -> "Toolbox":
         """Return the same, for programs that together may take so long by the clock."""
@@ -277,6 +280,7 @@ class Toolbox:
             output=output.name if output else None,
             most_output=output.most if output else 0,
             serves=serves,
+            lists_folders=self.lists_folders,
         )
 
     def _without_folder(self, text: str) -> str:
