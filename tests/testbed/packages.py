@@ -70,6 +70,10 @@ NEEDS = (
     Need("busybox-static", "images", ("busybox",), "usr/share/doc/busybox-static"),
     Need("cpio", "images", ("cpio",)),
     Need("qemu-system-x86", "images", ("qemu-system-x86_64",)),
+    # A server's side of SSH: in guests, and for tests of the login.
+    Need("dropbear-bin", "images", ("dropbear", "dropbearkey")),
+    Need("openssh-client", "images", ("ssh-keygen",)),
+    Need("openssh-server", "images", pattern="usr/sbin/sshd"),
     Need("curl", "bench", ("curl",)),  # what a user would do otherwise
     # The container image, and the cluster that runs it.
     Need("mmdebstrap", "whole", ("mmdebstrap",)),
@@ -82,7 +86,7 @@ NEEDS = (
     Need("containernetworking-plugins", "whole", pattern="usr/lib/cni/bridge"),
     Need("iptables", "whole", ("iptables",)),
     Need("iproute2", "whole", ("ip",)),
-    # Servers that really boot; the last ones build libvirt's Python module.
+    # Servers that really boot, and what is in them; the last ones build libvirt's Python module.
     Need("libvirt-daemon", "boot", ("libvirtd",)),
     Need(
         "libvirt-daemon-driver-qemu", "boot", pattern="usr/lib/*/libvirt/*/libvirt_driver_qemu.so"
@@ -93,6 +97,8 @@ NEEDS = (
     Need("ovn-central", "boot", ("ovn-northd",)),
     Need("ovn-host", "boot", ("ovn-controller",)),
     Need("iproute2", "boot", ("ip",)),
+    Need("kmod", "boot", pattern="usr/sbin/modprobe"),
+    Need("mmdebstrap", "boot", ("mmdebstrap",)),
     Need("libvirt-dev", "boot", pattern="usr/include/libvirt/libvirt.h"),
     Need("pkg-config", "boot", ("pkg-config",)),
     Need("gcc", "boot", ("gcc",)),

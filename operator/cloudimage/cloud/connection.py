@@ -1,7 +1,7 @@
 """The door to a cloud: one authenticated connection, closed when done with."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,15 +11,16 @@ from openstack.connection import Connection
 from cloudimage.access import region
 from cloudimage.access.entry import EntryRefusedError
 from cloudimage.access.policy import OPEN, CloudPolicy
+from cloudimage.cloud.boot_servers import BootServers
 from cloudimage.cloud.catalogue import image_service
 from cloudimage.cloud.cinder import Cinder
 from cloudimage.cloud.config import CloudConfig
-from cloudimage.cloud.errors import InvalidCloudsYamlError, translated
+from cloudimage.cloud.errors import ForbiddenError, InvalidCloudsYamlError, translated
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.keystone import Keystone
 from cloudimage.cloud.login import log_in
 from cloudimage.cloud.metered_session import ObservedSession
-from cloudimage.cloud.models import Usage
+from cloudimage.cloud.models import Usage, Volume
 from cloudimage.cloud.nova import Nova
 
 
@@ -31,14 +32,38 @@ class Cloud:
     nova: Nova
     cinder: Cinder
     keystone: Keystone
+    boot_servers: BootServers
 
     def usage(self, image_id: str) -> Usage:
-        """Return the servers and the volumes made from an image.
+        """Return the servers and the volumes made from an image, without those of our own tests.
 
         Raises:
             CloudError: A service that the cloud has could not be asked.
         """
-        return replace(self.nova.usage(image_id), volumes=self.cinder.volumes(image_id))
+        # The volumes first: one that is attached in between counts for once, and none is missed.
+        volumes = self.cinder.volumes(image_id)
+        if volumes:
+            volumes = without_tests(volumes, self._volumes_of_tests(image_id))
+        return replace(self.nova.usage(image_id), volumes=volumes)
+
+    def _volumes_of_tests(self, image_id: str) -> Mapping[str, str]:
+        try:
+            return self.boot_servers.volumes_of_tests(image_id)
+        except ForbiddenError:
+            return {}
+
+
+def without_tests(volumes: tuple[Volume, ...], tests: Mapping[str, str]) -> tuple[Volume, ...]:
+    """Return the volumes that are more than the disk of a server which only tests an image.
+
+    Args:
+        volumes: Those made from the image.
+        tests: The id of the test's server by that of its volume. One that is attached to another
+            server as well is in use, whoever made it.
+    """
+    return tuple(
+        each for each in volumes if each.id not in tests or not each.server_ids <= {tests[each.id]}
+    )
 
 
 def _readable(stack: ExitStack, text: str) -> str:
@@ -91,6 +116,7 @@ def open_cloud(config: CloudConfig, policy: CloudPolicy = OPEN) -> Iterator[Clou
             Nova(connection),
             Cinder(connection),
             Keystone(connection),
+            BootServers(connection),
         )
 
 

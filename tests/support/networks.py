@@ -1,0 +1,70 @@
+"""Ways into the networks of the bed whose servers really boot."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from openstack.connection import Connection
+
+from testbed.commands import run
+from testbed.openstack import OpenStack
+from testbed.openstack.network import HOST, Network
+from testbed.openstack.site import Site
+from testbed.openstack.tenant_network import network_of_both
+
+__all__ = ["inside", "network_of_both", "open_to_ssh"]
+
+SSH = 22
+
+
+@contextmanager
+def open_to_ssh(cloud: Connection, name: str) -> Iterator[str]:
+    """Make a security group that lets SSH in, and yield its name."""
+    neutron = cloud.network
+    group = neutron.create_security_group(name=name)
+    for family in ("IPv4", "IPv6"):
+        neutron.create_security_group_rule(
+            security_group_id=group.id,
+            direction="ingress",
+            ether_type=family,
+            protocol="tcp",
+            port_range_min=SSH,
+            port_range_max=SSH,
+        )
+    yield name
+    neutron.delete_security_group(group)
+
+
+@contextmanager
+def inside(bed: OpenStack, network_id: str) -> Iterator[list[str]]:
+    """Make the bed's namespace a member of a network; yield what has a command run there.
+
+    It is how Octavia's controller gets into a network: a port that is bound to this host.
+    """
+    site = Site.load(bed.folder)
+    assert site is not None
+    place = Network(site)
+    neutron = bed.connect("admin").network
+    network = neutron.get_network(network_id)
+    port: Any = neutron.create_port(
+        network_id=network.id,
+        project_id=network.project_id,
+        binding_host_id=HOST,
+        is_port_security_enabled=False,
+    )
+    nic = f"hm{uuid.uuid4().hex[:8]}"
+    vsctl = ("ovs-vsctl", f"--db={place.database}")
+    interface = ["type=internal", f'mac="{port.mac_address}"', f"mtu_request={network.mtu}"]
+    identity = f"external_ids:iface-id={port.id}"
+    run(*vsctl, "add-port", "br-int", nic, "--", "set", "Interface", nic, *interface, identity)
+    # Its addresses are Neutron's, and at once.
+    for setting in ("accept_ra=0", "accept_dad=0"):
+        run(*place.entrance, "sysctl", "-qw", f"net.ipv6.conf.{nic}.{setting}")
+    run(*place.entrance, "ip", "link", "set", nic, "address", port.mac_address, "up")
+    for each in port.fixed_ips:
+        prefix = 64 if ":" in each["ip_address"] else 24
+        run(*place.entrance, "ip", "addr", "add", f"{each['ip_address']}/{prefix}", "dev", nic)
+    yield place.entrance
+    run(*vsctl, "del-port", "br-int", nic)
+    neutron.delete_port(port.id)
