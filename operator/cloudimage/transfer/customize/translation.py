@@ -33,6 +33,7 @@ from cloudimage.transfer.customize.model import (
 BEGINS: Final = "cloudimage: a script begins"
 """What the log of a run has before what a script writes."""
 
+_ROOT: Final = "0:0"
 _MARK: Final = "/.cloudimage-step-"
 _MARKED: Final = re.compile(r"\[ *(\d+(?:\.\d+)?)\] Deleting: /\.cloudimage-step-(\d+)")
 _SYSPREP: Final = re.compile(r'\[ *(\d+(?:\.\d+)?)\] Performing "')
@@ -171,24 +172,30 @@ def _script(name: str, text: str) -> _Options:
 
 
 def _written(step: WriteFile, name: str) -> _Options:
-    words = [
+    words = (
         *("--mkdir", str(PurePosixPath(step.path).parent)),
         *("--upload", f"{name}:{step.path}"),
         *("--chmod", f"{step.mode}:{step.path}"),
-    ]
-    files = {name: step.files.get(TEXT, "")}
-    if step.owner is not None:
-        owning = _script(f"{name}-owner", _command("chown", "--", step.owner, step.path))
-        words += owning.words
-        files.update(owning.files)
-    return _Options(tuple(words), files)
+    )
+    owning = _owned(name, step.owner or _ROOT, step.path)
+    return _Options((*words, *owning.words), {name: step.files.get(TEXT, ""), **owning.files})
+
+
+def _owned(name: str, owner: str, *paths: str) -> _Options:
+    """Return how files get an owner: uploaded, they have the number of whoever runs this."""
+    return _script(f"{name}-owner", _command("chown", "--", owner, *paths))
 
 
 def _copied(step: CopyIn, name: str) -> _Options:
     words = ["--mkdir", step.directory]
-    files = {}
-    for number, key in enumerate(sorted(step.files)):
+    files: dict[str, str] = {}
+    keys = sorted(step.files)
+    for number, key in enumerate(keys):
         local, there = f"{name}-{number}", f"{step.directory}/{key}"
         files[local] = step.files[key]
         words += ["--upload", f"{local}:{there}", "--chmod", f"{step.mode}:{there}"]
+    if keys:
+        owning = _owned(name, _ROOT, *(f"{step.directory}/{key}" for key in keys))
+        words += owning.words
+        files.update(owning.files)
     return _Options(tuple(words), files)

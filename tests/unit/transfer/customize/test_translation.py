@@ -60,7 +60,8 @@ def test_a_file_is_uploaded_and_gets_mode_and_owner() -> None:
 def test_each_key_is_a_file() -> None:
     step = model.CopyIn(directory="/etc/x", mode="0600", files={"b.conf": "B", "a.conf": "A"})
     (batch,) = batches((step,))
-    assert batch.files == {"files/0-0": "A", "files/0-1": "B"}
+    owning = "#!/bin/sh\nexec chown -- 0:0 /etc/x/a.conf /etc/x/b.conf\n"
+    assert batch.files == {"files/0-0": "A", "files/0-1": "B", "files/0-owner": owning}
     assert "files/0-1:/etc/x/b.conf" in batch.words
     assert "0600:/etc/x/b.conf" in batch.words
 
