@@ -32,8 +32,10 @@ def open_to_ssh(cloud: Connection, name: str) -> Iterator[str]:
             port_range_min=SSH,
             port_range_max=SSH,
         )
-    yield name
-    neutron.delete_security_group(group)
+    try:
+        yield name
+    finally:
+        neutron.delete_security_group(group)
 
 
 @contextmanager
@@ -65,6 +67,8 @@ def inside(bed: OpenStack, network_id: str) -> Iterator[list[str]]:
     for each in port.fixed_ips:
         prefix = 64 if ":" in each["ip_address"] else 24
         run(*place.entrance, "ip", "addr", "add", f"{each['ip_address']}/{prefix}", "dev", nic)
-    yield place.entrance
-    run(*vsctl, "del-port", "br-int", nic)
-    neutron.delete_port(port.id)
+    try:
+        yield place.entrance
+    finally:
+        run(*vsctl, "del-port", "br-int", nic)
+        neutron.delete_port(port.id)
