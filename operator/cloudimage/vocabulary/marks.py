@@ -33,3 +33,5 @@ class Marks(StrEnum):
     longer has."""
     REPLACED = "cloudimage_dev_replaced"
     """When another image took the place of this one (RFC 3339): it ages from then."""
+    BOOTED = "cloudimage_dev_booted"
+    """What a server made from the image has passed, and when: ``<digest> <RFC 3339>``."""

@@ -1,0 +1,51 @@
+"""Boot tests of images: the state that outlives a look, and their end; see spec.bootTest."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.cloud.connection import Cloud
+from cloudimage.cloud.models import GlanceImage
+from cloudimage.controller.backoff import Backoff
+from cloudimage.controller.status_writer import StatusWriter
+from cloudimage.images.boot_logins import BootLogins
+from cloudimage.images.boot_turns import BootTurns
+from cloudimage.images.logic import boot_test
+from cloudimage.kube import Key
+
+
+@dataclass
+class BootTesting:
+    """The boot tests of an operator."""
+
+    status: StatusWriter
+    turns: BootTurns
+    logins: BootLogins
+    notify: Callable[[Key], None]
+    backoff: Backoff = field(default_factory=Backoff)
+
+    def end(self, resource: CloudImage, cloud: Cloud) -> bool:
+        """Take away what tests of an object have left; return whether nothing is left.
+
+        Raises:
+            CloudError: Nova could not be asked.
+        """
+        uid = resource.metadata.uid
+        self.logins.forget(uid)
+        servers = cloud.boot_servers.find(uid)
+        for each in servers:
+            cloud.boot_servers.delete(each.id)
+        cloud.boot_servers.delete_keys(uid)
+        if not servers:
+            self.turns.release(uid)
+        return not servers
+
+    def gone(self, uid: str) -> None:
+        """Forget an object that was removed."""
+        self.turns.release(uid)
+        self.logins.forget(uid)
+        self.backoff.clear(uid)
+
+    def stop(self) -> None:
+        """Begin no more logins."""
+        self.logins.stop()

@@ -1,0 +1,280 @@
+"""What a boot test does next, and when the image must wait for it; pure.
+
+All that is known is in ``status.bootTest``, in the marks of the image, and in what Nova lists by
+the marks of its servers, so that a restart at any point goes on from there.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Final
+
+from cloudimage.api.boot_test import BootTest, BootTestStatus
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.reasons import BOOT_VERDICTS, ConditionType, Reason
+from cloudimage.cloud.models import GlanceImage, TestServer
+from cloudimage.controller.logic.conditions import is_true
+from cloudimage.durations import parse_duration
+from cloudimage.images.logic.revisions import PROVISIONAL
+from cloudimage.vocabulary.marks import Marks
+
+RETRIED: Final = frozenset(
+    {Reason.NO_VALID_HOST, Reason.BUILD_FAILED, Reason.QUOTA_EXCEEDED, Reason.FORBIDDEN}
+)
+"""What says nothing of the image and may pass; any other refusal waits for another spec."""
+
+BUILD_SECONDS: Final = 1800.0
+"""How long Nova may take to make a server, most of which is its host's copy of the image."""
+
+SERVER_MARK: Final = "cloudimage_dev_boot_test"
+"""Metadata of a server: which test of which spec it is for."""
+KEY_MARK: Final = "cloudimage_dev_boot_key"
+"""Metadata of a server: the fingerprint of its key."""
+
+_NOT_RUNNING: Final = frozenset({"DELETED", "SOFT_DELETED"})
+_BOOTS_BY: Final = (
+    "hw_",
+    "os_",
+    "img_",
+    "trait:",
+    "vmware_",
+    "hypervisor_",
+    "architecture",
+    "kernel_id",
+    "ramdisk_id",
+    "root_device_name",
+    "vm_mode",
+)
+"""How the properties begin by which Nova decides how a server boots ("Useful image properties" of
+Glance's administrator's guide)."""
+
+
+class Phase(Enum):
+    """Where a boot test stands."""
+
+    NONE = auto()
+    """There is none, and none is wanted."""
+    ENDING = auto()
+    """What an earlier spec or image has left is cleared away first."""
+    DUE = auto()
+    """One is to begin."""
+    RUNNING = auto()
+    """One is under way."""
+    CLEARING = auto()
+    """The result is known; its server is cleared away."""
+    OVER = auto()
+    """The result is known, and nothing is left."""
+
+
+def digest_of(test: BootTest, image: GlanceImage) -> str:
+    """Return what the result depends on besides the bytes, in one value."""
+    content = test.to_json()
+    for name in ("required", "every"):
+        content.pop(name, None)
+    content["properties"] = {
+        name: value for name, value in image.properties.items() if name.startswith(_BOOTS_BY)
+    }
+    content["minima"] = [image.min_disk, image.min_ram]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def is_promoted(resource: CloudImage, image: GlanceImage) -> bool:
+    """Return whether an image has its place already, and others may rely on it."""
+    return resource.status.image_id == image.id or not has_provisional_name(image)
+
+
+def has_provisional_name(image: GlanceImage) -> bool:
+    """Return whether an image is called as one that is yet to take its place."""
+    return (image.name or "").endswith(PROVISIONAL)
+
+
+def is_held(resource: CloudImage, image: GlanceImage) -> bool:
+    """Return whether the image may not be used before it has passed."""
+    test = resource.spec.boot_test
+    if test is None or not test.required or is_promoted(resource, image):
+        return False
+    return not has_passed(resource, image)
+
+
+def has_passed(resource: CloudImage, image: GlanceImage) -> bool:
+    """Return whether the image has passed what the spec wants now."""
+    test, state = resource.spec.boot_test, resource.status.boot_test
+    if test is None:
+        return False
+    digest = digest_of(test, image)
+    if state is not None and (state.image_id, state.spec_digest) == (image.id, digest):
+        return state.result == "Passed"
+    return passed_at(image, digest) is not None
+
+
+def booted_mark(digest: str, now: datetime) -> str:
+    """Return the mark of an image that has passed."""
+    return f"{digest} {now:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def passed_at(image: GlanceImage, digest: str) -> datetime | None:
+    """Return when the image has passed by its mark, or None."""
+    known, _, when = image.properties.get(Marks.BOOTED, "").partition(" ")
+    try:
+        moment = datetime.fromisoformat(when)
+    except ValueError:
+        return None
+    return moment if known == digest and moment.tzinfo is not None else None
+
+
+def is_clear(state: BootTestStatus | None) -> bool:
+    """Return whether a test has left nothing in the cloud."""
+    return state is None or (state.finish_time is not None and state.server_id is None)
+
+
+def phase(resource: CloudImage, image: GlanceImage, now: datetime) -> Phase:
+    """Return where the boot test of the current image stands.
+
+    Args:
+        resource: The CloudImage.
+        image: Its current image, as Glance has it.
+        now: The present.
+    """
+    test, state = resource.spec.boot_test, resource.status.boot_test
+    if test is None:
+        return Phase.NONE if state is None else Phase.ENDING
+    if state is None:
+        return Phase.DUE
+    if (state.image_id, state.spec_digest) != (image.id, digest_of(test, image)):
+        return Phase.DUE if is_clear(state) else Phase.ENDING
+    if state.finish_time is None:
+        return Phase.RUNNING
+    if state.server_id is not None:
+        return Phase.CLEARING
+    return Phase.DUE if _is_due(resource, image, test, state, now) else Phase.OVER
+
+
+def _is_due(
+    resource: CloudImage, image: GlanceImage, test: BootTest, state: BootTestStatus, now: datetime
+) -> bool:
+    if state.result == "Failed" and state.reason not in BOOT_VERDICTS:
+        due = state.next_test_time
+    else:
+        due = None if is_held(resource, image) else next_time(test, state)
+    return due is not None and now >= due
+
+
+def next_time(test: BootTest, state: BootTestStatus) -> datetime | None:
+    """Return when an image that is in use is tested again after a result, or None."""
+    if test.every is None or state.finish_time is None:
+        return None
+    return state.finish_time + parse_duration(test.every)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The servers of a CloudImage's tests.
+
+    Attributes:
+        ours: That of the test that is under way; None: there is none.
+        others: What is deleted: of an earlier test, or made twice.
+    """
+
+    ours: TestServer | None
+    others: tuple[TestServer, ...]
+
+
+def mark_of(state: BootTestStatus) -> str:
+    """Return by which metadata the server of a test is known."""
+    return f"{state.spec_digest}-{state.attempts}"
+
+
+def sorted_out(state: BootTestStatus, servers: Iterable[TestServer]) -> Found:
+    """Return which server is that of the test: the one that is known, else the first."""
+    alive = [each for each in servers if each.status not in _NOT_RUNNING]
+    fitting = sorted(
+        (each for each in alive if _is_of(state, each)),
+        key=lambda each: (each.id != state.server_id, each.created_at, each.id),
+    )
+    ours = fitting[0] if fitting else None
+    return Found(ours, tuple(each for each in alive if each is not ours))
+
+
+def _is_of(state: BootTestStatus, server: TestServer) -> bool:
+    image = server.metadata.get(Marks.IMAGE_ID)
+    return (image, server.metadata.get(SERVER_MARK)) == (state.image_id, mark_of(state))
+
+
+def deadline(test: BootTest, state: BootTestStatus) -> datetime | None:
+    """Return until when the guest may take; None: its server was never ACTIVE."""
+    if state.start_time is None or state.active_seconds is None:
+        return None
+    return (
+        state.start_time
+        + timedelta(seconds=state.active_seconds)
+        + parse_duration(test.expect.within)
+    )
+
+
+def begun(
+    resource: CloudImage, test: BootTest, image: GlanceImage, now: datetime
+) -> BootTestStatus:
+    """Return the state of a test that begins now."""
+    before, digest = resource.status.boot_test, digest_of(test, image)
+    again = before is not None and (before.image_id, before.spec_digest) == (image.id, digest)
+    return BootTestStatus(
+        image_id=image.id,
+        spec_digest=digest,
+        attempts=(before.attempts if again and before else 0) + 1,
+        start_time=now,
+    )
+
+
+def is_repetition(resource: CloudImage, test: BootTest, image: GlanceImage) -> bool:
+    """Return whether the image has been tested so before, and only the result is looked at again.
+
+    The condition Booted then stays as it is until the next result.
+    """
+    before = resource.status.boot_test
+    if before is None or is_held(resource, image):
+        return False
+    same = (before.image_id, before.spec_digest) == (image.id, digest_of(test, image))
+    return same and is_true(resource.status.conditions, ConditionType.BOOTED)
+
+
+def known_to_pass(test: BootTest, image: GlanceImage) -> BootTestStatus | None:
+    """Return the state of an image that has passed this very test by its mark, or None.
+
+    An earlier image that is returned to has it, and each one after a status was lost.
+    """
+    digest = digest_of(test, image)
+    moment = passed_at(image, digest)
+    if moment is None:
+        return None
+    state = BootTestStatus(
+        image_id=image.id,
+        spec_digest=digest,
+        result="Passed",
+        reason=Reason.BOOT_TEST_PASSED,
+        finish_time=moment,
+    )
+    return state.model_copy(update={"next_test_time": next_time(test, state)})
+
+
+def retried(state: BootTestStatus | None, now: datetime) -> BootTestStatus | None:
+    """Return the state once a person asks for another try: what has failed is due at once."""
+    if state is None or state.result != "Failed":
+        return state
+    return state.model_copy(update={"reason": Reason.PENDING, "next_test_time": now})
+
+
+def next_look(resource: CloudImage) -> datetime | None:
+    """Return when the image that is in use is tested again, as far as the status says."""
+    state = resource.status.boot_test if resource.spec.boot_test else None
+    return state.next_test_time if state else None
+
+
+def is_under_way(resource: CloudImage) -> bool:
+    """Return whether a test is wanted or has something to clear away, and must be looked at."""
+    state = resource.status.boot_test
+    if resource.spec.boot_test is None:
+        return state is not None
+    return not is_clear(state)
