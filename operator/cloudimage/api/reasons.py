@@ -240,18 +240,21 @@ class Reason(StrEnum):
     CLOUD_ERROR = "CloudError"
     """The cloud gave an unexpected answer. Retried."""
     CONFLICT = "Conflict"
-    """Glance refuses the change in the image's present state. Retried."""
+    """Glance refuses the change in the image's present state, or Nova what is asked for in the
+    present state of the boot test's server or image. Retried."""
     NOT_FOUND = "NotFound"
     """The image disappeared while the operator was working on it. Retried."""
     FORBIDDEN = "Forbidden"
     """The cloud's policy does not allow it, for example visibility public without administrator
-    rights, or a proxy before a service limits the size of a request. Change the spec, or ask the
-    cloud's administrator. Retried with growing pauses, since the right may be granted."""
+    rights, or a proxy before a service limits the size of a request, or an application credential
+    has no access rule for a request of a boot test. Change the spec, or ask the cloud's
+    administrator. Retried with growing pauses, since the right may be granted."""
     INVALID_IMAGE = "InvalidImage"
     """Glance rejects a value of spec.image; the message quotes Glance. Change the spec."""
     QUOTA_EXCEEDED = "QuotaExceeded"
-    """The project's quota of images, or of volumes and their snapshots, is used up. Delete some, or
-    ask for a higher quota. Retried with growing pauses."""
+    """The project's quota of images, or of volumes and their snapshots, is used up, or for a boot
+    test that of servers, cores, memory, ports, or the user's of key pairs; the message says which.
+    Delete some, or ask for a higher quota. Retried with growing pauses."""
 
     SOURCE_UNREACHABLE = "SourceUnreachable"
     """The source's server cannot be reached, or answers with a server error. Retried with growing
@@ -348,6 +351,30 @@ class Reason(StrEnum):
     names the class of the exception; DeadlineExceededError means that a reconcile hung, usually
     because a cloud did not answer. Or, as the message says, the operator's container image lacks a
     program, or its kernel lacks seccomp. Retried with pauses of up to 5 minutes."""
+
+    FLAVOR_NOT_FOUND = "FlavorNotFound"
+    """Nova has no flavor of the id or the name in spec.bootTest.flavor, or none that the project
+    may use. Correct it, or have a private flavor made available to the project. Not retried
+    until the spec changes or the annotation cloudimage.dev/retry gets a new value."""
+    FLAVOR_TOO_SMALL = "FlavorTooSmall"
+    """The memory or the disk of spec.bootTest.flavor, or spec.bootTest.volumeGiB, is too small for
+    the image or for its minRamMiB and minDiskGiB; or the flavor has no disk, and volumeGiB is not
+    set. Choose a larger flavor or volume. Not retried until the spec changes or the annotation
+    cloudimage.dev/retry gets a new value."""
+    NETWORK_NOT_FOUND = "NetworkNotFound"
+    """A network of spec.bootTest.networks is not there, or the project may not see it; or none is
+    named, and the project has none and Nova cannot make one for it. Correct it, have the network
+    shared with the project, or set networks to [] for a server without any. Not retried until the
+    spec changes or the annotation cloudimage.dev/retry gets a new value."""
+    NETWORK_AMBIGUOUS = "NetworkAmbiguous"
+    """Several networks have the name in spec.bootTest.networks; the message has their ids. Or none
+    is named, and the project has several: Nova does not choose. Give the id. Not retried until
+    the spec changes or the annotation cloudimage.dev/retry gets a new value."""
+    SERVER_REFUSED = "ServerRefused"
+    """Nova refuses to make the server of the boot test; the message quotes it. Change spec.bootTest
+    or the properties of spec.image that it names. Or the cloud has no Nova, or one that is too old,
+    as the message says. Not retried until the spec changes or the annotation
+    cloudimage.dev/retry gets a new value."""
 
     IN_USE = "InUse"
     """Servers or volumes made from the image still exist, or Glance's store says that it is in use.

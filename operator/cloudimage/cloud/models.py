@@ -111,11 +111,16 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A Cinder volume."""
+    """A Cinder volume.
+
+    Attributes:
+        server_ids: The servers that it is attached to.
+    """
 
     id: str
     name: str
     project_id: str
+    server_ids: frozenset[str] = frozenset()
 
 
 Scope = Literal["AllProjects", "OwnProject", "NoCompute", "Refused"]
