@@ -27,6 +27,11 @@ _INVISIBLE: Final = frozenset(
     ]
 )
 _SPACES: Final = re.compile(r"\s+")
+_ENDS: Final = re.compile(r"\r*\n|\r+")
+# ECMA-48: control sequences, strings up to their end (a title of a window), two-byte escapes.
+_ESCAPES: Final = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[PX\]^_][^\x1b\x07\r\n]*(?:\x07|\x1b\\)?|[ -/]*[0-~])"
+)
 _UNSEEN: Final = re.compile(f"{REPLACEMENT}+")
 
 
@@ -49,6 +54,15 @@ def plain(text: str, max_bytes: int | None = None) -> str:
 def plain_lines(text: str) -> str:
     """Return a text of several lines, each as printable characters; its layout stays."""
     return "\n".join(_printable(line.replace("\t", "    ")) for line in text.split("\n"))
+
+
+def plain_terminal(text: str) -> str:
+    """Return what a terminal would show of a text: lines without escapes and control characters.
+
+    A carriage return ends a line also: what it would write over is seen as well.
+    """
+    lines = _ENDS.split(_ESCAPES.sub("", text))
+    return "\n".join(_printable(line.replace("\t", "    ")) for line in lines)
 
 
 def plain_tree(value: Any) -> Any:  # noqa: ANN401  # JSON has any type

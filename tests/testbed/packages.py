@@ -64,6 +64,10 @@ NEEDS = (
     Need("busybox-static", "images", ("busybox",), "usr/share/doc/busybox-static"),
     Need("cpio", "images", ("cpio",)),
     Need("qemu-system-x86", "images", ("qemu-system-x86_64",)),
+    # A server's side of SSH: in guests, and for tests of the login.
+    Need("dropbear-bin", "images", ("dropbear", "dropbearkey")),
+    Need("openssh-client", "images", ("ssh-keygen",)),
+    Need("openssh-server", "images", pattern="usr/sbin/sshd"),
     Need("curl", "bench", ("curl",)),  # what a user would do otherwise
     # The container image, and the cluster that runs it.
     Need("mmdebstrap", "whole", ("mmdebstrap",)),
