@@ -236,7 +236,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         if image.status != "active":
             return self.attempts.come_back(resource, Reason.IMAGE_NOT_FOUND)
         self.attempts.backoff.clear(resource.metadata.uid)
-        return self._not_before(resource) or self.settings.resync_seconds
+        return schedule.until_next_look(resource, self.settings.resync_seconds, now())
 
     def _adopt(
         self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
@@ -289,7 +289,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 self.attempts.status.record_event(resource, event)
         self.runner.forget(resource.metadata.uid)
         self.attempts.backoff.clear(resource.metadata.uid)
-        return self._not_before(resource) or self.settings.resync_seconds
+        return schedule.until_next_look(resource, self.settings.resync_seconds, now())
 
     def _start(
         self,

@@ -97,7 +97,8 @@ def _period(follow: Follow, now: datetime, share: float) -> tuple[timedelta, dat
     """Return the time between two checks, and when the last one was due."""
     period = max(parse_duration(follow.every or ""), SHORTEST)
     seconds = period.total_seconds()
-    offset = _SPREAD * share * seconds
+    # The status has whole seconds: a time that was cut would come again at the very next look.
+    offset = round(_SPREAD * share * seconds)
     begun = (now.timestamp() - offset) // seconds * seconds + offset
     return period, datetime.fromtimestamp(begun, UTC)
 

@@ -16,6 +16,8 @@ _PROVEN_BY: Final = frozenset(
 )
 """Stages at which the checksum and the signature, if there are any, were found to be right."""
 
+_SHORTEST_SECONDS: Final = 1.0
+
 
 def is_terminal(
     desired: Desired, reason: str, stage: str | None = None, *, followed: bool = False
@@ -95,6 +97,21 @@ def next_resync(resource: CloudImage, period: float) -> datetime | None:
     if follow is not None and follow.next_check_time is not None:
         return min(due, follow.next_check_time)
     return due
+
+
+def until_next_look(resource: CloudImage, period: float, now: datetime) -> float:
+    """Return the seconds until an object that was just looked at is looked at again.
+
+    Args:
+        resource: The CloudImage.
+        period: Seconds between comparisons of a settled object, and of one that waits for others.
+        now: The present.
+    """
+    due = next_resync(resource, period)
+    if due is None:
+        return period
+    # What came due during the look is next, and not a period later.
+    return max(_SHORTEST_SECONDS, (due - now).total_seconds())
 
 
 def is_updating(status: CloudImageStatus) -> bool:

@@ -44,6 +44,21 @@ def test_it_comes_within_one_period(every: int, share: float, last: datetime) ->
     assert next_check(follow, last, share) <= last + timedelta(minutes=every) + slack
 
 
+@given(
+    share=st.floats(0, 1),
+    late=st.floats(0, 0.999),
+    last=st.integers(0, 4_000_000_000).map(lambda at: datetime.fromtimestamp(at, UTC)),
+)
+def test_it_does_not_come_again_once_it_was_asked(
+    share: float, late: float, last: datetime
+) -> None:
+    follow = _follow(every="1m")
+    due = next_check(follow, last, share)
+    assert due == due.replace(microsecond=0)  # what a status keeps of it
+    asked = due + timedelta(seconds=late)
+    assert next_check(follow, asked, share) >= due + timedelta(seconds=59)
+
+
 @pytest.mark.parametrize(
     ("zone", "expected"),
     [

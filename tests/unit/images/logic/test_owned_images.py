@@ -1,9 +1,11 @@
 """Which images are ours, what they are good for, and when a transfer starts."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from cloudimage.api.follow import FollowStatus
 from cloudimage.api.reasons import TERMINAL_REASONS, ConditionType, Reason
 from cloudimage.controller.logic.conditions import Draft
 from cloudimage.images.logic import available_status, owned_images, schedule, transfer_request
@@ -210,6 +212,19 @@ def test_what_waits_for_others_is_looked_at_when_it_is_due_like_the_rest(
     )
     due = schedule.next_resync(resource.model_copy(update={"status": new}), 600)
     assert (due is not None) is settled
+
+
+@pytest.mark.parametrize(("late", "seconds"), [(-90.0, 90.0), (0.0, 1.0), (30.0, 1.0)])
+def test_what_came_due_during_a_look_is_looked_at_next(late: float, seconds: float) -> None:
+    resource = cloud_image(follow={"every": "1m"})
+    new = available_status.available(
+        resource, Desired.of(resource.spec), glance_image(resource), None, None, NOW
+    )
+    check = FollowStatus(next_check_time=NOW)
+    settled = resource.model_copy(update={"status": new.model_copy(update={"follow": check})})
+    moment = NOW + timedelta(seconds=late)
+    assert schedule.until_next_look(settled, 1800, moment) == seconds
+    assert schedule.until_next_look(resource, 1800, moment) == 1800
 
 
 def test_every_reason_of_a_transfer_is_a_documented_reason_of_conditions() -> None:
