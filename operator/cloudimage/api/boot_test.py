@@ -72,9 +72,7 @@ class BootExpectation(
         default=False,
         description="The operator also logs in by ssh. It needs a network path to the server.",
     )
-    console_matches: (
-        Annotated[str, StringConstraints(min_length=1, max_length=256)] | None
-    ) = Field(
+    console_matches: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = Field(
         default=None,
         description="A regular expression in RE2's syntax that the console's text has a match of, "
         "for example login:.",

@@ -4,10 +4,9 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -25,6 +24,7 @@ from cloudimage.cloud.errors import (
     ServerRefusedError,
     translated,
 )
+from cloudimage.cloud.models import TestServer
 from cloudimage.cloud.neutron import NetworkRef, Neutron
 from cloudimage.cloud.nova import is_of_test
 from cloudimage.plaintext import plain
@@ -70,33 +70,6 @@ class WantedServer:
     user_data: bytes
     metadata: Mapping[str, str]
     volume_gib: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TestServer:
-    """A test's server, as Nova has it.
-
-    Attributes:
-        image_id: The image that is tested, of which its volume is made if it boots from one.
-        status: Nova's: BUILD, ACTIVE, ERROR, ...
-        fault: Why it is in ERROR: one clean line.
-        task_state: What Nova does with it just now, or None.
-        launched_at: When its guest was started; None: not yet.
-        addresses: What Nova gave it.
-        token: The test's.
-    """
-
-    id: str
-    name: str
-    image_id: str | None
-    status: str
-    fault: str | None
-    task_state: str | None
-    created_at: datetime
-    launched_at: datetime | None
-    addresses: tuple[IPv4Address | IPv6Address, ...]
-    token: str | None
-    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 class BootServers:

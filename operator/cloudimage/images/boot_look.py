@@ -38,7 +38,7 @@ from cloudimage.kube import key_of
 from cloudimage.metrics import operator as metrics
 from cloudimage.patterns import Expression, PatternError
 from cloudimage.plaintext import plain_terminal
-from cloudimage.vocabulary.boot_test import server_marks, test_name
+from cloudimage.vocabulary.boot_test import server_marks, server_name
 from cloudimage.vocabulary.marks import Marks
 
 logger = logging.getLogger(__name__)
@@ -158,11 +158,11 @@ class _Look:
 
     def _begin(self, test: BootTest) -> float | None:
         known = boot_test.known_to_pass(test, self.image)
-        if known is not None and self.state is None:
+        if known is not None and not boot_test.is_of(self.state, test, self.image):
             said = f"The image passed this test at {known.finish_time:%Y-%m-%d %H:%M} UTC."
             reason = Reason.BOOT_TEST_PASSED
             self._tell(known, Draft(ConditionType.BOOTED, "True", reason, said))
-            return 0.0
+            return _until(known.next_test_time)
         repeated = boot_test.is_repetition(self.resource, test, self.image)
         if not self.tests.turns.ask(self.resource):
             said = "It waits for its turn: a limited number of tests runs at once."
@@ -189,7 +189,7 @@ class _Look:
 
     def _make(self, test: BootTest, state: BootTestStatus) -> None:
         token = secrets.token_hex(16)
-        name = test_name(self.uid, token)
+        name = server_name(self.uid, token)
         key = throw_away_key(name)
         networks = None
         if test.networks is not None:
@@ -219,7 +219,7 @@ class _Look:
         state = state.model_copy(update={"server_id": server.id})
         building = boot_verdict.of_building(state, server, now())
         if building is not None:
-            return self._follow(test, state, building, server)
+            return self._follow(test, state, building)
         if state.active_seconds is None:
             state = state.model_copy(update={"active_seconds": _since(state.start_time)})
         try:
@@ -230,10 +230,10 @@ class _Look:
         state = boot_verdict.facts(test, state, seen, now())
         verdict = boot_verdict.judge(test, state, seen, now())
         if seen.login is Login.KEY_LOST and isinstance(verdict, Wait) and verdict.log_in:
-            return self._start_again(test, state)
+            return self._start_again(state)
         if isinstance(verdict, Wait) and verdict.log_in:
             self._log_in(test, server, seen)
-        return self._follow(test, state, verdict, server)
+        return self._follow(test, state, verdict)
 
     def _looked_at(self, test: BootTest, server: TestServer) -> Seen:
         console = self.cloud.boot_servers.console(server.id, CONSOLE_LINES)
@@ -257,11 +257,9 @@ class _Look:
         # Only where Nova says that the server is: the guest may name any address.
         addresses = tuple(each for each in server.addresses if each in guests)
         target = Target(addresses, user, report.host_keys)
-        self.tests.logins.begin(
-            self.uid, target, partial(self.tests.notify, key_of(self.resource))
-        )
+        self.tests.logins.begin(self.uid, target, partial(self.tests.notify, key_of(self.resource)))
 
-    def _start_again(self, test: BootTest, state: BootTestStatus) -> float:
+    def _start_again(self, state: BootTestStatus) -> float | None:
         """Begin again with another server: the key of this one went with an earlier process."""
         failed = {"result": "Failed", "reason": Reason.PENDING, "finish_time": now()}
         done = state.model_copy(update={**failed, "next_test_time": now()})
@@ -270,7 +268,7 @@ class _Look:
         return self._clear(done)
 
     def _follow(
-        self, test: BootTest, state: BootTestStatus, verdict: Outcome | Wait, server: TestServer
+        self, test: BootTest, state: BootTestStatus, verdict: Outcome | Wait
     ) -> float | None:
         if isinstance(verdict, Outcome):
             return self._finish(test, state, verdict)
@@ -281,9 +279,7 @@ class _Look:
     def _finish(self, test: BootTest, state: BootTestStatus, outcome: Outcome) -> float | None:
         return self._clear(self._concluded(test, state, outcome))
 
-    def _concluded(
-        self, test: BootTest, state: BootTestStatus, outcome: Outcome
-    ) -> BootTestStatus:
+    def _concluded(self, test: BootTest, state: BootTestStatus, outcome: Outcome) -> BootTestStatus:
         """Write down what came of a test, and count it."""
         if outcome.result == "Passed":
             self._mark(state)

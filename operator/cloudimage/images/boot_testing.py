@@ -1,17 +1,20 @@
 """Boot tests of images: the state that outlives a look, and their end; see spec.bootTest."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.connection import Cloud
-from cloudimage.cloud.models import GlanceImage
+from cloudimage.cloud.errors import CloudError
 from cloudimage.controller.backoff import Backoff
 from cloudimage.controller.status_writer import StatusWriter
 from cloudimage.images.boot_logins import BootLogins
 from cloudimage.images.boot_turns import BootTurns
-from cloudimage.images.logic import boot_test
+from cloudimage.images.logic import boot_test_state
 from cloudimage.kube import Key
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -39,6 +42,18 @@ class BootTesting:
         if not servers:
             self.turns.release(uid)
         return not servers
+
+    def give_way(self, resource: CloudImage, cloud: Cloud) -> None:
+        """Take away what is left of a test, as far as that goes: another image is to be made.
+
+        What is left then is taken away once that image is there.
+        """
+        if boot_test_state.is_clear(resource.status.boot_test):
+            return
+        try:
+            self.end(resource, cloud)
+        except CloudError as error:
+            logger.warning("a boot test is not ended yet", extra={"error": str(error)})
 
     def gone(self, uid: str) -> None:
         """Forget an object that was removed."""

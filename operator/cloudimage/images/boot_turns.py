@@ -1,14 +1,22 @@
 """Which boot tests have a server: a limited number at once, and no tenant above its share."""
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from kubernetes.client import ApiException
+from pydantic import ValidationError
+from urllib3.exceptions import HTTPError
+
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.controller.faults import without_text
 from cloudimage.controller.logic.fairness import FairLine
 from cloudimage.controller.tenants import tenants_of
-from cloudimage.images.logic import boot_test
+from cloudimage.images.logic import boot_test_state
 from cloudimage.kube import Key, Kube, key_of
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -31,22 +39,23 @@ class BootTurns:
     def __post_init__(self) -> None:
         self._line = FairLine(self.places)
 
-    @property
-    def running(self) -> int:
-        """How many have a turn."""
+    def numbers(self) -> dict[str, float]:
+        """Return how many have a turn, and how many wait for one."""
         with self._lock:
-            return self._line.taken
-
-    @property
-    def waiting(self) -> int:
-        """How many wait for one."""
-        with self._lock:
-            return self._line.waiting
+            return {"running": self._line.taken, "waiting": self._line.waiting}
 
     def recover(self, kube: Kube) -> None:
-        """Count the tests that run already, before any other may begin."""
-        for each in kube.read_all(CloudImage):
-            if not boot_test.is_clear(each.status.boot_test):
+        """Count the tests that run already, before any other may begin.
+
+        Where the API server does not tell, each is counted when it is looked at.
+        """
+        try:
+            known = kube.read_all(CloudImage)
+        except (ApiException, HTTPError, ValidationError) as error:
+            logger.warning("boot tests that run are not counted yet", extra=without_text(error))
+            return
+        for each in known:
+            if not boot_test_state.is_clear(each.status.boot_test):
                 self.hold(each)
 
     def ask(self, resource: CloudImage) -> bool:

@@ -189,8 +189,8 @@ LABELS: Final = {
     "revision": "commit that the container was built from",
     "service": "type of the OpenStack service; `discovery` for requests for a service's versions",
     "stage": "stage of a transfer, as in status.progress",
-    "state": "of a connection: `idle` or `lent`; of an image: `unfinished` or `finished`; of a boot "
-    "test: `running` or `waiting`",
+    "state": "of a connection: `idle` or `lent`; of an image: `unfinished` or `finished`; "
+    "of a boot test: `running` or `waiting`",
     "status": "of a condition: `True`, `False` or `Unknown`; of an answer: `2xx` to `5xx`, or "
     "`none` if there was no answer",
     "type": "type of a condition",

@@ -11,6 +11,7 @@ _GOOD_NEWS = (
     ConditionType.UPLOADED,
     ConditionType.READY,
     ConditionType.UPDATE_AVAILABLE,
+    ConditionType.BOOTED,
     ShareCondition.ACCEPTED,
 )
 _SAID_OTHERWISE = frozenset(
@@ -59,7 +60,12 @@ def of_transitions(before: Iterable[Condition], after: Iterable[Condition]) -> I
     for each in after:
         if _is_lost(each) and old.get(each.type) != (each.status, each.reason):
             yield Event("Warning", each.reason, each.message)
-    if stalled := news.get(ConditionType.STALLED):
+    stalled = news.get(ConditionType.STALLED)
+    for each in after:
+        changed = old.get(each.type) != (each.status, each.reason)
+        if _has_not_booted(each) and changed and (stalled is None or stalled.reason != each.reason):
+            yield Event("Warning", each.reason, each.message)
+    if stalled:
         yield Event("Warning", stalled.reason, stalled.message)
     if blocked := news.get(ConditionType.DELETION_BLOCKED):
         yield Event("Warning", "DeletionBlocked", blocked.message)
@@ -69,3 +75,8 @@ def _is_lost(condition: Condition) -> bool:
     """Return whether a source cannot be followed any longer, though a person wants it to be."""
     lost = condition.type == ConditionType.FOLLOWING and condition.status == "False"
     return lost and condition.reason != Reason.SUSPENDED
+
+
+def _has_not_booted(condition: Condition) -> bool:
+    """Return whether a boot test has failed, which may be of an image that stays in use."""
+    return condition.type == ConditionType.BOOTED and condition.status == "False"

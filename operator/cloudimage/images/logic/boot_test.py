@@ -15,11 +15,18 @@ from typing import Final
 from cloudimage.api.boot_test import BootTest, BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import BOOT_VERDICTS, ConditionType, Reason
-from cloudimage.cloud.models import GlanceImage, TestServer
+from cloudimage.cloud.models import GlanceImage, JsonPatch, TestServer
 from cloudimage.controller.logic.conditions import is_true
 from cloudimage.durations import parse_duration
-from cloudimage.images.logic.revisions import PROVISIONAL
-from cloudimage.vocabulary.marks import Marks
+from cloudimage.images.logic import boot_test_state
+from cloudimage.images.logic.owned_images import (
+    PROVISIONAL,
+    OwnedImages,
+    has_provisional_name,
+    was_promoted,
+)
+from cloudimage.images.logic.revisions import replaced, with_suffix
+from cloudimage.vocabulary.marks import UNTESTED, Marks
 
 RETRIED: Final = frozenset(
     {Reason.NO_VALID_HOST, Reason.BUILD_FAILED, Reason.QUOTA_EXCEEDED, Reason.FORBIDDEN}
@@ -34,6 +41,11 @@ SERVER_MARK: Final = "cloudimage_dev_boot_test"
 KEY_MARK: Final = "cloudimage_dev_boot_key"
 """Metadata of a server: the fingerprint of its key."""
 
+PRIVATE: Final = "private"
+_GLANCES_DEFAULT: Final = "shared"
+"""The visibility of an image that was created without one ("Create image" in Glance's API)."""
+
+_SHOWING: Final = frozenset({"/name", "/owner", "/visibility", "/protected", "/os_hidden"})
 _NOT_RUNNING: Final = frozenset({"DELETED", "SOFT_DELETED"})
 _BOOTS_BY: Final = (
     "hw_",
@@ -81,22 +93,53 @@ def digest_of(test: BootTest, image: GlanceImage) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def is_promoted(resource: CloudImage, image: GlanceImage) -> bool:
-    """Return whether an image has its place already, and others may rely on it."""
-    return resource.status.image_id == image.id or not has_provisional_name(image)
-
-
-def has_provisional_name(image: GlanceImage) -> bool:
-    """Return whether an image is called as one that is yet to take its place."""
-    return (image.name or "").endswith(PROVISIONAL)
-
-
 def is_held(resource: CloudImage, image: GlanceImage) -> bool:
     """Return whether the image may not be used before it has passed."""
     test = resource.spec.boot_test
-    if test is None or not test.required or is_promoted(resource, image):
+    if test is None or not test.required or was_promoted(resource, image):
         return False
     return not has_passed(resource, image)
+
+
+def putting_apart(resource: CloudImage, image: GlanceImage) -> JsonPatch:
+    """Return the patch by which an image that was just made is one that waits for its test.
+
+    Args:
+        resource: The CloudImage.
+        image: The image; its transfer may have begun while the spec asked for no test.
+    """
+    test = resource.spec.boot_test
+    if test is None or not test.required or has_provisional_name(image):
+        return ()
+    if resource.status.image_id == image.id or has_passed(resource, image):
+        return ()
+    name = with_suffix(image.name or resource.metadata.name, PROVISIONAL)
+    return (
+        {"op": "replace", "path": "/name", "value": name},
+        {"op": "replace", "path": "/visibility", "value": PRIVATE},
+        {"op": "add", "path": f"/{Marks.BOOTED}", "value": UNTESTED},
+    )
+
+
+def needed_first(changes: JsonPatch) -> JsonPatch:
+    """Return what is changed of an image before its test: all that does not show it to anybody."""
+    return tuple(each for each in changes if each["path"] not in _SHOWING)
+
+
+def opening(resource: CloudImage, owned: OwnedImages, image: GlanceImage) -> JsonPatch:
+    """Return the patch that gives an image that was kept private Glance's own default back.
+
+    Args:
+        resource: The CloudImage; what its spec says of the visibility is part of the metadata.
+        owned: How its images stand: the visibility of an earlier one is taken over.
+        image: The image that takes its place now.
+    """
+    kept = has_provisional_name(image) and image.visibility == PRIVATE
+    if not kept or resource.spec.image.visibility is not None or replaced(resource, owned):
+        return ()
+    if resource.status.method == "Snapshot":
+        return ()  # it was private from the beginning
+    return ({"op": "replace", "path": "/visibility", "value": _GLANCES_DEFAULT},)
 
 
 def has_passed(resource: CloudImage, image: GlanceImage) -> bool:
@@ -104,10 +147,16 @@ def has_passed(resource: CloudImage, image: GlanceImage) -> bool:
     test, state = resource.spec.boot_test, resource.status.boot_test
     if test is None:
         return False
-    digest = digest_of(test, image)
-    if state is not None and (state.image_id, state.spec_digest) == (image.id, digest):
-        return state.result == "Passed"
-    return passed_at(image, digest) is not None
+    if is_of(state, test, image):
+        return state is not None and state.result == "Passed"
+    return passed_at(image, digest_of(test, image)) is not None
+
+
+def is_of(state: BootTestStatus | None, test: BootTest, image: GlanceImage) -> bool:
+    """Return whether a state is that of this test of this image."""
+    if state is None:
+        return False
+    return (state.image_id, state.spec_digest) == (image.id, digest_of(test, image))
 
 
 def booted_mark(digest: str, now: datetime) -> str:
@@ -125,11 +174,6 @@ def passed_at(image: GlanceImage, digest: str) -> datetime | None:
     return moment if known == digest and moment.tzinfo is not None else None
 
 
-def is_clear(state: BootTestStatus | None) -> bool:
-    """Return whether a test has left nothing in the cloud."""
-    return state is None or (state.finish_time is not None and state.server_id is None)
-
-
 def phase(resource: CloudImage, image: GlanceImage, now: datetime) -> Phase:
     """Return where the boot test of the current image stands.
 
@@ -143,8 +187,8 @@ def phase(resource: CloudImage, image: GlanceImage, now: datetime) -> Phase:
         return Phase.NONE if state is None else Phase.ENDING
     if state is None:
         return Phase.DUE
-    if (state.image_id, state.spec_digest) != (image.id, digest_of(test, image)):
-        return Phase.DUE if is_clear(state) else Phase.ENDING
+    if not is_of(state, test, image):
+        return Phase.DUE if boot_test_state.is_clear(state) else Phase.ENDING
     if state.finish_time is None:
         return Phase.RUNNING
     if state.server_id is not None:
@@ -218,12 +262,12 @@ def begun(
     resource: CloudImage, test: BootTest, image: GlanceImage, now: datetime
 ) -> BootTestStatus:
     """Return the state of a test that begins now."""
-    before, digest = resource.status.boot_test, digest_of(test, image)
-    again = before is not None and (before.image_id, before.spec_digest) == (image.id, digest)
+    before = resource.status.boot_test
+    earlier = before.attempts if before and is_of(before, test, image) else 0
     return BootTestStatus(
         image_id=image.id,
-        spec_digest=digest,
-        attempts=(before.attempts if again and before else 0) + 1,
+        spec_digest=digest_of(test, image),
+        attempts=earlier + 1,
         start_time=now,
     )
 
@@ -233,11 +277,9 @@ def is_repetition(resource: CloudImage, test: BootTest, image: GlanceImage) -> b
 
     The condition Booted then stays as it is until the next result.
     """
-    before = resource.status.boot_test
-    if before is None or is_held(resource, image):
+    if is_held(resource, image) or not is_of(resource.status.boot_test, test, image):
         return False
-    same = (before.image_id, before.spec_digest) == (image.id, digest_of(test, image))
-    return same and is_true(resource.status.conditions, ConditionType.BOOTED)
+    return is_true(resource.status.conditions, ConditionType.BOOTED)
 
 
 def known_to_pass(test: BootTest, image: GlanceImage) -> BootTestStatus | None:
@@ -257,24 +299,3 @@ def known_to_pass(test: BootTest, image: GlanceImage) -> BootTestStatus | None:
         finish_time=moment,
     )
     return state.model_copy(update={"next_test_time": next_time(test, state)})
-
-
-def retried(state: BootTestStatus | None, now: datetime) -> BootTestStatus | None:
-    """Return the state once a person asks for another try: what has failed is due at once."""
-    if state is None or state.result != "Failed":
-        return state
-    return state.model_copy(update={"reason": Reason.PENDING, "next_test_time": now})
-
-
-def next_look(resource: CloudImage) -> datetime | None:
-    """Return when the image that is in use is tested again, as far as the status says."""
-    state = resource.status.boot_test if resource.spec.boot_test else None
-    return state.next_test_time if state else None
-
-
-def is_under_way(resource: CloudImage) -> bool:
-    """Return whether a test is wanted or has something to clear away, and must be looked at."""
-    state = resource.status.boot_test
-    if resource.spec.boot_test is None:
-        return state is not None
-    return not is_clear(state)

@@ -10,8 +10,8 @@ from cloudimage.api.reasons import BOOT_VERDICTS, ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.controller.logic import conditions, retry
-from cloudimage.controller.logic.conditions import Draft, amended, is_true
-from cloudimage.images.logic import available_status, property_checks, readiness
+from cloudimage.controller.logic.conditions import Draft, amended, find, is_true
+from cloudimage.images.logic import available_status, follow_status, property_checks, readiness
 from cloudimage.images.logic.boot_test import RETRIED, next_time
 from cloudimage.images.logic.boot_verdict import Outcome
 from cloudimage.images.logic.desired import Desired
@@ -167,3 +167,20 @@ def finished(
 
 def _at(due: datetime) -> str:
     return f"Tested again at {due:%Y-%m-%d %H:%M} UTC."
+
+
+def given_up(resource: CloudImage, now: datetime) -> CloudImageStatus | None:
+    """Return the status once a version that is followed has failed its test: the one before serves.
+
+    Returns:
+        None: The test has not shown that, or there is no version before.
+    """
+    booted = find(resource.status.conditions, ConditionType.BOOTED)
+    if booted is None or booted.status != "False" or booted.reason not in BOOT_VERDICTS:
+        return None
+    back = follow_status.given_up(resource, booted.message, now)
+    if back is None:
+        return None
+    # The version before is meant again, which nothing stands in the way of.
+    left = tuple(each for each in back.conditions if each.type != ConditionType.STALLED)
+    return back.model_copy(update={"conditions": left})
