@@ -20,6 +20,8 @@ _QUIET = (
     "kopf.objects",
     # One line for each of the kubelet's probes.
     "aiohttp.access",
+    # At INFO it writes each step of a login.
+    "asyncssh",
 )
 
 

@@ -29,13 +29,13 @@ DISK_BYTES = 32 << 20
 METAPACKAGES = ("linux-image-cloud-amd64", "linux-image-virtual")
 BOOT_CODE = Path("/usr/lib/syslinux/mbr/mbr.bin")
 BUSYBOX = Path("/bin/busybox")
+OPTIONS = "console=tty0 console=ttyS0,115200 panic=-1"
 SYSLINUX_CONFIG = """\
-SERIAL 0 115200
 DEFAULT linux
 LABEL linux
   LINUX /vmlinuz
   INITRD /initrd
-  APPEND console=tty0 console=ttyS0,115200 quiet panic=-1
+  APPEND quiet {options}
 """
 INIT = f"""\
 #!/bin/busybox sh
@@ -46,9 +46,9 @@ while /bin/busybox sleep 3600; do :; done
 
 def bootable_qcow2() -> Path:
     """Return the image, made once for each version of the kernel's package and of this recipe."""
-    package, version = _kernel_package()
+    package, version = kernel_package()
     digest = hashlib.sha256(Path(__file__).read_bytes())
-    for part in (version.encode(), BUSYBOX.read_bytes(), _boot_record()):
+    for part in (version.encode(), BUSYBOX.read_bytes(), BOOT_CODE.read_bytes()):
         digest.update(part)
     folder = cache_dir() / "images"
     folder.mkdir(exist_ok=True)
@@ -60,7 +60,7 @@ def bootable_qcow2() -> Path:
 
 
 @functools.cache  # apt takes a second
-def _kernel_package() -> tuple[str, str]:
+def kernel_package() -> tuple[str, str]:
     """Return the package of the kernel for virtual machines, and what changes with its version."""
     for metapackage in METAPACKAGES:
         command = ["apt-cache", "show", "--no-all-versions", metapackage]
@@ -77,13 +77,27 @@ def _build(package: str, image: Path) -> None:
         scratch = Path(name)
         (scratch / "vmlinuz").write_bytes(_kernel(package, scratch))
         (scratch / "initrd").write_bytes(_initramfs(scratch / "root"))
-        (scratch / "syslinux.cfg").write_text(SYSLINUX_CONFIG)
-        disk = scratch / "disk"
-        _partition(disk)
-        _fill(disk, [scratch / name for name in ("vmlinuz", "initrd", "syslinux.cfg")])
-        convert = ("qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2")
-        run(*convert, disk, scratch / "qcow2")
+        (scratch / "syslinux.cfg").write_text(syslinux_config(OPTIONS))
+        files = [scratch / name for name in ("vmlinuz", "initrd", "syslinux.cfg")]
+        make_disk(scratch / "qcow2", files)
         (scratch / "qcow2").replace(image)
+
+
+def syslinux_config(options: str, *, serial: bool = True) -> str:
+    """Return the boot loader's file for a kernel with options; ``serial``: it speaks there also."""
+    return ("SERIAL 0 115200\n" if serial else "") + SYSLINUX_CONFIG.format(options=options)
+
+
+def make_disk(qcow2: Path, files: list[Path], *, boot_code: bool = True) -> None:
+    """Make a disk that boots of ``vmlinuz``, ``initrd`` and ``syslinux.cfg``; not without code."""
+    with tempfile.TemporaryDirectory(dir=qcow2.parent) as scratch:
+        disk = Path(scratch) / "disk"
+        with disk.open("wb") as file:
+            file.write(_boot_record(BOOT_CODE.read_bytes() if boot_code else b""))
+            file.truncate(DISK_BYTES)
+        _fill(disk, files)
+        convert = ("qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2")
+        run(*convert, disk, qcow2)
 
 
 def _kernel(package: str, scratch: Path) -> bytes:
@@ -111,15 +125,9 @@ def _initramfs(root: Path) -> bytes:
     return gzip.compress(done.stdout, mtime=0)
 
 
-def _boot_record() -> bytes:
+def _boot_record(code: bytes) -> bytes:
     partition = mbr.Partition.of_disk(DISK_BYTES, mbr.FAT16, bootable=True)
-    return mbr.record(partition, disk_id=1, code=BOOT_CODE.read_bytes())
-
-
-def _partition(disk: Path) -> None:
-    with disk.open("wb") as file:
-        file.write(_boot_record())
-        file.truncate(DISK_BYTES)
+    return mbr.record(partition, disk_id=1, code=code)
 
 
 def _fill(disk: Path, files: list[Path]) -> None:
