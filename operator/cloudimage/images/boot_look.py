@@ -29,7 +29,7 @@ from cloudimage.guest.keys import throw_away_key
 from cloudimage.guest.report import newest_report
 from cloudimage.guest.user_data import user_data
 from cloudimage.images.boot_logins import Target
-from cloudimage.images.boot_testing import BootTesting
+from cloudimage.images.boot_testing import BootTesting, found
 from cloudimage.images.logic import boot_test, boot_test_status, boot_verdict
 from cloudimage.images.logic.boot_test import Phase
 from cloudimage.images.logic.boot_test_status import Gate, waiting
@@ -43,7 +43,7 @@ from cloudimage.vocabulary.marks import Marks
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS: Final = 5.0
+LOOK_SECONDS: Final = 3.0
 """Between two looks at a server."""
 TURN_SECONDS: Final = 60.0
 """Between two questions for a turn; an object is also queued when its turn has come."""
@@ -174,15 +174,15 @@ class _Look:
         return self._watch(test, state)
 
     def _watch(self, test: BootTest, state: BootTestStatus) -> float | None:
-        found = boot_test.sorted_out(state, self.cloud.boot_servers.find(self.uid))
-        for each in found.others:
+        servers = boot_test.sorted_out(state, found(self.cloud, self.resource, state))
+        for each in servers.others:
             self.cloud.boot_servers.delete(each.id)
-        if found.ours is not None:
-            return self._seen(test, state, found.ours)
+        if servers.ours is not None:
+            return self._seen(test, state, servers.ours)
         if state.server_id is not None:
             said = "The test's server is gone: somebody else has deleted it."
             return self._finish(test, state, Outcome("Failed", Reason.BUILD_FAILED, said))
-        if found.others:
+        if servers.others:
             return LOOK_SECONDS  # never two at once
         self._make(test, state)
         return LOOK_SECONDS

@@ -4,9 +4,11 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cloudimage.api.boot_test import BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.models import TestServer
 from cloudimage.controller.backoff import Backoff
 from cloudimage.controller.status_writer import StatusWriter
 from cloudimage.images.boot_logins import BootLogins
@@ -33,9 +35,9 @@ class BootTesting:
         Raises:
             CloudError: Nova could not be asked.
         """
-        uid = resource.metadata.uid
+        uid, state = resource.metadata.uid, resource.status.boot_test
         self.logins.forget(uid)
-        servers = cloud.boot_servers.find(uid)
+        servers = found(cloud, resource, state)
         for each in servers:
             cloud.boot_servers.delete(each.id)
         cloud.boot_servers.delete_keys(uid)
@@ -64,3 +66,21 @@ class BootTesting:
     def stop(self) -> None:
         """Begin no more logins."""
         self.logins.stop()
+
+
+def found(
+    cloud: Cloud, resource: CloudImage, state: BootTestStatus | None
+) -> tuple[TestServer, ...]:
+    """Return the servers of an object's tests.
+
+    Nova may leave one out of a list that it is just building; one that is known is asked for.
+
+    Raises:
+        CloudError: Nova could not be asked.
+    """
+    servers = cloud.boot_servers.find(resource.metadata.uid)
+    known = state.server_id if state else None
+    if known is not None and all(each.id != known for each in servers):
+        server = cloud.boot_servers.read(known)
+        return (*servers, server) if server else servers
+    return servers

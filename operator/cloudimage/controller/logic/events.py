@@ -55,24 +55,26 @@ def of_transitions(before: Iterable[Condition], after: Iterable[Condition]) -> I
         if kind in news and news[kind].reason not in _SAID_OTHERWISE:
             yield Event("Normal", news[kind].reason, news[kind].message)
     for each in after:
-        if each.reason in _BAD_NEWS and old.get(each.type) != (each.status, each.reason):
-            yield Event("Warning", each.reason, each.message)
-    for each in after:
-        if _is_lost(each) and old.get(each.type) != (each.status, each.reason):
+        if _is_bad_news(each) and old.get(each.type) != (each.status, each.reason):
             yield Event("Warning", each.reason, each.message)
     stalled = news.get(ConditionType.STALLED)
-    for each in after:
-        changed = old.get(each.type) != (each.status, each.reason)
-        if _has_not_booted(each) and changed and (stalled is None or stalled.reason != each.reason):
-            yield Event("Warning", each.reason, each.message)
+    booted = next((each for each in after if _has_not_booted(each)), None)
+    if booted and old.get(booted.type) != (booted.status, booted.reason):
+        if stalled is None or stalled.reason != booted.reason:
+            yield Event("Warning", booted.reason, booted.message)
     if stalled:
         yield Event("Warning", stalled.reason, stalled.message)
     if blocked := news.get(ConditionType.DELETION_BLOCKED):
         yield Event("Warning", "DeletionBlocked", blocked.message)
 
 
-def _is_lost(condition: Condition) -> bool:
-    """Return whether a source cannot be followed any longer, though a person wants it to be."""
+def _is_bad_news(condition: Condition) -> bool:
+    """Return whether somebody has to hear of a condition.
+
+    A source that cannot be followed any longer is news, since a person wants it to be.
+    """
+    if condition.reason in _BAD_NEWS:
+        return True
     lost = condition.type == ConditionType.FOLLOWING and condition.status == "False"
     return lost and condition.reason != Reason.SUSPENDED
 
