@@ -11,6 +11,7 @@ from typing import Final
 from cloudimage.access.policy import CloudPolicy
 from cloudimage.controller.faults import without_text
 from cloudimage.guest.keys import KeyPair
+from cloudimage.guest.ssh import LoginError, log_in
 from cloudimage.images.logic.boot_verdict import Login
 from cloudimage.plaintext import plain
 
@@ -95,12 +96,10 @@ class BootLogins:
     def _work(
         self, attempt: _Attempt, target: Target, key: KeyPair, notify: Callable[[], None]
     ) -> None:
-        from cloudimage.guest import ssh  # noqa: PLC0415 - its library is large and seldom needed
-
         try:
-            ssh.log_in(target.addresses, target.user, key, target.host_keys, self.policy, SECONDS)
+            log_in(target.addresses, target.user, key, target.host_keys, self.policy, SECONDS)
             attempt.login = Login.DONE
-        except ssh.LoginError as error:
+        except LoginError as error:
             attempt.failure = plain(str(error), 512).rstrip(". ")
             attempt.login = Login.NOT_BEGUN
         except Exception as error:  # noqa: BLE001 - a test must end, whatever it is

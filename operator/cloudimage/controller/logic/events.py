@@ -59,9 +59,9 @@ def of_transitions(before: Iterable[Condition], after: Iterable[Condition]) -> I
             yield Event("Warning", each.reason, each.message)
     stalled = news.get(ConditionType.STALLED)
     booted = next((each for each in after if _has_not_booted(each)), None)
-    if booted and old.get(booted.type) != (booted.status, booted.reason):
-        if stalled is None or stalled.reason != booted.reason:
-            yield Event("Warning", booted.reason, booted.message)
+    changed = booted is not None and old.get(booted.type) != (booted.status, booted.reason)
+    if booted and changed and (stalled is None or stalled.reason != booted.reason):
+        yield Event("Warning", booted.reason, booted.message)
     if stalled:
         yield Event("Warning", stalled.reason, stalled.message)
     if blocked := news.get(ConditionType.DELETION_BLOCKED):

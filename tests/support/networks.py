@@ -1,0 +1,95 @@
+"""Networks of the bed whose servers really boot, and a way into them."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from openstack.connection import Connection
+
+from testbed.commands import run
+from testbed.openstack import OpenStack
+from testbed.openstack.network import HOST, Network
+from testbed.openstack.site import Site
+
+SSH = 22
+
+
+@contextmanager
+def network_of_both(cloud: Connection, name: str, number: int = 7) -> Iterator[str]:
+    """Make a network with an IPv4 and an IPv6 subnet, and yield its id.
+
+    It has a router, without which IPv6 is not announced.
+    """
+    neutron = cloud.network
+    network = neutron.create_network(name=name)
+    made = [
+        neutron.create_subnet(network_id=network.id, ip_version=4, cidr=f"198.18.{number}.0/24"),
+        neutron.create_subnet(
+            network_id=network.id,
+            ip_version=6,
+            cidr=f"fd7a:{number}::/64",
+            ipv6_ra_mode="slaac",
+            ipv6_address_mode="slaac",
+        ),
+    ]
+    router = neutron.create_router(name=name)
+    for subnet in made:
+        neutron.add_interface_to_router(router, subnet_id=subnet.id)
+    yield network.id
+    for subnet in made:
+        neutron.remove_interface_from_router(router, subnet_id=subnet.id)
+    neutron.delete_router(router)
+    neutron.delete_network(network)
+
+
+@contextmanager
+def open_to_ssh(cloud: Connection, name: str) -> Iterator[str]:
+    """Make a security group that lets SSH in, and yield its name."""
+    neutron = cloud.network
+    group = neutron.create_security_group(name=name)
+    for family in ("IPv4", "IPv6"):
+        neutron.create_security_group_rule(
+            security_group_id=group.id,
+            direction="ingress",
+            ether_type=family,
+            protocol="tcp",
+            port_range_min=SSH,
+            port_range_max=SSH,
+        )
+    yield name
+    neutron.delete_security_group(group)
+
+
+@contextmanager
+def inside(bed: OpenStack, network_id: str) -> Iterator[list[str]]:
+    """Make the bed's namespace a member of a network; yield what has a command run there.
+
+    It is how Octavia's controller gets into a network: a port that is bound to this host.
+    """
+    site = Site.load(bed.folder)
+    assert site is not None
+    place = Network(site)
+    neutron = bed.connect("admin").network
+    network = neutron.get_network(network_id)
+    port: Any = neutron.create_port(
+        network_id=network.id,
+        project_id=network.project_id,
+        binding_host_id=HOST,
+        is_port_security_enabled=False,
+    )
+    nic = f"hm{uuid.uuid4().hex[:8]}"
+    vsctl = ("ovs-vsctl", f"--db={place.database}")
+    interface = ["type=internal", f'mac="{port.mac_address}"', f"mtu_request={network.mtu}"]
+    identity = f"external_ids:iface-id={port.id}"
+    run(*vsctl, "add-port", "br-int", nic, "--", "set", "Interface", nic, *interface, identity)
+    # Its addresses are Neutron's, and at once.
+    for setting in ("accept_ra=0", "accept_dad=0"):
+        run(*place.entrance, "sysctl", "-qw", f"net.ipv6.conf.{nic}.{setting}")
+    run(*place.entrance, "ip", "link", "set", nic, "address", port.mac_address, "up")
+    for each in port.fixed_ips:
+        prefix = 64 if ":" in each["ip_address"] else 24
+        run(*place.entrance, "ip", "addr", "add", f"{each['ip_address']}/{prefix}", "dev", nic)
+    yield place.entrance
+    run(*vsctl, "del-port", "br-int", nic)
+    neutron.delete_port(port.id)
