@@ -148,7 +148,7 @@ class BootTestStatus(ApiModel):
         description="Id of the test's server in Nova; absent once it is deleted.",
     )
     attempts: int = Field(
-        default=0, ge=0, description="Number of tests begun of this image with this spec."
+        default=0, ge=0, description="Number of such tests begun since the image last passed one."
     )
     start_time: Timestamp | None = Field(default=None, description="When the test began.")
     finish_time: Timestamp | None = Field(default=None, description="When its result was known.")

@@ -5,7 +5,6 @@ What it does follows from the status and from the servers that Nova lists by the
 nothing that the next look does not find.
 """
 
-import logging
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ from typing import Final
 
 from cloudimage.api.boot_test import BootTest, BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.meta import Event
 from cloudimage.api.reasons import CREDENTIALS_REASONS, ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.boot_servers import WantedServer
@@ -30,7 +30,7 @@ from cloudimage.guest.report import newest_report
 from cloudimage.guest.user_data import user_data
 from cloudimage.images.boot_logins import Target
 from cloudimage.images.boot_testing import BootTesting, found
-from cloudimage.images.logic import boot_test, boot_test_status, boot_verdict
+from cloudimage.images.logic import boot_test, boot_test_state, boot_test_status, boot_verdict
 from cloudimage.images.logic.boot_test import Phase
 from cloudimage.images.logic.boot_test_status import Gate, waiting
 from cloudimage.images.logic.boot_verdict import Login, Outcome, Seen, Wait
@@ -40,8 +40,6 @@ from cloudimage.patterns import Expression, PatternError
 from cloudimage.plaintext import plain_terminal
 from cloudimage.vocabulary.boot_test import server_marks, server_name
 from cloudimage.vocabulary.marks import Marks
-
-logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 3.0
 """Between two looks at a server."""
@@ -152,8 +150,9 @@ class _Look:
         """Return the seconds until the image is tested again; ``every`` may have changed."""
         self.tests.turns.release(self.uid)
         if state.result == "Passed":
-            due = boot_test.next_time(test, state)
-            self._tell(state.model_copy(update={"next_test_time": due}), None)
+            state = state.model_copy(update={"next_test_time": boot_test.next_time(test, state)})
+        # Also where the spec has changed in something else, or another failure was told meanwhile.
+        self._tell(state, boot_test_status.as_told(self.resource))
         return _until(self.state.next_test_time if self.state else None)
 
     def _begin(self, test: BootTest) -> float | None:
@@ -171,6 +170,10 @@ class _Look:
         state = boot_test.begun(self.resource, test, self.image, now())
         self._tell(state, None if repeated else waiting("The server is being made."))
         failpoint(Point.BOOT_BEGUN, self.resource.metadata.name)
+        try:
+            _pattern(test)
+        except PatternError as error:
+            return self._finish(test, state, Outcome("Failed", Reason.INVALID_REQUEST, str(error)))
         return self._watch(test, state)
 
     def _watch(self, test: BootTest, state: BootTestStatus) -> float | None:
@@ -222,11 +225,7 @@ class _Look:
             return self._follow(test, state, building)
         if state.active_seconds is None:
             state = state.model_copy(update={"active_seconds": _since(state.start_time)})
-        try:
-            seen = self._looked_at(test, server)
-        except PatternError as error:
-            outcome = Outcome("Failed", Reason.INVALID_REQUEST, str(error))
-            return self._finish(test, state, outcome)
+        seen = self._looked_at(test, server)
         state = boot_verdict.facts(test, state, seen, now())
         verdict = boot_verdict.judge(test, state, seen, now())
         if seen.login is Login.KEY_LOST and isinstance(verdict, Wait) and verdict.log_in:
@@ -238,12 +237,12 @@ class _Look:
     def _looked_at(self, test: BootTest, server: TestServer) -> Seen:
         console = self.cloud.boot_servers.console(server.id, CONSOLE_LINES)
         login, failure = self.tests.logins.view(self.uid, server.token)
-        pattern = test.expect.console_matches
+        pattern = _pattern(test)
         return Seen(
             server=server,
             console=console,
             report=newest_report(console, server.token) if server.token else None,
-            matched=pattern is not None and Expression(pattern).is_in(plain_terminal(console)),
+            matched=pattern is not None and pattern.is_in(plain_terminal(console)),
             fingerprint=server.metadata.get(boot_test.KEY_MARK),
             login=login,
             login_failure=failure,
@@ -272,8 +271,8 @@ class _Look:
     ) -> float | None:
         if isinstance(verdict, Outcome):
             return self._finish(test, state, verdict)
-        repeated = self.gate is None and boot_test_status.has_stood(self.resource)
-        self._tell(state, None if repeated else waiting(verdict.message))
+        told = boot_test_state.is_told(self.resource)
+        self._tell(state, None if told else waiting(verdict.message))
         return LOOK_SECONDS
 
     def _finish(self, test: BootTest, state: BootTestStatus, outcome: Outcome) -> float | None:
@@ -314,15 +313,17 @@ class _Look:
             outcome = Outcome("Failed", reason, str(error))
             self._concluded(test, state, outcome)
             return LOOK_SECONDS
-        logger.warning("a boot test waits for its cloud", extra={"error": str(error)})
         pauses = retry.pauses(reason)
-        if test is not None and running and not boot_test_status.has_stood(self.resource):
-            said = f"{sentences(str(error), None)} {retry.outlook(pauses)}"
+        said = f"{sentences(str(error), None)} {retry.outlook(pauses)}"
+        if test is not None and running and not boot_test_state.is_told(self.resource):
             said = keep_first(self.resource, ConditionType.BOOTED, reason, said)
             self._tell(state, Draft(ConditionType.BOOTED, "Unknown", reason, said))
         generation = self.resource.metadata.generation
         again = self.tests.backoff.after_failure(self.uid, generation, pauses, error.retry_after)
         self.tests.backoff.remember(self.uid, again)
+        if not running and again.count == 1:
+            left = f"What a boot test has left is not deleted yet: {said}"
+            self.tests.status.record_event(self.resource, Event("Warning", reason, left))
         return again.pause
 
     def _tell(self, state: BootTestStatus | None, draft: Draft | None) -> None:
@@ -338,3 +339,13 @@ def _since(began: datetime | None) -> int:
 
 def _until(due: datetime | None) -> float | None:
     return None if due is None else max(0.0, (due - now()).total_seconds())
+
+
+def _pattern(test: BootTest) -> Expression | None:
+    """Return what the console is to match.
+
+    Raises:
+        PatternError: RE2 does not take it.
+    """
+    wanted = test.expect.console_matches
+    return None if wanted is None else Expression(wanted)

@@ -179,6 +179,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         owned: owned_images.OwnedImages,
     ) -> float | None:
         """Have the image made: by a person if the spec says so, else by a transfer."""
+        self.tests.give_way(resource, cloud)
         if uploads.is_awaited(desired):
             return self._await(resource, desired, cloud, config, owned)
         self._start(resource, desired, cloud, config, owned)
@@ -289,7 +290,6 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         owned: owned_images.OwnedImages,
     ) -> None:
         """Start a transfer, after the status says so: a deletion must know of it."""
-        self.tests.give_way(resource, cloud)
         for leftover in owned.leftovers:
             cloud.glance.delete(leftover.id)
         self.runner.forget(resource.metadata.uid)

@@ -14,9 +14,8 @@ from typing import Final
 
 from cloudimage.api.boot_test import BootTest, BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.reasons import BOOT_VERDICTS, ConditionType, Reason
+from cloudimage.api.reasons import BOOT_VERDICTS, Reason
 from cloudimage.cloud.models import GlanceImage, JsonPatch, TestServer
-from cloudimage.controller.logic.conditions import is_true
 from cloudimage.durations import parse_duration
 from cloudimage.images.logic import boot_test_state
 from cloudimage.images.logic.owned_images import (
@@ -49,7 +48,10 @@ _SHOWING: Final = frozenset({"/name", "/owner", "/visibility", "/protected", "/o
 _NOT_RUNNING: Final = frozenset({"DELETED", "SOFT_DELETED"})
 _BOOTS_BY: Final = (
     "hw_",
-    "os_",
+    "os_type",
+    "os_distro",
+    "os_command_line",
+    "os_secure_boot",
     "img_",
     "trait:",
     "vmware_",
@@ -263,7 +265,8 @@ def begun(
 ) -> BootTestStatus:
     """Return the state of a test that begins now."""
     before = resource.status.boot_test
-    earlier = before.attempts if before and is_of(before, test, image) else 0
+    failed = before is not None and before.result == "Failed" and is_of(before, test, image)
+    earlier = before.attempts if before and failed else 0
     return BootTestStatus(
         image_id=image.id,
         spec_digest=digest_of(test, image),
@@ -273,13 +276,11 @@ def begun(
 
 
 def is_repetition(resource: CloudImage, test: BootTest, image: GlanceImage) -> bool:
-    """Return whether the image has been tested so before, and only the result is looked at again.
-
-    The condition Booted then stays as it is until the next result.
-    """
-    if is_held(resource, image) or not is_of(resource.status.boot_test, test, image):
+    """Return whether the image was tested so before, so that what is said of it stays meanwhile."""
+    state = resource.status.boot_test
+    if not is_of(state, test, image) or (state and state.reason == Reason.PENDING):
         return False
-    return is_true(resource.status.conditions, ConditionType.BOOTED)
+    return boot_test_state.is_told(resource)
 
 
 def known_to_pass(test: BootTest, image: GlanceImage) -> BootTestStatus | None:

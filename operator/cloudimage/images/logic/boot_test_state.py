@@ -5,7 +5,7 @@ from typing import Final
 
 from cloudimage.api.boot_test import BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.reasons import ConditionType, Reason
+from cloudimage.api.reasons import BOOT_VERDICTS, ConditionType, Reason
 from cloudimage.controller.logic.conditions import find
 
 LONGEST_END: Final = timedelta(minutes=2)
@@ -35,8 +35,13 @@ def is_under_way(resource: CloudImage) -> bool:
     state = resource.status.boot_test
     if resource.spec.boot_test is None:
         return state is not None
+    return not is_clear(state) or not is_told(resource)
+
+
+def is_told(resource: CloudImage) -> bool:
+    """Return whether the condition Booted says what came of a test."""
     booted = find(resource.status.conditions, ConditionType.BOOTED)
-    return not is_clear(state) or booted is None or booted.status == "Unknown"
+    return booted is not None and booted.status != "Unknown"
 
 
 def may_be_left(resource: CloudImage) -> bool:
@@ -52,3 +57,15 @@ def was_waited_for(resource: CloudImage, now: datetime) -> bool:
     """Return whether a deletion has waited for the end of a test as long as it may."""
     since = resource.metadata.deletion_timestamp
     return since is None or now - since >= LONGEST_END
+
+
+def is_to_be_settled(resource: CloudImage) -> bool:
+    """Return whether a test that has failed leaves something to do: to clear away, or to give up.
+
+    A version that is followed is given up where there is one before it.
+    """
+    stalled = find(resource.status.conditions, ConditionType.STALLED)
+    follow = resource.status.follow if resource.spec.follow else None
+    given_up = follow is None or follow.previous is None
+    failed = stalled is not None and stalled.reason in BOOT_VERDICTS
+    return not is_clear(resource.status.boot_test) or (failed and not given_up)

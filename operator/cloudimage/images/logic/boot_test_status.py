@@ -10,7 +10,7 @@ from cloudimage.api.reasons import BOOT_VERDICTS, ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.controller.logic import conditions, retry
-from cloudimage.controller.logic.conditions import Draft, amended, find, is_true
+from cloudimage.controller.logic.conditions import Draft, amended, find
 from cloudimage.images.logic import available_status, follow_status, property_checks, readiness
 from cloudimage.images.logic.boot_test import RETRIED, next_time
 from cloudimage.images.logic.boot_verdict import Outcome
@@ -125,9 +125,12 @@ def waiting(message: str, reason: Reason = Reason.PROGRESSING) -> Draft:
     return Draft(ConditionType.BOOTED, "Unknown", reason, said)
 
 
-def has_stood(resource: CloudImage) -> bool:
-    """Return whether the condition is True already: the test is only repeated."""
-    return is_true(resource.status.conditions, ConditionType.BOOTED)
+def as_told(resource: CloudImage) -> Draft | None:
+    """Return the condition as it stands, for the present generation; None: it says nothing."""
+    booted = find(resource.status.conditions, ConditionType.BOOTED)
+    if booted is None or booted.status == "Unknown":
+        return None
+    return Draft(ConditionType.BOOTED, booted.status, Reason(booted.reason), booted.message)
 
 
 def finished(

@@ -68,7 +68,7 @@ def has_failed_for_good(resource: CloudImage, desired: Desired) -> bool:
         and stalled.status == "True"
         and is_terminal(desired, stalled.reason, stage, followed=followed)
         and stalled.observed_generation == resource.metadata.generation
-        and boot_test_state.is_clear(resource.status.boot_test)
+        and not boot_test_state.is_to_be_settled(resource)
     )
 
 
