@@ -7,14 +7,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from openstack.connection import Connection
 
+from cloudimage.failpoints import Point
 from cloudimage.vocabulary.marks import Marks
 from support.boot_tests import Watched, boot_test
-from support.namespaces import Namespace, condition_of, image_of, said, wait_until
+from support.namespaces import (
+    Namespace,
+    condition_of,
+    image_of,
+    images_of,
+    said,
+    wait_until,
+)
+from support.publisher import Publisher
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
+from testbed.operator import Operator
 from testbed.sources import Sources
 
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
@@ -127,3 +138,111 @@ def test_a_deletion_ends_the_test(create: Create, namespace: Namespace) -> None:
     assert watched.nothing_left(uid, 1)
     assert watched.connection.image.get(f"/images/{used.status.image_id}").status_code == 404
     assert ("Warning", "DeletionBlocked") not in namespace.events(watched.name)
+
+
+HALTS = (Point.BOOT_BEGUN, Point.BOOT_SERVER, Point.BOOT_MARKED, Point.BOOT_FINISHED)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_operator_killed_at_any_point_of_a_test(
+    own_namespace: Namespace,
+    sources: Sources,
+    images: Connection,
+    qcow2_disk: Path,
+    unique: str,
+) -> None:
+    namespace, operator = own_namespace, own_namespace.operator
+    operator.stop()
+    everywhere = (*HALTS, Point.BOOT_CLEARED)
+    for point in everywhere:
+        name = f"{unique}-{point}"
+        operator.start(CLOUDIMAGE_HALT_AT=f"{point}:{name}")
+        url = sources.put(f"{name}.qcow2", qcow2_disk)
+        namespace.create(name, url, sha256_of(qcow2_disk), bootTest=boot_test())
+        assert wait_until(lambda: _is_halted(operator), 120), operator.log()[-3000:]
+        operator.kill()
+        watched = Watched(namespace, images, name)
+        # At most one server, which the next operator goes on with or takes away.
+        assert len(watched.servers()) == (point not in {Point.BOOT_BEGUN, Point.BOOT_CLEARED})
+    operator.start()
+    for point in everywhere:
+        watched = Watched(namespace, images, f"{unique}-{point}")
+        ready = namespace.wait_condition(watched.name, "Ready", reason="Available")
+        assert ready.status.transfers_started == 1
+        assert said(ready, "Booted")[:2] == ("True", "BootTestPassed")
+        state = watched.cleared().status.boot_test
+        assert state is not None
+        assert state.attempts == 1, "it goes on with the server that is there"
+        assert watched.nothing_left()
+        namespace.delete(watched.name)
+    for point in everywhere:
+        namespace.wait_gone(f"{unique}-{point}")
+
+
+def _is_halted(operator: Operator) -> bool:
+    process = operator.service.process()
+    return process is not None and process.status() == psutil.STATUS_STOPPED
+
+
+def test_an_operator_that_is_killed_leaves_no_server(
+    own_namespace: Namespace,
+    sources: Sources,
+    images: Connection,
+    qcow2_disk: Path,
+    unique: str,
+) -> None:
+    """Killed when Nova has the server and no status names it; then the object is deleted."""
+    namespace, operator = own_namespace, own_namespace.operator
+    operator.stop()
+    operator.start(CLOUDIMAGE_HALT_AT=f"{Point.BOOT_SERVER}:{unique}")
+    url = sources.put(f"{unique}.qcow2", qcow2_disk)
+    namespace.create(unique, url, sha256_of(qcow2_disk), bootTest=boot_test())
+    assert wait_until(lambda: _is_halted(operator), 120), operator.log()[-3000:]
+    operator.kill()
+    watched = Watched(namespace, images, unique)
+    uid = watched.uid
+    assert len(watched.servers(uid)) == len(watched.keys(uid)) == 1
+    state = namespace.get(unique)
+    assert state is not None
+    assert state.status.boot_test is not None
+    assert state.status.boot_test.server_id is None
+    namespace.delete(unique)
+    operator.start()
+    namespace.wait_gone(unique)
+    assert watched.nothing_left(uid, 1)
+
+
+@pytest.mark.slow
+def test_a_version_that_does_not_boot_is_given_up(
+    namespace: Namespace, sources: Sources, openstack: OpenStack, unique: str, tmp_path: Path
+) -> None:
+    publisher = Publisher(namespace, sources, openstack, unique, tmp_path)
+    first = publisher.create(publisher.publish(v1=publisher.build(1)))
+    # Both versions show the same here: the first is in use, the second is not to be.
+    publisher.publish(v1=publisher.build(1), v2=publisher.build(2))
+    test = boot_test({"consoleMatches": "never"})
+    namespace.patch(unique, {"spec": {"bootTest": test}})
+    publisher.ask()
+    given_up = namespace.wait(
+        unique, lambda each: said(each, "UpdateAvailable")[1] == "UpdateFailed", 150
+    )
+    assert given_up.status.follow is not None
+    assert given_up.status.follow.available is not None
+    assert given_up.status.follow.available.failed
+    served = namespace.wait_condition(unique, "Ready", reason="Available")
+    assert served.status.image_id == first.status.image_id
+    assert publisher.serves(served, 1)
+    watched = Watched(namespace, openstack.connect("images"), unique)
+    assert wait_until(lambda: len(images_of(watched.connection, watched.uid)) == 1, 60)
+    # The one that serves is tested too, and stays in use.
+    namespace.wait_condition(unique, "Booted", "False", "ConsoleMismatch")
+    kept = namespace.get(unique)
+    assert kept is not None
+    assert said(kept, "Ready")[:2] == ("True", "Available")
+    assert condition_of(kept, "Stalled") is None
+    # It is not tried again until the publisher has another version.
+    publisher.ask()
+    namespace.wait(unique, lambda each: each.status.last_handled_retry == "2")
+    namespace.delete(unique)
+    namespace.wait_gone(unique)
