@@ -61,27 +61,37 @@ class Deletion:
         if guard.needs_no_cloud(resource):
             self._release(resource, "The object is deleted without checking the cloud.")
             return None
-        if not self._is_test_ended(resource):
-            return LOOK_SECONDS
+        if wait := self._end_test(resource):
+            return wait
         if shares := shares_of(self.kube, resource):
             return self.attempts.blocked(resource, _blocked(resource, deletion.shared(shares)))
         return self._with_cloud(resource)
 
-    def _is_test_ended(self, resource: CloudImage) -> bool:
-        """End the boot test, and return whether that is done or has been waited for long enough."""
+    def _end_test(self, resource: CloudImage) -> float | None:
+        """End the boot test; return the seconds until the next look, None where that is done.
+
+        It is waited for two minutes at most: a server that Nova does not delete holds up nothing.
+        """
         if not boot_test_state.may_be_left(resource):
-            return True
-        why = "Nova has not deleted it yet"
+            return None
+        over = boot_test_state.was_waited_for(resource, datetime.now(UTC))
         try:
             with self.clouds.borrow(loader.load(self.kube, resource)) as cloud:
                 if self.tests.end(resource, cloud):
-                    return True
+                    return None
         except CloudError as error:
-            why = str(error)
-        if not boot_test_state.was_waited_for(resource, datetime.now(UTC)):
-            return False
-        logger.warning("a boot test may have left a server", extra={"error": why})
-        return True
+            if not over:
+                return self._blocked_by_cloud(resource, error)
+            self._warn(resource, str(error))
+            return None
+        if not over:
+            return LOOK_SECONDS
+        self._warn(resource, "Nova has not deleted it within two minutes")
+        return None
+
+    def _warn(self, resource: CloudImage, why: str) -> None:
+        left = f"A server of the boot test may be left: {why.rstrip('. ')}."
+        self.attempts.status.record_event(resource, Event("Warning", "ServerLeft", left))
 
     def _with_cloud(self, resource: CloudImage) -> float | None:
         try:

@@ -227,6 +227,10 @@ def test_what_stays_after_a_deletion_by_force() -> None:
     assert images == f"image {IMAGE_ID} in cloud prod of Secret openstack"
     assert f"cloudimage_dev_uid={made.metadata.uid}" in unfinished
     assert users == "its users: 2 servers, 1 volume"
+    state = {"imageID": "tested", "specDigest": "d", "startTime": NOW}
+    _, tested, _, server = stays(image(status={"imageID": "i", "digest": "d", "bootTest": state}))
+    assert tested.startswith("image tested in cloud")
+    assert f"called cloudimage-boot-test-{made.metadata.uid}-" in server
     assert stays(cloud_image()) == []
     assert stays(share(projects=["p-1"], imageID=IMAGE_ID)) == [
         f"project p-1 as a member of image {IMAGE_ID}"
