@@ -9,6 +9,7 @@ import psutil
 import pytest
 from openstack.connection import Connection
 
+from support.networks import network_of_both
 from support.openstack_actions import boot, make_image, wait_until
 from support.volumes import SECONDS, on_volume, uploaded, wait_available
 from testbed.commands import run
@@ -104,27 +105,9 @@ def test_a_server_on_a_volume_boots_and_its_volume_is_snapshot_while_it_runs(
 
 @pytest.fixture
 def network(images: Connection, unique: str) -> Iterator[str]:
-    """A network with an IPv4 and an IPv6 subnet, and a router, without which IPv6 is not told."""
-    neutron = images.network
-    network = neutron.create_network(name=unique)
-    made = [
-        neutron.create_subnet(network_id=network.id, ip_version=4, cidr="198.18.7.0/24"),
-        neutron.create_subnet(
-            network_id=network.id,
-            ip_version=6,
-            cidr="fd7a:7::/64",
-            ipv6_ra_mode="slaac",
-            ipv6_address_mode="slaac",
-        ),
-    ]
-    router = neutron.create_router(name=unique)
-    for subnet in made:
-        neutron.add_interface_to_router(router, subnet_id=subnet.id)
-    yield network.id
-    for subnet in made:
-        neutron.remove_interface_from_router(router, subnet_id=subnet.id)
-    neutron.delete_router(router)
-    neutron.delete_network(network)
+    """A network with an IPv4 and an IPv6 subnet."""
+    with network_of_both(images, unique) as network:
+        yield network
 
 
 def plugged_in(bed: OpenStack) -> set[str]:

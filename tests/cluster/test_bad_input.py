@@ -83,7 +83,11 @@ CASES = {
             "image": {"diskFormat": "raw"},
         },
     ),
-    "public": Bad("Forbidden", ("Retried with pauses",), spec={"image": {"visibility": "public"}}),
+    "public": Bad(
+        "Forbidden",
+        ("may not make an image with visibility public",),
+        spec={"image": {"visibility": "public"}},
+    ),
 }
 
 

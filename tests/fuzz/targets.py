@@ -19,6 +19,7 @@ from cloudimage import http_dates
 from cloudimage.access import region
 from cloudimage.cloud.config import parse_clouds_yaml
 from cloudimage.cloud.errors import CloudNotFoundError, InvalidCloudsYamlError
+from cloudimage.guest import report
 from cloudimage.transfer.contract import UNRESTRICTED, Limits, Reason, TransferError
 from cloudimage.transfer.image import qemu_checks, vhdx
 from cloudimage.transfer.image.archives import ERRORS, Bounded, untar, unzip
@@ -38,6 +39,7 @@ NAME = "disk.img"
 LIMITS = Limits(max_download=2**20, stall_seconds=0.2)
 MESSAGE_LENGTH = 2000
 _TABLE = 64 * 2**10
+_TOKEN = "0" * 32
 
 _place = tempfile.TemporaryDirectory(prefix="fuzz-")
 _folder = Path(_place.name)
@@ -197,6 +199,20 @@ def clouds_yaml(data: bytes) -> None:
         region.region(config.options, session=lambda *_, **__: None, ca_file=None)
 
 
+def console(data: bytes) -> None:
+    """A server's console, and a line of it that has a right signature."""
+    text = data.decode(errors="replace")
+    report.newest_report(text, _TOKEN)
+    for line in text.splitlines():
+        body = line.removeprefix("cloudimage-report/1 ").partition(" signature=")[0]
+        signed = f"cloudimage-report/1 {body} signature={report.signature(body, _TOKEN)}"
+        found = report.newest_report(signed, _TOKEN)
+        assert found is None or 0 <= found.uptime < 2**32
+    tail = report.console_tail(text)
+    assert len(tail) <= MESSAGE_LENGTH
+    assert all(each.isprintable() for each in tail.split("\n"))
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "sums": sums_file,
     "armor": keyring,
@@ -211,6 +227,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "vhdx": vhdx_tables,
     "map": qemu_map,
     "clouds": clouds_yaml,
+    "console": console,
 }
 
 

@@ -1,4 +1,4 @@
-"""Networks of the bed whose servers really boot, and a way into them."""
+"""Ways into the networks of the bed whose servers really boot."""
 
 import uuid
 from collections.abc import Iterator
@@ -11,36 +11,11 @@ from testbed.commands import run
 from testbed.openstack import OpenStack
 from testbed.openstack.network import HOST, Network
 from testbed.openstack.site import Site
+from testbed.openstack.tenant_network import network_of_both
+
+__all__ = ["inside", "network_of_both", "open_to_ssh"]
 
 SSH = 22
-
-
-@contextmanager
-def network_of_both(cloud: Connection, name: str, number: int = 7) -> Iterator[str]:
-    """Make a network with an IPv4 and an IPv6 subnet, and yield its id.
-
-    It has a router, without which IPv6 is not announced.
-    """
-    neutron = cloud.network
-    network = neutron.create_network(name=name)
-    made = [
-        neutron.create_subnet(network_id=network.id, ip_version=4, cidr=f"198.18.{number}.0/24"),
-        neutron.create_subnet(
-            network_id=network.id,
-            ip_version=6,
-            cidr=f"fd7a:{number}::/64",
-            ipv6_ra_mode="slaac",
-            ipv6_address_mode="slaac",
-        ),
-    ]
-    router = neutron.create_router(name=name)
-    for subnet in made:
-        neutron.add_interface_to_router(router, subnet_id=subnet.id)
-    yield network.id
-    for subnet in made:
-        neutron.remove_interface_from_router(router, subnet_id=subnet.id)
-    neutron.delete_router(router)
-    neutron.delete_network(network)
 
 
 @contextmanager

@@ -80,7 +80,7 @@ NEEDS = (
     Need("containernetworking-plugins", "whole", pattern="usr/lib/cni/bridge"),
     Need("iptables", "whole", ("iptables",)),
     Need("iproute2", "whole", ("ip",)),
-    # Servers that really boot; the last ones build libvirt's Python module.
+    # Servers that really boot, and what is in them; the last ones build libvirt's Python module.
     Need("libvirt-daemon", "boot", ("libvirtd",)),
     Need(
         "libvirt-daemon-driver-qemu", "boot", pattern="usr/lib/*/libvirt/*/libvirt_driver_qemu.so"
@@ -91,6 +91,8 @@ NEEDS = (
     Need("ovn-central", "boot", ("ovn-northd",)),
     Need("ovn-host", "boot", ("ovn-controller",)),
     Need("iproute2", "boot", ("ip",)),
+    Need("kmod", "boot", pattern="usr/sbin/modprobe"),
+    Need("mmdebstrap", "boot", ("mmdebstrap",)),
     Need("libvirt-dev", "boot", pattern="usr/include/libvirt/libvirt.h"),
     Need("pkg-config", "boot", ("pkg-config",)),
     Need("gcc", "boot", ("gcc",)),

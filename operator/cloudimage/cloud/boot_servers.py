@@ -45,7 +45,6 @@ _DELETED_WITH_SERVER: Final = "2.3"
 """The microversion since which Nova says which volumes it deletes together with their server."""
 
 _BUILD_OF: Final = re.compile(r"^Build of instance \S+ aborted: ")
-_IN_A_PATH: Final = re.compile(r"[\w.-]{1,255}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +150,10 @@ class BootServers:
     def _flavor_id(self, wanted: str) -> str:
         """Return the id of a flavor, private ones that the project may use included."""
         doing = f"looking up the flavor {wanted!r}"
-        if _IN_A_PATH.fullmatch(wanted):
-            answer = self._nova.send("GET", f"/flavors/{wanted}", doing, fine=ABSENT)
-            with translated(doing):
-                found = answer.json().get("flavor") if answer.ok else None
-            if found is not None:
+        answer = self._nova.send("GET", f"/flavors/{quote(wanted, safe='')}", doing, fine=ABSENT)
+        with translated(doing):
+            # Not so where the name is that of another path, as "detail" is.
+            if answer.ok and "flavor" in answer.json():
                 return wanted
         # Administrators are shown the public ones alone, unless they ask for the others as well.
         listed = self._nova.listed("/flavors", "flavors", doing, {"is_public": "None"})

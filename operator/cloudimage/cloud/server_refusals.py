@@ -69,7 +69,7 @@ _KNOWN: Final = (
     # UnableToAutoAllocateNetwork
     _known((400,), r"^Unable to automatically allocate a network", NetworkNotFoundError, _NAME_ONE),
     # NetworkAmbiguous
-    _known((400, 409), r"ore than one possible network", NetworkAmbiguousError, _NAME_ONE),
+    _known((400, 409), r"^More than one possible network", NetworkAmbiguousError, _NAME_ONE),
     _known((400, 409), r"^Multiple possible networks", NetworkAmbiguousError, _NAME_ONE),
     # TooManyInstances, KeypairLimitExceeded, ...; PortLimitExceeded; ProjectOverLimit
     _known((403,), r"^Quota exceeded", QuotaExceededError, ""),

@@ -92,12 +92,18 @@ def make_disk(qcow2: Path, files: list[Path], *, boot_code: bool = True) -> None
     """Make a disk that boots of ``vmlinuz``, ``initrd`` and ``syslinux.cfg``; not without code."""
     with tempfile.TemporaryDirectory(dir=qcow2.parent) as scratch:
         disk = Path(scratch) / "disk"
+        partition = mbr.Partition.of_disk(DISK_BYTES, mbr.FAT16, bootable=True)
+        code = BOOT_CODE.read_bytes() if boot_code else b""
         with disk.open("wb") as file:
-            file.write(_boot_record(BOOT_CODE.read_bytes() if boot_code else b""))
+            file.write(mbr.record(partition, disk_id=1, code=code))
             file.truncate(DISK_BYTES)
-        _fill(disk, files)
-        convert = ("qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2")
-        run(*convert, disk, qcow2)
+        fill(disk, files, partition.sectors)
+        compress(disk, qcow2)
+
+
+def compress(disk: Path, qcow2: Path) -> None:
+    """Make a qcow2 of a raw disk."""
+    run("qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", disk, qcow2)
 
 
 def _kernel(package: str, scratch: Path) -> bytes:
@@ -125,15 +131,9 @@ def _initramfs(root: Path) -> bytes:
     return gzip.compress(done.stdout, mtime=0)
 
 
-def _boot_record(code: bytes) -> bytes:
-    partition = mbr.Partition.of_disk(DISK_BYTES, mbr.FAT16, bootable=True)
-    return mbr.record(partition, disk_id=1, code=code)
-
-
-def _fill(disk: Path, files: list[Path]) -> None:
-    """Make the file system within the disk's only partition, with a boot loader and the files."""
+def fill(disk: Path, files: list[Path], sectors: int) -> None:
+    """Make the file system within the disk's first partition, with a boot loader and the files."""
     drive = f"{disk}@@{mbr.FIRST_BYTE}"
-    sectors = DISK_BYTES // mbr.SECTOR_BYTES - mbr.FIRST_SECTOR
     geometry = ("-T", sectors, "-h", 16, "-s", 63, "-H", mbr.FIRST_SECTOR)
     run("mformat", "-i", drive, *geometry, "-N", "1", "::")
     run("syslinux", "--install", "--offset", mbr.FIRST_BYTE, disk)

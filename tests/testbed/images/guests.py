@@ -132,9 +132,9 @@ def _copy_modules(kernel: Path, to: Path) -> None:
 def _copy_programs(root: Path) -> None:
     """Copy the programs, and those of others with their libraries, where they are here."""
     shutil.copy(bootable.BUSYBOX, root / "bin/busybox")
-    for source, target in (("guest_init", "init"), ("udhcpc.script", "etc/udhcpc.script")):
-        shutil.copy(_HERE / source, root / target)
-        (root / target).chmod(0o755)
+    for source, name in (("guest_init", "init"), ("udhcpc.script", "etc/udhcpc.script")):
+        shutil.copy(_HERE / source, root / name)
+        (root / name).chmod(0o755)
     words = ["ldd", *map(str, _PROGRAMS)]
     shown = subprocess.run(words, capture_output=True, text=True, check=True).stdout
     libraries = map(Path, set(re.findall(r"(/[^\s:]+\.so[^\s:]*)", shown)))

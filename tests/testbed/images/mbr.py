@@ -18,17 +18,19 @@ _NO_GEOMETRY = b"\xfe\xff\xff"
 
 @dataclass(frozen=True)
 class Partition:
-    """The only partition of a disk.
+    """A partition of a disk.
 
     Attributes:
         sectors: Its size in sectors of 512 bytes.
         kind: What the table says it holds, `LINUX` or `FAT16`.
         bootable: Whether the boot code starts it.
+        first: The sector that it begins with.
     """
 
     sectors: int
     kind: int = LINUX
     bootable: bool = False
+    first: int = FIRST_SECTOR
 
     @classmethod
     def of_disk(cls, disk_bytes: int, kind: int = LINUX, *, bootable: bool = False) -> "Partition":
@@ -36,22 +38,25 @@ class Partition:
         return cls(disk_bytes // SECTOR_BYTES - FIRST_SECTOR, kind, bootable)
 
 
-def record(partition: Partition, disk_id: int, code: bytes = b"") -> bytes:
+def record(*partitions: Partition, disk_id: int, code: bytes = b"") -> bytes:
     """Return the sector.
 
     Args:
-        partition: What the table shall list.
+        partitions: What the table shall list, at most four.
         disk_id: The disk's signature, 32 bits.
         code: The BIOS jumps to it; at most 440 bytes.
     """
-    entry = struct.pack(
-        "<B3sB3sII",
-        0x80 if partition.bootable else 0,
-        _NO_GEOMETRY,
-        partition.kind,
-        _NO_GEOMETRY,
-        FIRST_SECTOR,
-        partition.sectors,
+    entries = b"".join(
+        struct.pack(
+            "<B3sB3sII",
+            0x80 if partition.bootable else 0,
+            _NO_GEOMETRY,
+            partition.kind,
+            _NO_GEOMETRY,
+            partition.first,
+            partition.sectors,
+        )
+        for partition in partitions
     )
     head = code.ljust(_CODE_BYTES, b"\0") + struct.pack("<IH", disk_id, 0)
-    return (head + entry).ljust(SECTOR_BYTES - 2, b"\0") + b"\x55\xaa"
+    return (head + entries).ljust(SECTOR_BYTES - 2, b"\0") + b"\x55\xaa"

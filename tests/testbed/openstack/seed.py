@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Each project with its one user, who has the role `member`.
 PROJECTS = {"images": "publisher", "consumer": "bob", "tiny": "tim"}
 FLAVOR = "m1.tiny"
+LARGER_FLAVOR = "m1.small"
+"""For a distribution; where servers boot only."""
 
 # Catalog type and path of each service.
 _CATALOG = {
@@ -131,11 +133,13 @@ class Seed:
         return entries
 
     def flavor(self) -> None:
-        """Make the one flavor; sizes are in MiB and GiB."""
+        """Make the flavors; sizes are in MiB and GiB."""
         ram = 128 if self.site.boots else 64
         # A new login: the seed's own was made before there was a catalog.
-        admin = connect(_admins(self.site)["admin"])
-        admin.compute.create_flavor(name=FLAVOR, ram=ram, vcpus=1, disk=1)
+        nova = connect(_admins(self.site)["admin"]).compute
+        nova.create_flavor(name=FLAVOR, ram=ram, vcpus=1, disk=1)
+        if self.site.boots:
+            nova.create_flavor(name=LARGER_FLAVOR, ram=768, vcpus=1, disk=3)
 
     def write(self, entries: Mapping[str, Entry]) -> None:
         """Write the ids of the projects and then ``clouds.yaml``, which only we can read."""
