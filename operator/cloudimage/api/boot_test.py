@@ -65,7 +65,7 @@ class BootExpectation(
     ipv6: bool | None = Field(default=None, description="The same for IPv6.")
     ssh_key: bool = Field(
         default=True,
-        description="The guest lets in who has the key of the server's key pair: it is in an "
+        description="The key of the server's key pair lets a user of the guest in: it is in an "
         "authorized_keys.",
     )
     ssh: bool = Field(
@@ -74,8 +74,8 @@ class BootExpectation(
     )
     console_matches: Annotated[str, StringConstraints(min_length=1, max_length=256)] | None = Field(
         default=None,
-        description="A regular expression in RE2's syntax that the console's text has a match of, "
-        "for example login:.",
+        description="A regular expression in RE2's syntax that a part of the console's text "
+        "matches, for example login:.",
     )
     within: Within = Field(
         default="10m",
@@ -167,9 +167,7 @@ class BootTestStatus(ApiModel):
     interfaces: Annotated[tuple[str, ...], Field(max_length=32)] | None = Field(
         default=None, description="The guest's network interfaces."
     )
-    user: str | None = Field(
-        default=None, description="The user of the guest whom the key lets in."
-    )
+    user: str | None = Field(default=None, description="The guest's user that the key lets in.")
     kernel: str | None = Field(default=None, description="The guest's kernel.")
     cloud_init: str | None = Field(
         default=None, description="What cloud-init status says in the guest."

@@ -162,28 +162,28 @@ class Reason(StrEnum):
     NO_VALID_HOST = "NoValidHost"
     """Nova finds no host for the test's server, which says nothing of the image: no host has room
     for the flavor, or none fits a property of the image such as hw_firmware_type. Ask the cloud's
-    administrator, or change spec.bootTest.flavor. Tried again with pauses of up to an hour."""
+    administrator, or change spec.bootTest.flavor. Retried with pauses of up to an hour."""
     BUILD_FAILED = "BuildFailed"
     """Nova could not build the test's server, or it is gone; the message has Nova's words. The
-    image is not blamed. Tried again with pauses of up to an hour."""
+    image is not blamed. Retried with pauses of up to an hour."""
     NO_CONSOLE = "NoConsole"
-    """The test's server runs and has written nothing to its console within spec.bootTest.expect's
-    time: the image does not boot, or its kernel has no serial console. Give the kernel
-    console=ttyS0 (on arm64 ttyAMA0), and check hw_firmware_type and hw_disk_bus."""
+    """The test's server runs and has written nothing to its console within
+    spec.bootTest.expect.within: the image does not boot, or its kernel has no serial console. Give
+    the kernel console=ttyS0 (on arm64 ttyAMA0), and check hw_firmware_type and hw_disk_bus."""
     BOOT_TIMEOUT = "BootTimeout"
     """The test's server runs, and its guest did not report within spec.bootTest.expect.within: it
     does not boot, or has no cloud-init that runs user data. The message has the last lines of its
-    console. Mend the image, or give it more time."""
+    console. Fix the image, or give it more time."""
     NO_ADDRESS = "NoAddress"
     """The guest has booted and lacks an address that Nova gave its server, or that
     spec.bootTest.expect wants; the message says which. Check the image's network configuration: by
     DHCP for IPv4, by router advertisements or DHCPv6 for IPv6, on every interface."""
     KEY_NOT_INJECTED = "KeyNotInjected"
-    """The guest has booted, and no authorized_keys, or not that of spec.bootTest.user, lets in who
-    has the key of the server's key pair. Check cloud-init's datasources and its module for SSH in
-    the image."""
+    """The guest has booted, and the key of its server lets no user in, or not spec.bootTest.user:
+    it is in no authorized_keys, or for a forced command only. Check cloud-init's datasources and
+    its module for SSH in the image."""
     CONSOLE_MISMATCH = "ConsoleMismatch"
-    """The console's text has no match of spec.bootTest.expect.consoleMatches within the time. The
+    """No part of the console's text matches spec.bootTest.expect.consoleMatches in time. The
     message has its last lines."""
     SSH_FAILED = "SSHFailed"
     """The guest has the key and the addresses, and a login by ssh did not succeed in time; the

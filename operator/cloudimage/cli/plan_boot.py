@@ -27,7 +27,7 @@ def tested(resource: CloudImage, image: GlanceImage | None, now: datetime) -> It
     test = resource.spec.boot_test
     if test is None:
         if resource.status.boot_test is not None:
-            yield Finding(_WHAT, "change", "there is none any more; its server is deleted")
+            yield Finding(_WHAT, "change", "it is no longer wanted; its server is deleted")
         return
     try:
         Expression(test.expect.console_matches or "")

@@ -26,7 +26,7 @@ class Target:
     """Where to log in.
 
     Attributes:
-        addresses: Those of Nova that the guest has, too.
+        addresses: Those of Nova that the guest also has.
         host_keys: Fingerprints that the guest reported.
     """
 

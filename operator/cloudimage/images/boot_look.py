@@ -53,7 +53,7 @@ _PASSING: Final = CREDENTIALS_REASONS | {
     Reason.CONFLICT,
     Reason.NOT_FOUND,
 }
-"""What says nothing of the test: the same step is tried again."""
+"""What says nothing of the test: the same step is retried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def look(
         resource: The CloudImage.
         cloud: Its own.
         image: Its current image.
-        gate: What is told of the image where it may not be used before it has passed.
+        gate: The image and what serves, for one that may not be used before it has passed.
 
     Raises:
         StaleError: The object changed since it was read.
@@ -135,7 +135,7 @@ class _Look:
         return self._clear(state) if phase is Phase.CLEARING else self._watch(test, state)
 
     def _end(self) -> float | None:
-        """Take away what another spec, or a test of another image, has left; then begin anew."""
+        """Take away what another spec, or a test of another image, has left, then begin."""
         left = not self.tests.end(self.resource, self.cloud)
         wanted = self.resource.spec.boot_test is not None
         draft = waiting("An earlier test is ended first.", Reason.PENDING) if wanted else None

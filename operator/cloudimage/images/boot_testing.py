@@ -64,7 +64,7 @@ class BootTesting:
         self.backoff.clear(uid)
 
     def stop(self) -> None:
-        """Begin no more logins."""
+        """Begin no login from now on."""
         self.logins.stop()
 
 

@@ -70,7 +70,7 @@ class Phase(Enum):
     """Where a boot test stands."""
 
     NONE = auto()
-    """There is none, and none is wanted."""
+    """No test is wanted, and nothing of one is left."""
     ENDING = auto()
     """What an earlier spec or image has left is cleared away first."""
     DUE = auto()
@@ -124,7 +124,7 @@ def putting_apart(resource: CloudImage, image: GlanceImage) -> JsonPatch:
 
 
 def needed_first(changes: JsonPatch) -> JsonPatch:
-    """Return what is changed of an image before its test: all that does not show it to anybody."""
+    """Return what is changed of an image before its test: all but what makes it visible."""
     return tuple(each for each in changes if each["path"] not in _SHOWING)
 
 
@@ -220,7 +220,7 @@ class Found:
     """The servers of a CloudImage's tests.
 
     Attributes:
-        ours: That of the test that is under way; None: there is none.
+        ours: That of the test that is under way, or None.
         others: What is deleted: of an earlier test, or made twice.
     """
 

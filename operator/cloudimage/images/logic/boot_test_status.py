@@ -18,7 +18,7 @@ from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.status import next_status
 
 _BY_ITSELF: Final = frozenset({Reason.NO_VALID_HOST, Reason.BUILD_FAILED})
-"""What is tried again without anybody's doing."""
+"""What is retried automatically, and needs no user to act."""
 
 _SYNCED_LATER: Final = (
     "The image is brought in line with the spec once it has passed its boot test."

@@ -114,7 +114,7 @@ def judge(test: BootTest, state: BootTestStatus, seen: Seen, now: datetime) -> O
 
 
 def _missing(test: BootTest, seen: Seen, *, late: bool) -> Iterator[Outcome | Wait]:
-    """Yield what the server has not shown yet, in the order in which that is told."""
+    """Yield what the server has not shown yet, in the order in which it is reported."""
     expect, report = test.expect, seen.report
     if report is None and _needs_report(expect):
         yield _silent(test, seen) if late else Wait("The server runs; its guest has not reported.")
@@ -123,7 +123,7 @@ def _missing(test: BootTest, seen: Seen, *, late: bool) -> Iterator[Outcome | Wa
         for outcome in _guests_faults(test, seen, report):
             yield outcome if settled else Wait(outcome.message)
     if expect.console_matches is not None and not seen.matched:
-        what = f"The console has no match of {expect.console_matches!r}"
+        what = f"No part of the console matches {expect.console_matches!r}"
         reason = Reason.CONSOLE_MISMATCH if seen.console else Reason.NO_CONSOLE
         message = f"{what} {_in_time(test)}."
         yield _failed(reason, message) if late else Wait(f"{what} yet.")
@@ -166,14 +166,14 @@ def _guests_faults(test: BootTest, seen: Seen, report: GuestReport) -> Iterator[
             what = f"The guest has no IPv{version} address. It has {has}.{why}"
             yield _failed(Reason.NO_ADDRESS, what)
     if expect.ssh_key and user_of(test, seen) is None:
-        whose = f"authorized_keys of {test.user}" if test.user else "authorized_keys of the guest"
+        user = f"the user {test.user}" if test.user else "any user"
         yield _failed(
-            Reason.KEY_NOT_INJECTED, f"No {whose} lets in who has the server's key {_key(seen)}."
+            Reason.KEY_NOT_INJECTED, f"The server's key{_key(seen)} does not let {user} in."
         )
 
 
 def _key(seen: Seen) -> str:
-    return f"({seen.fingerprint})" if seen.fingerprint else ""
+    return f" ({seen.fingerprint})" if seen.fingerprint else ""
 
 
 def _login(test: BootTest, seen: Seen, *, late: bool) -> Iterator[Outcome | Wait]:
@@ -191,7 +191,7 @@ def _login(test: BootTest, seen: Seen, *, late: bool) -> Iterator[Outcome | Wait
 
 
 def user_of(test: BootTest, seen: Seen) -> str | None:
-    """Return the user of the guest whom the key lets in, or None: nobody that counts."""
+    """Return the user of the guest whom the key lets in, or None if it lets none in."""
     if seen.report is None or seen.fingerprint is None:
         return None
     users = [name for name, keys in seen.report.keys.items() if seen.fingerprint in keys]
@@ -208,7 +208,7 @@ def _passed(test: BootTest, seen: Seen) -> str:
     if user := user_of(test, seen):
         words.append(f"the key lets in {user}")
     if seen.matched:
-        words.append(f"the console has a match of {test.expect.console_matches!r}")
+        words.append(f"the console matches {test.expect.console_matches!r}")
     if seen.login is Login.DONE:
         words.append("a login by ssh succeeded")
     return f"A server made from the image has booted: {'; '.join(words)}."

@@ -108,7 +108,7 @@ def _resync(resource: CloudImage, period: float) -> datetime | None:
 
 
 def until_next_look(resource: CloudImage, period: float, now: datetime) -> float:
-    """Return the seconds until an object that was just looked at is looked at again.
+    """Return the seconds until the next look at an object that was just looked at.
 
     Its boot test, which that look knew of, is not counted.
 
