@@ -12,6 +12,7 @@ import yaml
 from click.testing import CliRunner
 
 from cloudimage.cli.app import app
+from support.boot_servers import quota
 from support.openstack_actions import make_image
 from testbed.openstack import OpenStack
 from testbed.process import free_ports
@@ -58,6 +59,7 @@ def test_a_member_has_what_is_needed(check: Check) -> None:
     assert "only the project's own" in found["servers that use an image"]["text"]
     assert "member" in found["login"]["text"]
     assert "glance-direct" in found["import methods"]["text"]
+    assert not any(what.startswith("boot test") for what in found)
 
 
 def test_an_administrator_may_all(check: Check) -> None:
@@ -112,6 +114,52 @@ def test_credentials_for_the_image_service_alone(openstack: OpenStack, check: Ch
     servers = found["servers that use an image"]
     assert servers["state"] == "missing"
     assert "access rules" in servers["text"]
+
+
+BOOT_TEST = [
+    "boot test: flavors",
+    "boot test: key pairs",
+    "boot test: make servers",
+    "boot test: read and delete servers",
+    "boot test: networks",
+    "boot test: quota",
+]
+
+
+def test_what_a_boot_test_needs_of_nova(openstack: OpenStack, check: Check) -> None:
+    admin, project = openstack.connect("admin"), openstack.project_id("tiny")
+    with quota(admin, project, instances=0):
+        status, found = check("tiny", "--boot-test")
+    assert (status, list(found)[-len(BOOT_TEST) :]) == (0, BOOT_TEST)
+    assert {found[each]["state"] for each in BOOT_TEST[:4]} == {"ok"}
+    assert "by id" in found["boot test: networks"]["text"]
+    assert found["boot test: quota"]["state"] == "missing"
+    assert "instances 0 of 0" in found["boot test: quota"]["text"]
+    rules = [(method, "/v2/**") for method in ("GET", "POST", "PATCH", "DELETE")]
+    with limited(openstack, *rules) as auth:
+        changes = {"auth_type": "v3applicationcredential", "auth": auth}
+        status, found = check("images", "--boot-test", **changes)
+    assert (status, found["boot test: flavors"]["state"]) == (2, "missing")
+    assert "access rule for GET /v2.1/flavors/*" in found["boot test: flavors"]["text"]
+    assert "boot test: make servers" not in found
+
+
+def test_a_reader_may_make_no_server(openstack: OpenStack, check: Check, unique: str) -> None:
+    admin: Any = openstack.connect("admin").identity
+    user = admin.create_user(name=unique, password="p", domain_id="default")
+    [reader] = admin.roles(name="reader")
+    project = openstack.project_id("consumer")
+    admin.assign_project_role_to_user(project, user, reader)
+    try:
+        auth = {"username": unique, "password": "p"}
+        status, found = check("consumer-password", "--boot-test", auth=auth)
+    finally:
+        admin.delete_user(user)
+    assert status == 2
+    line = found["boot test: make servers"]
+    assert line["state"] == "missing"
+    assert "os_compute_api:servers:create" in line["text"]
+    assert "role member" in line["text"]
 
 
 def test_credentials_of_a_source_need_only_read(openstack: OpenStack, check: Check) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
+from support.boot_servers import PUBLIC_KEY, built, cleared, until, wanted
 from support.openstack_actions import boot, make_image, wait_until
 from testbed.openstack import OpenStack
 
@@ -60,3 +62,22 @@ def test_soft_deleted_servers_are_seen_until_nova_reclaims_them(reclaiming: Open
     compute.wait_for_delete(server, interval=0.3, wait=60)
     for name in ("consumer", "admin"):
         assert seen(name) == {other.id: False}
+
+
+def test_the_server_of_a_boot_test_is_not_kept(reclaiming: OpenStack) -> None:
+    connection, uid = reclaiming.connect("images"), str(uuid.uuid4())
+    image = make_image(connection, b"\0" * 4096)
+    with open_cloud(CloudConfig(reclaiming.cloud("images"))) as cloud:
+        servers = cloud.boot_servers
+        with cleared(servers, connection, uid):
+            kept, deleted = (servers.create(wanted(uid, image.id), PUBLIC_KEY) for _ in range(2))
+            for each in (kept, deleted):
+                until(servers, each, built)
+            servers.delete(deleted)
+            wait_until(lambda: servers.read(deleted) is None)
+            # Also one that somebody else deleted, so that Nova keeps it.
+            connection.compute.delete_server(kept)
+            until(servers, kept, lambda server: server.status == "SOFT_DELETED")
+            assert cloud.usage(image.id).in_use is False
+            servers.delete(kept)
+            wait_until(lambda: servers.read(kept) is None)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from cloudimage.api.names import API_VERSION
+from support.crd_boot_test_cases import ACCEPTED_BOOT_TESTS, REJECTED_BOOT_TESTS
 from support.crd_retention_cases import ACCEPTED_RETENTION, REJECTED_RETENTION
 from support.crd_source_cases import ACCEPTED_SOURCES, REJECTED_SOURCES, UUID
 
@@ -104,6 +105,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "observed by a filter": UNMANAGED | {"spec.import.filter": {"tags": ["golden"]}},
     "no revisions": {"spec.revisionHistoryLimit": 0},
     **ACCEPTED_RETENTION,
+    **ACCEPTED_BOOT_TESTS,
     "templates": {
         "spec.image.name": "Debian $(version) ($(built)) $$(x) 5$",
         "spec.image.tags": ["$(version)"],
@@ -370,6 +372,7 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
         "spec.revisionHistoryLimit in body should be greater than or equal to 0",
     ),
     **REJECTED_RETENTION,
+    **REJECTED_BOOT_TESTS,
     "unknown management": (
         {"spec.managementPolicy": "Mine"},
         'spec.managementPolicy: Unsupported value: "Mine"',

@@ -115,7 +115,7 @@ _BY_CLASS: Final[Mapping[type[Exception], Kind]] = {
 EXCEPTIONS: Final = tuple(_BY_CLASS)
 """What a request to a cloud may end with, and :func:`of_exception` knows."""
 
-# An id is another at each try, which would make each try a write of the status.
+# Each try would be a write of the status.
 _REQUEST_ID: Final = re.compile(r" ?\(?(Request-ID: )?req-[0-9a-f-]+\)?")
 
 
@@ -218,7 +218,12 @@ def _failure(
     kind: Kind, text: str, status: int | None, response: requests.Response | None
 ) -> Failure:
     asked = None if response is None else retry_after(response.headers.get("Retry-After"))
-    return Failure(kind, _REQUEST_ID.sub("", text), status, asked)
+    return Failure(kind, without_request_id(text), status, asked)
+
+
+def without_request_id(text: str) -> str:
+    """Return a service's words without the id of the request, which is another at each try."""
+    return _REQUEST_ID.sub("", text)
 
 
 def _of_status(status: int) -> Kind:

@@ -154,7 +154,7 @@ def conditions_field(description: str) -> Any:  # noqa: ANN401  # what pydantic'
     """Return the field of a status that holds its conditions, a map by their type."""
     return Field(
         default=(),
-        max_length=16,
+        max_length=24,
         json_schema_extra={
             "x-kubernetes-list-type": "map",
             "x-kubernetes-list-map-keys": ["type"],

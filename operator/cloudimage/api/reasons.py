@@ -35,6 +35,10 @@ class ConditionType(StrEnum):
     UPDATE_AVAILABLE = "UpdateAvailable"
     """The source has a newer version than the one that is served; the message says which, and why
     it is not applied yet. Only there with spec.follow."""
+    BOOTED = "Booted"
+    """A server made from the image has shown what spec.bootTest expects; Unknown while it is
+    tested. While it is False the message says why, with the last lines of its console. Only there
+    with spec.bootTest."""
     RETENTION_APPLIED = "RetentionApplied"
     """Every earlier image is what spec.retention makes of it at its age. While it is False the
     message says which image is not, and what holds it. Only there with spec.retention."""
@@ -153,6 +157,39 @@ class Reason(StrEnum):
     """spec.source says for good which bytes it means, so that there is nothing to follow: a digest,
     a version, an id, or a checksum. The message says what to change; or remove spec.follow."""
 
+    BOOT_TEST_PASSED = "BootTestPassed"
+    """A server made from the image has booted, and has shown what spec.bootTest expects."""
+    NO_VALID_HOST = "NoValidHost"
+    """Nova finds no host for the test's server, which says nothing of the image: no host has room
+    for the flavor, or none fits a property of the image such as hw_firmware_type. Ask the cloud's
+    administrator, or change spec.bootTest.flavor. Retried with pauses of up to an hour."""
+    BUILD_FAILED = "BuildFailed"
+    """Nova could not build the test's server, or it is gone; the message has Nova's words. The
+    image is not blamed. Retried with pauses of up to an hour."""
+    NO_CONSOLE = "NoConsole"
+    """The test's server runs and has written nothing to its console within
+    spec.bootTest.expect.within: the image does not boot, or its kernel has no serial console. Give
+    the kernel console=ttyS0 (on arm64 ttyAMA0), and check hw_firmware_type and hw_disk_bus."""
+    BOOT_TIMEOUT = "BootTimeout"
+    """The test's server runs, and its guest did not report within spec.bootTest.expect.within: it
+    does not boot, or has no cloud-init that runs user data. The message has the last lines of its
+    console. Fix the image, or give it more time."""
+    NO_ADDRESS = "NoAddress"
+    """The guest has booted and lacks an address that Nova gave its server, or that
+    spec.bootTest.expect wants; the message says which. Check the image's network configuration: by
+    DHCP for IPv4, by router advertisements or DHCPv6 for IPv6, on every interface."""
+    KEY_NOT_INJECTED = "KeyNotInjected"
+    """The guest has booted, and the key of its server lets no user in, or not spec.bootTest.user:
+    it is in no authorized_keys, or for a forced command only. Check cloud-init's datasources and
+    its module for SSH in the image."""
+    CONSOLE_MISMATCH = "ConsoleMismatch"
+    """No part of the console's text matches spec.bootTest.expect.consoleMatches in time. The
+    message has its last lines."""
+    SSH_FAILED = "SSHFailed"
+    """The guest has the key and the addresses, and a login by ssh did not succeed in time; the
+    message says why. Check that sshd starts in the image, and that the operator can reach the
+    network: security groups of the project apply too."""
+
     REVISION_FAILED = "RevisionFailed"
     """The new image could not be made; the previous image stays in use. The message says which it
     is, and why the new one failed."""
@@ -203,18 +240,21 @@ class Reason(StrEnum):
     CLOUD_ERROR = "CloudError"
     """The cloud gave an unexpected answer. Retried."""
     CONFLICT = "Conflict"
-    """Glance refuses the change in the image's present state. Retried."""
+    """Glance refuses the change in the image's present state, or Nova what is asked for in the
+    present state of the boot test's server or image. Retried."""
     NOT_FOUND = "NotFound"
     """The image disappeared while the operator was working on it. Retried."""
     FORBIDDEN = "Forbidden"
     """The cloud's policy does not allow it, for example visibility public without administrator
-    rights, or a proxy before a service limits the size of a request. Change the spec, or ask the
-    cloud's administrator. Retried with growing pauses, since the right may be granted."""
+    rights, or a proxy before a service limits the size of a request, or an application credential
+    has no access rule for a request of a boot test. Change the spec, or ask the cloud's
+    administrator. Retried with growing pauses, since the right may be granted."""
     INVALID_IMAGE = "InvalidImage"
     """Glance rejects a value of spec.image; the message quotes Glance. Change the spec."""
     QUOTA_EXCEEDED = "QuotaExceeded"
-    """The project's quota of images, or of volumes and their snapshots, is used up. Delete some, or
-    ask for a higher quota. Retried with growing pauses."""
+    """The project's quota of images, or of volumes and their snapshots, is used up, or for a boot
+    test that of servers, cores, memory, ports, or the user's of key pairs; the message says which.
+    Delete some, or ask for a higher quota. Retried with growing pauses."""
 
     SOURCE_UNREACHABLE = "SourceUnreachable"
     """The source's server cannot be reached, or answers with a server error. Retried with growing
@@ -312,6 +352,30 @@ class Reason(StrEnum):
     because a cloud did not answer. Or, as the message says, the operator's container image lacks a
     program, or its kernel lacks seccomp. Retried with pauses of up to 5 minutes."""
 
+    FLAVOR_NOT_FOUND = "FlavorNotFound"
+    """Nova has no flavor of the id or the name in spec.bootTest.flavor, or none that the project
+    may use. Correct it, or have a private flavor made available to the project. Not retried
+    until the spec changes or the annotation cloudimage.dev/retry gets a new value."""
+    FLAVOR_TOO_SMALL = "FlavorTooSmall"
+    """The memory or the disk of spec.bootTest.flavor, or spec.bootTest.volumeGiB, is too small for
+    the image or for its minRamMiB and minDiskGiB; or the flavor has no disk, and volumeGiB is not
+    set. Choose a larger flavor or volume. Not retried until the spec changes or the annotation
+    cloudimage.dev/retry gets a new value."""
+    NETWORK_NOT_FOUND = "NetworkNotFound"
+    """A network of spec.bootTest.networks is not there, or the project may not see it; or none is
+    named, and the project has none and Nova cannot make one for it. Correct it, have the network
+    shared with the project, or set networks to [] for a server without any. Not retried until the
+    spec changes or the annotation cloudimage.dev/retry gets a new value."""
+    NETWORK_AMBIGUOUS = "NetworkAmbiguous"
+    """Several networks have the name in spec.bootTest.networks; the message has their ids. Or none
+    is named, and the project has several: Nova does not choose. Give the id. Not retried until
+    the spec changes or the annotation cloudimage.dev/retry gets a new value."""
+    SERVER_REFUSED = "ServerRefused"
+    """Nova refuses to make the server of the boot test; the message quotes it. Change spec.bootTest
+    or the properties of spec.image that it names. Or the cloud has no Nova, or one that is too old,
+    as the message says. Not retried until the spec changes or the annotation
+    cloudimage.dev/retry gets a new value."""
+
     IN_USE = "InUse"
     """Servers or volumes made from the image still exist, or Glance's store says that it is in use.
     The image is deleted within 30 seconds after the last of them is gone."""
@@ -350,11 +414,24 @@ ABSENT_REASONS = frozenset(
 )
 """There is no image to use. Retried with growing pauses."""
 
+BOOT_VERDICTS = frozenset(
+    {
+        Reason.NO_CONSOLE,
+        Reason.BOOT_TIMEOUT,
+        Reason.NO_ADDRESS,
+        Reason.KEY_NOT_INJECTED,
+        Reason.CONSOLE_MISMATCH,
+        Reason.SSH_FAILED,
+    }
+)
+"""What a boot test says of the image: the same bytes would show it again."""
+
 TERMINAL_REASONS = frozenset(
     {
         Reason.INVALID_IMAGE,
         Reason.METHOD_UNAVAILABLE,
         Reason.INVALID_REQUEST,
+        *BOOT_VERDICTS,
     }
 )
 """The same spec would fail again: not retried until the spec changes or the annotation

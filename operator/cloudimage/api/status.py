@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from cloudimage.api.boot_test import BootTestStatus
 from cloudimage.api.follow import FollowStatus
 from cloudimage.api.meta import ApiModel, Condition, ResourceStatus, Timestamp, conditions_field
 from cloudimage.api.publish import PublishedStatus
@@ -289,6 +290,9 @@ class CloudImageStatus(ResourceStatus):
     upload: UploadStatus | None = Field(
         default=None, description="Where the file goes that is waited for; absent if none is."
     )
+    boot_test: BootTestStatus | None = Field(
+        default=None, description="The boot test of the image; see spec.bootTest."
+    )
     published: PublishedStatus | None = Field(
         default=None, description="Where the image's id is published; see spec.publish."
     )
@@ -311,6 +315,7 @@ class CloudImageStatus(ResourceStatus):
     )
     conditions: tuple[Condition, ...] = conditions_field(
         "Ready, Verified, Uploaded, Synced, PropertiesValid, NameUnique, Following, "
-        "UpdateAvailable, RetentionApplied, ProvenanceComplete, Published, DeletionBlocked; "
+        "UpdateAvailable, Booted, RetentionApplied, ProvenanceComplete, Published, "
+        "DeletionBlocked; "
         "Reconciling and Stalled are present only while True."
     )

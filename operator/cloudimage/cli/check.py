@@ -84,7 +84,7 @@ def json_of(lines: Iterable[Line]) -> str:
 
 def look(config: CloudConfig) -> Iterator[Line]:
     """Yield what is found, one thing after the other; nothing stays in the cloud."""
-    yield from logged_in(config, _inside)
+    yield from logged_in(config, inside)
 
 
 def logged_in(
@@ -100,7 +100,8 @@ def logged_in(
         yield Line("login", "missing", f"{error}; check the entry in clouds.yaml")
 
 
-def _inside(connection: Connection) -> Iterator[Line]:
+def inside(connection: Connection) -> Iterator[Line]:
+    """Yield what is found by a connection of what every CloudImage needs, and some need."""
     keystone = Keystone(connection)
     yield asked("login", lambda: login(keystone))
     service = asked("image service", lambda: image_service(connection))
@@ -171,15 +172,15 @@ def _rights(glance: Glance) -> Iterator[Line]:
     }
 
     member = "ask for the role member in the project"
-    made = _tried("make images", partial(glance.create, image_id, body), advice=member)
+    made = tried("make images", partial(glance.create, image_id, body), advice=member)
     yield made
     if made.state == "missing":
         return
     try:
         change = partial(_change, glance, image_id)
-        yield _tried("change images", partial(change, "/min_ram", 1), advice=member)
+        yield tried("change images", partial(change, "/min_ram", 1), advice=member)
         for visibility in ("community", "public"):
-            yield _tried(
+            yield tried(
                 f"visibility {visibility}",
                 partial(change, "/visibility", visibility),
                 needed=False,
@@ -187,15 +188,15 @@ def _rights(glance: Glance) -> Iterator[Line]:
             )
     finally:
         # Also if nobody listens any more: it is ours to take away.
-        gone = _tried("delete images", partial(glance.delete, image_id))
+        gone = tried("delete images", partial(glance.delete, image_id))
     if gone.state != "ok":
         advice = f"; delete the image {image_id}, called {_NAME}, by hand"
         gone = replace(gone, text=gone.text + advice)
     yield gone
 
 
-def _tried(what: str, act: Callable[[], object], *, needed: bool = True, advice: str = "") -> Line:
-    """Return whether something could be done."""
+def tried(what: str, act: Callable[[], object], *, needed: bool = True, advice: str = "") -> Line:
+    """Return whether something could be done, which is tried."""
 
     def ask() -> Line:
         act()

@@ -16,7 +16,7 @@ from cloudimage.cli.connecting import (
 from cloudimage.cli.output import say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from cloudimage.cli.check import Line
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     help="Take your own clouds.yaml, which is looked up as the openstack client does.",
 )
 @click.option("--source", is_flag=True, help="Only whether images can be read, to copy them.")
+@click.option("--boot-test", is_flag=True, help="Also what spec.bootTest needs of the cloud.")
 @click.option(
     "--output", "-o", type=click.Choice(["json"]), show_default="text", help="Output format."
 )
@@ -43,24 +44,30 @@ def check(
 ) -> None:
     """Check what the operator may do with a cloud's credentials: login, rights, stores, quota.
 
-    Rights are tried on an image record without bytes, which is deleted at once. The exit status is
-    0 if all is there that every CloudImage needs, and 2 if not.
+    Rights are tried on an image record without bytes, which is deleted at once; with --boot-test
+    also on a key pair, and on a server of a flavor that is not there. The exit status is 0 if all
+    is there that every CloudImage needs, with --boot-test also that every boot test needs, and 2 if
+    not.
 
     For example: cloudimage check --secret openstack --cloud images -n images
     """
     if given["local"] == bool(secret):
         raise click.UsageError("give either --secret, or --local")
+    if given["source"] and given["boot_test"]:
+        raise click.UsageError("give either --source, or --boot-test")
     from cloudimage.cli import check as questions
 
     with told():
-        found = list(_found(secret, cloud, where, source=given["source"]))
+        found = list(_found(secret, cloud, where, given))
     say(questions.json_of(found) if output == "json" else questions.text_of(found))
     raise click.exceptions.Exit(questions.exit_status(found))
 
 
-def _found(secret: str | None, cloud: str, where: Where, *, source: bool) -> "Iterator[Line]":
+def _found(
+    secret: str | None, cloud: str, where: Where, given: "Mapping[str, bool]"
+) -> "Iterator[Line]":
     """Yield what is found of the credentials, and by them."""
-    from cloudimage.cli import check_source
+    from cloudimage.cli import check_boot_test, check_source
     from cloudimage.cli.check import Line, look
 
     what = "Secret" if secret else "clouds.yaml"
@@ -74,7 +81,10 @@ def _found(secret: str | None, cloud: str, where: Where, *, source: bool) -> "It
         yield Line(what, "missing", str(error))
         return
     yield Line(what, "ok", f"has the cloud {cloud}")
-    yield from check_source.look(config) if source else look(config)
+    if given["source"]:
+        yield from check_source.look(config)
+    else:
+        yield from check_boot_test.look(config) if given["boot_test"] else look(config)
 
 
 @click.command()

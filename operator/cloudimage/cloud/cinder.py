@@ -68,4 +68,10 @@ def _is_of(body: dict[str, Any], image_id: str) -> bool:
 
 def _volume(body: dict[str, Any]) -> Volume:
     project_id = name(body.get("os-vol-tenant-attr:tenant_id"))
-    return typed(Volume, id=body["id"], name=name(body.get("name")), project_id=project_id)
+    return typed(
+        Volume,
+        id=body["id"],
+        name=name(body.get("name")),
+        project_id=project_id,
+        server_ids=[each["server_id"] for each in body.get("attachments", ())],
+    )

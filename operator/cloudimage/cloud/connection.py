@@ -11,15 +11,16 @@ from openstack.connection import Connection
 from cloudimage.access import region
 from cloudimage.access.entry import EntryRefusedError
 from cloudimage.access.policy import OPEN, CloudPolicy
+from cloudimage.cloud.boot_servers import BootServers
 from cloudimage.cloud.catalogue import image_service
 from cloudimage.cloud.cinder import Cinder
 from cloudimage.cloud.config import CloudConfig
-from cloudimage.cloud.errors import InvalidCloudsYamlError, translated
+from cloudimage.cloud.errors import ForbiddenError, InvalidCloudsYamlError, translated
 from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.keystone import Keystone
 from cloudimage.cloud.login import log_in
 from cloudimage.cloud.metered_session import ObservedSession
-from cloudimage.cloud.models import Usage
+from cloudimage.cloud.models import Usage, Volume
 from cloudimage.cloud.nova import Nova
 
 
@@ -31,14 +32,33 @@ class Cloud:
     nova: Nova
     cinder: Cinder
     keystone: Keystone
+    boot_servers: BootServers
 
     def usage(self, image_id: str) -> Usage:
-        """Return the servers and the volumes made from an image.
+        """Return the servers and the volumes made from an image, without those of our own tests.
 
         Raises:
             CloudError: A service that the cloud has could not be asked.
         """
-        return replace(self.nova.usage(image_id), volumes=self.cinder.volumes(image_id))
+        # The volumes first: one that is attached in between counts for once, and none is missed.
+        volumes = self.cinder.volumes(image_id)
+        if volumes:
+            volumes = tuple(_without_tests(volumes, self.boot_servers, image_id))
+        return replace(self.nova.usage(image_id), volumes=volumes)
+
+
+def _without_tests(
+    volumes: tuple[Volume, ...], boot_servers: BootServers, image_id: str
+) -> Iterator[Volume]:
+    """Yield the volumes that are not the disk of a server that only tests the image."""
+    try:
+        tests = boot_servers.volumes_of_tests(image_id)
+    except ForbiddenError:
+        tests = {}
+    for each in volumes:
+        # Attached elsewhere as well it is in use, whoever made it.
+        if each.id not in tests or not each.server_ids <= {tests[each.id]}:
+            yield each
 
 
 def _readable(stack: ExitStack, text: str) -> str:
@@ -91,6 +111,7 @@ def open_cloud(config: CloudConfig, policy: CloudPolicy = OPEN) -> Iterator[Clou
             Nova(connection),
             Cinder(connection),
             Keystone(connection),
+            BootServers(connection),
         )
 
 

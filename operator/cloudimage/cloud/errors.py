@@ -92,6 +92,36 @@ class NotFoundError(CloudError):
     reason = "NotFound"
 
 
+class FlavorNotFoundError(CloudError):
+    """Nova has no such flavor, or none for these credentials."""
+
+    reason = "FlavorNotFound"
+
+
+class FlavorTooSmallError(CloudError):
+    """The flavor's memory or disk, or the volume, is too small for the image."""
+
+    reason = "FlavorTooSmall"
+
+
+class NetworkNotFoundError(CloudError):
+    """There is no such network, or none for these credentials."""
+
+    reason = "NetworkNotFound"
+
+
+class NetworkAmbiguousError(CloudError):
+    """Several networks could be meant."""
+
+    reason = "NetworkAmbiguous"
+
+
+class ServerRefusedError(CloudError):
+    """Nova makes no such server; the message quotes it."""
+
+    reason = "ServerRefused"
+
+
 class CloudRefusedError(CloudError):
     """The operator's cloudPolicy does not allow the cloud's host or address."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Literal
 
 
@@ -111,11 +112,43 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """A Cinder volume."""
+    """A Cinder volume.
+
+    Attributes:
+        server_ids: The servers that it is attached to.
+    """
 
     id: str
     name: str
     project_id: str
+    server_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class TestServer:
+    """A test's server, as Nova has it.
+
+    Attributes:
+        image_id: The image that is tested, of which its volume is made if it boots from one.
+        status: Nova's: BUILD, ACTIVE, ERROR, ...
+        fault: Why it is in ERROR: one clean line.
+        task_state: What Nova does with it just now, or None.
+        launched_at: When its guest was started; None: not yet.
+        addresses: What Nova gave it.
+        token: The test's.
+    """
+
+    id: str
+    name: str
+    image_id: str | None
+    status: str
+    fault: str | None
+    task_state: str | None
+    created_at: datetime
+    launched_at: datetime | None
+    addresses: tuple[IPv4Address | IPv6Address, ...]
+    token: str | None
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 Scope = Literal["AllProjects", "OwnProject", "NoCompute", "Refused"]

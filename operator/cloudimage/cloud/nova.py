@@ -1,4 +1,4 @@
-"""Nova: which servers use an image."""
+"""Nova: which servers use an image; those that only test whether it boots do not."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -11,6 +11,7 @@ from cloudimage.cloud.answers import Page, name, pages, typed
 from cloudimage.cloud.catalogue import offers
 from cloudimage.cloud.errors import ForbiddenError, NotAcceptedError, translated
 from cloudimage.cloud.models import Server, Usage
+from cloudimage.vocabulary.boot_test import is_test
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,20 @@ class Nova:
             )
 
         with translated(f"listing the servers of image {image_id}"):
-            yield from map(_server, pages(fetch))
+            own = self._connection.session.get_project_id()
+            yield from (_server(each) for each in pages(fetch) if not is_of_test(each, own))
+
+
+def is_of_test(body: dict[str, Any], project_id: str | None) -> bool:
+    """Return whether a server is one of ours that tests an image.
+
+    Anybody can copy its name and metadata, so only a server of the credentials' own project is.
+
+    Raises:
+        TypeError: The body does not describe a server.
+    """
+    metadata = body.get("metadata") or {}
+    return body.get("tenant_id") == project_id and is_test(name(body.get("name")), metadata)
 
 
 def _server(body: dict[str, Any]) -> Server:

@@ -143,6 +143,8 @@ def _nova(site: Site) -> Sections:
             "sync_power_state_interval": -1,
             "compute_driver": "fake.ByteDriver",
         },
+        # Short pages: who forgets to turn them is found out.
+        "api": {"max_limit": 2},
         "api_database": {"connection": site.database_url("nova_api")},
         "database": {"connection": site.database_url("nova_cell1")},
         "oslo_concurrency": {"lock_path": site.folder / "locks"},
@@ -175,8 +177,7 @@ def _cinder(site: Site) -> Sections:
             "allow_availability_zone_fallback": True,
             "enabled_backends": "files",
             "glance_api_servers": site.url("glance"),
-            # Short pages: who forgets to turn them is found out.
-            "osapi_max_limit": 2,
+            "osapi_max_limit": 2,  # short pages here too
         },
         # How Cinder asks what its callers may not: where images are, and snapshots of what runs.
         "glance": _client(site, "cinder"),

@@ -3,7 +3,7 @@
 import threading
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
@@ -16,6 +16,7 @@ from cloudimage.access.answers import check_depth
 from cloudimage.access.errors import AnswerRefusedError
 from cloudimage.access.policy import OPEN
 from cloudimage.access.transport import MAX_ANSWER
+from cloudimage.cloud.boot_servers import BootServers
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.errors import CloudError, CloudUnreachableError
@@ -108,6 +109,34 @@ def test_a_glance_that_does_harm(cloud: HostileCloud, mode: str) -> None:
     assert not [path for _, path, _ in asked if "secret" in path], "no redirect was followed"
     if mode == "retry":
         assert error.retry_after == 86400
+
+
+NOVA = ["moved", "moved-file", "moved-ever", "inner-text", "inner-json", "inner-ok", "inner-none"]
+"""Harm that any service can do."""
+
+ASK: dict[str, Callable[[BootServers], object]] = {
+    "find": lambda servers: servers.find("uid"),
+    "volumes": lambda servers: servers.volumes_of_tests("image"),
+    "read": lambda servers: servers.read("../../secret"),
+    "console": lambda servers: servers.console("id", 10),
+    "keys": lambda servers: servers.delete_keys("uid"),
+    "delete": lambda servers: servers.delete("id"),
+}
+
+
+@pytest.mark.parametrize("mode", NOVA)
+def test_a_nova_that_does_harm(cloud: HostileCloud, mode: str) -> None:
+    before = len(cloud.log)
+    with open_cloud(CloudConfig(cloud.options(mode))) as opened:
+        for ask in ASK.values():
+            with Peak() as peak, pytest.raises(CloudError) as caught:
+                ask(opened.boot_servers)
+            assert peak.bytes < MEMORY
+            assert SECRET not in str(caught.value)
+            assert "\n" not in str(caught.value)
+    paths = [path for _, path, _ in cloud.log[before:]]
+    assert not [path for path in paths if "secret/" in path], "no redirect was followed"
+    assert not [path for path in paths if "../" in path]
 
 
 @pytest.mark.parametrize("mode", [*LOGIN, *SLOW, *GLANCE])

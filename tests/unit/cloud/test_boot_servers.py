@@ -1,0 +1,85 @@
+"""What is taken of Nova's answers about a test's server, whatever they have."""
+
+from datetime import UTC, datetime
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+from cloudimage.cloud import boot_servers, models
+from cloudimage.cloud.errors import CloudError
+
+BODY: dict[str, Any] = {
+    "id": "6a6b4b5c-0000-4000-8000-0123456789ab",
+    "name": "cloudimage-boot-test-1",
+    "image": "",
+    "status": "ERROR",
+    "created": "2026-11-30T10:14:30Z",
+    "OS-SRV-USG:launched_at": "2026-11-30T10:14:31.185051",
+    "OS-EXT-STS:task_state": None,
+    "addresses": {
+        "b": [{"addr": "198.18.8.4", "version": 4}, {"addr": "fd7a:8::4", "version": 6}],
+        "a": [{"addr": "198.18.9.4", "version": 4}],
+    },
+    "metadata": {"cloudimage_dev_image_id": "image", "cloudimage_dev_boot_token": "token"},
+    "fault": {
+        "code": 500,
+        "message": "No valid host was found.",
+        "created": "2026-11-30T10:14:31Z",
+    },
+}
+HOST = "Build of instance 812a445f-21c7-40e0-8d62-7aa590f52023 aborted: "
+
+
+def server(**changes: Any) -> models.TestServer:
+    return boot_servers._server(BODY | changes)
+
+
+def test_a_server_on_a_volume_has_the_image_of_its_marks_and_times_are_in_utc() -> None:
+    found = server()
+    assert (found.image_id, found.token) == ("image", "token")
+    assert found.launched_at == datetime(2026, 11, 30, 10, 14, 31, 185051, UTC)
+    assert found.created_at == datetime(2026, 11, 30, 10, 14, 30, tzinfo=UTC)
+    assert found.addresses == tuple(map(ip_address, ("198.18.8.4", "fd7a:8::4", "198.18.9.4")))
+    assert server(image={"id": "other"}).image_id == "other"
+
+
+@pytest.mark.parametrize(
+    ("message", "fault"),
+    [
+        ("No valid host was found. ", "No valid host was found."),
+        (f"{HOST}the disk is full", "the disk is full"),
+        ("refused (HTTP 400) (Request-ID: req-41a709d6-c9e", "refused (HTTP 400)"),
+        ("\x1b[2Jred\nReady: True\u202e", "\ufffd[2Jred Ready: True\ufffd"),
+        ("x" * 10**6, "x" * 497 + "\u2026"),
+        (None, None),
+        ({"a": "b"}, None),
+    ],
+)
+def test_a_fault_is_one_clean_line_that_is_the_same_each_time(
+    message: object, fault: str | None
+) -> None:
+    assert server(fault={"message": message}).fault == fault
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"addresses": {"a": [{"addr": "hunter2"}]}},
+        {"addresses": [1]},
+        {"metadata": {"a": {"b": "hunter2"}}},
+        {"metadata": "hunter2"},
+        {"created": "hunter2"},
+        {"OS-SRV-USG:launched_at": "hunter2"},
+        {"status": 7},
+        {"fault": "hunter2"},
+        {"image": "hunter2"},
+    ],
+)
+def test_what_is_not_of_novas_types_is_refused_without_being_quoted(
+    changes: dict[str, Any],
+) -> None:
+    with pytest.raises(CloudError) as caught:
+        server(**changes)
+    assert "does not conform to the API" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
