@@ -211,6 +211,18 @@ def test_the_newest_of_many_keys_are_reported(guest: Guest) -> None:
     assert found[-1] == ED25519_FINGERPRINT
 
 
+def test_names_of_an_image_cannot_make_a_line_of_their_own(guest: Guest, shell: list[str]) -> None:
+    key = f"ssh-ed25519 {ED25519}"
+    for name in ("a signature=0", "$(touch x)", "b,root", "c;d", "x" * 200, "debian"):
+        guest.user(name, key)
+    for number in range(40):
+        guest.user(f"user{number}", key)
+    found = guest.report(shell).keys
+    assert set(found) >= {"asignature0", "touchx", "broot", "cd", "debian"}
+    assert len(found) <= 24
+    assert "root" not in found
+
+
 def test_one_user_may_be_asked_for(guest: Guest) -> None:
     guest.user("debian", f"ssh-ed25519 {ED25519}")
     guest.user("other", throw_away_key("x").public)
