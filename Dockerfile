@@ -1,5 +1,7 @@
 # The operator's image. BASE is any Debian 12 or later, or what is made of it:
 #   docker build --build-arg REVISION=$(git rev-parse HEAD) --tag cloudimage-operator .
+# and the same with libguestfs, for the Jobs of spec.customize (docs/customize.md):
+#   docker build --target customize --tag cloudimage-operator-customize .
 ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS dependencies
@@ -27,11 +29,12 @@ RUN printf %s "${REVISION}" > operator/cloudimage/revision.txt \
  && mkdir /sbom \
  && /opt/tools/bin/cyclonedx-py environment --output-file /sbom/python.cdx.json /opt/cloudimage
 
-# Debian's programs are what images are read, unpacked and verified with.
+# Debian's programs are what images are read, unpacked and verified with; of grub-common, that is
+# grub-fstest, which reads guests' files.
 FROM ${BASE} AS runtime
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends \
-      bzip2 ca-certificates gpgv gzip libseccomp2 python3 qemu-utils xz-utils zstd \
+      bzip2 ca-certificates gpgv grub-common gzip libseccomp2 python3 qemu-utils xz-utils zstd \
  && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig/aux-cache \
  && useradd --uid 65532 --user-group --home-dir /nonexistent --shell /usr/sbin/nologin cloudimage
 
@@ -39,7 +42,7 @@ FROM runtime AS sbom
 COPY --from=dependencies /opt/tools /opt/tools
 RUN mkdir /sbom && /opt/tools/bin/debsbom generate --sbom-type cdx --out /sbom/debian
 
-FROM runtime
+FROM runtime AS operator
 COPY --from=dependencies /opt/cloudimage /opt/cloudimage
 # What is in it, as CycloneDX: one of Debian's packages, one of Python's.
 COPY --from=sbom /sbom /usr/share/sbom
@@ -57,3 +60,40 @@ ENV PATH=/opt/cloudimage/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/
 USER 65532:65532
 ENTRYPOINT ["cloudimage"]
 CMD ["run"]
+
+FROM runtime AS guestfs
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends guestfs-tools \
+ && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig/aux-cache
+
+# libguestfs' virtual machine, made once: no pod has a kernel, root's rights or KVM to make it with.
+FROM guestfs AS appliance
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends \
+      e2fsprogs kmod libguestfs-btrfs libguestfs-tools libguestfs-xfs
+COPY tools/make-appliance /usr/local/bin/
+RUN make-appliance /appliance
+
+FROM guestfs AS guestfs-sbom
+COPY --from=dependencies /opt/tools /opt/tools
+RUN mkdir /sbom && /opt/tools/bin/debsbom generate --sbom-type cdx --out /sbom/debian
+
+FROM guestfs AS customize
+COPY --from=operator /opt/cloudimage /opt/cloudimage
+COPY --from=operator /usr/share/sbom /usr/share/sbom
+COPY --from=guestfs-sbom /sbom /usr/share/sbom
+COPY --from=appliance /appliance /usr/share/cloudimage/appliance
+ARG REVISION=""
+ARG VERSION=""
+LABEL org.opencontainers.image.title="cloudimage-operator-customize" \
+      org.opencontainers.image.description="cloudimage-operator with libguestfs, for spec.customize" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.version="${VERSION}"
+ENV PATH=/opt/cloudimage/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    CLOUDIMAGE_CUSTOMIZE_APPLIANCE=/usr/share/cloudimage/appliance
+USER 65532:65532
+ENTRYPOINT ["cloudimage"]
+
+# The last one is what is built by default.
+FROM operator

@@ -271,7 +271,10 @@ def _runner(settings: Settings, kube: Kube, spawn: Callable[[], Process]) -> Run
     if settings.job is None:
         return children
     jobs = JobRunner(most, Jobs(kube.client), kube, settings.job, settings.namespaces)
-    return jobs if settings.runner == "job" else RunnerOfBoth(children, jobs)
+    if settings.runner == "job":
+        return jobs
+    mounts, customizes = bool(settings.job_image), bool(settings.customize_image)
+    return RunnerOfBoth(children, jobs, mounts=mounts, customizes=customizes)
 
 
 def load_kubernetes_config() -> None:

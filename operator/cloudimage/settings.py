@@ -130,6 +130,19 @@ class Settings(BaseSettings):
     job_pod: _Object = Field(default_factory=dict)
     """JSON: nodeSelector, tolerations, affinity, imagePullSecrets and priorityClassName of the
     Jobs' pods."""
+    customize_image: str = ""
+    """Container image of the Jobs of images with spec.customize, whatever runs the others: the one
+    with libguestfs. Empty: none are made."""
+    customize_resources: _Object = Field(
+        default_factory=lambda: {
+            "requests": {"cpu": "1", "memory": "1536Mi"},
+            "limits": {"memory": "2Gi"},
+        }
+    )
+    """JSON: requests and limits of these Jobs."""
+    customize_appliance: str = ""
+    """Folder of libguestfs' fixed appliance, where the runner child is to do spec.customize itself;
+    empty: only Jobs do."""
     lease: str = ""
     """NAMESPACE/NAME of the Lease that the one of several operators holds that acts; empty: there
     is one operator."""
@@ -193,7 +206,7 @@ class Settings(BaseSettings):
     @cached_property
     def job(self) -> JobTemplate | None:
         """How the Jobs of transfers look; None: no transfer can be one."""
-        if not self.job_image:
+        if not (self.job_image or self.customize_image):
             return None
         return JobTemplate(
             image=self.job_image,
@@ -204,7 +217,14 @@ class Settings(BaseSettings):
             resources=self.job_resources,
             pod=self.job_pod,
             environment=self.job_env,
+            customize_image=self.customize_image,
+            customize_resources=self.customize_resources,
         )
+
+    @cached_property
+    def appliance(self) -> Path | None:
+        """Where libguestfs' appliance is; None: this operator customizes nothing itself."""
+        return Path(self.customize_appliance) if self.customize_appliance else None
 
     @cached_property
     def terms(self) -> Terms | None:

@@ -13,7 +13,7 @@ import cloudimage
 from cloudimage.api.kinds import KINDS
 from cloudimage.api.names import GROUP
 from cloudimage.runners.logic.job_manifest import JobTemplate
-from cloudimage.settings import SETTINGS
+from cloudimage.settings import SETTINGS, Settings
 from testbed.paths import REPOSITORY
 
 CHART = REPOSITORY / "helm" / "cloudimage-operator"
@@ -192,6 +192,27 @@ def test_volumes_are_read_by_jobs_beside_the_runner_child(render: Render) -> Non
     env = {each["name"]: each["value"] for each in container["env"]}
     assert env["CLOUDIMAGE_RUNNER"] == "child"
     assert env["CLOUDIMAGE_JOB_IMAGE"] == container["image"]
+
+
+def test_images_are_customized_by_jobs_of_their_own_container_image(render: Render) -> None:
+    repository = "registry.example.org/customize"
+    resources = {"limits": {"memory": "3Gi"}}
+    objects = render(customize={"image": {"repository": repository}, "resources": resources})
+    jobs = rules(of_kind(render(transfer=JOB), "ClusterRole")["cloudimage-operator"])
+    assert rules(of_kind(objects, "ClusterRole")["cloudimage-operator"]) == jobs
+    [container] = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    env = {each["name"]: each["value"] for each in container["env"]}
+    assert env.keys() - {"TMPDIR"} <= VARIABLES
+    tag = container["image"].rpartition(":")[2]
+    assert env["CLOUDIMAGE_CUSTOMIZE_IMAGE"] == f"{repository}:{tag}"
+    # Helm merges what is given with the chart's own.
+    found = json.loads(env["CLOUDIMAGE_CUSTOMIZE_RESOURCES"])
+    assert found["limits"] == resources["limits"]
+    assert found["requests"] == Settings().customize_resources["requests"]
+    # Who may have images customized may not thereby have any volume read.
+    assert "CLOUDIMAGE_JOB_IMAGE" not in env
+    [container] = only(render(), "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert "CLOUDIMAGE_CUSTOMIZE_IMAGE" not in {each["name"] for each in container["env"]}
 
 
 def test_the_jobs_settings_reach_the_command_line(render: Render) -> None:

@@ -6,6 +6,7 @@ What real guests show is in ``test_boot_test_boots.py``.
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
@@ -13,7 +14,9 @@ from openstack.connection import Connection
 
 from cloudimage.failpoints import Point
 from cloudimage.vocabulary.marks import Marks
+from support.boot_servers import flavor
 from support.boot_tests import Watched, boot_test
+from support.fault_proxy import Fault, FaultProxy
 from support.namespaces import (
     Namespace,
     condition_of,
@@ -82,6 +85,7 @@ def test_an_image_is_used_once_it_has_passed(create: Create, namespace: Namespac
     namespace.delete(watched.name)
 
 
+@pytest.mark.slow
 def test_an_image_that_shows_nothing_is_not_used(create: Create, namespace: Namespace) -> None:
     watched = create(bootTest=boot_test({"ipv6": None}))
     failed = namespace.wait_condition(watched.name, "Booted", "False", "BootTimeout")
@@ -140,6 +144,61 @@ def test_a_deletion_ends_the_test(create: Create, namespace: Namespace) -> None:
     assert ("Warning", "DeletionBlocked") not in namespace.events(watched.name)
 
 
+@pytest.mark.slow
+def test_a_test_waits_for_its_turn(
+    create: Create, namespace: Namespace, sources: Sources, qcow2_disk: Path
+) -> None:
+    """A namespace has one of the four turns."""
+    first = create(bootTest=boot_test({"consoleMatches": "never", "within": "10m"}))
+    first.tested()
+    name = f"{first.name}-2"
+    namespace.create(name, sources.put(f"{name}.qcow2", qcow2_disk), bootTest=boot_test())
+    waits = namespace.wait_condition(name, "Booted", "Unknown", "Pending")
+    assert "turn" in said(waits, "Booted")[2]
+    second = Watched(namespace, first.connection, name)
+    assert second.servers() == []
+    namespace.delete(first.name)
+    # It is told at once: it would ask only after a minute.
+    namespace.wait(name, lambda each: said(each, "Ready")[0] == "True", 40)
+    namespace.delete(name)
+
+
+@pytest.mark.slow
+def test_an_image_is_not_blamed_for_a_cloud_without_room(
+    create: Create, namespace: Namespace, openstack: OpenStack, unique: str
+) -> None:
+    with flavor(openstack.connect("admin"), unique, ram=2**30):
+        watched = create(bootTest=boot_test(flavor=unique))
+        failed = namespace.wait_condition(watched.name, "Booted", "False", "NoValidHost")
+        assert said(failed, "Ready")[:2] == ("False", "NoValidHost")
+        assert condition_of(failed, "Stalled") is None
+        state = watched.cleared().status.boot_test
+        assert state is not None
+        assert state.next_test_time is not None
+        assert watched.nothing_left()
+    namespace.delete(watched.name)
+
+
+@pytest.mark.slow
+def test_a_server_whose_making_was_not_answered_is_used(
+    namespace: Namespace, openstack: OpenStack, create: Create, images: Connection, unique: str
+) -> None:
+    nova = str(images.compute.get_endpoint())
+    lost = Fault("POST", "/servers", "lose answer")
+    with FaultProxy(nova, lost) as proxy:
+        override = {"compute_endpoint_override": f"{proxy.url}{urlsplit(nova).path}"}
+        namespace.put_secret(openstack, unique, images=openstack.cloud("images") | override)
+        ref = {"secretName": unique, "cloudName": "images"}
+        watched = create(bootTest=boot_test(), cloudCredentialsRef=ref)
+        ready = namespace.wait_condition(watched.name, "Ready", reason="Available")
+        assert lost.seen == 1, "one server was made"
+        assert said(ready, "Booted")[:2] == ("True", "BootTestPassed")
+        watched.cleared()
+        assert watched.nothing_left()
+        namespace.delete(watched.name)
+        namespace.wait_gone(watched.name)
+
+
 HALTS = (Point.BOOT_BEGUN, Point.BOOT_SERVER, Point.BOOT_MARKED, Point.BOOT_FINISHED)
 
 
@@ -185,6 +244,7 @@ def _is_halted(operator: Operator) -> bool:
     return process is not None and process.status() == psutil.STATUS_STOPPED
 
 
+@pytest.mark.slow
 def test_an_operator_that_is_killed_leaves_no_server(
     own_namespace: Namespace,
     sources: Sources,

@@ -45,6 +45,7 @@ IMAGES = (
         "from-volume",
         "iso",
         "kernel-ramdisk",
+        "linted",
         "migrated",
         "minimal",
         "orphan",

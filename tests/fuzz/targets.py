@@ -33,6 +33,7 @@ from cloudimage.transfer.tools import nbd
 from cloudimage.transfer.verify import checksum_files, openpgp
 from cloudimage.transfer.verify import openpgp as armor
 from fuzz.index_targets import INDEX_TARGETS
+from fuzz.lint_targets import LINT_TARGETS
 from fuzz.oci_targets import OCI_TARGETS, Target
 
 NAME = "disk.img"
@@ -239,7 +240,10 @@ def _of_target(target: Target) -> Callable[[bytes], None]:
     return told
 
 
-TARGETS |= {name: _of_target(target) for name, target in (OCI_TARGETS | INDEX_TARGETS).items()}
+TARGETS |= {
+    name: _of_target(target)
+    for name, target in (OCI_TARGETS | INDEX_TARGETS | LINT_TARGETS).items()
+}
 
 
 def _told(error: TransferError, *reasons: Reason) -> None:

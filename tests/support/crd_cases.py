@@ -4,6 +4,7 @@ from typing import Any
 
 from cloudimage.api.names import API_VERSION
 from support.crd_boot_test_cases import ACCEPTED_BOOT_TESTS, REJECTED_BOOT_TESTS
+from support.crd_customize_cases import ACCEPTED_CUSTOMIZE, REJECTED_CUSTOMIZE
 from support.crd_retention_cases import ACCEPTED_RETENTION, REJECTED_RETENTION
 from support.crd_source_cases import ACCEPTED_SOURCES, REJECTED_SOURCES, UUID
 
@@ -104,6 +105,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "observed by its id": UNMANAGED | {"spec.import.id": UUID},
     "observed by a filter": UNMANAGED | {"spec.import.filter": {"tags": ["golden"]}},
     "no revisions": {"spec.revisionHistoryLimit": 0},
+    **ACCEPTED_CUSTOMIZE,
     **ACCEPTED_RETENTION,
     **ACCEPTED_BOOT_TESTS,
     "templates": {
@@ -371,6 +373,7 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
         {"spec.revisionHistoryLimit": -1},
         "spec.revisionHistoryLimit in body should be greater than or equal to 0",
     ),
+    **REJECTED_CUSTOMIZE,
     **REJECTED_RETENTION,
     **REJECTED_BOOT_TESTS,
     "unknown management": (

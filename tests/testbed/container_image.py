@@ -21,6 +21,8 @@ SUITE = os.environ.get("TESTBED_DEBIAN", "bookworm")
 REPOSITORY_NAME = "testbed.local/cloudimage-operator"
 """The chart's ``image.repository`` for it; no such host is ever asked."""
 OPERATOR = f"{REPOSITORY_NAME}:{cloudimage.__version__}"
+CUSTOMIZE = f"{REPOSITORY_NAME}-customize:{cloudimage.__version__}"
+"""The same with libguestfs: the chart's ``customize.image.repository``."""
 PAUSE = "testbed.local/pause:1"
 """The image of every pod's sandbox."""
 
@@ -39,6 +41,19 @@ def build_all() -> None:
         _pause()
 
 
+def build_customize() -> None:
+    """Build the image for spec.customize, which takes minutes.
+
+    Raises:
+        CommandError: It failed.
+    """
+    locks = cache_dir() / "locks"
+    locks.mkdir(exist_ok=True)
+    with FileLock(locks / "containers"):
+        _base()
+        _operator(CUSTOMIZE, "--target", "customize")
+
+
 def archives(folder: Path) -> tuple[Path, Path]:
     """Write both images into the folder, as containerd imports them, and return the paths."""
     paths = (folder / "operator.tar", folder / "pause.tar")
@@ -54,7 +69,7 @@ def archive(name: str, path: Path) -> Path:
     return path
 
 
-def _operator(name: str) -> None:
+def _operator(name: str, *words: str) -> None:
     """Build the Dockerfile on our base."""
     _buildah(
         *("bud", "--quiet", "--layers", "--isolation", "chroot", "--network", "host"),
@@ -63,6 +78,7 @@ def _operator(name: str) -> None:
         *("--build-arg", f"BASE={_base_name()}"),
         *_own_limits(),
         *build_arguments(),
+        *words,
         *("--tag", name, str(REPOSITORY)),
     )
 

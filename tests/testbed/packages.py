@@ -57,6 +57,12 @@ NEEDS = (
     Need("zstd", "images", ("zstd",)),
     Need("xorriso", "images", ("xorriso",)),
     Need("e2fsprogs", "images", pattern="usr/sbin/mke2fs"),
+    # Guests' file systems: read by the operator, and made in tests without mounting them.
+    Need("grub-common", "images", pattern="usr/bin/grub-fstest"),
+    Need("xfsprogs", "images", pattern="usr/sbin/mkfs.xfs"),
+    Need("btrfs-progs", "images", pattern="*/bin/mkfs.btrfs"),
+    Need("dosfstools", "images", pattern="usr/sbin/mkfs.fat"),
+    Need("fdisk", "images", pattern="usr/sbin/sfdisk"),
     # The image that boots: a boot loader, a file system without mounting it, a user space.
     Need("syslinux", "images", ("syslinux",)),
     Need("syslinux-common", "images", pattern="usr/lib/syslinux/mbr/mbr.bin"),
@@ -98,12 +104,17 @@ NEEDS = (
     Need("gcc", "boot", ("gcc",)),
     Need("libc6-dev", "boot", pattern="usr/include/stdio.h"),
     Need("python3-dev", "boot", pattern="usr/include/python3*/Python.h"),
+    # Steps in an image: libguestfs, and what its appliance and a guest are made of.
+    Need("libguestfs-tools", "customize", ("virt-sysprep", "libguestfs-make-fixed-appliance")),
+    Need("kmod", "customize", pattern="usr/sbin/depmod"),
+    Need("mmdebstrap", "customize", ("mmdebstrap",)),
+    Need("e2fsprogs", "customize", pattern="usr/sbin/mke2fs"),
     # For clusters of kind where no Docker answers.
     Need("docker.io", "docker", ("dockerd",)),
     Need("docker-cli", "docker-cli", ("docker",)),
 )
 # Only root can use what these have, and installs it only where it can be used.
-_OF_ROOT = {"whole", "boot", "docker", "docker-cli"}
+_OF_ROOT = {"whole", "boot", "customize", "docker", "docker-cli"}
 PARTS = tuple(dict.fromkeys(need.part for need in NEEDS if need.part not in _OF_ROOT))
 # Read by postgresql-common when PostgreSQL is installed.
 POSTGRESQL_DROP_IN = Path("/etc/postgresql-common/createcluster.d/cloudimage-testbed.conf")

@@ -72,9 +72,14 @@ test compares them.
 {{- end }}
 {{- end }}
 
+{{/* Not empty where a transfer can be a Job of the operator's own image, which may mount a volume. */}}
+{{- define "cloudimage-operator.mountsVolumes" -}}
+{{- if or (eq .Values.transfer.runner "job") .Values.transfer.persistentVolumeClaims }}yes{{ end }}
+{{- end }}
+
 {{/* Not empty where transfers can be Jobs. */}}
 {{- define "cloudimage-operator.makesJobs" -}}
-{{- if or (eq .Values.transfer.runner "job") .Values.transfer.persistentVolumeClaims }}yes{{ end }}
+{{- if or (include "cloudimage-operator.mountsVolumes" .) .Values.customize.image.repository }}yes{{ end }}
 {{- end }}
 
 {{/* Not empty where a Lease says which pod acts. */}}
@@ -131,8 +136,18 @@ How the Jobs of transfers look; the operator makes them.
 {{- $pod := pick $job "nodeSelector" "tolerations" "affinity" "imagePullSecrets" "priorityClassName" }}
 - name: CLOUDIMAGE_RUNNER
   value: {{ .Values.transfer.runner }}
+{{- if include "cloudimage-operator.mountsVolumes" . }}
 - name: CLOUDIMAGE_JOB_IMAGE
   value: {{ include "cloudimage-operator.image" . | quote }}
+{{- end }}
+{{- with .Values.customize }}
+{{- if .image.repository }}
+- name: CLOUDIMAGE_CUSTOMIZE_IMAGE
+  value: {{ printf "%s:%s" .image.repository ($.Values.image.tag | default $.Chart.AppVersion) | quote }}
+- name: CLOUDIMAGE_CUSTOMIZE_RESOURCES
+  value: {{ .resources | toJson | quote }}
+{{- end }}
+{{- end }}
 - name: CLOUDIMAGE_JOB_PULL_POLICY
   value: {{ .Values.image.pullPolicy }}
 - name: CLOUDIMAGE_JOB_SCRATCH_SIZE

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from cloudimage.api.boot_test import BootTest
+from cloudimage.api.customize import CUSTOMIZE_RULES, Customize
 from cloudimage.api.follow import Follow
 from cloudimage.api.image import Image
 from cloudimage.api.meta import ApiModel, Resource, rules
@@ -183,6 +184,7 @@ _SPEC_RULES = (
         "!has(self.provenance) || self.managementPolicy == 'Managed'",
         "provenance needs managementPolicy Managed: other images are only observed",
     ),
+    *CUSTOMIZE_RULES,
     (
         _LIKE_SOURCE,
         "for a source in the format ami, aki or ari, Glance requires containerFormat to equal it",
@@ -226,6 +228,11 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         "again.",
     )
     image: Image = Image()
+    customize: Customize | None = Field(
+        default=None,
+        description="What is done to the image after it was verified and before it is uploaded, "
+        "by libguestfs. A change makes a new image.",
+    )
     provenance: Literal["SCS"] | None = Field(
         default=None,
         description="SCS: also set the properties by which the standards SCS-0102 and SCS-0104 of "
@@ -237,6 +244,15 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         default=None,
         description="Boot a server from each new image, and use the image only if it shows what is "
         "expected. See docs/boot-test.md.",
+    )
+    lint: Literal["Warn", "Enforce", "Off"] | None = Field(
+        default=None,
+        description="Look into the image for what does not belong in a cloud: passwords, keys, a "
+        "machine id, logs, or no cloud-init. Warn: findings are in status.lint, the condition "
+        "Linted and an Event. Enforce: with findings the image is refused, before anything is in "
+        "Glance. Both have the bytes go through the scratch. Off: it is not looked into. If "
+        "omitted: as Warn, but only where the bytes are in the scratch anyway. A change takes "
+        "effect at the next transfer, since it would not change the bytes.",
     )
     publish: Publish | None = Field(
         default=None, description="Where consumers read which image is the current one."

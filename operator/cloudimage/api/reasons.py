@@ -19,8 +19,13 @@ class ConditionType(StrEnum):
     It stays True while a new image is being made and the previous image is still in use."""
     VERIFIED = "Verified"
     """The source file matches the checksum in the spec."""
+    CUSTOMIZED = "Customized"
+    """Every step of spec.customize was done to the image. Only there with spec.customize."""
     UPLOADED = "Uploaded"
     """Glance has all bytes, and its own hash of them equals ours."""
+    LINTED = "Linted"
+    """The image was looked into, and nothing was found that does not belong in a cloud; see
+    status.lint. Only a warning, but with spec.lint Enforce. Not there with spec.lint Off."""
     SYNCED = "Synced"
     """The image's metadata in Glance equals the spec."""
     PROPERTIES_VALID = "PropertiesValid"
@@ -328,9 +333,41 @@ class Reason(StrEnum):
     larger than Glance's image_size_cap."""
     INSUFFICIENT_SCRATCH = "InsufficientScratch"
     """The operator's scratch volume has too little space. Retried with growing pauses."""
+    CUSTOMIZED = "Customized"
+    """Every step of spec.customize was done."""
+    CUSTOMIZE_FAILED = "CustomizeFailed"
+    """A step of spec.customize failed, took too long, or used more than it may; the message and
+    status.customize say which, with the last of what it wrote. Nothing was uploaded. Change
+    spec.customize, or the source: the same step would fail again."""
+    CUSTOMIZE_NETWORK_FAILED = "CustomizeNetworkFailed"
+    """A step of spec.customize failed that may reach servers (network: true); the message and
+    status.customize say which, with the last of what it wrote. A server may have been away, or the
+    operator's URL policy refused it. Retried with growing pauses."""
+    CUSTOMIZE_UNAVAILABLE = "CustomizeUnavailable"
+    """This operator has no container image with libguestfs, which spec.customize needs: its
+    administrator sets the chart's customize.image.repository. Then give the annotation
+    cloudimage.dev/retry a new value."""
     CONVERSION_FAILED = "ConversionFailed"
     """The image could not be read to its end: it is damaged, or reading it took too long. Retried
     with growing pauses."""
+    CLEAN = "Clean"
+    """The image was looked into, and nothing was found."""
+    FINDINGS_FOUND = "FindingsFound"
+    """The image has something that does not belong in a cloud, such as a password, a key or a
+    machine id, or lacks what belongs there; status.lint has each finding, and what to do. The image
+    is used all the same. Have the image made without it, or set spec.lint to Off."""
+    NOT_LOOKED_INTO = "NotLookedInto"
+    """What is in the image is not known: its bytes did not come through the scratch, or a look
+    would have taken too much of it; the message says which. Set spec.lint to Warn or Enforce to
+    have it done at the next transfer, or to Off."""
+    FILE_SYSTEM_UNKNOWN = "FileSystemUnknown"
+    """What is in the image is not known: no Linux was found on it, or its file system is damaged or
+    newer than the program that reads it; the message says which. Nothing needs to be done."""
+    LINT_FAILED = "LintFailed"
+    """spec.lint is Enforce, and the image has something that does not belong in a cloud, or lacks
+    what does; status.lint has each finding. Nothing was uploaded. Have the image made without it,
+    or set spec.lint to Warn. Retried with growing pauses where the source may have other bytes by
+    then."""
     UPLOAD_FAILED = "UploadFailed"
     """The upload was interrupted, or Glance could not store or import the image, or get the
     certificate of its property img_signature_certificate_uuid from the key manager. Retried with
@@ -432,6 +469,8 @@ TERMINAL_REASONS = frozenset(
         Reason.METHOD_UNAVAILABLE,
         Reason.INVALID_REQUEST,
         *BOOT_VERDICTS,
+        Reason.CUSTOMIZE_FAILED,
+        Reason.CUSTOMIZE_UNAVAILABLE,
     }
 )
 """The same spec would fail again: not retried until the spec changes or the annotation
@@ -443,6 +482,7 @@ TERMINAL_IF_PROVEN = frozenset(
         Reason.UNSAFE_IMAGE,
         Reason.UNSUPPORTED_FORMAT,
         Reason.IMAGE_TOO_LARGE,
+        Reason.LINT_FAILED,
     }
 )
 """Faults of the bytes, which are also terminal if these are the bytes that the checksum or the

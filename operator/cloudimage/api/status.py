@@ -5,6 +5,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from cloudimage.api.boot_test import BootTestStatus
+from cloudimage.api.customize import StepStatus
 from cloudimage.api.follow import FollowStatus
 from cloudimage.api.meta import ApiModel, Condition, ResourceStatus, Timestamp, conditions_field
 from cloudimage.api.publish import PublishedStatus
@@ -95,7 +96,7 @@ class TransferProgress(ApiModel):
 
     stage: str = Field(
         description="Pending, Snapshotting, Fetching, Verifying, Expanding, Inspecting, "
-        "Converting, Uploading or Complete."
+        "Customizing, Converting, Uploading or Complete."
     )
     percent: int | None = Field(
         default=None, ge=0, le=100, description="Percentage of this stage that is done."
@@ -178,8 +179,19 @@ class ImageStatus(ApiModel):
     )
 
 
+MOST_FINDINGS: Final = 32
+"""Of a look into an image; a test compares it with what a transfer tells."""
+
 MOST_PROJECTS: Final = 10
 """Projects that are named for each revision."""
+
+
+class LintFinding(ApiModel):
+    """What was found in the image that does not belong in a cloud."""
+
+    rule: str = Field(max_length=64, description="The rule that it departs from.")
+    path: str = Field(max_length=255, description="The file in the image.")
+    message: str = Field(max_length=512, description="What it means, and what to do.")
 
 
 class ProjectUse(ApiModel):
@@ -279,6 +291,9 @@ class CloudImageStatus(ResourceStatus):
     source: SourceStatus | None = Field(
         default=None, description="What was found out about the source file."
     )
+    customize: Annotated[tuple[StepStatus, ...], Field(max_length=64)] | None = Field(
+        default=None, description="What came of each step of spec.customize."
+    )
     follow: FollowStatus | None = Field(
         default=None, description="What checks for a new version have found; see spec.follow."
     )
@@ -302,6 +317,11 @@ class CloudImageStatus(ResourceStatus):
         "as if the spec had it; see spec.source.glance.copyMetadata.",
     )
     image: ImageStatus | None = Field(default=None, description="The image as Glance has it.")
+    lint: Annotated[tuple[LintFinding, ...], Field(max_length=MOST_FINDINGS)] = Field(
+        default=(),
+        description="What was found in the image, the worst first; see spec.lint. The condition "
+        "Linted says whether it was looked into, and how much there is in all.",
+    )
     progress: TransferProgress | None = Field(default=None, description="Progress of the transfer.")
     used_by: UsedBy | None = Field(default=None, description="What uses the image.")
     revisions: Annotated[tuple[Revision, ...], Field(max_length=128)] = Field(
@@ -314,8 +334,8 @@ class CloudImageStatus(ResourceStatus):
         "later difference is drift.",
     )
     conditions: tuple[Condition, ...] = conditions_field(
-        "Ready, Verified, Uploaded, Synced, PropertiesValid, NameUnique, Following, "
-        "UpdateAvailable, Booted, RetentionApplied, ProvenanceComplete, Published, "
+        "Ready, Verified, Customized, Linted, Uploaded, Synced, PropertiesValid, NameUnique, "
+        "Following, UpdateAvailable, Booted, RetentionApplied, ProvenanceComplete, Published, "
         "DeletionBlocked; "
         "Reconciling and Stalled are present only while True."
     )

@@ -118,6 +118,36 @@ def inspect(place: str, output: str | None, **given: Any) -> None:  # noqa: ANN4
     raise click.exceptions.Exit(by_hand.run(wanted, as_json=output == "json"))
 
 
+@click.command()
+@click.argument("place", metavar="URL|FILE")
+@options.source
+@click.option(
+    "--output",
+    "-o",
+    type=click.Choice(["json"]),
+    show_default="text",
+    help="Output format.",
+)
+@options.scratch
+def lint(place: str, output: str | None, **given: Any) -> None:  # noqa: ANN401  # its options
+    """Look into an image for what does not belong in a cloud, as spec.lint has it done.
+
+    Passwords, SSH keys, a machine id, logs, or no cloud-init. The exit status is 0 if nothing was
+    found, 1 with findings or for a file that a CloudImage would not take, and 3 if the image
+    cannot be looked into, because it has no Linux or a file system that is not known.
+
+    The source's credentials come from the environment, as for transfer.
+    """
+    from cloudimage.cli import inspect
+    from cloudimage.cli import lint as by_hand
+
+    try:
+        wanted = inspect.wanted(place, given)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+    raise click.exceptions.Exit(by_hand.run(wanted, as_json=output == "json"))
+
+
 @click.command("transfer-job", hidden=True)
 @click.option("--mounts", type=click.Path(path_type=Path), required=True)
 @click.option("--termination-message", type=click.Path(path_type=Path), required=True)
@@ -169,6 +199,7 @@ app.add(
     *previews.COMMANDS,
     transfer,
     inspect,
+    lint,
     *files.COMMANDS,
 )
 app.add("The operator and its sources", run, crds, metadefs)

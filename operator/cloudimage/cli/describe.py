@@ -245,10 +245,16 @@ def _own_sections(
     resource: Resource, shares: Sequence[ImageShare] | None, now: datetime
 ) -> Iterator[str]:
     if isinstance(resource, CloudImage):
+        yield _section("Found in the image", _found(resource))
         yield _section("Used by", _users(resource, shares, now))
         yield _section("Revisions", _revisions(resource))
     elif isinstance(resource, ImageShare):
         yield _section("Members", _members(resource))
+
+
+def _found(image: CloudImage) -> Iterator[str]:
+    for each in image.status.lint:
+        yield f"{each.rule}: {each.path}: {each.message}"
 
 
 def _users(image: CloudImage, shares: Sequence[ImageShare] | None, now: datetime) -> Iterator[str]:

@@ -128,7 +128,7 @@ def _looked_at(
     tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
     cache = Cache(kept, limits, shared=True)
     context = Context(folder, cache, limits, contract.UNRESTRICTED, meter, tools)
-    with _brought(wanted, context) as (expected, fetch):
+    with brought(wanted, context) as (expected, fetch):
         file = examination.Wanted(declared=wanted.source.format)
         examined = examine(fetch, expected, file, context)
         details = _details(examined.path, examined.found, tools, limits)
@@ -137,10 +137,14 @@ def _looked_at(
 
 
 @contextmanager
-def _brought(
+def brought(
     wanted: Wanted, context: Context
 ) -> Iterator[tuple[Expected, Callable[[Path], Fetched]]]:
-    """Yield what the file must be, and what puts it where the programs may read it."""
+    """Yield what the file must be, and what puts it where the programs may read it.
+
+    Raises:
+        TransferError: Its source cannot be asked for it.
+    """
     if not wanted.is_url:
         given = wanted.source.checksum
         place, cache, meter = Path(wanted.place), context.cache, context.meter

@@ -20,6 +20,7 @@ from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.sizes import exact_text, size_text
 from cloudimage.sources.base import Proof, SpecSource
+from cloudimage.sources.customize import requested
 from cloudimage.transfer import contract
 from cloudimage.transfer.declaration import settled
 from cloudimage.transfer.glance.client import Glance
@@ -101,6 +102,8 @@ class Transfer:
                 policy=contract.UrlPolicy() if method.method == "Auto" else contract.UNRESTRICTED,
                 cloud_policy=OPEN,
                 limits=transfer_request.limits(resource.spec, contract.Limits()),
+                lint=transfer_request.lint_mode(resource.spec),
+                customize=requested(resource.spec.customize),
             )
         )
         return cls(request, target, place, spec)

@@ -9,6 +9,7 @@ the pod.
 
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Final
 
@@ -16,13 +17,16 @@ from cloudimage import logs
 from cloudimage.cloud.config import parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
 from cloudimage.runners.logic.job_manifest import CLAIM
-from cloudimage.transfer.contract import Failure, Reason, Texts, TransferError
+from cloudimage.transfer.contract import Failure, Reason, Result, Texts, TransferError
 from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.tools import confinement
 from cloudimage.transfer.worker import Outcome, carry_out
 
 TERMINATION_MESSAGE_BYTES: Final = 4096
 """A container's termination message is cut off after so much (Kubernetes' API reference)."""
+
+APPLIANCE: Final = "CLOUDIMAGE_CUSTOMIZE_APPLIANCE"
+"""The variable by which the container image with libguestfs says where its appliance is."""
 
 _OTHER_VOLUMES: Final = frozenset({"request", "cloud", CLAIM})
 
@@ -66,9 +70,11 @@ def assembled(mounts: Path, scratch: Path) -> TransferRequest:
         raise TransferError(
             Reason.INVALID_CREDENTIALS, f"{error.filename} cannot be read: {error.strerror}"
         ) from error
-    request = TransferRequest.model_validate({**body, "scratch": scratch})
+    own = {"scratch": scratch, "appliance": os.environ.get(APPLIANCE) or None}
+    request = TransferRequest.model_validate({**body, **own})
     source = request.source.with_texts(texts).mounted_at(mounts / CLAIM)
-    return request.model_copy(update={"source": source})
+    steps = request.customize and request.customize.with_texts(texts)
+    return request.model_copy(update={"source": source, "customize": steps})
 
 
 def _texts(mounts: Path) -> Texts:
@@ -101,8 +107,14 @@ def termination_message(outcome: Outcome) -> str:
     text = outcome.model_dump_json()
     if len(text.encode()) <= TERMINATION_MESSAGE_BYTES:
         return text
+    if isinstance(outcome, Result | Failure) and outcome.lint and outcome.lint.findings:
+        lint = outcome.lint.shorter()
+        return termination_message(outcome.model_copy(update={"lint": lint}))
     if not isinstance(outcome, Failure):
-        less = {"warnings": (), "left_out": (), "method_reason": ""}
+        less = {"warnings": (), "left_out": (), "method_reason": "", "customize": ()}
         return outcome.model_copy(update=less).model_dump_json()
+    if any(each.message for each in outcome.customize):  # the outcome's own has the same
+        steps = tuple(each.model_copy(update={"message": ""}) for each in outcome.customize)
+        return termination_message(outcome.model_copy(update={"customize": steps}))
     shorter = outcome.message[: len(outcome.message) * 3 // 4]
     return termination_message(outcome.model_copy(update={"message": shorter}))

@@ -285,7 +285,9 @@ class _Upload:
         except CommandError:
             cloud.glance.delete(result.image_id)
             raise
-        for each in (*result.warnings, *result.left_out):
+        lint = result.lint
+        found = (lint.message,) if lint is not None and lint.findings else ()
+        for each in (*result.warnings, *result.left_out, *found):
             self.console.print(plain(each), style="yellow", markup=False, soft_wrap=True)
         self._tell_operator()
         return result.image_id
@@ -340,6 +342,7 @@ class _Upload:
             policy=contract.UNRESTRICTED,
             cloud_policy=OPEN,
             limits=transfer_request.limits(resource.spec, self.place.limits),
+            lint=transfer_request.lint_mode(resource.spec),
         )
 
     def _check_wanted(self, resource: CloudImage, desired: Desired, outcome: str) -> None:

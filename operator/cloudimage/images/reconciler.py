@@ -48,6 +48,7 @@ from cloudimage.images.owned_images import images_of
 from cloudimage.kube import Key, key_of
 from cloudimage.runners.base import Runner
 from cloudimage.settings import Settings
+from cloudimage.sources.customize import references_of
 from cloudimage.transfer import contract
 from cloudimage.transfer.request import TransferRequest
 
@@ -293,13 +294,11 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         for leftover in owned.leftovers:
             cloud.glance.delete(leftover.id)
         self.runner.forget(resource.metadata.uid)
-        demanded = self.settings.auth_needs_hosts
-        source, namespace = desired.source, resource.metadata.namespace
+        settings, source, key = self.settings, desired.source, key_of(resource)
         if source is None:
             raise ValueError("unreachable: without a source an image is only adopted")
-        texts = loader.load_texts(
-            self.kube, namespace, source.references(), hosts_demanded=demanded
-        )
+        demanded, needed = settings.auth_needs_hosts, references_of(resource.spec)
+        texts = loader.load_texts(self.kube, key.namespace, needed, hosts_demanded=demanded)
         serving = revisions.serving(resource, owned)
         deleted = owned_images.deletion_event(resource, owned)
         resource = self.write(resource, status.starting(resource, desired, serving, now()))
@@ -315,17 +314,19 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 config.origin.secret_uid if config.origin else None,
             ),
             cloud=contract.Cloud(config=dict(config.options), ca_certificate=config.ca_certificate),
-            scratch=self.settings.scratch,
-            cache=self.settings.scratch / "cache",
+            scratch=settings.scratch,
+            cache=settings.scratch / "cache",
             method=transfer_request.method(resource.spec),
             pinned=revisions.to_be_met(resource, desired),
             version=follow_status.version_to_be_met(resource, desired),
             list_age=follow_schedule.kept_age(resource),
-            policy=self.settings.policy,
-            cloud_policy=self.settings.cloud_policy,
-            limits=transfer_request.limits(resource.spec, self.settings.limits),
+            policy=settings.policy,
+            cloud_policy=settings.cloud_policy,
+            limits=transfer_request.limits(resource.spec, settings.limits),
+            lint=transfer_request.lint_mode(resource.spec),
+            customize=transfer_request.customize(resource.spec, texts),
+            appliance=settings.appliance,
         )
-        key = key_of(resource)
         self.runner.start(
             resource.metadata.uid,
             desired.content_key,

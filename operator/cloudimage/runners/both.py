@@ -1,4 +1,7 @@
-"""Transfers whose source is a volume as Jobs, whatever runs the others."""
+"""Transfers as Jobs that only a Job can do, whatever runs the others.
+
+A volume of the cluster is mounted by a pod, and libguestfs is in a container image of its own.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,15 +14,19 @@ from cloudimage.transfer.request import TransferRequest
 
 @dataclass(frozen=True)
 class RunnerOfBoth:
-    """A :class:`cloudimage.runners.base.Runner` that mounts a volume by a Job.
+    """A :class:`cloudimage.runners.base.Runner` of both kinds.
 
     Attributes:
-        others: Runs what needs no volume.
+        others: Runs what needs no Job.
         jobs: Runs what needs one.
+        mounts: Whether there is a container image for Jobs that mount a volume.
+        customizes: Whether there is one with libguestfs.
     """
 
     others: Runner
     jobs: Runner
+    mounts: bool = True
+    customizes: bool = False
 
     def recover(self, notify: Callable[[Key], None]) -> None:
         """Go on with the Jobs that an earlier operator made."""
@@ -38,8 +45,12 @@ class RunnerOfBoth:
         notify: Callable[[], None],
         owner: CloudImage,
     ) -> None:
-        """Start a transfer where its source can be read."""
-        runner = self.jobs if request.source.volume_claim() else self.others
+        """Start a transfer where all that it needs is there."""
+        if request.source.volume_claim() is not None:
+            by_job = self.mounts
+        else:
+            by_job = self.customizes and request.customize is not None
+        runner = self.jobs if by_job else self.others
         runner.start(uid, digest, request, notify, owner)
 
     def by_stage(self) -> dict[str, float]:

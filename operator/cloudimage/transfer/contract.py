@@ -15,6 +15,8 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from cloudimage.addresses import ANYWHERE, Networks
+from cloudimage.transfer.findings import LintResult
+from cloudimage.transfer.step_result import StepResult
 from cloudimage.vocabulary.image import DiskFormat, Visibility
 
 SECRET_MARK: Final = "cloudimage_dev_secret"  # noqa: S105  # a property, not a password
@@ -33,6 +35,7 @@ class Stage(StrEnum):
     VERIFYING = "Verifying"
     EXPANDING = "Expanding"
     INSPECTING = "Inspecting"
+    CUSTOMIZING = "Customizing"
     CONVERTING = "Converting"
     UPLOADING = "Uploading"
     COMPLETE = "Complete"
@@ -59,7 +62,11 @@ class Reason(StrEnum):
     UNSUPPORTED_FORMAT = "UnsupportedFormat"
     IMAGE_TOO_LARGE = "ImageTooLarge"
     INSUFFICIENT_SCRATCH = "InsufficientScratch"
+    CUSTOMIZE_FAILED = "CustomizeFailed"
+    CUSTOMIZE_NETWORK_FAILED = "CustomizeNetworkFailed"
+    CUSTOMIZE_UNAVAILABLE = "CustomizeUnavailable"
     CONVERSION_FAILED = "ConversionFailed"
+    LINT_FAILED = "LintFailed"
     INVALID_CREDENTIALS = "InvalidCredentials"
     CLOUD_UNREACHABLE = "CloudUnreachable"
     CLOUD_REFUSED = "CloudRefused"
@@ -82,7 +89,10 @@ class TransferError(Exception):
         reason: What went wrong.
         message: A sentence that says what was found and what to do.
         retry_after: Seconds that a server asked us to wait, if it did.
+        customize: What came of the steps, where one of them failed.
     """
+
+    customize: tuple[StepResult, ...] = ()
 
     def __init__(self, reason: Reason, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -330,6 +340,7 @@ class Result(Model):
     Attributes:
         warnings: Sentences for the user: what succeeded, but not as well as it could.
         left_out: Sentences for the user: what of the source file is not in the image.
+        lint: What a look into the image found; None: none was wanted.
     """
 
     type: Literal["result"] = "result"
@@ -344,6 +355,8 @@ class Result(Model):
     method_reason: str = ""
     warnings: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    lint: LintResult | None = None
+    customize: tuple[StepResult, ...] = ()
 
 
 class Latest(Model):
@@ -364,13 +377,19 @@ class Latest(Model):
 
 
 class Failure(Model):
-    """The transfer failed, and nothing of it is left in Glance or in the scratch."""
+    """The transfer failed, and nothing of it is left in Glance or in the scratch.
+
+    Attributes:
+        lint: What the image was refused for, if that was what is in it.
+    """
 
     type: Literal["failure"] = "failure"
     reason: Reason
     message: str
     stage: Stage
     retry_after: float | None = None
+    lint: LintResult | None = None
+    customize: tuple[StepResult, ...] = ()
 
 
 Event = Annotated[Progress | Result | Latest | Failure, Field(discriminator="type")]

@@ -5,9 +5,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from cloudimage.transfer.contract import Result, Stage, TransferError
+from cloudimage.transfer.customize.preparation import Prepared, check_possible, prepared
 from cloudimage.transfer.declaration import settled
 from cloudimage.transfer.examination import Wanted, examine
 from cloudimage.transfer.glance.client import Glance
@@ -25,6 +27,7 @@ from cloudimage.transfer.glance.methods import Choice
 from cloudimage.transfer.glance.preflight import check_rights
 from cloudimage.transfer.image.conversion import largest
 from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.lint.looking import Subject, look_into, unseen
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, telling_when_full
@@ -44,6 +47,8 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
         TransferError: With every reason of a transfer.
     """
     request = settled(request)
+    if request.customize:
+        check_possible(request.customize, request.image, request.appliance)
     limits = request.limits
     with telling_when_full(), workspace(request.scratch, interrupts) as folder:
         stores = tuple(dict.fromkeys(request.method.stores))
@@ -51,12 +56,18 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
         target = UploadContext(glance, request.image, meter, interrupts, stores, limits)
         choice = choose_method(request, target)
         check_rights(target)
-        if choice.method == "WebDownload":
-            outcome = by_web_download(target, request, choice, folder)
-            if isinstance(outcome, Result):
-                return outcome
-            choice = outcome
-        return _through_us(request, target, choice, folder)
+        result = _moved(request, target, choice, folder)
+    return result.model_copy(update={"lint": result.lint or unseen(request.lint)})
+
+
+def _moved(request: TransferRequest, target: UploadContext, choice: Choice, folder: Path) -> Result:
+    """Move the bytes, past us where the method is such."""
+    if choice.method == "WebDownload":
+        outcome = by_web_download(target, request, choice, folder)
+        if isinstance(outcome, Result):
+            return outcome
+        choice = outcome
+    return _through_us(request, target, choice, folder)
 
 
 def _through_us(
@@ -84,7 +95,7 @@ def _through_us(
             return _told(result, expected)
         with source.discarding():
             # What is in the scratch already need not be fetched again.
-            pure = choice.method == "Upload" and not source.is_kept()
+            pure = choice.method == "Upload" and not source.is_kept() and not request.must_be_read
             # Only a checksum that is known beforehand tells in time that it is another file.
             pure = pure and (pinned is None or pinned.algorithm in told)
             if pure and (result := _streamed(source, target, choice)):
@@ -95,10 +106,20 @@ def _through_us(
             path, found = examined.path, examined.found
             check_unchanged(request.image.properties, found.format, request.image.disk_format)
             info = source_info(found, examined.fetched)
-            if written := largest(path.name, found, request.image.disk_format, tools):
+            made = Prepared(path, found, request.image)
+            made = prepared(made, request.customize, request.appliance, context)
+            path, found, target = made.path, made.found, replace(target, image=made.image)
+            # As it will be in Glance.
+            lint = look_into(Subject(path, found), request.lint, tools, cache)
+            if written := largest(path.name, found, target.image.disk_format, tools):
                 cache.reserve(folder / "converted", written)
             result = deliver(target, choice, Located(path, found, tools), info)
-    return _told(result, expected, *examined.left_out)
+    made_into = {
+        "virtual_size": found.virtual_size,
+        "customize": made.results,
+        "lint": lint,
+    }
+    return _told(result.model_copy(update=made_into), expected, *examined.left_out)
 
 
 def _told(result: Result, expected: Expected, *left_out: str) -> Result:
@@ -117,6 +138,8 @@ def _kept(source: Reader, target: UploadContext, request: TransferRequest) -> Re
     """Take an image that was made for this transfer as it is; None: it has to be copied."""
     method = request.method
     if not isinstance(source, Made) or method.stores or method.method not in {"Auto", "Upload"}:
+        return None
+    if request.must_be_read:
         return None
     identifier = source.as_it_is()
     if identifier is None:

@@ -16,6 +16,8 @@ _SET_DUMPABLE: Final = 4
 _SET_NAME: Final = 15
 _SET_CHILD_SUBREAPER: Final = 36
 _SET_NO_NEW_PRIVS: Final = 38
+_NEW_USER: Final = 0x10000000  # linux/sched.h
+_ORDINARY: Final = 1000
 
 NICENESS: Final = 5
 """Of transfers: below the operator, so that its event loop does not wait for their hashing."""
@@ -64,6 +66,29 @@ def gain_no_privileges() -> None:
         OSError: The kernel refuses.
     """
     _prctl(_SET_NO_NEW_PRIVS, ctypes.c_ulong(1))
+
+
+def be_ordinary() -> None:
+    """Be an ordinary user to itself, and to what it becomes, where this process is root's.
+
+    Files that are root's stay its own; root's other rights are gone with the next program. It is by
+    a user namespace of one user. For a process of one thread.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    user, group = os.geteuid(), os.getegid()
+    if user:
+        return
+    if ctypes.CDLL(None, use_errno=True).unshare(_NEW_USER):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{_ORDINARY} {user} 1"),
+        ("gid_map", f"{_ORDINARY} {group} 1"),
+    ):
+        Path("/proc/self", name).write_text(text)
 
 
 def adopt_orphans() -> None:

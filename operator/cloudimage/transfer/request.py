@@ -16,6 +16,8 @@ from cloudimage.transfer.contract import (
     Source,
     UrlPolicy,
 )
+from cloudimage.transfer.customize.model import Customize
+from cloudimage.transfer.findings import LintMode
 from cloudimage.transfer.source.file.model import FileSource
 from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.http.model import HttpSource
@@ -81,6 +83,10 @@ class TransferRequest(Model):
             None: it is fetched.
         policy: Where the source may be.
         cloud_policy: Where the cloud may be.
+        lint: Whether the image is looked into.
+        customize: What is done to the image before it is uploaded, if anything.
+        appliance: The folder of libguestfs' fixed appliance, where that can be done; None: here it
+            cannot.
     """
 
     source: AnySource
@@ -95,6 +101,14 @@ class TransferRequest(Model):
     policy: UrlPolicy = UrlPolicy()
     cloud_policy: CloudPolicy = CloudPolicy()
     limits: Limits = Limits()
+    lint: LintMode = "Off"
+    customize: Customize | None = None
+    appliance: Path | None = None
+
+    @property
+    def must_be_read(self) -> bool:
+        """Whether the bytes must all be at hand before any of them is in Glance."""
+        return self.customize is not None or self.lint in {"Warn", "Enforce"}
 
 
 def _kind(request: Any) -> str:  # noqa: ANN401 - what came is not known to be a request

@@ -22,6 +22,7 @@ from cloudimage.transfer.contract import (
     TransferError,
 )
 from cloudimage.transfer.interrupts import Interrupts
+from cloudimage.transfer.lint.looking import LintError
 from cloudimage.transfer.look import look
 from cloudimage.transfer.pipeline import transfer
 from cloudimage.transfer.progress import Meter
@@ -118,4 +119,6 @@ def _outcome(
         message=failure.message,
         stage=meter.stage,
         retry_after=failure.retry_after,
+        lint=failure.result if isinstance(failure, LintError) else None,
+        customize=failure.customize,
     )

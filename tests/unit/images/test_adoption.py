@@ -166,6 +166,7 @@ def test_nobody_claims_to_know_where_adopted_bytes_come_from(spec: dict[str, Any
         "Verified": ("Unknown", "NoChecksum"),
         "Uploaded": ("True", "Adopted"),
         "Synced": ("True", "InSync"),
+        "Linted": ("Unknown", "NotLookedInto"),
         "PropertiesValid": ("True", "PropertiesKnown"),
     }
     made = available_status.available(

@@ -15,7 +15,13 @@ from cloudimage.api.status import (
 )
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic.conditions import Draft
-from cloudimage.images.logic import copied_metadata, property_checks, readiness
+from cloudimage.images.logic import (
+    copied_metadata,
+    customize_status,
+    lint_status,
+    property_checks,
+    readiness,
+)
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.status import in_use, next_status, used_by
 from cloudimage.plaintext import plain
@@ -84,8 +90,14 @@ def delivered(  # noqa: PLR0913 - what a look found, each from elsewhere
         now: The present.
         held: It is used only once it has passed its boot test.
     """
-    drafts = [verified(resource, desired, image, result), uploaded(resource, image, result)]
+    lint = lint_status.of_image(resource, desired, result)
+    drafts = [
+        verified(resource, desired, image, result),
+        uploaded(resource, image, result),
+        *lint.drafts,
+    ]
     changes: dict[str, object] = {
+        **lint.changes,
         "progress": TransferProgress(stage=Stage.COMPLETE, percent=100),
         "summary": _summary(resource, image, None, "100%"),
         # One that is to be tested first is not to be booted from yet.
@@ -113,6 +125,7 @@ def _made(result: Result) -> dict[str, object]:
         "method": result.method,
         "method_reason": result.method_reason or None,
         "virtual_size": result.virtual_size,
+        "customize": customize_status.results(result.customize),
         "source": SourceStatus(
             format=result.source.format,
             size=result.source.size,
@@ -146,12 +159,15 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         now: The present.
         others: Conditions that are otherwise.
     """
+    lint = lint_status.of_image(resource, desired, result)
     drafts = [
         readiness.of_image(image),
         verified(resource, desired, image, result),
         uploaded(resource, image, result),
+        *lint.drafts,
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, _in_sync(resource)),
         property_checks.draft(resource),
+        *customize_status.current(resource, adopted=_was_adopted(resource, image)),
         *others,
     ]
     changes: dict[str, object] = {
@@ -167,17 +183,22 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         "synced_generation": resource.metadata.generation,
         "last_sync_time": now,
         "upload": None,
+        **lint.changes,
     }
     if result is not None:
         changes |= _made(result)
     elif resource.status.digest != desired.content_key or not _is_told(resource, image):
         # Not made just now: how it was made is not known any more.
         changes |= {"virtual_size": image.virtual_size, "source": _uploaded_file(image)}
-        changes |= {"method": None, "method_reason": None}
+        changes |= {"method": None, "method_reason": None, "customize": None}
     if usage is not None:
         changes["used_by"] = used_by(usage, now)
     if resource.spec.provenance is None:
         resource = _without(resource, ConditionType.PROVENANCE_COMPLETE)
+    if resource.spec.lint == "Off":
+        resource = _without(resource, ConditionType.LINTED)
+    if resource.spec.customize is None:
+        resource = _without(resource, ConditionType.CUSTOMIZED)
     return next_status(resource, drafts, now, changes)
 
 
@@ -329,7 +350,8 @@ def _verified_by(algorithm: str | None, teller: str) -> Draft:
 def warnings(result: Result) -> list[Event]:
     """Return the Events for what succeeded, but not as well as it could."""
     weak = [Event("Warning", Reason.WEAK_CHECKSUM, each) for each in result.warnings]
-    return weak + [Event("Warning", Reason.SOURCE_PARTLY_USED, each) for each in result.left_out]
+    partly = [Event("Warning", Reason.SOURCE_PARTLY_USED, each) for each in result.left_out]
+    return weak + partly + lint_status.warnings(result)
 
 
 def _checksums(image: GlanceImage) -> dict[str, str]:

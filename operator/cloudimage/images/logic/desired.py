@@ -64,6 +64,10 @@ def content_of(spec: CloudImageSpec, resolved: ResolvedSource | None = None) -> 
     # Left out where they are not set: the key of what was made before they existed stays.
     if spec.image.compress:
         parts["compress"] = True
+    if spec.customize:
+        parts["customize"] = spec.customize.model_dump(
+            mode="json", by_alias=True, exclude_defaults=True
+        )
     if spec.import_ and spec.import_.stores:
         parts["stores"] = sorted(spec.import_.stores)
     return parts

@@ -13,7 +13,14 @@ from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.contract import Stage
 
 _PROVEN_BY: Final = frozenset(
-    {Stage.EXPANDING, Stage.INSPECTING, Stage.CONVERTING, Stage.UPLOADING, Stage.COMPLETE}
+    {
+        Stage.EXPANDING,
+        Stage.INSPECTING,
+        Stage.CUSTOMIZING,
+        Stage.CONVERTING,
+        Stage.UPLOADING,
+        Stage.COMPLETE,
+    }
 )
 """Stages at which the checksum and the signature, if there are any, were found to be right."""
 

@@ -18,7 +18,13 @@ from cloudimage.api.status import (
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic import conditions, retry
 from cloudimage.controller.logic.conditions import Draft, with_conditions
-from cloudimage.images.logic import boot_test_state, property_checks, readiness
+from cloudimage.images.logic import (
+    boot_test_state,
+    customize_status,
+    lint_status,
+    property_checks,
+    readiness,
+)
 from cloudimage.images.logic.desired import Desired
 from cloudimage.plaintext import plain
 from cloudimage.transfer.contract import Failure, Progress, Stage
@@ -56,11 +62,14 @@ def starting(
         readiness.while_made(serving, message),
         Draft(ConditionType.VERIFIED, "Unknown", Reason.PENDING, "Not downloaded yet."),
         Draft(ConditionType.UPLOADED, "False", Reason.PROGRESSING, message),
+        *lint_status.awaited(resource),
         Draft(ConditionType.SYNCED, "False", Reason.PENDING, "There is no image yet."),
         property_checks.draft(resource),
+        *customize_status.begun(resource),
         Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message),
     ]
     changes = {
+        "customize": None,
         "digest": desired.content_key,
         "transfers_started": (resource.status.transfers_started or 0) + 1,
         "image_id": serving.id if serving else None,
@@ -73,6 +82,7 @@ def starting(
         "image": None,
         "source": None,
         "upload": None,
+        "lint": (),
     }
     return next_status(resource, drafts, now, changes)
 
@@ -108,14 +118,22 @@ def failed(
     """Return the status after a transfer failed; ``retry_at``: when it is retried, if ever."""
     reason = Reason(failure.reason)
     message = _with_outlook(failure.message, retry_at)
+    lint = lint_status.of_refusal(failure)
     drafts = [
         readiness.after_failure(resource, reason, message),
         Draft(ConditionType.UPLOADED, "False", reason, message),
+        *lint.drafts,
         Draft(ConditionType.STALLED, "True", reason, message),
+        *customize_status.failed(reason, message),
     ]
     if reason is Reason.CHECKSUM_MISMATCH:
         drafts.append(Draft(ConditionType.VERIFIED, "False", reason, message))
-    changes = {"progress": TransferProgress(stage=failure.stage), "summary": None}
+    changes = {
+        "progress": TransferProgress(stage=failure.stage),
+        "summary": None,
+        **lint.changes,
+        "customize": customize_status.after(resource, failure),
+    }
     return next_status(resource, drafts, now, changes)
 
 

@@ -4,7 +4,10 @@ from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, Import
 from cloudimage.images.logic import burned_ids, effective, metadata
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.revisions import is_tested_first
+from cloudimage.sources.customize import requested
 from cloudimage.transfer import contract
+from cloudimage.transfer.customize.model import Customize
+from cloudimage.transfer.findings import LintMode
 from cloudimage.vocabulary.marks import UNTESTED, Marks
 
 
@@ -59,7 +62,22 @@ def limits(spec: CloudImageSpec, operators: contract.Limits) -> contract.Limits:
     return operators.model_copy(update={"max_virtual_size": largest})
 
 
+def lint_mode(spec: CloudImageSpec) -> LintMode:
+    """Return whether the image is looked into."""
+    return spec.lint or "Auto"
+
+
 def method(spec: CloudImageSpec) -> contract.Import:
     """Return how the bytes are to go into Glance."""
     wanted = spec.import_ or Import()
     return contract.Import(method=wanted.method, stores=tuple(sorted(wanted.stores or ())))
+
+
+def customize(spec: CloudImageSpec, texts: contract.Texts) -> Customize | None:
+    """Return what is to be done to the image, with what Secrets and ConfigMaps say.
+
+    Raises:
+        ValueError: A step is of no kind that is known.
+    """
+    wanted = requested(spec.customize)
+    return wanted and wanted.with_texts(texts)

@@ -15,7 +15,7 @@ from typing import Any, Final
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.names import API_VERSION, GROUP
 from cloudimage.sources.base import Reference
-from cloudimage.sources.registry import source_of
+from cloudimage.sources.customize import references_of
 from cloudimage.transfer.contract import TEXT
 from cloudimage.transfer.request import TransferRequest
 
@@ -49,13 +49,17 @@ class JobTemplate:
     """What the operator's settings say of every Job.
 
     Attributes:
-        image: The container image; it holds this very package.
+        image: The container image; it holds this very package. Empty: only customized
+            images have Jobs.
         scratch_size: Quantity: room for the files of one transfer.
         storage_class: Of a volume made for each pod; empty: an emptyDir of the node.
         deadline_seconds: A Job that takes longer is ended, and retried.
         resources: The container's requests and limits.
         pod: Further fields of the pod's spec: where it may run, and what pulls its image.
         environment: Variables of the container, by which it finds a proxy.
+        customize_image: The container image for spec.customize, which has libguestfs as well;
+            empty: no image is customized.
+        customize_resources: Requests and limits of its container.
     """
 
     image: str
@@ -66,6 +70,17 @@ class JobTemplate:
     resources: Mapping[str, Any] = field(default_factory=dict)
     pod: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
+    customize_image: str = ""
+    customize_resources: Mapping[str, Any] = field(default_factory=dict)
+
+    def container(self, request: TransferRequest) -> dict[str, Any]:
+        """Return which container image a transfer gets, and what it may use.
+
+        Without one for spec.customize it is the other one, in which the transfer says so.
+        """
+        if request.customize and self.customize_image:
+            return {"image": self.customize_image, "resources": dict(self.customize_resources)}
+        return {"image": self.image, "resources": dict(self.resources)}
 
     def __post_init__(self) -> None:
         if unknown := ", ".join(sorted(self.pod.keys() - _POD_FIELDS)):
@@ -85,8 +100,10 @@ def job_name(resource: CloudImage, digest: str) -> str:
 
 def without_secrets(cloud_name: str, request: TransferRequest) -> str:
     """Return what is no secret of a request, as JSON, with the name of its cloud."""
-    bare = request.model_copy(update={"source": request.source.without_texts()})
-    body = bare.model_dump(mode="json", exclude={"cloud", "scratch", "cache"}, exclude_none=True)
+    steps = request.customize and request.customize.without_texts()
+    bare = request.model_copy(update={"source": request.source.without_texts(), "customize": steps})
+    own = {"cloud", "scratch", "cache", "appliance"}
+    body = bare.model_dump(mode="json", exclude=own, exclude_none=True)
     return json.dumps({"cloud": cloud_name, "request": body}, separators=(",", ":"))
 
 
@@ -165,7 +182,7 @@ def _pod(resource: CloudImage, request: TransferRequest, template: JobTemplate) 
         "containers": [
             {
                 "name": CONTAINER,
-                "image": template.image,
+                **template.container(request),
                 "imagePullPolicy": template.pull_policy,
                 "command": ["cloudimage", "transfer-job"],
                 "args": ["--mounts", MOUNTS, "--termination-message", _TERMINATION_MESSAGE],
@@ -176,7 +193,6 @@ def _pod(resource: CloudImage, request: TransferRequest, template: JobTemplate) 
                     *({"name": name, "value": text} for name, text in template.environment.items()),
                 ],
                 "terminationMessagePath": _TERMINATION_MESSAGE,
-                "resources": dict(template.resources),
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,
@@ -216,7 +232,7 @@ def _sources(resource: CloudImage, request: TransferRequest) -> list[dict[str, A
             },
         },
     ]
-    found += [_volume(each) for each in source_of(resource.spec).references()]
+    found += [_volume(each) for each in references_of(resource.spec)]
     return found
 
 

@@ -86,7 +86,12 @@ def choose(request: TransferRequest, offers: Offers, refused: str | None = None)
         return _automatic(request, offers)
     missing = _missing(wanted.method, wanted.stores, offers)
     if missing is None and wanted.method == "WebDownload":
-        missing = web_obstacle(request.source, request.image, request.policy) or refused
+        missing = (
+            _customized(request)
+            or _unread(request)
+            or web_obstacle(request.source, request.image, request.policy)
+            or refused
+        )
     if missing is not None:
         raise TransferError(
             Reason.METHOD_UNAVAILABLE, f"the method {wanted.method} cannot be used: {missing}"
@@ -130,6 +135,13 @@ def web_obstacle(source: Source, image: NewImage, policy: UrlPolicy) -> str | No
     return _unprovable(source, converted=converted)
 
 
+def _unread(request: TransferRequest) -> str | None:
+    """Return why the bytes must not go past us, or None."""
+    if request.lint not in {"Warn", "Enforce"}:
+        return None
+    return f"spec.lint {request.lint} wants the image looked into before it is in Glance"
+
+
 def _unprovable(source: HttpSource, *, converted: bool) -> str | None:
     """Return why Glance's hash would not prove what the request wants proved, or None."""
     if source.signature or source.sums:
@@ -157,10 +169,16 @@ def _missing(method: Chosen, stores: tuple[str, ...], offers: Offers) -> str | N
     return f"{offered}, but {name} is needed{purpose}"
 
 
+def _customized(request: TransferRequest) -> str | None:
+    return "spec.customize changes the bytes before Glance gets them" if request.customize else None
+
+
 def _automatic(request: TransferRequest, offers: Offers) -> Choice:
     stores = request.method.stores
     obstacle = (
-        _missing("WebDownload", stores, offers)
+        _customized(request)
+        or _unread(request)
+        or _missing("WebDownload", stores, offers)
         or web_obstacle(request.source, request.image, request.policy)
         or _doubt(request)
     )

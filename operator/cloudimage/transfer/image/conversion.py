@@ -108,18 +108,30 @@ def largest(name: str, found: Inspected, wanted: DiskFormat | None, tools: Toolb
     """
     if wanted in {None, "raw", found.format} or {wanted, found.format} - QEMU_FORMATS.keys():
         return 0
-    tables = found.virtual_size // 4096 + _SLACK  # vmdk's are the largest
     if wanted == "vhdx":
-        return found.virtual_size + _vhdx_block(found.virtual_size) + tables
-    clusters = () if wanted == "qcow2" else _LARGE_CLUSTERS
+        return found.virtual_size + _vhdx_block(found.virtual_size) + _tables(found)
+    return qcow2_size(name, found, tools, *(() if wanted == "qcow2" else _LARGE_CLUSTERS))
+
+
+def qcow2_size(name: str, found: Inspected, tools: Toolbox, *options: str) -> int:
+    """Return how many bytes an image takes at the most as a qcow2.
+
+    Raises:
+        TransferError: ``ConversionFailed``.
+    """
     opened = image(name, QEMU_FORMATS[found.format])
-    words = ("measure", "--output=json", "-O", "qcow2", *clusters, *opened)
+    words = ("measure", "--output=json", "-O", "qcow2", *options, *opened)
     try:
         measured = tools.json("qemu-img", *words)
     except ToolError as error:
         raise _failure(error) from error
     data = int(measured["required"])
-    return data + data // 50 + tables  # what cannot be compressed becomes a little larger
+    # What cannot be compressed becomes a little larger.
+    return data + data // 50 + _tables(found)
+
+
+def _tables(found: Inspected) -> int:
+    return found.virtual_size // 4096 + _SLACK  # vmdk's are the largest
 
 
 def _vhdx_block(size: int) -> int:

@@ -77,6 +77,22 @@ _FACTS: Final = (
 )
 """What libc and the programs ask of the machine."""
 
+_SPAWNERS_FACTS: Final = ("/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/proc/sys/vm")
+_OWN_FOLDER: Final = (
+    Right.READ_FILE
+    | Right.READ_DIR
+    | Right.WRITE_FILE
+    | Right.TRUNCATE
+    | Right.REMOVE_DIR
+    | Right.REMOVE_FILE
+    | Right.MAKE_DIR
+    | Right.MAKE_REG
+    | Right.MAKE_SOCK
+    | Right.MAKE_SYM
+    | Right.REFER
+)
+"""What a program may do in its folder that starts others; run what is in it is not among that."""
+
 
 @dataclass(frozen=True)
 class Order:
@@ -92,6 +108,10 @@ class Order:
         output: The one file in the folder that it may write to; it is there. None: no file.
         most_output: Bytes that this file may come to.
         serves: Whether it gets a listening socket, as systemd passes them.
+        lists_folders: Whether it may see the names in every folder, though not read their files.
+        spawns: Whether it may start other programs, and make files in the folder, each of
+            ``most_output`` bytes at the most. All of them end with it.
+        readable: What it may read besides, with ``spawns``.
     """
 
     program: str
@@ -103,11 +123,15 @@ class Order:
     output: str | None = None
     most_output: int = 0
     serves: bool = False
+    lists_folders: bool = False
+    spawns: bool = False
+    readable: tuple[str, ...] = ()
 
     @property
     def kind(self) -> seccomp.Kind:
         """Which system calls it gets."""
-        return seccomp.Kind(serves=self.serves, writes=self.output is not None)
+        writes = self.spawns or self.output is not None
+        return seccomp.Kind(serves=self.serves, writes=writes, spawns=self.spawns)
 
     def to_json(self) -> bytes:
         """Return it as it is sent."""
@@ -275,6 +299,8 @@ def _confine(order: Order, filters: seccomp.Filters | str) -> None:
     """Take from this process what the program is not to have, for good."""
     if isinstance(filters, str):
         raise OSError(filters)
+    if order.spawns:
+        prctl.be_ordinary()
     prctl.gain_no_privileges()
     landlock.restrict(_files(order))
     _limit(resource.RLIMIT_AS, order.memory)
@@ -308,6 +334,11 @@ def _files(order: Order) -> dict[Path, Right]:
         Path(os.devnull): Right.READ_FILE | Right.WRITE_FILE,
         Path(order.folder): look,
     }
+    if order.lists_folders:
+        allowed[Path("/")] = Right.READ_DIR
+    if order.spawns:
+        allowed |= dict.fromkeys(map(Path, (*order.readable, *_SPAWNERS_FACTS)), look)
+        allowed[Path(order.folder)] = _OWN_FOLDER
     if order.output is not None:
         written = Right.READ_FILE | Right.WRITE_FILE | Right.TRUNCATE
         allowed[Path(order.folder, order.output)] = written

@@ -3,13 +3,15 @@
 It is a list of what is allowed: what qemu's tools, decompressors and gpgv need, and the glibc and
 musl of today. What is not in it does not exist for them (``ENOSYS``), so that a libc that tries
 something newer falls back to what there is. It has no way to make a process, to reach another one,
-to make or connect a socket, or to change a file but by writing to it.
+to make or connect a socket, or to change a file but by writing to it. Programs that start others,
+such as libguestfs', have these ways in their own folder, and sockets of Unix only: no network.
 """
 
 import errno
 import mmap
 import os
 import platform
+import socket
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -51,6 +53,13 @@ _SERVING: Final = """
 
 _WRITING: Final = "copy_file_range fallocate ftruncate ftruncate64"
 
+_SPAWNING: Final = """
+    bind chmod connect fchmod fchmodat fork ftruncate getpeername kill link linkat listen mkdir
+    mkdirat rename renameat renameat2 rmdir setpgid setsid symlink symlinkat tgkill truncate unlink
+    unlinkat utimensat vfork
+"""
+"""With a folder of its own; Landlock keeps it in there, where the kernel has it."""
+
 _THREAD: Final = 0x10000  # linux/sched.h
 _NAMESPACES: Final = 0x7E020000
 _PR_ALLOWED: Final = (
@@ -63,6 +72,7 @@ _PR_ALLOWED: Final = (
     39,  # PR_GET_NO_NEW_PRIVS
     0x53564D41,  # PR_SET_VMA
 )
+_PR_SPAWNING: Final = (1,)  # PR_SET_PDEATHSIG
 _FCNTL_ALLOWED: Final = (*range(8), *range(12, 15), *range(36, 39), 1030, 1031, 1032)
 """Not the owner of a descriptor, whom the kernel sends signals: F_SETOWN and F_SETSIG."""
 _IOCTL_ALLOWED: Final = (
@@ -95,10 +105,12 @@ class Kind(NamedTuple):
     Attributes:
         serves: It answers by a socket that it was given.
         writes: It has a file to write.
+        spawns: It starts other programs, which write in its folder.
     """
 
     serves: bool
     writes: bool
+    spawns: bool = False
 
 
 class Filters:
@@ -134,6 +146,9 @@ class Filters:
         """
         self.prepare(kind)
         arg, rules = self._seccomp.Arg, self._rules[kind]
+        if kind.spawns:
+            rules.load()
+            return
         for name in ("kill", "tgkill"):
             self._add(rules, self._seccomp.ALLOW, name, arg(0, self._seccomp.EQ, os.getpid()))
         rules.load()  # with no_new_privs, without which the kernel refuses
@@ -145,31 +160,57 @@ class Filters:
         rules.set_attr(seccomp.Attr.ACT_BADARCH, seccomp.KILL_PROCESS)
         rules.set_attr(seccomp.Attr.API_SYSRAWRC, 1)  # the kernel's own error, not ECANCELED
         named = [_FILES, _MEMORY, _WAITING, _ITSELF]
-        named += [_SERVING] * kind.serves + [_WRITING] * kind.writes
+        named += [_SERVING] * (kind.serves or kind.spawns) + [_WRITING] * kind.writes
+        named += [_SPAWNING] * kind.spawns
         for name in " ".join(named).split():
             self._add(rules, seccomp.ALLOW, name)
         self._add_conditional(rules)
+        if kind.spawns:
+            self._add_spawning(rules)
+        else:
+            self._add_thread_only(rules)
         for name, place in (("open", 1), ("openat", 2)):
             self._add_opening(rules, name, place, writes=kind.writes)
         self._add_mapping(rules, writes=kind.writes)
         # Calls that do exist, so that what they fail with has a meaning.
-        for number, names in _REFUSALS.items():
-            for name in names:
-                self._add(rules, seccomp.ERRNO(number), name)
+        if not kind.spawns:
+            for number, names in _REFUSALS.items():
+                for name in names:
+                    self._add(rules, seccomp.ERRNO(number), name)
         return rules
+
+    def _add_spawning(self, rules: Any) -> None:  # noqa: ANN401 - as above
+        """Allow processes without namespaces of their own, and sockets of Unix."""
+        seccomp, arg = self._seccomp, self._seccomp.Arg
+        flags = 1 if platform.machine().startswith("s390") else 0
+        self._add(rules, seccomp.ALLOW, "clone", arg(flags, seccomp.MASKED_EQ, _NAMESPACES, 0))
+        for name in ("socket", "socketpair"):
+            self._add(rules, seccomp.ALLOW, name, arg(0, seccomp.EQ, socket.AF_UNIX))
+            self._add(
+                rules, seccomp.ERRNO(errno.EAFNOSUPPORT), name, arg(0, seccomp.NE, socket.AF_UNIX)
+            )
+        for each in _PR_SPAWNING:
+            self._add(rules, seccomp.ALLOW, "prctl", arg(0, seccomp.MASKED_EQ, _LOW, each))
+        self._add(rules, seccomp.ERRNO(errno.EPERM), "ptrace")
+
+    def _add_thread_only(self, rules: Any) -> None:  # noqa: ANN401 - as above
+        """Allow a thread, and no process.
+
+        The flags of clone3 are in memory, which no filter sees: to libc it does not exist, and it
+        takes this one.
+        """
+        seccomp, arg = self._seccomp, self._seccomp.Arg
+        flags = 1 if platform.machine().startswith("s390") else 0
+        thread = arg(flags, seccomp.MASKED_EQ, _THREAD | _NAMESPACES, _THREAD)
+        self._add(rules, seccomp.ALLOW, "clone", thread)
+        process = arg(flags, seccomp.MASKED_EQ, _THREAD, 0)
+        self._add(rules, seccomp.ERRNO(errno.EPERM), "clone", process)
 
     def _add_conditional(self, rules: Any) -> None:  # noqa: ANN401 - as above
         """Allow calls with some arguments only."""
         seccomp, arg = self._seccomp, self._seccomp.Arg
         # Else limits of other processes could be changed.
         self._add(rules, seccomp.ALLOW, "prlimit64", arg(0, seccomp.EQ, 0))
-        # A thread, and no process. The flags of clone3 are in memory, which no filter sees: to libc
-        # it does not exist, and it takes this one.
-        flags = 1 if platform.machine().startswith("s390") else 0
-        thread = arg(flags, seccomp.MASKED_EQ, _THREAD | _NAMESPACES, _THREAD)
-        self._add(rules, seccomp.ALLOW, "clone", thread)
-        process = arg(flags, seccomp.MASKED_EQ, _THREAD, 0)
-        self._add(rules, seccomp.ERRNO(errno.EPERM), "clone", process)
         for name, place, allowed in _BY_ARGUMENT:
             for each in allowed:
                 # The kernel looks at 32 bits of it only.

@@ -126,12 +126,15 @@ class Toolbox:
         cpu_seconds: CPU seconds.
         deadline: By ``time.monotonic``; a program that runs then is killed. None: each is killed
             after twice its CPU seconds.
+        lists_folders: Whether programs see the names in every folder, as one needs that opens
+            ``/``; its files they cannot read.
     """
 
     folder: Path
     memory: int
     cpu_seconds: int
     deadline: float | None = None
+    lists_folders: bool = False
 
     def within(self, seconds: float) -> "Toolbox":
         """Return the same, for programs that together may take so long by the clock."""
@@ -245,7 +248,7 @@ class Toolbox:
             Program(order, listener) as program,
             _Clock(program, self._seconds() if seconds is None else seconds),
         ):
-            ending = reader.submit(_ending, program.stderr)
+            told = reader.submit(ending, program.stderr)
             with suppress(OSError):  # the kernel may not grant it
                 fcntl.fcntl(program.stdout, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
             try:
@@ -253,7 +256,7 @@ class Toolbox:
                     yield program.stdout
             except HungUpError:
                 accept, judge = frozenset(), None
-            status, stderr = program.wait(), ending.result()
+            status, stderr = program.wait(), told.result()
         message = complaint(self._without_folder(stderr.decode(errors="replace")), status)
         if not (judge(status, message) if judge else status in accept):
             if status == _NOT_RUN:
@@ -268,15 +271,16 @@ class Toolbox:
         if output is not None:
             (self.folder / output.name).touch(0o600)
         return Order(
-            program=_file_of(command[0]),
+            program=file_of(command[0]),
             words=command,
             folder=str(self.folder),
-            environment=_environment(),
+            environment=environment(),
             memory=self.memory,
             cpu_seconds=self.cpu_seconds,
             output=output.name if output else None,
             most_output=output.most if output else 0,
             serves=serves,
+            lists_folders=self.lists_folders,
         )
 
     def _without_folder(self, text: str) -> str:
@@ -351,16 +355,16 @@ def _opened(folder: Path) -> Iterator[int]:
         os.close(place)
 
 
-def _ending(stderr: IO[bytes]) -> bytes:
-    """Read all and keep the last of it: an image can have a program write gigabytes."""
+def ending(stderr: IO[bytes]) -> bytes:
+    """Read all and return the last 64 KiB: an image can have a program write gigabytes."""
     last = b""
     while piece := stderr.read(_KEPT):
         last = (last + piece)[-_KEPT:]
     return last
 
 
-def _environment() -> dict[str, str]:
-    """Return all of a program's environment.
+def environment() -> dict[str, str]:
+    """Return all of a program's environment, but for what it alone needs.
 
     glibc gives each thread 64 MiB of addresses to allocate from, and qemu has many threads: under
     its limit of addresses the next one could not be started.
@@ -372,7 +376,7 @@ def _path() -> str:
     return os.environ.get("PATH", os.defpath)
 
 
-def _file_of(program: str) -> str:
+def file_of(program: str) -> str:
     """Return the file of a program.
 
     Raises:

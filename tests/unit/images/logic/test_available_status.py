@@ -39,6 +39,7 @@ def test_available_is_ready_and_no_longer_reconciling() -> None:
         "Ready": ("True", "Available"),
         "Verified": ("True", "ChecksumMatched"),
         "Uploaded": ("True", "HashMatched"),
+        "Linted": ("Unknown", "NotLookedInto"),
         "Synced": ("True", "InSync"),
         "PropertiesValid": ("True", "PropertiesKnown"),
     }

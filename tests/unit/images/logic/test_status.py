@@ -27,6 +27,7 @@ def test_starting_says_in_progress_by_kstatus_and_records_the_digest_first() -> 
         "Verified": ("Unknown", "Pending"),
         "Uploaded": ("False", "Progressing"),
         "Synced": ("False", "Pending"),
+        "Linted": ("Unknown", "Pending"),
         "PropertiesValid": ("True", "PropertiesKnown"),
         "Reconciling": ("True", "Progressing"),
     }

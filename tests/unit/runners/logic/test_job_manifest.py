@@ -33,6 +33,7 @@ from cloudimage.transfer.contract import (
     TransferError,
     UrlPolicy,
 )
+from cloudimage.transfer.findings import Finding, LintResult, Rule
 from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.source.file.model import FileSource
 from support.resources import SHA256, UID, cloud_image
@@ -332,6 +333,24 @@ def test_a_result_keeps_all_but_its_sentences() -> None:
     )
     read = Result.model_validate_json(transfer_job.termination_message(result))
     assert read == result.model_copy(update={"warnings": ()})
+
+
+def test_last_words_keep_the_worst_findings() -> None:
+    found = tuple(
+        Finding.of(Rule.HOST_KEY, f"/etc/ssh/{number}{'p' * 200}", "m" * 400)
+        for number in range(40)
+    )
+    lint = LintResult.of(found, "Debian")
+    failure = Failure(
+        reason=Reason.LINT_FAILED, message=lint.message, stage=Stage.INSPECTING, lint=lint
+    )
+    written = transfer_job.termination_message(failure)
+    assert len(written.encode()) <= transfer_job.TERMINATION_MESSAGE_BYTES
+    read = Failure.model_validate_json(written)
+    assert read.message == failure.message
+    assert read.lint is not None
+    assert read.lint.findings == lint.findings[: len(read.lint.findings)] != ()
+    assert len(read.lint.findings) + read.lint.more == 40
 
 
 def test_mounts_are_where_the_command_looks() -> None:

@@ -162,3 +162,19 @@ def test_upload_after_another_method_failed() -> None:
     choice = Choice("WebDownload", "").instead(error)
     assert choice.method == "Upload"
     assert choice.reason == "Upload, because WebDownload failed: no luck"
+
+
+@pytest.mark.parametrize("mode", ["Warn", "Enforce"])
+def test_bytes_that_are_to_be_looked_into_go_through_us(mode: str) -> None:
+    assert choose(request(), ALL).method == "WebDownload"
+    choice = choose(request(lint=mode), ALL)
+    assert choice.method == "Upload"
+    assert f"spec.lint {mode} wants the image looked into" in choice.reason
+    error = refusal(request(method="WebDownload", lint=mode), ALL)
+    assert error.reason is Reason.METHOD_UNAVAILABLE
+    assert f"spec.lint {mode}" in error.message
+
+
+@pytest.mark.parametrize("mode", ["Auto", "Off"])
+def test_a_look_that_was_not_asked_for_is_no_reason_for_it(mode: str) -> None:
+    assert choose(request(lint=mode), ALL).method == "WebDownload"

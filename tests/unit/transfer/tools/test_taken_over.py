@@ -1,5 +1,6 @@
 """A program that an image has taken over reaches no file, process or socket but its own."""
 
+import dataclasses
 import os
 import platform
 import signal
@@ -368,3 +369,14 @@ def test_daemon_ends_with_the_transfer(tools: Toolbox, way: str) -> None:
     done = subprocess.run([sys.executable, "-c", TRANSFER, *words], check=False)
     assert done.returncode == -signal.SIGKILL
     assert gone(int((tools.folder / "pid").read_text()))
+
+
+@with_landlock
+def test_program_that_sees_names_reads_no_file(tools: Toolbox, outside: Path) -> None:
+    """As grub-fstest does, which opens ``/``; the others do not even see names."""
+    lists = dataclasses.replace(tools, lists_folders=True)
+    assert b"file" in lists.run("ls", str(outside)).split()
+    with pytest.raises(ToolError, match="Permission denied"):
+        lists.run("cat", str(outside / "file"))
+    with pytest.raises(ToolError, match="Permission denied"):
+        tools.run("ls", str(outside))

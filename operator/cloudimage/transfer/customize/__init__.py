@@ -1,0 +1,1 @@
+"""What spec.customize asks for: done with libguestfs, to an overlay over the source file."""

@@ -1,0 +1,208 @@
+"""Has libguestfs do the steps to a copy of the image; nothing is kept where one fails.
+
+The copy is a qcow2 of our own making, so that nothing in it is probed, and no other file belongs
+to it. All that the image brings along runs in a virtual machine (by emulation: KVM is not needed)
+under what :mod:`cloudimage.transfer.tools.machine` leaves to it.
+"""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from cloudimage.transfer.contract import Limits, Reason, Stage, TransferError
+from cloudimage.transfer.customize.model import Customize
+from cloudimage.transfer.customize.outcome import failure, last_words, succeeded
+from cloudimage.transfer.customize.translation import Batch, batches
+from cloudimage.transfer.image.conversion import qcow2_size
+from cloudimage.transfer.image.inspection import Inspected, inspect
+from cloudimage.transfer.image.qemu_formats import QEMU_FORMATS
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.step_result import StepResult
+from cloudimage.transfer.tools.machine import Ended, Machine
+from cloudimage.transfer.tools.toolbox import Output, Toolbox, ToolError, image
+
+_FOLDER: Final = "customize"
+_DISK: Final = "disk.qcow2"
+_COPY: Final = "customized"
+_SMALLER: Final = "smaller"
+_TABLES: Final = 64 * 2**20
+"""Bytes that a qcow2 may have besides its data, whatever its size."""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What the steps of one image may use.
+
+    Attributes:
+        memory_mib: Memory of the virtual machine.
+        addresses: Bytes of address space of each process: qemu has its code cache besides.
+        cpu_seconds: CPU seconds of each process.
+        seconds: By the clock, for each run of a program.
+        growth: Bytes that the image may gain.
+    """
+
+    memory_mib: int = 768
+    addresses: int = 8 * 2**30
+    cpu_seconds: int = 3600
+    seconds: float = 3600.0
+    growth: int = 16 * 2**30
+
+
+@dataclass(frozen=True)
+class Customized:
+    """The image as the steps have left it.
+
+    Attributes:
+        path: Where it is: a qcow2.
+        found: What it is.
+        results: What came of each step.
+    """
+
+    path: Path
+    found: Inspected
+    results: tuple[StepResult, ...]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Where an image is customized, and by what.
+
+    Attributes:
+        tools: Of the transfer's own folder, in which the image is.
+        cache: Keeps the space for what is written.
+        appliance: The folder of libguestfs' fixed appliance.
+        compress: Compress the result.
+    """
+
+    tools: Toolbox
+    cache: Cache
+    limits: Limits
+    meter: Meter
+    appliance: Path
+    compress: bool = False
+    bounds: Bounds = Bounds()
+
+    @property
+    def _folder(self) -> Path:
+        return self.tools.folder / _FOLDER
+
+    def customize(self, path: Path, found: Inspected, request: Customize) -> Customized:
+        """Return the image with everything done to it; the source file is left alone.
+
+        Args:
+            path: In the folder of the tools.
+            found: What it is.
+            request: What is to be done, with its texts.
+
+        Raises:
+            TransferError: ``UnsupportedFormat``, ``CustomizeFailed``, ``CustomizeNetworkFailed``,
+                ``InsufficientScratch``, ``ConversionFailed``, and those of the inspection.
+        """
+        if found.format not in QEMU_FORMATS:
+            raise TransferError(
+                Reason.UNSUPPORTED_FORMAT,
+                f"spec.customize needs the image of a disk, and this is {found.format}; formats "
+                f"that it can be are {', '.join(QEMU_FORMATS)}",
+            )
+        self.meter.start(Stage.CUSTOMIZING)
+        self._folder.mkdir(mode=0o700)
+        try:
+            most = self._copy(path, found)
+            # Also where all files are counted that take space in the scratch.
+            (self._folder / _DISK).hardlink_to(self.tools.folder / _COPY)
+            results = self._steps(request, most)
+            if request.sparsify:
+                words = ("virt-sparsify", "--in-place", "--format", "qcow2", _DISK)
+                self._finish(request, self._machine(most).run(words, lambda _: None))
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        result = self._packed(found, smaller=request.sparsify)
+        again = inspect(result, "qcow2", None, self.limits, self.tools, verified=True)
+        return Customized(result, again, results)
+
+    def _copy(self, path: Path, found: Inspected) -> int:
+        """Make the copy; return how many bytes it may come to."""
+        needed = qcow2_size(path.name, found, self.tools)
+        whole = found.virtual_size + found.virtual_size // 1024 + _TABLES
+        most = max(needed, min(whole, needed + self.bounds.growth))
+        self.cache.reserve(self.tools.folder / _COPY, most)
+        self._convert(*image(path.name, QEMU_FORMATS[found.format]), _COPY, most=most)
+        return most
+
+    def _convert(self, *words: str, most: int) -> None:
+        output = Output(words[-1], most)
+        try:
+            self.tools.run("qemu-img", "convert", "-O", "qcow2", *words, output=output)
+        except ToolError as error:
+            raise TransferError(
+                Reason.CONVERSION_FAILED, f"the image cannot be copied: {error.message}"
+            ) from error
+
+    def _packed(self, found: Inspected, *, smaller: bool) -> Path:
+        """Return the copy without what it no longer needs, compressed if that is asked for."""
+        copy = self.tools.folder / _COPY
+        if not (smaller or self.compress):
+            return copy
+        self.cache.reserve(copy, copy.stat().st_size)  # it grows no more
+        most = qcow2_size(_COPY, replace(found, format="qcow2"), self.tools)
+        self.cache.reserve(self.tools.folder / _SMALLER, most)
+        compressed = ("-c",) * self.compress
+        self._convert(*compressed, *image(_COPY, "qcow2"), _SMALLER, most=most)
+        return (self.tools.folder / _SMALLER).replace(copy)
+
+    def _steps(self, request: Customize, most: int) -> tuple[StepResult, ...]:
+        seconds: list[float | None] = []
+        for batch in batches(request.steps) if request.steps else ():
+            lines: list[str] = []
+            ended = self._run(batch, most, lines)
+            seconds += batch.seconds(lines)
+            self._finish(request, ended, seconds)
+        return succeeded(request, seconds)
+
+    def _run(self, batch: Batch, most: int, lines: list[str]) -> Ended:
+        files = self._folder / "files"
+        files.mkdir(mode=0o700, exist_ok=True)
+        for name, text in batch.files.items():
+            (self._folder / name).write_text(text)
+        program, *words = batch.words
+        disk = ("--no-network", "--format", "qcow2", "--add", _DISK)
+        ended = self._machine(most).run((program, *disk, *words), lines.append)
+        shutil.rmtree(files)  # secrets may be in it
+        return ended
+
+    def _finish(
+        self, request: Customize, ended: Ended, seconds: list[float | None] | None = None
+    ) -> None:
+        """Raise what a run has failed for, if it has."""
+        if ended.status == 0 and not ended.late and None not in (seconds or ()):
+            return
+        why = last_words(ended.stderr, request.secrets())
+        if ended.late:
+            why = f"it took over {self.bounds.seconds:.0f} s and was ended; {why}"
+        elif ended.status < 0:
+            why = f"it was ended by signal {-ended.status}; {why}"
+        raise failure(request, seconds or [], why.rstrip("; ") or f"exit status {ended.status}")
+
+    def _machine(self, most: int) -> Machine:
+        place = str((self._folder / "tmp").absolute())
+        Path(place).mkdir(mode=0o700, exist_ok=True)
+        return Machine(
+            folder=self._folder,
+            readable=(self.appliance,),
+            environment={
+                "HOME": place,
+                "TMPDIR": place,
+                "XDG_RUNTIME_DIR": place,
+                "LIBGUESTFS_PATH": str(self.appliance),
+                "LIBGUESTFS_BACKEND": "direct",
+                # /dev/kvm may be there and of no use, and no container has it.
+                "LIBGUESTFS_BACKEND_SETTINGS": "force_tcg",
+                "LIBGUESTFS_MEMSIZE": str(self.bounds.memory_mib),
+            },
+            memory=self.bounds.addresses,
+            cpu_seconds=self.bounds.cpu_seconds,
+            most_output=max(most, 4 * 2**30),  # the appliance's own overlay is one of the files
+            seconds=self.bounds.seconds,
+        )

@@ -1,0 +1,194 @@
+"""What steps are in the terms of virt-customize and virt-sysprep; pure.
+
+Most of a run is the start of libguestfs' appliance, so one run does as many steps as it can. Which
+of them is being done is told by marks between them: the deletion of a file that is not there, which
+the programs announce on their standard output. Nothing of the image writes there.
+"""
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import PurePosixPath
+from typing import Final
+
+from cloudimage.transfer.contract import TEXT
+from cloudimage.transfer.customize.model import (
+    AppendLine,
+    CopyIn,
+    DisableServices,
+    EnableServices,
+    HostnameReset,
+    InstallPackages,
+    Run,
+    SelinuxRelabel,
+    Step,
+    Sysprep,
+    Timezone,
+    Update,
+    WriteFile,
+)
+
+BEGINS: Final = "cloudimage: a script begins"
+"""What the log of a run has before what a script writes."""
+
+_MARK: Final = "/.cloudimage-step-"
+_MARKED: Final = re.compile(r"\[ *(\d+(?:\.\d+)?)\] Deleting: /\.cloudimage-step-(\d+)")
+_SYSPREP: Final = re.compile(r'\[ *(\d+(?:\.\d+)?)\] Performing "')
+
+_FINISH: Final = (
+    # virt-customize writes both, and systemd takes D-Bus' number for the machine's.
+    *("--write", "/etc/machine-id:"),
+    *("--delete", "/var/lib/dbus/machine-id"),
+    *("--delete", "/var/lib/systemd/random-seed"),
+    *("--delete", "/var/lib/urandom/random-seed"),
+    *("--delete", "/var/lib/random-seed"),
+)
+"""What is true of every image of a cloud: its servers share neither number nor seed."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Steps that one run does.
+
+    Attributes:
+        first: The number of its first step, from 0.
+        count: How many there are.
+        words: The program and its arguments, but for the image.
+        files: What it uploads, by the names of files in its folder.
+    """
+
+    first: int
+    count: int
+    words: tuple[str, ...]
+    files: Mapping[str, str]
+
+    def seconds(self, lines: Iterable[str]) -> list[float | None]:
+        """Return how long each step took by the program's standard output; None: it did not end.
+
+        The list ends with the step that was being done, if the program came to one.
+        """
+        begun: dict[int, float] = {}
+        for line in lines:
+            if found := _MARKED.fullmatch(line):
+                begun.setdefault(int(found[2]), float(found[1]))
+            elif found := _SYSPREP.match(line):
+                begun.setdefault(self.first, float(found[1]))
+        moments = [begun.get(number) for number in range(self.first, self.first + self.count + 1)]
+        spans: list[float | None] = []
+        for start, end in pairwise(moments):
+            if start is None:
+                break
+            spans.append(None if end is None else max(0.0, end - start))
+        return spans
+
+
+def batches(steps: tuple[Step, ...]) -> tuple[Batch, ...]:
+    """Return the runs that do the steps in their order; the last one finishes the image.
+
+    virt-sysprep does what it is for before it customizes, so each such step begins a run.
+    """
+    starts = [number for number, step in enumerate(steps) if number and isinstance(step, Sysprep)]
+    edges = [0, *starts, len(steps)]
+    return tuple(
+        _batch(steps, first, end, last=end == len(steps)) for first, end in pairwise(edges)
+    )
+
+
+def _batch(steps: tuple[Step, ...], first: int, end: int, *, last: bool) -> Batch:
+    words: list[str] = []
+    files: dict[str, str] = {}
+    program: tuple[str, ...] = ("virt-customize",)
+    for number in range(first, end):
+        step = steps[number]
+        if isinstance(step, Sysprep):
+            operations = sorted({*step.operations, "customize"})
+            program = ("virt-sysprep", "--operations", ",".join(operations))
+            continue
+        made = _options(step, f"files/{number}")
+        words += [*_mark(number), *made.words]
+        files.update(made.files)
+    words += [*_mark(end), *(_FINISH if last else ())]
+    return Batch(first, end - first, (*program, "--no-logfile", *words), files)
+
+
+def _mark(number: int) -> tuple[str, str]:
+    return "--delete", f"{_MARK}{number}"
+
+
+@dataclass(frozen=True)
+class _Options:
+    words: tuple[str, ...]
+    files: Mapping[str, str]
+
+
+def _options(step: Step, name: str) -> _Options:  # noqa: PLR0911, C901 - a line for each kind
+    """Return the options of a step, whose files begin with a name."""
+    match step:
+        case InstallPackages(packages=packages):
+            return _Options(("--install", ",".join(packages)), {})
+        case Update():
+            return _Options(("--update",), {})
+        case Run(files=files):
+            return _script(name, _executable(next(iter(files.values()), "")))
+        case WriteFile():
+            return _written(step, name)
+        case CopyIn():
+            return _copied(step, name)
+        case AppendLine(path=path, line=line):
+            return _Options(("--touch", path, "--append-line", f"{path}:{line}"), {})
+        case Timezone(name=zone):
+            return _Options(("--timezone", zone), {})
+        case HostnameReset():
+            return _Options(("--hostname", "localhost"), {})
+        case EnableServices(units=units):
+            return _script(name, _command("systemctl", "enable", "--", *units))
+        case DisableServices(units=units):
+            return _script(name, _command("systemctl", "disable", "--", *units))
+        case SelinuxRelabel():
+            return _Options(("--selinux-relabel",), {})
+        case Sysprep():
+            raise ValueError("unreachable: it begins a run")
+
+
+def _executable(script: str) -> str:
+    return script if script.startswith("#!") else f"#!/bin/sh\n{script}"
+
+
+def _command(*words: str) -> str:
+    return f"#!/bin/sh\nexec {shlex.join(words)}\n"
+
+
+def _script(name: str, text: str) -> _Options:
+    """Return how a file is run; --run would feed its text to a shell, whatever its first line."""
+    there = f"/.cloudimage-{name.rpartition('/')[2]}"
+    words = (
+        *("--upload", f"{name}:{there}", "--chmod", f"0700:{there}"),
+        *("--run-command", f"echo '{BEGINS}'; exec {there}", "--delete", there),
+    )
+    return _Options(words, {name: text})
+
+
+def _written(step: WriteFile, name: str) -> _Options:
+    words = [
+        *("--mkdir", str(PurePosixPath(step.path).parent)),
+        *("--upload", f"{name}:{step.path}"),
+        *("--chmod", f"{step.mode}:{step.path}"),
+    ]
+    files = {name: step.files.get(TEXT, "")}
+    if step.owner is not None:
+        owning = _script(f"{name}-owner", _command("chown", "--", step.owner, step.path))
+        words += owning.words
+        files.update(owning.files)
+    return _Options(tuple(words), files)
+
+
+def _copied(step: CopyIn, name: str) -> _Options:
+    words = ["--mkdir", step.directory]
+    files = {}
+    for number, key in enumerate(sorted(step.files)):
+        local, there = f"{name}-{number}", f"{step.directory}/{key}"
+        files[local] = step.files[key]
+        words += ["--upload", f"{local}:{there}", "--chmod", f"{step.mode}:{there}"]
+    return _Options(tuple(words), files)
