@@ -133,12 +133,7 @@ class Settings(BaseSettings):
     customize_image: str = ""
     """Container image of the Jobs of images with spec.customize, whatever runs the others: the one
     with libguestfs. Empty: none are made."""
-    customize_resources: _Object = Field(
-        default_factory=lambda: {
-            "requests": {"cpu": "1", "memory": "1536Mi"},
-            "limits": {"memory": "2Gi"},
-        }
-    )
+    customize_resources: _Object = Field(default_factory=dict)
     """JSON: requests and limits of these Jobs."""
     customize_appliance: str = ""
     """Folder of libguestfs' fixed appliance, where the runner child is to do spec.customize itself;
