@@ -34,6 +34,11 @@ demo: packages $(STAMP)  ## One CloudImage from kubectl apply to a booted server
 	$(BIN)/python -m testbed install kubernetes openstack sources
 	$(BIN)/python -m testbed.demo
 
+.PHONY: demo-boot
+demo-boot: packages $(STAMP)  ## An image is Ready only after its server has booted and said so; as root
+	$(BIN)/python -m testbed install kubernetes boot sources
+	$(BIN)/python -m testbed.demo_boot
+
 PYTEST = $(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: test

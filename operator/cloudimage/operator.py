@@ -29,7 +29,11 @@ from cloudimage.controller.tenants import TenantIndex
 from cloudimage.controller.watch import Watch, key_in
 from cloudimage.controller.workqueue import WorkQueue
 from cloudimage.credentials.guard import SecretGuard
+from cloudimage.images.boot_logins import BootLogins
+from cloudimage.images.boot_testing import BootTesting
+from cloudimage.images.boot_turns import BootTurns
 from cloudimage.images.following import Following
+from cloudimage.images.keeping import Keeping
 from cloudimage.images.logic import follow_status, metadata
 from cloudimage.images.orphans import OrphanSweeper, Place
 from cloudimage.images.reconciler import CloudImageReconciler
@@ -84,6 +88,11 @@ class Operator:
         consumers = Consumers(kube, self.clouds)
         self.looks = Looks(spawn)
         following = Following(kube, self.looks, self.settings, attempts.status, self._notify)
+        most_tests = self.settings.max_concurrent_boot_tests
+        self.turns = BootTurns(most_tests, self._look_again)
+        self.tests = BootTesting(
+            attempts.status, self.turns, BootLogins(most_tests, policy), self._look_again
+        )
         self.images = CloudImageReconciler(
             kube,
             attempts,
@@ -91,7 +100,7 @@ class Operator:
             following,
             self.settings,
             self.clouds,
-            consumers,
+            Keeping(attempts.status, consumers, self.tests),
             self._notify,
         )
         self.shares = ImageShareReconciler(
@@ -156,6 +165,7 @@ class Operator:
 
     def _tell_metrics(self) -> None:
         metrics.live(metrics.TRANSFERS_RUNNING, self.runner.by_stage)
+        metrics.live(metrics.BOOT_TESTS_IN_PROGRESS, self.turns.numbers)
         metrics.live(metrics.ORPHANS, self.sweeper.numbers)
         metrics.live(metrics.CONNECTIONS, self.clouds.numbers)
         for queue in (self.queue, self.share_queue):
@@ -174,6 +184,7 @@ class Operator:
         self._lag = asyncio.create_task(watch_loop_lag())
         # Before any object is looked at: what runs already must not be started again.
         await asyncio.to_thread(self.runner.recover, self._notify)
+        await asyncio.to_thread(self.turns.recover, self.images.kube)
 
     async def _stopped(self, **_: object) -> None:
         self._housekeeping.cancel()
@@ -181,6 +192,7 @@ class Operator:
         await asyncio.gather(self.queue.stop(), self.share_queue.stop(), self.orphan_queue.stop())
         await asyncio.to_thread(self.runner.stop)
         await asyncio.to_thread(self.looks.stop)
+        self.tests.stop()
         await asyncio.to_thread(self.clouds.close)
 
     async def _close_idle(self) -> None:

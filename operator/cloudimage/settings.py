@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     """Namespaces, with commas between; empty: all."""
     max_concurrent_transfers: _Count = 16
     """Transfers at once; a quarter of them for one namespace or Secret."""
+    max_concurrent_boot_tests: _Count = 4
+    """Servers of boot tests at once; a quarter of them for one namespace or Secret."""
     reconcile_seconds: _Seconds = 300
     """Seconds after which a look at one object is given up."""
     resync_seconds: _Seconds = 1800

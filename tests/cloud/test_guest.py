@@ -21,7 +21,7 @@ from openstack.connection import Connection
 from cloudimage.guest.keys import KeyPair, throw_away_key
 from cloudimage.guest.report import GuestReport, console_tail, newest_report
 from cloudimage.guest.user_data import user_data
-from support.networks import inside, network_of_both, open_to_ssh
+from support.networks import inside, network_of_both, open_port
 from support.openstack_actions import make_image, wait_until
 from testbed.images.cloud_debian import cloud_debian_qcow2
 from testbed.images.guests import GUESTS, guest_qcow2
@@ -109,10 +109,10 @@ def second_network(cloud: Connection, unique: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def ssh_group(cloud: Connection, unique: str) -> Iterator[str]:
-    """A security group that lets SSH in; likewise."""
-    with open_to_ssh(cloud, unique) as group:
-        yield group
+def port(cloud: Connection, network: str) -> Iterator[str]:
+    """A port that lets SSH in; likewise."""
+    with open_port(cloud, network) as port:
+        yield port
 
 
 @pytest.fixture
@@ -122,10 +122,9 @@ def booted(cloud: Connection, network: str, unique: str) -> Iterator[Boot]:
 
         def boot(
             qcow2: Path,
-            networks: list[str] | None = None,
+            nics: list[dict[str, str]] | None = None,
             flavor: str = "m1.tiny",
             user: str | None = None,
-            **more: Any,
         ) -> Booted:
             nova, key, token = cloud.compute, throw_away_key(unique), secrets.token_hex(16)
             image = make_image(cloud, qcow2.read_bytes(), disk_format="qcow2")
@@ -136,11 +135,10 @@ def booted(cloud: Connection, network: str, unique: str) -> Iterator[Boot]:
                 name=unique,
                 image_id=image.id,
                 flavor_id=nova.find_flavor(flavor, ignore_missing=False).id,
-                networks=[{"uuid": each} for each in networks or [network]],
+                networks=nics or [{"uuid": network}],
                 key_name=unique,
                 has_config_drive=True,
                 user_data=base64.b64encode(user_data(token, None, user)).decode(),
-                **more,
             )
             stack.callback(nova.wait_for_delete, server, interval=0.5, wait=120)
             stack.callback(nova.delete_server, server)
@@ -163,9 +161,9 @@ def test_a_good_guest_says_all_that_nova_gave_it(booted: Boot, network: str) -> 
 
 
 def test_a_guest_lets_its_key_in_over_either_family(
-    boot_bed: OpenStack, ssh_group: str, booted: Boot, network: str
+    boot_bed: OpenStack, port: str, booted: Boot, network: str
 ) -> None:
-    server = booted(guest_qcow2("good"), security_groups=[{"name": ssh_group}])
+    server = booted(guest_qcow2("good"), nics=[{"port": port}])
     report = server.settled()
     key, other = server.key, throw_away_key("other")
     with inside(boot_bed, network) as entrance:
@@ -209,7 +207,9 @@ def test_a_guest_that_does_not_let_the_key_in_says_so(booted: Boot, what: str) -
 def test_a_guest_that_leaves_its_second_interface_alone_says_so(
     second_network: str, booted: Boot, network: str
 ) -> None:
-    server = booted(guest_qcow2("without-second"), networks=[network, second_network])
+    server = booted(
+        guest_qcow2("without-second"), nics=[{"uuid": network}, {"uuid": second_network}]
+    )
     report = server.settled()
     assert set(report.interfaces) == {"eth0", "eth1"}
     assert len(report.addresses) == 2
@@ -236,11 +236,12 @@ def test_what_writes_nothing_shows_nothing(booted: Boot, name: str) -> None:
     assert server.report() is None
 
 
+@pytest.mark.timeout(2400)
 def test_a_debian_lets_its_default_user_in_and_root_only_to_be_told_so(
-    boot_bed: OpenStack, ssh_group: str, booted: Boot, network: str
+    boot_bed: OpenStack, port: str, booted: Boot, network: str
 ) -> None:
     """The real cloud-init: it writes root's key also, for a command that names the other user."""
-    server = booted(cloud_debian_qcow2(), flavor="m1.small", security_groups=[{"name": ssh_group}])
+    server = booted(cloud_debian_qcow2(), flavor="m1.small", nics=[{"port": port}])
     report = server.settled(DEBIAN_SECONDS)
     assert report.keys == {"debian": (server.key.fingerprint,)}
     assert {str(each.ip) for each in report.addresses} == server.addresses()

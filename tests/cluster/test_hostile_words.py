@@ -126,7 +126,7 @@ def test_the_commands_show_a_hostile_object_without_its_effects(
             "reason": "Conflict",
         }
         status["conditions"] = [*status["conditions"], stalled]
-        address = (*namespace._address, unique)  # noqa: SLF001  # the one place that knows it
+        address = (*namespace.address, unique)
         body = namespace.objects.get_namespaced_custom_object(*address)
         body["status"] = status
         namespace.objects.replace_namespaced_custom_object_status(*address, body)

@@ -17,6 +17,7 @@ import pytest
 import yaml
 from openstack.connection import Connection
 
+from support.boot_tests import boot_test
 from support.namespaces import Namespace, server
 from support.openstack_actions import make_image
 from support.transfer_keys import Signer
@@ -33,7 +34,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 
 SAMPLES = REPOSITORY / "manifests" / "samples"
 IMAGES = (
-    *("ageing", "ami", "archive", "ceph-raw", "checksums", "clearsigned", "community"),
+    *("ageing", "ami", "archive", "boot-test", "ceph-raw", "checksums", "clearsigned", "community"),
     "compressed",
     *(
         "following",
@@ -233,6 +234,9 @@ def localize(
             kinds[kind](source)
             if "stores" in body["spec"].get("import", {}):
                 body["spec"]["import"]["stores"] = ["slow"]
+            if "bootTest" in body["spec"]:
+                # Servers of this bed have no networks, and no guests.
+                body["spec"]["bootTest"] |= boot_test()
         if body["kind"] == "ConfigMap":
             text = buckets.authority.read_text() if "ca.crt" in body["data"] else signer.public()
             body["data"] = dict.fromkeys(body["data"], text)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from cloudimage.api.names import API_VERSION
+from support.crd_boot_test_cases import ACCEPTED_BOOT_TESTS, REJECTED_BOOT_TESTS
 from support.crd_customize_cases import ACCEPTED_CUSTOMIZE, REJECTED_CUSTOMIZE
 from support.crd_retention_cases import ACCEPTED_RETENTION, REJECTED_RETENTION
 from support.crd_source_cases import ACCEPTED_SOURCES, REJECTED_SOURCES, UUID
@@ -106,6 +107,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "no revisions": {"spec.revisionHistoryLimit": 0},
     **ACCEPTED_CUSTOMIZE,
     **ACCEPTED_RETENTION,
+    **ACCEPTED_BOOT_TESTS,
     "templates": {
         "spec.image.name": "Debian $(version) ($(built)) $$(x) 5$",
         "spec.image.tags": ["$(version)"],
@@ -380,6 +382,7 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     **REJECTED_CUSTOMIZE,
     **REJECTED_RETENTION,
+    **REJECTED_BOOT_TESTS,
     "unknown management": (
         {"spec.managementPolicy": "Mine"},
         'spec.managementPolicy: Unsupported value: "Mine"',

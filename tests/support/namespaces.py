@@ -88,20 +88,20 @@ class Namespace:
             "metadata": {"name": name},
             "spec": {key: part for key, part in whole.items() if part is not None},
         }
-        self.objects.create_namespaced_custom_object(*self._address, body)
+        self.objects.create_namespaced_custom_object(*self.address, body)
 
     def patch(self, name: str, body: dict[str, Any]) -> None:
         """Merge-patch a CloudImage, as ``kubectl patch --type=merge`` does."""
-        self.objects.patch_namespaced_custom_object(*self._address, name, body)
+        self.objects.patch_namespaced_custom_object(*self.address, name, body)
 
     def delete(self, name: str) -> None:
         """Ask for the deletion of a CloudImage; it may take its time."""
-        self.objects.delete_namespaced_custom_object(*self._address, name)
+        self.objects.delete_namespaced_custom_object(*self.address, name)
 
     def get(self, name: str) -> CloudImage | None:
         """Return the CloudImage; None when it is gone."""
         try:
-            body = self.objects.get_namespaced_custom_object(*self._address, name)
+            body = self.objects.get_namespaced_custom_object(*self.address, name)
         except ApiException as error:
             if error.status == 404:
                 return None
@@ -164,7 +164,8 @@ class Namespace:
         return f"{json.dumps(status, indent=1)}\n{tail}"
 
     @property
-    def _address(self) -> tuple[str, str, str, str]:
+    def address(self) -> tuple[str, str, str, str]:
+        """The first arguments of each request for its CloudImages."""
         return (GROUP, VERSION, self.name, "cloudimages")
 
 

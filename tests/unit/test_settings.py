@@ -66,6 +66,7 @@ def test_help_has_each_option_with_its_variable_default_and_sentence() -> None:
     [
         ("namespaces", " a, b,", ("a", "b")),
         ("max_concurrent_transfers", " 5 ", 5),
+        ("max_concurrent_boot_tests", "2", 2),
         ("resync_seconds", "7.5", 7.5),
         ("schemes", "https", ("https",)),
         ("log_level", "debug", "DEBUG"),

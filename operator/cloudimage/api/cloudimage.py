@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from cloudimage.api.boot_test import BootTest
 from cloudimage.api.customize import CUSTOMIZE_RULES, Customize
 from cloudimage.api.follow import Follow
 from cloudimage.api.image import Image
@@ -176,6 +177,10 @@ _SPEC_RULES = (
         "publish needs managementPolicy Managed: other images are only observed",
     ),
     (
+        "!has(self.bootTest) || self.managementPolicy == 'Managed'",
+        "bootTest needs managementPolicy Managed: other images are only observed",
+    ),
+    (
         "!has(self.provenance) || self.managementPolicy == 'Managed'",
         "provenance needs managementPolicy Managed: other images are only observed",
     ),
@@ -238,6 +243,11 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         "Sovereign Cloud Stack have an image say where it comes from and how long it lasts, as "
         "far as they are known; what spec.image.properties has wins. The condition "
         "ProvenanceComplete names what is missing.",
+    )
+    boot_test: BootTest | None = Field(
+        default=None,
+        description="Boot a server from each new image, and use the image only if it shows what is "
+        "expected. See docs/boot-test.md.",
     )
     lint: Literal["Warn", "Enforce", "Off"] | None = Field(
         default=None,

@@ -91,6 +91,7 @@ CLOUD_IMAGE = Kind(
         Column("In Use", ".status.summary.inUse"),
         Column("Use Checked", ".status.usedBy.lastCheckTime", type="date"),
         Column("Version", ".status.follow.version", wide=True),
+        Column("Booted", '.status.conditions[?(@.type=="Booted")].status', wide=True),
         Column("Checked", ".status.follow.lastCheckTime", type="date", wide=True),
         *_LAST_COLUMNS,
     ),

@@ -40,6 +40,10 @@ class ConditionType(StrEnum):
     UPDATE_AVAILABLE = "UpdateAvailable"
     """The source has a newer version than the one that is served; the message says which, and why
     it is not applied yet. Only there with spec.follow."""
+    BOOTED = "Booted"
+    """A server made from the image has shown what spec.bootTest expects; Unknown while it is
+    tested. While it is False the message says why, with the last lines of its console. Only there
+    with spec.bootTest."""
     RETENTION_APPLIED = "RetentionApplied"
     """Every earlier image is what spec.retention makes of it at its age. While it is False the
     message says which image is not, and what holds it. Only there with spec.retention."""
@@ -157,6 +161,39 @@ class Reason(StrEnum):
     NOT_FOLLOWABLE = "NotFollowable"
     """spec.source says for good which bytes it means, so that there is nothing to follow: a digest,
     a version, an id, or a checksum. The message says what to change; or remove spec.follow."""
+
+    BOOT_TEST_PASSED = "BootTestPassed"
+    """A server made from the image has booted, and has shown what spec.bootTest expects."""
+    NO_VALID_HOST = "NoValidHost"
+    """Nova finds no host for the test's server, which says nothing of the image: no host has room
+    for the flavor, or none fits a property of the image such as hw_firmware_type. Ask the cloud's
+    administrator, or change spec.bootTest.flavor. Retried with pauses of up to an hour."""
+    BUILD_FAILED = "BuildFailed"
+    """Nova could not build the test's server, or it is gone; the message has Nova's words. The
+    image is not blamed. Retried with pauses of up to an hour."""
+    NO_CONSOLE = "NoConsole"
+    """The test's server runs and has written nothing to its console within
+    spec.bootTest.expect.within: the image does not boot, or its kernel has no serial console. Give
+    the kernel console=ttyS0 (on arm64 ttyAMA0), and check hw_firmware_type and hw_disk_bus."""
+    BOOT_TIMEOUT = "BootTimeout"
+    """The test's server runs, and its guest did not report within spec.bootTest.expect.within: it
+    does not boot, or has no cloud-init that runs user data. The message has the last lines of its
+    console. Fix the image, or give it more time."""
+    NO_ADDRESS = "NoAddress"
+    """The guest has booted and lacks an address that Nova gave its server, or that
+    spec.bootTest.expect wants; the message says which. Check the image's network configuration: by
+    DHCP for IPv4, by router advertisements or DHCPv6 for IPv6, on every interface."""
+    KEY_NOT_INJECTED = "KeyNotInjected"
+    """The guest has booted, and the key of its server lets no user in, or not spec.bootTest.user:
+    it is in no authorized_keys, or for a forced command only. Check cloud-init's datasources and
+    its module for SSH in the image."""
+    CONSOLE_MISMATCH = "ConsoleMismatch"
+    """No part of the console's text matches spec.bootTest.expect.consoleMatches in time. The
+    message has its last lines."""
+    SSH_FAILED = "SSHFailed"
+    """The guest has the key and the addresses, and a login by ssh did not succeed in time; the
+    message says why. Check that sshd starts in the image, and that the operator can reach the
+    network: security groups of the project apply too."""
 
     REVISION_FAILED = "RevisionFailed"
     """The new image could not be made; the previous image stays in use. The message says which it
@@ -414,11 +451,24 @@ ABSENT_REASONS = frozenset(
 )
 """There is no image to use. Retried with growing pauses."""
 
+BOOT_VERDICTS = frozenset(
+    {
+        Reason.NO_CONSOLE,
+        Reason.BOOT_TIMEOUT,
+        Reason.NO_ADDRESS,
+        Reason.KEY_NOT_INJECTED,
+        Reason.CONSOLE_MISMATCH,
+        Reason.SSH_FAILED,
+    }
+)
+"""What a boot test says of the image: the same bytes would show it again."""
+
 TERMINAL_REASONS = frozenset(
     {
         Reason.INVALID_IMAGE,
         Reason.METHOD_UNAVAILABLE,
         Reason.INVALID_REQUEST,
+        *BOOT_VERDICTS,
         Reason.CUSTOMIZE_FAILED,
         Reason.CUSTOMIZE_UNAVAILABLE,
     }

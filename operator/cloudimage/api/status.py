@@ -4,6 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from cloudimage.api.boot_test import BootTestStatus
 from cloudimage.api.customize import StepStatus
 from cloudimage.api.follow import FollowStatus
 from cloudimage.api.meta import ApiModel, Condition, ResourceStatus, Timestamp, conditions_field
@@ -304,6 +305,9 @@ class CloudImageStatus(ResourceStatus):
     upload: UploadStatus | None = Field(
         default=None, description="Where the file goes that is waited for; absent if none is."
     )
+    boot_test: BootTestStatus | None = Field(
+        default=None, description="The boot test of the image; see spec.bootTest."
+    )
     published: PublishedStatus | None = Field(
         default=None, description="Where the image's id is published; see spec.publish."
     )
@@ -331,7 +335,7 @@ class CloudImageStatus(ResourceStatus):
     )
     conditions: tuple[Condition, ...] = conditions_field(
         "Ready, Verified, Customized, Linted, Uploaded, Synced, PropertiesValid, NameUnique, "
-        "Following, "
-        "UpdateAvailable, RetentionApplied, ProvenanceComplete, Published, DeletionBlocked; "
+        "Following, UpdateAvailable, Booted, RetentionApplied, ProvenanceComplete, Published, "
+        "DeletionBlocked; "
         "Reconciling and Stalled are present only while True."
     )

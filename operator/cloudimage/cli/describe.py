@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from cloudimage.api.boot_test import BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.follow import Follow, FollowStatus
 from cloudimage.api.imageshare import ImageShare
@@ -17,6 +18,7 @@ from cloudimage.controller.logic.conditions import ABNORMAL, find, is_true
 from cloudimage.plaintext import plain
 from cloudimage.shares.logic.members import image_text
 from cloudimage.sizes import quantity
+from cloudimage.transfer.contract import Stage
 
 _LAST_EVENTS = 10
 _SIGHT = {
@@ -72,6 +74,8 @@ def _head(resource: Resource, now: datetime) -> Iterator[str]:
         yield f"Image:  {_image_line(resource)}"
         if verified := find(resource.status.conditions, ConditionType.VERIFIED):
             yield f"Source: {_proof(verified)}"
+        if resource.status.boot_test is not None:
+            yield f"Boot:   {_boot_test(resource.status.boot_test, now)}"
         if resource.spec.follow is not None:
             yield f"Follow: {_following(resource, resource.spec.follow, now)}"
     elif isinstance(resource, ImageShare):
@@ -119,6 +123,9 @@ def progress_text(resource: Resource) -> str:
     if not isinstance(resource, CloudImage) or resource.status.progress is None:
         return ""
     progress = resource.status.progress
+    booted = find(resource.status.conditions, ConditionType.BOOTED)
+    if booted is not None and booted.status == "Unknown" and progress.stage == Stage.COMPLETE:
+        return "boot test"
     percent = "" if progress.percent is None else f" {progress.percent}%"
     rate = progress.bytes_per_second
     return f"{progress.stage}{percent}" + (f" at {quantity(rate)}B/s" if rate else "")
@@ -150,6 +157,22 @@ def _following(image: CloudImage, follow: Follow, now: datetime) -> str:
     if state.next_check_time is not None:
         words.append(f"next in {age(now, state.next_check_time)}")
     return ", ".join(words)
+
+
+def _boot_test(state: BootTestStatus, now: datetime) -> str:
+    """Return how the boot test stands, in one line; the condition says what is wrong."""
+    if state.finish_time is None:
+        began = "" if state.start_time is None else f", begun {age(state.start_time, now)} ago"
+        return f"under way{began}"
+    result = {"Passed": "passed", "Failed": f"failed ({state.reason})"}.get(state.result or "", "")
+    words = [f"{result or 'ended'} {age(state.finish_time, now)} ago"]
+    if state.addresses:
+        words.append(f"addresses {', '.join(state.addresses)}")
+    if state.user:
+        words.append(f"user {state.user}")
+    if state.next_test_time is not None:
+        words.append(f"next in {age(now, state.next_test_time)}")
+    return "; ".join(words)
 
 
 def _proof(verified: Condition) -> str:

@@ -8,6 +8,8 @@ from cloudimage.api.kinds import kind_of
 from cloudimage.api.meta import Resource, plain_model
 from cloudimage.api.names import GROUP
 from cloudimage.cli.describe import count
+from cloudimage.images.logic.boot_test_state import is_clear
+from cloudimage.vocabulary.boot_test import name_prefix
 
 
 def full_name(resource: Resource) -> str:
@@ -29,11 +31,10 @@ def _images(image: CloudImage) -> Iterator[str]:
     """Yield the images: those listed, and whatever a transfer may have begun."""
     ref = image.spec.cloud_credentials_ref
     cloud = f"in cloud {ref.cloud_name} of Secret {ref.secret_name}"
-    known = dict.fromkeys(
-        each
-        for each in (image.status.image_id, *(each.image_id for each in image.status.revisions))
-        if each
-    )
+    test = image.status.boot_test
+    tested = (test.image_id if test else None,)
+    revisions = (each.image_id for each in image.status.revisions)
+    known = dict.fromkeys(each for each in (image.status.image_id, *tested, *revisions) if each)
     for image_id in known:
         yield f"image {image_id} {cloud}"
     if image.status.digest is not None and image.spec.source is not None:
@@ -41,6 +42,8 @@ def _images(image: CloudImage) -> Iterator[str]:
             f"any unfinished image {cloud} with the property "
             f"cloudimage_dev_uid={image.metadata.uid}"
         )
+    if not is_clear(test):
+        yield f"any server and key pair {cloud} called {name_prefix(image.metadata.uid)}..."
     used = image.status.used_by
     if used is not None and (used.servers or used.volumes):
         volumes = count(used.volumes or 0, "volume")

@@ -15,7 +15,7 @@ from kubernetes.client import ApiClient
 from cloudimage.api.cloudimage import CloudImage, ManagementPolicy
 from cloudimage.api.references import CloudCredentialsRef
 from cloudimage.api.resolved_source import ResolvedSource
-from cloudimage.cli import manifests, plan_applied, plan_image, plan_transfer
+from cloudimage.cli import manifests, plan_applied, plan_boot, plan_image, plan_transfer
 from cloudimage.cli.arguments import Where
 from cloudimage.cli.by_hand import workplace
 from cloudimage.cli.connecting import CredentialsError, local_config, secret_config
@@ -31,6 +31,7 @@ from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud, open_cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.models import GlanceImage
+from cloudimage.controller.reconciler import now
 from cloudimage.credentials import loader
 from cloudimage.images import resolution
 from cloudimage.images.logic import copied_metadata, status, uploads
@@ -268,6 +269,7 @@ def _kept(
     yield from found
     if any(each.data.get("patch") for each in found):
         yield from _guarded("rights", lambda: _rights_to_change(resource, config, desk))
+    yield from plan_boot.tested(resource, image, now())
 
 
 def _rights_to_change(resource: CloudImage, config: CloudConfig, desk: _Desk) -> Iterator[Finding]:
@@ -307,6 +309,7 @@ def _made(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
     yield from _guarded("source", planned.source)
     yield from _guarded("method", planned.method)
     yield from _guarded("quota", lambda: planned.quota(cloud.glance))
+    yield from plan_boot.tested(resource, None, now())
 
 
 def _texts(resource: CloudImage, desired: Desired, desk: _Desk) -> contract.Texts:

@@ -16,7 +16,7 @@ function Get-Listed($items, [int]$most) {
     @($clean) -join ','
 }
 
-function Get-Uptime5 {
+function Get-SecondsUp {
     $system = Get-CimInstance Win32_OperatingSystem
     [int]($system.LocalDateTime - $system.LastBootUpTime).TotalSeconds
 }
@@ -49,8 +49,8 @@ function Get-Keys {
     $administrators = @(Get-LocalGroupMember -SID 'S-1-5-32-544' | ForEach-Object { ($_.Name -split '\\')[-1] })
     Get-LocalUser | Where-Object { $_.Enabled -and (-not $user -or $_.Name -eq $user) } | ForEach-Object {
         $name = $_.Name
-        $profile5 = (Get-CimInstance Win32_UserProfile -Filter "SID='$($_.SID)'").LocalPath
-        $files = @("$profile5\.ssh\authorized_keys")
+        $profilePath = (Get-CimInstance Win32_UserProfile -Filter "SID='$($_.SID)'").LocalPath
+        $files = @("$profilePath\.ssh\authorized_keys")
         if ($administrators -contains $name) { $files += $shared }
         foreach ($file in $files) {
             if (Test-Path -PathType Leaf $file) { Get-FingerprintsIn $file | ForEach-Object { "${name}:$_" } }
@@ -64,9 +64,9 @@ function Get-ServerKeys {
     }
 }
 
-$began = Get-Uptime5
+$began = Get-SecondsUp
 for ($round = 0; $round -lt 720; $round++) {
-    $uptime = Get-Uptime5
+    $uptime = Get-SecondsUp
     $interfaces = Get-NetAdapter | ForEach-Object { Get-Alias $_.Name }
     $body = "seconds=$($uptime - $began) uptime=$uptime" +
         " interfaces=$(Get-Listed $interfaces 16) addresses=$(Get-Listed (Get-Addresses) 16)" +

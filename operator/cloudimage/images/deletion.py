@@ -20,8 +20,17 @@ from cloudimage.credentials import loader
 from cloudimage.credentials.logic import guard
 from cloudimage.failpoints import Point, failpoint
 from cloudimage.images import publishing, snapshots
+from cloudimage.images.boot_look import LOOK_SECONDS
+from cloudimage.images.boot_testing import BootTesting
 from cloudimage.images.burned_ids import burn
-from cloudimage.images.logic import burned_ids, deletion, metadata, owned_images, status
+from cloudimage.images.logic import (
+    boot_test_state,
+    burned_ids,
+    deletion,
+    metadata,
+    owned_images,
+    status,
+)
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.owned_images import images_of
 from cloudimage.kube import Kube
@@ -42,6 +51,7 @@ class Deletion:
     attempts: Attempts
     clouds: ConnectionPool
     policy: CloudPolicy
+    tests: BootTesting
 
     def __call__(self, resource: CloudImage) -> float | None:
         """Delete what may go; return the seconds after which to look again, None when done."""
@@ -51,9 +61,37 @@ class Deletion:
         if guard.needs_no_cloud(resource):
             self._release(resource, "The object is deleted without checking the cloud.")
             return None
+        if wait := self._end_test(resource):
+            return wait
         if shares := shares_of(self.kube, resource):
             return self.attempts.blocked(resource, _blocked(resource, deletion.shared(shares)))
         return self._with_cloud(resource)
+
+    def _end_test(self, resource: CloudImage) -> float | None:
+        """End the boot test; return the seconds until the next look, None where that is done.
+
+        It is waited for two minutes at most: a server that Nova does not delete holds up nothing.
+        """
+        if not boot_test_state.may_be_left(resource):
+            return None
+        over = boot_test_state.was_waited_for(resource, datetime.now(UTC))
+        try:
+            with self.clouds.borrow(loader.load(self.kube, resource)) as cloud:
+                if self.tests.end(resource, cloud):
+                    return None
+        except CloudError as error:
+            if not over:
+                return self._blocked_by_cloud(resource, error)
+            self._warn(resource, str(error))
+            return None
+        if not over:
+            return LOOK_SECONDS
+        self._warn(resource, "Nova has not deleted it within two minutes")
+        return None
+
+    def _warn(self, resource: CloudImage, why: str) -> None:
+        left = f"A server of the boot test may be left: {why.rstrip('. ')}."
+        self.attempts.status.record_event(resource, Event("Warning", "ServerLeft", left))
 
     def _with_cloud(self, resource: CloudImage) -> float | None:
         try:
@@ -124,9 +162,10 @@ class Deletion:
         config: CloudConfig,
         owned: owned_images.OwnedImages,
     ) -> None:
-        for image in owned.leftovers:
+        unused = (*owned.leftovers, *owned.untested(resource))
+        for image in unused:
             cloud.glance.delete(image.id)
-        kept = [each for each in owned.all if each not in owned.leftovers]
+        kept = [each for each in owned.all if each not in unused]
         for image in kept:
             cloud.glance.patch(image.id, metadata.without_marks(image))
         self._clear(resource, config)

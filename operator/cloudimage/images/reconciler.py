@@ -21,17 +21,18 @@ from cloudimage.failpoints import Point, failpoint
 from cloudimage.images import (
     adoption,
     lookup,
-    publishing,
     resolution,
-    retention,
     rollout,
     snapshots,
 )
+from cloudimage.images.boot_testing import BootTesting
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
 from cloudimage.images.following import Following, Meaning
+from cloudimage.images.keeping import Keeping
 from cloudimage.images.logic import (
     available_status,
+    boot_test_status,
     burned_ids,
     follow_schedule,
     follow_status,
@@ -43,11 +44,10 @@ from cloudimage.images.logic import (
     uploads,
 )
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.owned_images import images_of, metadata_plan, name_drafts
+from cloudimage.images.owned_images import images_of
 from cloudimage.kube import Key, key_of
 from cloudimage.runners.base import Runner
 from cloudimage.settings import Settings
-from cloudimage.shares.consumers import Consumers
 from cloudimage.sources.customize import references_of
 from cloudimage.transfer import contract
 from cloudimage.transfer.request import TransferRequest
@@ -80,13 +80,19 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     following: Following
     settings: Settings
     clouds: ConnectionPool
-    consumers: Consumers
+    keeping: Keeping
     notify: Callable[[Key], None]
+
+    @property
+    def tests(self) -> BootTesting:
+        """The boot tests of images."""
+        return self.keeping.tests
 
     def delete(self, resource: CloudImage) -> float | None:
         """Delete what may go; return the seconds until the next look, None when done."""
         policy = self.settings.cloud_policy
-        return Deletion(self.kube, self.runner, self.attempts, self.clouds, policy)(resource)
+        deletion = Deletion(self.kube, self.runner, self.attempts, self.clouds, policy, self.tests)
+        return deletion(resource)
 
     def reconcile(self, resource: CloudImage) -> float | None:
         """Do the next step towards the spec; return the seconds until the next look."""
@@ -106,6 +112,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         """Forget an object that was removed, and end its transfer."""
         self.runner.cancel(uid)
         self.following.looks.forget(uid)
+        self.tests.gone(uid)
         super().gone(uid)
 
     def _apply(self, resource: CloudImage) -> float | None:
@@ -173,6 +180,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         owned: owned_images.OwnedImages,
     ) -> float | None:
         """Have the image made: by a person if the spec says so, else by a transfer."""
+        self.tests.give_way(resource, cloud)
         if uploads.is_awaited(desired):
             return self._await(resource, desired, cloud, config, owned)
         self._start(resource, desired, cloud, config, owned)
@@ -260,36 +268,19 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         cloud: Cloud,
         owned: owned_images.OwnedImages,
         result: contract.Result | None,
-    ) -> float:
-        """Bring the current image's metadata in line, and what came before it out of its way."""
-        image = owned.current
-        if image is None:
-            raise ValueError("unreachable: without one a transfer is started")
-        if result is not None:
-            new = available_status.delivered(resource, desired, image, result, now())
-            resource = self.write(resource, new)
-        plan = metadata_plan(self.kube, resource, image)
-        image = rollout.roll_out(resource, cloud.glance, owned, image, plan.patch, self.consumers)
-        if plan.patch:
-            failpoint(Point.PATCHED, resource.metadata.name)
-        if plan.event:
-            self.attempts.status.record_event(resource, plan.event)
-        usage = rollout.usage_of(cloud, image.id)
-        previous = rollout.look(cloud, owned.previous)
-        drafts = (*plan.drafts, *name_drafts(cloud.glance, image))
-        new = available_status.available(resource, desired, image, usage, result, now(), *drafts)
-        new = follow_status.updated(resource, desired, new, now())
-        changed = revisions.source_changed(resource, desired, new)
-        resource = self.write(resource, revisions.listed(new, desired, image, previous, usage))
-        if changed:
-            self.attempts.status.record_event(resource, changed)
-        resource = publishing.keep(self.attempts.status, resource, image, now())
-        resource = self.write(resource, retention.settle(resource, cloud, owned, previous, now()))
-        for event in available_status.warnings(result) if result else ():
-            self.attempts.status.record_event(resource, event)
-        self.runner.forget(resource.metadata.uid)
-        self.attempts.backoff.clear(resource.metadata.uid)
-        return schedule.until_next_look(resource, self.settings.resync_seconds, now())
+    ) -> float | None:
+        """Bring the current image in line; return the seconds until the next look."""
+        kept = self.keeping(resource, desired, cloud, owned, result)
+        uid, resource = resource.metadata.uid, kept.resource
+        self.runner.forget(uid)
+        self.attempts.backoff.clear(uid)
+        if kept.held and kept.seconds is None:
+            if back := boot_test_status.given_up(resource, now()):
+                self.write(resource, back)
+                return _CANCELLED_SECONDS
+            return self.following.until_due(resource, desired)
+        due = schedule.until_next_look(resource, self.settings.resync_seconds, now())
+        return due if kept.seconds is None else min(due, kept.seconds)
 
     def _start(
         self,

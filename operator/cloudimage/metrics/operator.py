@@ -77,6 +77,22 @@ TRANSFER_STAGE_SECONDS = Histogram(
 UPLOADED_BYTES = Counter(
     "cloudimage_uploaded_bytes", "Bytes that the operator's transfers stored in Glance."
 )
+BOOT_TESTS = Counter(
+    "cloudimage_boot_tests",
+    "Boot tests that ended, with the reason BootTestPassed, or that of their failure.",
+    ["reason"],
+)
+BOOT_TEST_SECONDS = Histogram(
+    "cloudimage_boot_test_seconds",
+    "Time from the start of a boot test until its result was known.",
+    ["result"],
+    buckets=(5, 15, 30, 60, 120, 300, 600, 1800, 3600),
+)
+BOOT_TESTS_IN_PROGRESS = Gauge(
+    "cloudimage_boot_tests_in_progress",
+    "Boot tests that have a server or are about to, and those that wait for their turn.",
+    ["state"],
+)
 FAILURES = Counter(
     "cloudimage_failures",
     "Failed transfers and failed requests to the cloud, including transient ones.",
@@ -146,6 +162,9 @@ COLLECTORS: Final[tuple[OurCollector, ...]] = (
     TRANSFER_BYTES,
     TRANSFER_STAGE_SECONDS,
     UPLOADED_BYTES,
+    BOOT_TESTS,
+    BOOT_TEST_SECONDS,
+    BOOT_TESTS_IN_PROGRESS,
     FAILURES,
     ORPHANS,
     RECONCILE_SECONDS,
@@ -166,10 +185,12 @@ LABELS: Final = {
     "project": "id of a project; `others` likewise",
     "python": "version of Python",
     "reason": "a reason of docs/reference, or `Cancelled`",
+    "result": "`Passed` or `Failed`",
     "revision": "commit that the container was built from",
     "service": "type of the OpenStack service; `discovery` for requests for a service's versions",
     "stage": "stage of a transfer, as in status.progress",
-    "state": "of a connection: `idle` or `lent`; of an image: `unfinished` or `finished`",
+    "state": "of a connection: `idle` or `lent`; of an image: `unfinished` or `finished`; "
+    "of a boot test: `running` or `waiting`",
     "status": "of a condition: `True`, `False` or `Unknown`; of an answer: `2xx` to `5xx`, or "
     "`none` if there was no answer",
     "type": "type of a condition",

@@ -11,6 +11,9 @@ UPLOAD_MARK: Final = "cloudimage_dev_upload"
 SOURCE_MARK: Final = "cloudimage_dev_source_sha256"
 """SHA-256 of the file that was uploaded; likewise. No image needs either to be found."""
 
+UNTESTED: Final = "not yet"
+"""See :attr:`Marks.BOOTED`."""
+
 
 class Marks(StrEnum):
     """Glance properties by which an image made by us is found again.
@@ -33,3 +36,6 @@ class Marks(StrEnum):
     longer has."""
     REPLACED = "cloudimage_dev_replaced"
     """When another image took the place of this one (RFC 3339): it ages from then."""
+    BOOTED = "cloudimage_dev_booted"
+    """What a server made from the image has passed, and when: ``<digest> <RFC 3339>``; until then
+    :data:`UNTESTED`, if the image is not to be used before."""

@@ -107,7 +107,11 @@ class Network:
         north, south = f"--ovnnb-db={self.database}", f"--ovnsb-db={self.database}"
         return {
             "ovsdb": ["ovsdb-server", own, remote, control("ovsdb"), *files],
-            "vswitchd": [*self.entrance, "ovs-vswitchd", own, control("vswitchd"), self.database],
+            # Of 3.1 an assertion may end it: then it is started again.
+            "vswitchd": [
+                *(*self.entrance, "ovs-vswitchd", own, "--monitor"),
+                *(control("vswitchd"), self.database),
+            ],
             "northd": ["ovn-northd", own, control("northd"), north, south],
             # It has no option for its control socket, but heeds OVN_RUNDIR.
             "controller": ["ovn-controller", own, self.database],

@@ -29,8 +29,10 @@ def network_of_both(cloud: "Connection", name: str, number: int = 7) -> Iterator
     router = neutron.create_router(name=name)
     for subnet in made:
         neutron.add_interface_to_router(router, subnet=subnet.id)
-    yield network.id
-    for subnet in made:
-        neutron.remove_interface_from_router(router, subnet=subnet.id)
-    neutron.delete_router(router)
-    neutron.delete_network(network)
+    try:
+        yield network.id
+    finally:
+        for subnet in made:
+            neutron.remove_interface_from_router(router, subnet=subnet.id)
+        neutron.delete_router(router)
+        neutron.delete_network(network)

@@ -227,7 +227,38 @@ def test_what_stays_after_a_deletion_by_force() -> None:
     assert images == f"image {IMAGE_ID} in cloud prod of Secret openstack"
     assert f"cloudimage_dev_uid={made.metadata.uid}" in unfinished
     assert users == "its users: 2 servers, 1 volume"
+    state = {"imageID": "tested", "specDigest": "d", "startTime": NOW}
+    _, tested, _, server = stays(image(status={"imageID": "i", "digest": "d", "bootTest": state}))
+    assert tested.startswith("image tested in cloud")
+    assert f"called cloudimage-boot-test-{made.metadata.uid}-" in server
     assert stays(cloud_image()) == []
     assert stays(share(projects=["p-1"], imageID=IMAGE_ID)) == [
         f"project p-1 as a member of image {IMAGE_ID}"
     ]
+
+
+def test_a_boot_test_is_told_in_a_line() -> None:
+    state = {"imageID": IMAGE_ID, "specDigest": "d", "startTime": NOW - timedelta(seconds=40)}
+    progress = {"stage": "Complete", "percent": 100}
+    runs = image(
+        ("Ready", "False", "Progressing"),
+        ("Booted", "Unknown", "Progressing"),
+        status={"bootTest": state, "progress": progress},
+    )
+    assert "Boot:   under way, begun 40s ago" in told(runs)
+    assert state_line(runs) == "Not ready yet: boot test."
+    over = {
+        **state,
+        "result": "Passed",
+        "finishTime": NOW - timedelta(hours=5),
+        "addresses": ["198.51.100.7/24"],
+        "user": "debian",
+        "nextTestTime": NOW + timedelta(days=3),
+    }
+    passed = image(("Booted", "True", "BootTestPassed"), status={"bootTest": over})
+    line = "Boot:   passed 5h ago; addresses 198.51.100.7/24; user debian; next in 3d"
+    assert line in told(passed)
+    failed = {**state, "result": "Failed", "reason": "NoAddress", "finishTime": NOW}
+    text = told(image(("Booted", "False", "NoAddress"), status={"bootTest": failed}))
+    assert "Boot:   failed (NoAddress) 0s ago" in text
+    assert "NoAddress (Booted is False)" in text

@@ -147,7 +147,7 @@ def test_nothing_of_this_machine_is_used(
     home = tmp_path / "home"
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / ".ssh/id_ed25519")
-    (home / ".ssh/config").write_text(f"ProxyCommand touch {tmp_path}/proxy\nUser somebody\n")
+    (home / ".ssh/config").write_text(f'Match exec "touch {tmp_path}/ran"\n')
     host = (tmp_path / "host.pub").read_text()
     (home / ".ssh/known_hosts").write_text(f"[127.0.0.1]:{sshd.port} {host}")
     asked: list[bytes] = []
@@ -164,7 +164,7 @@ def test_nothing_of_this_machine_is_used(
             sshd.log_in()
         with pytest.raises(BlockingIOError):
             asked.append(agent.accept()[0].recv(1))
-    assert not (tmp_path / "proxy").exists()
+    assert not (tmp_path / "ran").exists()
 
 
 def test_only_what_the_policy_allows_is_connected_to(sshd: Sshd) -> None:

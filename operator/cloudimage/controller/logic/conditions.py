@@ -49,6 +49,7 @@ CONDITIONS: Final = (
     Declared(ConditionType.NAME_UNIQUE),
     Declared(ConditionType.FOLLOWING),
     Declared(ConditionType.UPDATE_AVAILABLE, abnormal=True),
+    Declared(ConditionType.BOOTED),
     Declared(ConditionType.RETENTION_APPLIED),
     Declared(ConditionType.PROVENANCE_COMPLETE),
     Declared(ConditionType.PUBLISHED),

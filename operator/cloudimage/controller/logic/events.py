@@ -11,6 +11,7 @@ _GOOD_NEWS = (
     ConditionType.UPLOADED,
     ConditionType.READY,
     ConditionType.UPDATE_AVAILABLE,
+    ConditionType.BOOTED,
     ShareCondition.ACCEPTED,
 )
 _SAID_OTHERWISE = frozenset(
@@ -54,18 +55,30 @@ def of_transitions(before: Iterable[Condition], after: Iterable[Condition]) -> I
         if kind in news and news[kind].reason not in _SAID_OTHERWISE:
             yield Event("Normal", news[kind].reason, news[kind].message)
     for each in after:
-        if each.reason in _BAD_NEWS and old.get(each.type) != (each.status, each.reason):
+        if _is_bad_news(each) and old.get(each.type) != (each.status, each.reason):
             yield Event("Warning", each.reason, each.message)
-    for each in after:
-        if _is_lost(each) and old.get(each.type) != (each.status, each.reason):
-            yield Event("Warning", each.reason, each.message)
-    if stalled := news.get(ConditionType.STALLED):
+    stalled = news.get(ConditionType.STALLED)
+    booted = next((each for each in after if _has_not_booted(each)), None)
+    changed = booted is not None and old.get(booted.type) != (booted.status, booted.reason)
+    if booted and changed and (stalled is None or stalled.reason != booted.reason):
+        yield Event("Warning", booted.reason, booted.message)
+    if stalled:
         yield Event("Warning", stalled.reason, stalled.message)
     if blocked := news.get(ConditionType.DELETION_BLOCKED):
         yield Event("Warning", "DeletionBlocked", blocked.message)
 
 
-def _is_lost(condition: Condition) -> bool:
-    """Return whether a source cannot be followed any longer, though a person wants it to be."""
+def _is_bad_news(condition: Condition) -> bool:
+    """Return whether somebody has to hear of a condition.
+
+    A source that cannot be followed any longer is news, since a person wants it to be.
+    """
+    if condition.reason in _BAD_NEWS:
+        return True
     lost = condition.type == ConditionType.FOLLOWING and condition.status == "False"
     return lost and condition.reason != Reason.SUSPENDED
+
+
+def _has_not_booted(condition: Condition) -> bool:
+    """Return whether a boot test has failed, which may be of an image that stays in use."""
+    return condition.type == ConditionType.BOOTED and condition.status == "False"

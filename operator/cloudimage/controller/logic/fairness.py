@@ -107,6 +107,17 @@ class FairLine(Generic[K]):
                 return key, line is self._urgent
         return None
 
+    def has_place(self, key: K) -> bool:
+        """Return whether the key has a place."""
+        return key in self._taken
+
+    def hold(self, key: K, tenants: Tenants) -> None:
+        """Give a place to a key whatever the others have: it was there before they were counted."""
+        if key not in self._taken:
+            self.discard(key)
+            self._taken[key] = tenants
+            self._held.update(tenants)
+
     def release(self, key: K) -> None:
         """Take the place of a key back; it may have none."""
         for tenant in self._taken.pop(key, ()):

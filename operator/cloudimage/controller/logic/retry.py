@@ -36,6 +36,8 @@ SOURCE: Final = Pauses(5, 600)
 """A publisher's server: it is not the user's own, so it is polled less often."""
 WHOLE_FILE: Final = Pauses(5, 3600)
 """A publisher's server, of which each try may take a whole file."""
+SERVER: Final = Pauses(60, 3600)
+"""Each try makes a server, and a host may have room for it soon."""
 PEOPLE: Final = Pauses(20, 1800)
 """A person must grant, free or fix something first, and the operator gets no notice of it."""
 SECRET: Final = Pauses(10, 60)
@@ -60,6 +62,8 @@ _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.IMAGE_TOO_LARGE: WHOLE_FILE,
     Reason.SUMS_FILE_INVALID: SOURCE,
     Reason.CONVERSION_FAILED: SOURCE,
+    Reason.NO_VALID_HOST: SERVER,
+    Reason.BUILD_FAILED: SERVER,
     Reason.LINT_FAILED: SOURCE,
     Reason.FORBIDDEN: PEOPLE,
     Reason.USAGE_UNKNOWN: PEOPLE,

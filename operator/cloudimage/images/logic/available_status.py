@@ -71,8 +71,14 @@ def observed(
     return next_status(resource, drafts, now, changes)
 
 
-def delivered(
-    resource: CloudImage, desired: Desired, image: GlanceImage, result: Result, now: datetime
+def delivered(  # noqa: PLR0913 - what a look found, each from elsewhere
+    resource: CloudImage,
+    desired: Desired,
+    image: GlanceImage,
+    result: Result,
+    now: datetime,
+    *,
+    held: bool = False,
 ) -> CloudImageStatus:
     """Return the status once all bytes are in Glance, whatever its metadata still needs.
 
@@ -82,18 +88,20 @@ def delivered(
         image: The image; one of an earlier spec may still be served.
         result: The end of its transfer.
         now: The present.
+        held: It is used only once it has passed its boot test.
     """
     lint = lint_status.of_image(resource, desired, result)
     drafts = [
-        _verified(resource, desired, image, result),
-        _uploaded(resource, image, result),
+        verified(resource, desired, image, result),
+        uploaded(resource, image, result),
         *lint.drafts,
     ]
     changes: dict[str, object] = {
         **lint.changes,
         "progress": TransferProgress(stage=Stage.COMPLETE, percent=100),
         "summary": _summary(resource, image, None, "100%"),
-        "image_id": resource.status.image_id or image.id,
+        # One that is to be tested first is not to be booted from yet.
+        "image_id": resource.status.image_id or (None if held else image.id),
         **_made(result),
     }
     return next_status(resource, drafts, now, changes)
@@ -154,8 +162,8 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
     lint = lint_status.of_image(resource, desired, result)
     drafts = [
         readiness.of_image(image),
-        _verified(resource, desired, image, result),
-        _uploaded(resource, image, result),
+        verified(resource, desired, image, result),
+        uploaded(resource, image, result),
         *lint.drafts,
         Draft(ConditionType.SYNCED, "True", Reason.IN_SYNC, _in_sync(resource)),
         property_checks.draft(resource),
@@ -179,7 +187,7 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
     }
     if result is not None:
         changes |= _made(result)
-    elif resource.status.digest != desired.content_key or image.id != resource.status.image_id:
+    elif resource.status.digest != desired.content_key or not _is_told(resource, image):
         # Not made just now: how it was made is not known any more.
         changes |= {"virtual_size": image.virtual_size, "source": _uploaded_file(image)}
         changes |= {"method": None, "method_reason": None, "customize": None}
@@ -192,6 +200,12 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
     if resource.spec.customize is None:
         resource = _without(resource, ConditionType.CUSTOMIZED)
     return next_status(resource, drafts, now, changes)
+
+
+def _is_told(resource: CloudImage, image: GlanceImage) -> bool:
+    """Return whether the status tells how this image was made: it serves, or was tested."""
+    tested = resource.status.boot_test
+    return image.id in {resource.status.image_id, tested.image_id if tested else None}
 
 
 def _without(resource: CloudImage, kind: ConditionType) -> CloudImage:
@@ -249,11 +263,12 @@ def _was_adopted(resource: CloudImage, image: GlanceImage) -> bool:
 
 def _is_snapshot(resource: CloudImage, image: GlanceImage, result: Result | None) -> bool:
     """Return whether the image is the snapshot itself, so that no byte of it was sent."""
-    known = resource.status.image_id == image.id and resource.status.method
+    known = _is_told(resource, image) and resource.status.method
     return (result.method if result else known) == "Snapshot"
 
 
-def _uploaded(resource: CloudImage, image: GlanceImage, result: Result | None) -> Draft:
+def uploaded(resource: CloudImage, image: GlanceImage, result: Result | None) -> Draft:
+    """Return the condition Uploaded of an image whose bytes are in Glance."""
     if _was_adopted(resource, image):
         message = f"Image {image.id} was already in Glance; this object manages it from now on."
         return Draft(ConditionType.UPLOADED, "True", Reason.ADOPTED, message)
@@ -268,9 +283,10 @@ def _uploaded(resource: CloudImage, image: GlanceImage, result: Result | None) -
     )
 
 
-def _verified(
+def verified(
     resource: CloudImage, desired: Desired, image: GlanceImage, result: Result | None
 ) -> Draft:
+    """Return the condition Verified: what proves the bytes of an image."""
     if desired.source is None or _was_adopted(resource, image):
         return Draft(
             ConditionType.VERIFIED,

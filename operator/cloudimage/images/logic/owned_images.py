@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import Event
@@ -9,7 +10,11 @@ from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.controller.logic.conditions import Draft
 from cloudimage.images.logic.desired import Desired
-from cloudimage.vocabulary.marks import Marks
+from cloudimage.vocabulary.marks import UNTESTED, Marks
+
+PROVISIONAL: Final = " (in the making)"
+"""End of the name that an image has until it is verified, and has passed its boot test where that
+is required: nobody finds it by its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +24,8 @@ class OwnedImages:
     Attributes:
         current: Complete, verified, with the bytes that the spec wants.
         previous: Complete and verified, but with the bytes of an earlier spec.
-        leftovers: Never finished: of a transfer that was cut off.
+        leftovers: Never finished: of a transfer that was cut off, or not yet used when the spec
+            came to want other bytes.
     """
 
     current: GlanceImage | None
@@ -30,6 +36,11 @@ class OwnedImages:
     def all(self) -> tuple[GlanceImage, ...]:
         """Every image of the CloudImage."""
         return (*((self.current,) if self.current else ()), *self.previous, *self.leftovers)
+
+    def untested(self, resource: CloudImage) -> tuple[GlanceImage, ...]:
+        """Return the current image if it was never used, since it has not passed its boot test."""
+        image = self.current
+        return () if image is None or _has_served(resource, image) else (image,)
 
 
 def classify(resource: CloudImage, desired: Desired, found: Iterable[GlanceImage]) -> OwnedImages:
@@ -48,9 +59,31 @@ def classify(resource: CloudImage, desired: Desired, found: Iterable[GlanceImage
     current = matching[0] if matching else None
     return OwnedImages(
         current=current,
-        previous=tuple(each for each in complete if each is not current),
-        leftovers=tuple(each for each in ours if not _complete(each)),
+        previous=tuple(
+            each for each in complete if each is not current and _has_served(resource, each)
+        ),
+        leftovers=tuple(
+            each
+            for each in ours
+            if each is not current and not (_complete(each) and _has_served(resource, each))
+        ),
     )
+
+
+def has_provisional_name(image: GlanceImage) -> bool:
+    """Return whether an image is called as one that has not taken its place yet."""
+    return (image.name or "").endswith(PROVISIONAL)
+
+
+def was_promoted(resource: CloudImage, image: GlanceImage) -> bool:
+    """Return whether an image has taken its place, so that others may rely on it."""
+    return resource.status.image_id == image.id or not has_provisional_name(image)
+
+
+def _has_served(resource: CloudImage, image: GlanceImage) -> bool:
+    """Return whether an image has taken its place, unless it was to be boot tested first."""
+    untested = image.properties.get(Marks.BOOTED) == UNTESTED
+    return was_promoted(resource, image) or not untested
 
 
 def _complete(image: GlanceImage) -> bool:

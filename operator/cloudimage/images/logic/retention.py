@@ -15,9 +15,9 @@ from cloudimage.api.retention import DEFAULT_NAME, NAME_PART, Retention, Then
 from cloudimage.cloud.models import GlanceImage, JsonPatch
 from cloudimage.durations import parse_duration
 from cloudimage.images.logic import effective
+from cloudimage.images.logic.owned_images import PROVISIONAL
 from cloudimage.images.logic.revisions import (
     NAME_LENGTH,
-    PROVISIONAL,
     PreviousImage,
     newest_first,
     replaced_at,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from cloudimage.api.cloudimage import CloudImage, SourceChangePolicy
+from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, SourceChangePolicy
 from cloudimage.api.meta import Event
 from cloudimage.api.reasons import Reason
 from cloudimage.api.status import MOST_PROJECTS, CloudImageStatus, ProjectUse, Revision
@@ -13,13 +13,10 @@ from cloudimage.cloud.models import GlanceImage, JsonPatch, Usage
 from cloudimage.images.logic import effective, facts
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.facts import Facts
-from cloudimage.images.logic.owned_images import OwnedImages
+from cloudimage.images.logic.owned_images import PROVISIONAL, OwnedImages
 from cloudimage.plaintext import plain
 from cloudimage.transfer.contract import Checksum
 from cloudimage.vocabulary.marks import Marks
-
-PROVISIONAL = " (in the making)"
-"""End of the name that a replacement has until it is verified: nobody finds it by its own."""
 
 NAME_LENGTH = 255
 """Characters that Glance takes as a name (``GET /v2/schemas/image``)."""
@@ -45,9 +42,18 @@ class PreviousImage:
 
 
 def name_to_begin_with(resource: CloudImage, owned: OwnedImages) -> str:
-    """Return the name of a new image while it is made: another than that of one it replaces."""
+    """Return the name of a new image while it is made: another than that of one it replaces.
+
+    One that has to pass a boot test first has it until then.
+    """
     name = shown_name(resource)
-    return with_suffix(name, PROVISIONAL) if owned.previous else name
+    provisional = bool(owned.previous) or is_tested_first(resource.spec)
+    return with_suffix(name, PROVISIONAL) if provisional else name
+
+
+def is_tested_first(spec: CloudImageSpec) -> bool:
+    """Return whether new images of a spec are used only after they have passed a boot test."""
+    return spec.boot_test is not None and spec.boot_test.required
 
 
 def shown_name(resource: CloudImage) -> str:

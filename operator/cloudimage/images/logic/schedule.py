@@ -8,6 +8,7 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import TERMINAL_IF_PROVEN, TERMINAL_REASONS, ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.controller.logic.conditions import find, is_true
+from cloudimage.images.logic import boot_test_state
 from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.contract import Stage
 
@@ -74,6 +75,7 @@ def has_failed_for_good(resource: CloudImage, desired: Desired) -> bool:
         and stalled.status == "True"
         and is_terminal(desired, stalled.reason, stage, followed=followed)
         and stalled.observed_generation == resource.metadata.generation
+        and not boot_test_state.is_to_be_settled(resource)
     )
 
 
@@ -88,6 +90,11 @@ def next_resync(resource: CloudImage, period: float) -> datetime | None:
         period: Seconds between comparisons, give or take a fifth: each object has a share of its
             own, so that many which were made together do not come back together.
     """
+    due, tested = _resync(resource, period), boot_test_state.next_look(resource)
+    return due if due is None or tested is None else min(due, tested)
+
+
+def _resync(resource: CloudImage, period: float) -> datetime | None:
     status = resource.status
     settled = (
         status.observed_generation == resource.metadata.generation
@@ -96,6 +103,7 @@ def next_resync(resource: CloudImage, period: float) -> datetime | None:
         and not is_true(status.conditions, ConditionType.RECONCILING)
         and not is_true(status.conditions, ConditionType.STALLED)
         and not is_updating(status)
+        and not boot_test_state.is_under_way(resource)
     )
     if not settled or status.last_sync_time is None:
         return None
@@ -109,12 +117,14 @@ def next_resync(resource: CloudImage, period: float) -> datetime | None:
 def until_next_look(resource: CloudImage, period: float, now: datetime) -> float:
     """Return the seconds until the next look at an object that was just looked at.
 
+    Its boot test, which that look knew of, is not counted.
+
     Args:
         resource: The CloudImage.
         period: Seconds between comparisons of a settled object, and of one that waits for others.
         now: The present.
     """
-    due = next_resync(resource, period)
+    due = _resync(resource, period)
     if due is None:
         return period
     # What came due during the look is next, and not a period later.

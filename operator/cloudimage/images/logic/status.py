@@ -18,7 +18,13 @@ from cloudimage.api.status import (
 from cloudimage.cloud.models import GlanceImage, Usage
 from cloudimage.controller.logic import conditions, retry
 from cloudimage.controller.logic.conditions import Draft, with_conditions
-from cloudimage.images.logic import customize_status, lint_status, property_checks, readiness
+from cloudimage.images.logic import (
+    boot_test_state,
+    customize_status,
+    lint_status,
+    property_checks,
+    readiness,
+)
 from cloudimage.images.logic.desired import Desired
 from cloudimage.plaintext import plain
 from cloudimage.transfer.contract import Failure, Progress, Stage
@@ -145,7 +151,10 @@ def retrying(resource: CloudImage, value: str, now: datetime) -> CloudImageStatu
     """Return the status once the annotation's value was acted on: every failure is retried."""
     message = f"Retrying, as requested by the annotation {RETRY_ANNOTATION}."
     drafts = [Draft(ConditionType.RECONCILING, "True", Reason.PROGRESSING, message)]
-    changes: dict[str, object] = {"last_handled_retry": value}
+    changes: dict[str, object] = {
+        "last_handled_retry": value,
+        "boot_test": boot_test_state.retried(resource.status.boot_test, now),
+    }
     if (follow := resource.status.follow) is not None:
         # The source is asked at once, and a version that failed is tried again.
         seen = follow.available

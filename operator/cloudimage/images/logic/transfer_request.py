@@ -3,11 +3,12 @@
 from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, Import
 from cloudimage.images.logic import burned_ids, effective, metadata
 from cloudimage.images.logic.desired import Desired
+from cloudimage.images.logic.revisions import is_tested_first
 from cloudimage.sources.customize import requested
 from cloudimage.transfer import contract
 from cloudimage.transfer.customize.model import Customize
 from cloudimage.transfer.findings import LintMode
-from cloudimage.vocabulary.marks import Marks
+from cloudimage.vocabulary.marks import UNTESTED, Marks
 
 
 def new_image(
@@ -23,6 +24,7 @@ def new_image(
     """
     resource = effective.applied(resource)
     image = resource.spec.image
+    tested_first = is_tested_first(resource.spec)
     uid, content = resource.metadata.uid, desired.content_key
     seed, lot = burned_ids.lot_of(uid, content, resource.status.transfers_started)
     return contract.NewImage(
@@ -35,13 +37,14 @@ def new_image(
         min_ram=image.min_ram_mib,
         compress=image.compress is True,
         tags=tuple(sorted(image.tags or ())),
-        visibility=image.visibility,
+        visibility="private" if tested_first else image.visibility,
         owner=image.owner,
         properties={
             **(image.properties or {}),
             **metadata.properties_mark(resource.spec),
             Marks.UID: uid,
             Marks.DIGEST: content,
+            **({Marks.BOOTED: UNTESTED} if tested_first else {}),
             **({contract.SECRET_MARK: secret_uid} if secret_uid else {}),
         },
     )

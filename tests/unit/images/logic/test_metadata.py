@@ -137,7 +137,8 @@ def test_the_image_says_which_properties_were_set_from_here() -> None:
 
 
 def test_an_orphan_loses_every_mark_and_nothing_else() -> None:
-    image = marked("os_distro", os_distro="debian", **{Marks.REPLACED: "2026-01-02T03:04:05Z"})
+    others = {Marks.REPLACED: "2026-01-02T03:04:05Z", Marks.BOOTED: "0 2026-01-02T03:04:05Z"}
+    image = marked("os_distro", os_distro="debian", **others)
     patch = metadata.without_marks(image)
     assert {each["op"] for each in patch} == {"remove"}
     assert sorted(each["path"] for each in patch) == sorted(f"/{mark}" for mark in Marks)

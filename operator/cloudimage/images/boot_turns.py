@@ -1,0 +1,97 @@
+"""Which boot tests have a server: a limited number at once, and no tenant above its share."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from kubernetes.client import ApiException
+from pydantic import ValidationError
+from urllib3.exceptions import HTTPError
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.controller.faults import without_text
+from cloudimage.controller.logic.fairness import FairLine
+from cloudimage.controller.tenants import tenants_of
+from cloudimage.images.logic import boot_test_state
+from cloudimage.kube import Key, Kube, key_of
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class BootTurns:
+    """Gives turns by the UID of an object, which keeps its own until it is released.
+
+    It is safe to share, and nothing waits in it: an object whose turn has come is queued.
+
+    Attributes:
+        places: How many tests have a server at once.
+        notify: Puts a key into the queue, from any thread.
+    """
+
+    places: int
+    notify: Callable[[Key], None]
+    _line: FairLine[str] = field(init=False)
+    _keys: dict[str, Key] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._line = FairLine(self.places)
+
+    def numbers(self) -> dict[str, float]:
+        """Return how many have a turn, and how many wait for one."""
+        with self._lock:
+            return {"running": self._line.taken, "waiting": self._line.waiting}
+
+    def recover(self, kube: Kube) -> None:
+        """Count the tests that run already, before any other may begin.
+
+        Where the API server does not tell, each is counted when it is looked at.
+        """
+        try:
+            known = kube.read_all(CloudImage)
+        except (ApiException, HTTPError, ValidationError) as error:
+            logger.warning("boot tests that run are not counted yet", extra=without_text(error))
+            return
+        for each in known:
+            if not boot_test_state.is_clear(each.status.boot_test):
+                self.hold(each)
+
+    def ask(self, resource: CloudImage) -> bool:
+        """Return whether an object may begin now; if not, it waits, and is queued at its turn."""
+        uid = resource.metadata.uid
+        with self._lock:
+            if not self._line.has_place(uid):
+                self._keys[uid] = key_of(resource)
+                self._line.put(uid, tenants_of(resource))
+            given = self._given()
+            mine = self._line.has_place(uid)
+        self._tell(given, but=uid)
+        return mine
+
+    def hold(self, resource: CloudImage) -> None:
+        """Give an object its turn, however many have one: its test runs already."""
+        with self._lock:
+            self._line.hold(resource.metadata.uid, tenants_of(resource))
+
+    def release(self, uid: str) -> None:
+        """Take back the turn of an object, or its place in the line; it may have neither."""
+        with self._lock:
+            self._keys.pop(uid, None)
+            self._line.discard(uid)
+            self._line.release(uid)
+            given = self._given()
+        self._tell(given, but=uid)
+
+    def _given(self) -> list[str]:
+        given = []
+        while found := self._line.take():
+            given.append(found[0])
+        return given
+
+    def _tell(self, given: list[str], but: str) -> None:
+        for uid in given:
+            key = self._keys.pop(uid, None)
+            if uid != but and key is not None:
+                self.notify(key)

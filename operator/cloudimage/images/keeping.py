@@ -1,0 +1,127 @@
+"""Brings the current image in line with the spec, once it may be used, and what came before it."""
+
+from dataclasses import dataclass, replace
+
+from cloudimage.api.cloudimage import CloudImage
+from cloudimage.cloud.connection import Cloud
+from cloudimage.cloud.glance import Glance
+from cloudimage.cloud.models import GlanceImage
+from cloudimage.controller.reconciler import now
+from cloudimage.controller.status_writer import StatusWriter
+from cloudimage.failpoints import Point, failpoint
+from cloudimage.images import boot_look, publishing, retention, rollout
+from cloudimage.images.boot_testing import BootTesting
+from cloudimage.images.logic import (
+    available_status,
+    boot_test,
+    follow_status,
+    revisions,
+)
+from cloudimage.images.logic.boot_test_status import Gate
+from cloudimage.images.logic.desired import Desired
+from cloudimage.images.logic.owned_images import OwnedImages
+from cloudimage.images.owned_images import metadata_plan, name_drafts
+from cloudimage.shares.consumers import Consumers
+from cloudimage.transfer.contract import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What became of the current image.
+
+    Attributes:
+        resource: The CloudImage, with what is written of it.
+        held: The image may not be used before it has passed its boot test.
+        seconds: Until the next look at its boot test; None: none is needed.
+    """
+
+    resource: CloudImage
+    held: bool
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """Keeps current images."""
+
+    status: StatusWriter
+    consumers: Consumers
+    tests: BootTesting
+
+    def __call__(
+        self,
+        resource: CloudImage,
+        desired: Desired,
+        cloud: Cloud,
+        owned: OwnedImages,
+        result: Result | None,
+    ) -> Kept:
+        """Do what the current image needs: its boot test, its metadata, its place.
+
+        Raises:
+            CloudError: The cloud does not do it.
+            StaleError: The object changed since it was read.
+        """
+        image = owned.current
+        if image is None:
+            raise ValueError("unreachable: without one a transfer is started")
+        if result is not None:
+            image = self._put_apart(resource, cloud.glance, image)
+            held = boot_test.is_held(resource, image)
+            new = available_status.delivered(resource, desired, image, result, now(), held=held)
+            resource = self.status.write(resource, new)
+        plan = metadata_plan(self.status.kube, resource, image)
+        if boot_test.is_held(resource, image) and (patch := boot_test.needed_first(plan.patch)):
+            image = cloud.glance.patch(image.id, patch)
+        gate = Gate(desired, image, revisions.serving(resource, owned))
+        trial = boot_look.look(self.tests, resource, cloud, image, gate)
+        if trial.held:
+            self._warn(trial.resource, result)
+            return Kept(trial.resource, held=True, seconds=trial.seconds)
+        owned = replace(owned, current=trial.image)
+        resource = self._used(trial.resource, desired, cloud, owned, trial.image, result)
+        self._warn(resource, result)
+        return Kept(resource, held=False, seconds=trial.seconds)
+
+    def _put_apart(self, resource: CloudImage, glance: Glance, image: GlanceImage) -> GlanceImage:
+        """Return an image that was just made as one that is not used before it has passed.
+
+        Its transfer began while the spec did not ask for that.
+        """
+        changes = boot_test.putting_apart(resource, image)
+        return glance.patch(image.id, changes) if changes else image
+
+    def _used(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
+        self,
+        resource: CloudImage,
+        desired: Desired,
+        cloud: Cloud,
+        owned: OwnedImages,
+        image: GlanceImage,
+        result: Result | None,
+    ) -> CloudImage:
+        """Have the image used: give it its place, bring it in line, and age what came before."""
+        plan = metadata_plan(self.status.kube, resource, image)
+        changes = (*plan.patch, *boot_test.opening(resource, owned, image))
+        image = rollout.roll_out(resource, cloud.glance, owned, image, changes, self.consumers)
+        if changes:
+            failpoint(Point.PATCHED, resource.metadata.name)
+        if plan.event:
+            self.status.record_event(resource, plan.event)
+        usage = rollout.usage_of(cloud, image.id)
+        previous = rollout.look(cloud, owned.previous)
+        drafts = (*plan.drafts, *name_drafts(cloud.glance, image))
+        new = available_status.available(resource, desired, image, usage, result, now(), *drafts)
+        new = follow_status.updated(resource, desired, new, now())
+        changed = revisions.source_changed(resource, desired, new)
+        listed = revisions.listed(new, desired, image, previous, usage)
+        resource = self.status.write(resource, listed)
+        if changed:
+            self.status.record_event(resource, changed)
+        resource = publishing.keep(self.status, resource, image, now())
+        new = retention.settle(resource, cloud, owned, previous, now())
+        return self.status.write(resource, new)
+
+    def _warn(self, resource: CloudImage, result: Result | None) -> None:
+        for event in available_status.warnings(result) if result else ():
+            self.status.record_event(resource, event)

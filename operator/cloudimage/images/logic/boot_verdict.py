@@ -1,0 +1,243 @@
+"""What a server of a boot test has shown so far, and what follows; pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Final, Literal
+
+from cloudimage.api.boot_test import BootExpectation, BootTest, BootTestStatus
+from cloudimage.api.reasons import Reason
+from cloudimage.cloud.models import TestServer
+from cloudimage.guest.report import GuestReport, console_tail
+from cloudimage.images.logic.boot_test import BUILD_SECONDS, deadline
+from cloudimage.plaintext import plain
+
+SETTLING_SECONDS: Final = 60.0
+"""For so long after its first report a guest may still lack what it should have: routers are asked
+and keys are written while it starts."""
+
+_MOST_LISTED: Final = 32
+_LONGEST: Final = 255
+
+
+class Login(Enum):
+    """How far a login by ssh is."""
+
+    NOT_BEGUN = auto()
+    RUNNING = auto()
+    DONE = auto()
+    KEY_LOST = auto()
+    """The operator was started again since, and no longer has the private key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is seen of a server.
+
+    Attributes:
+        console: The end of its console's text.
+        report: The guest's newest report.
+        matched: Whether the console has a match of the expected pattern.
+        fingerprint: Of the key that has to let in, as OpenSSH writes it.
+        login: How far the login is.
+        login_failure: Why the last login failed; empty: none did.
+    """
+
+    server: TestServer
+    console: str = ""
+    report: GuestReport | None = None
+    matched: bool = False
+    fingerprint: str | None = None
+    login: Login = Login.NOT_BEGUN
+    login_failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a test."""
+
+    result: Literal["Passed", "Failed"]
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing is decided yet.
+
+    Attributes:
+        message: What is waited for.
+        log_in: Whether the login is to be begun.
+    """
+
+    message: str
+    log_in: bool = False
+
+
+def of_building(state: BootTestStatus, server: TestServer, now: datetime) -> Outcome | Wait | None:
+    """Return what follows from a server that has not been ACTIVE yet; None: it is now."""
+    if server.status == "ERROR":
+        return of_fault(server)
+    if server.status == "ACTIVE" or state.active_seconds is not None:
+        return None
+    began = state.start_time or now
+    if now - began < timedelta(seconds=BUILD_SECONDS):
+        return Wait("Nova is making the server.")
+    minutes = BUILD_SECONDS / 60
+    message = f"Nova has not made the server within {minutes:.0f} minutes: it is {server.status}."
+    return Outcome("Failed", Reason.BUILD_FAILED, message)
+
+
+def of_fault(server: TestServer) -> Outcome:
+    """Return what follows from a server in the status ERROR."""
+    fault = plain(server.fault or "Nova does not say why", 512).rstrip(". ")
+    reason = Reason.BUILD_FAILED
+    # The words of Nova's NoValidHost, which the API has no code for.
+    if "no valid host" in fault.lower():
+        reason = Reason.NO_VALID_HOST
+    return Outcome("Failed", reason, f"Nova could not make the server: {fault}.")
+
+
+def judge(test: BootTest, state: BootTestStatus, seen: Seen, now: datetime) -> Outcome | Wait:
+    """Return what follows from a server that is, or was, ACTIVE."""
+    late = (deadline(test, state) or now) <= now
+    missing = next(_missing(test, seen, late=late), None)
+    if missing is None:
+        return Outcome("Passed", Reason.BOOT_TEST_PASSED, _passed(test, seen))
+    if isinstance(missing, Outcome):
+        words = " | ".join(console_tail(seen.console).splitlines())
+        said = f" The console's last lines: {words}" if words else ""
+        message = f"{missing.message}{said}"
+        return Outcome(missing.result, missing.reason, message)
+    return missing
+
+
+def _missing(test: BootTest, seen: Seen, *, late: bool) -> Iterator[Outcome | Wait]:
+    """Yield what the server has not shown yet, in the order in which it is reported."""
+    expect, report = test.expect, seen.report
+    if report is None and _needs_report(expect):
+        yield _silent(test, seen) if late else Wait("The server runs; its guest has not reported.")
+    if report is not None:
+        settled = late or report.seconds >= SETTLING_SECONDS
+        for outcome in _guests_faults(test, seen, report):
+            yield outcome if settled else Wait(outcome.message)
+    if expect.console_matches is not None and not seen.matched:
+        what = f"No part of the console matches {expect.console_matches!r}"
+        reason = Reason.CONSOLE_MISMATCH if seen.console else Reason.NO_CONSOLE
+        message = f"{what} {_in_time(test)}."
+        yield _failed(reason, message) if late else Wait(f"{what} yet.")
+    if expect.ssh:
+        yield from _login(test, seen, late=late)
+
+
+def _needs_report(expect: BootExpectation) -> bool:
+    """Return whether there is anything that only the guest can say, or nothing else at all."""
+    looked_at = expect.ipv4 is not False or expect.ipv6 is not False or expect.ssh_key
+    return looked_at or expect.ssh or expect.console_matches is None
+
+
+def _silent(test: BootTest, seen: Seen) -> Outcome:
+    state = "" if seen.server.status == "ACTIVE" else f" (it is {seen.server.status} by now)"
+    if not seen.console.strip():
+        message = f"The server was ACTIVE{state} and wrote nothing to its console {_in_time(test)}."
+        return _failed(Reason.NO_CONSOLE, message)
+    message = (
+        f"The server was ACTIVE{state}, and its guest did not report {_in_time(test)}: it does not "
+        "boot, or has no cloud-init that runs user data."
+    )
+    return _failed(Reason.BOOT_TIMEOUT, message)
+
+
+def _guests_faults(test: BootTest, seen: Seen, report: GuestReport) -> Iterator[Outcome]:
+    expect = test.expect
+    there = {each.ip for each in report.addresses}
+    for wanted, version in ((expect.ipv4, 4), (expect.ipv6, 6)):
+        if wanted is False:
+            continue
+        given = [each for each in seen.server.addresses if each.version == version]
+        lacking = ", ".join(str(each) for each in given if each not in there)
+        has = ", ".join(map(str, report.addresses[:_MOST_LISTED])) or "none"
+        if lacking:
+            what = f"The guest has not got the IPv{version} address {lacking} that Nova gave"
+            yield _failed(Reason.NO_ADDRESS, f"{what} the server. It has {has}.")
+        elif wanted and all(each.version != version for each in there):
+            why = "" if given else " Nova gave the server none either: check the network's subnets."
+            what = f"The guest has no IPv{version} address. It has {has}.{why}"
+            yield _failed(Reason.NO_ADDRESS, what)
+    if expect.ssh_key and user_of(test, seen) is None:
+        user = f"the user {test.user}" if test.user else "any user"
+        yield _failed(
+            Reason.KEY_NOT_INJECTED, f"The server's key{_key(seen)} does not let {user} in."
+        )
+
+
+def _key(seen: Seen) -> str:
+    return f" ({seen.fingerprint})" if seen.fingerprint else ""
+
+
+def _login(test: BootTest, seen: Seen, *, late: bool) -> Iterator[Outcome | Wait]:
+    if seen.login is Login.DONE:
+        return
+    if seen.login is Login.KEY_LOST:
+        yield Wait("The key of the server is lost.", log_in=True)
+    elif late:
+        why = seen.login_failure or "it did not end"
+        yield _failed(Reason.SSH_FAILED, f"No login by ssh succeeded {_in_time(test)}: {why}.")
+    elif seen.login is Login.RUNNING:
+        yield Wait("The operator is logging in by ssh.")
+    else:
+        yield Wait(seen.login_failure or "The operator is logging in by ssh.", log_in=True)
+
+
+def user_of(test: BootTest, seen: Seen) -> str | None:
+    """Return the user of the guest whom the key lets in, or None if it lets none in."""
+    if seen.report is None or seen.fingerprint is None:
+        return None
+    users = [name for name, keys in seen.report.keys.items() if seen.fingerprint in keys]
+    if test.user is not None:
+        return test.user if test.user in users else None
+    return min(users, key=lambda name: (name == "root", name), default=None)
+
+
+def _passed(test: BootTest, seen: Seen) -> str:
+    words = []
+    if seen.report is not None:
+        addresses = ", ".join(map(str, seen.report.addresses[:_MOST_LISTED]))
+        words.append(f"addresses {addresses}" if addresses else "no addresses")
+    if user := user_of(test, seen):
+        words.append(f"the key lets in {user}")
+    if seen.matched:
+        words.append(f"the console matches {test.expect.console_matches!r}")
+    if seen.login is Login.DONE:
+        words.append("a login by ssh succeeded")
+    return f"A server made from the image has booted: {'; '.join(words)}."
+
+
+def facts(test: BootTest, state: BootTestStatus, seen: Seen, now: datetime) -> BootTestStatus:
+    """Return the state with what the guest has said."""
+    report = seen.report
+    if report is None:
+        return state
+    since = state.start_time or now
+    active = timedelta(seconds=state.active_seconds or 0)
+    took = state.report_seconds
+    update = {
+        "report_seconds": max(0, int((now - since - active).total_seconds()))
+        if took is None
+        else took,
+        "addresses": tuple(map(str, report.addresses[:_MOST_LISTED])),
+        "interfaces": tuple(plain(each, _LONGEST) for each in report.interfaces[:_MOST_LISTED]),
+        "user": user_of(test, seen),
+        "kernel": plain(report.kernel, _LONGEST) or None,
+        "cloud_init": plain(report.cloud_init, _LONGEST) or None,
+    }
+    return state.model_copy(update=update)
+
+
+def _in_time(test: BootTest) -> str:
+    return f"within {test.expect.within}"
+
+
+def _failed(reason: Reason, message: str) -> Outcome:
+    return Outcome("Failed", reason, message)

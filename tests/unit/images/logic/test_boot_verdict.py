@@ -1,0 +1,280 @@
+"""What follows from what a server of a boot test shows."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloudimage.api.boot_test import BootTestStatus
+from cloudimage.api.reasons import BOOT_VERDICTS, Reason
+from cloudimage.images.logic import boot_verdict
+from cloudimage.images.logic.boot_verdict import Login, Outcome, Seen, Wait
+from cloudimage.plaintext import is_shown
+from support.boot_states import KEY, at, report, server, state_of, untested, wanted_of, with_test
+from support.resources import NOW
+
+V4, V6 = "198.51.100.7", "2001:db8::7"
+BOTH = (f"{V4}/24", f"{V6}/64")
+EARLY, LATE = at(seconds=40), at(minutes=20)
+ACTIVE = 12
+
+
+def judged(
+    seen: dict[str, Any], now: Any = EARLY, given: tuple[str, ...] = (V4, V6), **test: Any
+) -> Outcome | Wait:
+    resource = with_test(**test)
+    image = untested(resource)
+    state = BootTestStatus.model_validate(state_of(resource, image, activeSeconds=ACTIVE))
+    shown = Seen(server(resource, image, addresses=given), fingerprint=KEY, **seen)
+    return boot_verdict.judge(wanted_of(resource), state, shown, now)
+
+
+def failed(outcome: Outcome | Wait) -> Reason:
+    assert isinstance(outcome, Outcome), outcome
+    assert outcome.result == "Failed"
+    assert outcome.reason in BOOT_VERDICTS
+    return outcome.reason
+
+
+def passes(outcome: Outcome | Wait) -> bool:
+    return isinstance(outcome, Outcome) and outcome.result == "Passed"
+
+
+def test_a_guest_that_has_all_passes_at_once() -> None:
+    outcome = judged({"report": report(*BOTH)})
+    assert passes(outcome)
+    assert isinstance(outcome, Outcome)
+    assert V4 in outcome.message
+    assert "debian" in outcome.message
+
+
+def test_a_guest_may_take_its_time_and_no_more() -> None:
+    assert isinstance(judged({"console": "[    0.1] Linux"}), Wait)
+    almost = at(minutes=10, seconds=ACTIVE - 1)
+    assert isinstance(judged({"console": "[    0.1] Linux"}, almost), Wait)
+    due = at(minutes=10, seconds=ACTIVE)
+    assert failed(judged({"console": "[    0.1] Linux"}, due)) is Reason.BOOT_TIMEOUT
+
+
+def test_what_does_not_report_shows_its_last_lines() -> None:
+    outcome = judged({"console": "GRUB\r\nKernel panic - not \x1b[31msyncing"}, LATE)
+    assert failed(outcome) is Reason.BOOT_TIMEOUT
+    assert isinstance(outcome, Outcome)
+    assert "Kernel panic - not syncing" in outcome.message
+    assert "within 10m" in outcome.message
+
+
+@pytest.mark.parametrize("console", ["", "\r\n \n"])
+def test_an_empty_console_is_a_reason_of_its_own(console: str) -> None:
+    assert failed(judged({"console": console}, LATE)) is Reason.NO_CONSOLE
+
+
+def test_a_server_that_went_out_is_said_to_have() -> None:
+    resource = with_test()
+    image = untested(resource)
+    state = BootTestStatus.model_validate(state_of(resource, image, activeSeconds=ACTIVE))
+    off = Seen(server(resource, image, status="SHUTOFF"), "power down")
+    outcome = boot_verdict.judge(wanted_of(resource), state, off, LATE)
+    assert failed(outcome) is Reason.BOOT_TIMEOUT
+    assert isinstance(outcome, Outcome)
+    assert "SHUTOFF" in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("addresses", "given", "expect", "wrong"),
+    [
+        (BOTH, (V4, V6), {}, False),
+        (BOTH[:1], (V4, V6), {}, True),
+        (BOTH[1:], (V4, V6), {}, True),
+        (BOTH[:1], (V4, V6), {"ipv6": False}, False),
+        (BOTH[1:], (V4, V6), {"ipv4": False}, False),
+        ((), (V4, V6), {"ipv4": False, "ipv6": False}, False),
+        # Another address than that which Nova's port lets through.
+        ((BOTH[0], "2001:db8::8/64"), (V4, V6), {}, True),
+        # One that Nova has not given, such as one of a tunnel, is no fault.
+        ((*BOTH, "10.0.0.1/8"), (V4, V6), {}, False),
+        ((), (), {}, False),
+        ((), (), {"ipv4": True}, True),
+        (BOTH[:1], (V4,), {"ipv4": True}, False),
+        (BOTH[:1], (V4,), {"ipv6": True}, True),
+        (BOTH[:1], (V4, "198.51.100.8"), {}, True),
+    ],
+)
+def test_addresses_are_what_nova_gave_and_the_spec_wants(
+    addresses: tuple[str, ...], given: tuple[str, ...], expect: dict[str, bool], wrong: bool
+) -> None:
+    shown = {"report": report(*addresses, seconds=boot_verdict.SETTLING_SECONDS)}
+    outcome = judged(shown, given=given, expect=expect)
+    assert passes(outcome) is not wrong
+    if wrong:
+        assert failed(outcome) is Reason.NO_ADDRESS
+
+
+def test_what_is_missing_may_still_come() -> None:
+    early = {"report": report(*BOTH[:1], seconds=boot_verdict.SETTLING_SECONDS - 1)}
+    assert isinstance(judged(early), Wait)
+    assert failed(judged(early, LATE)) is Reason.NO_ADDRESS, "unless the time is over"
+
+
+@pytest.mark.parametrize(
+    ("keys", "user", "who"),
+    [
+        ({"debian": (KEY,)}, None, "debian"),
+        ({"debian": (KEY,)}, "debian", "debian"),
+        ({"debian": (KEY,)}, "root", None),
+        ({"root": (KEY,), "zoe": (KEY,)}, None, "zoe"),
+        ({"root": (KEY,)}, None, "root"),
+        ({"debian": ("SHA256:other",)}, None, None),
+        ({}, None, None),
+    ],
+)
+def test_the_key_must_let_somebody_in(
+    keys: dict[str, tuple[str, ...]], user: str | None, who: str | None
+) -> None:
+    settled = report(*BOTH, seconds=boot_verdict.SETTLING_SECONDS, keys=keys)
+    test = {} if user is None else {"user": user}
+    outcome = judged({"report": settled}, **test)
+    assert passes(outcome) is (who is not None)
+    if who is None:
+        assert failed(outcome) is Reason.KEY_NOT_INJECTED
+    assert passes(judged({"report": settled}, expect={"sshKey": False}, **test))
+
+
+def test_a_key_that_is_not_known_lets_nobody_in() -> None:
+    resource = with_test()
+    image = untested(resource)
+    shown = Seen(server(resource, image), report=report(*BOTH))
+    assert boot_verdict.user_of(wanted_of(resource), shown) is None
+
+
+def test_a_pattern_is_waited_for_beside_the_report() -> None:
+    expect = {"consoleMatches": "login:"}
+    shown = {"console": "a b", "report": report(*BOTH)}
+    assert isinstance(judged(shown, expect=expect), Wait)
+    assert failed(judged(shown, LATE, expect=expect)) is Reason.CONSOLE_MISMATCH
+    assert passes(judged(shown | {"matched": True}, expect=expect))
+
+
+def test_a_pattern_alone_needs_no_guest_that_reports() -> None:
+    expect = {"ipv4": False, "ipv6": False, "sshKey": False, "consoleMatches": "login:"}
+    assert passes(judged({"console": "login:", "matched": True}, expect=expect))
+    assert failed(judged({"console": "x"}, LATE, expect=expect)) is Reason.CONSOLE_MISMATCH
+    assert failed(judged({"console": ""}, LATE, expect=expect)) is Reason.NO_CONSOLE
+
+
+def test_nothing_expected_is_still_a_report() -> None:
+    nothing = {"ipv4": False, "ipv6": False, "sshKey": False}
+    assert isinstance(judged({"console": "x"}, expect=nothing), Wait)
+    assert failed(judged({"console": "x"}, LATE, expect=nothing)) is Reason.BOOT_TIMEOUT
+    assert passes(judged({"report": report(keys={})}, expect=nothing))
+
+
+def test_a_login_comes_last() -> None:
+    expect = {"ssh": True}
+    shown: dict[str, Any] = {"report": report(*BOTH)}
+    begin = judged(shown, expect=expect)
+    assert isinstance(begin, Wait)
+    assert begin.log_in
+    running = judged(shown | {"login": Login.RUNNING}, expect=expect)
+    assert isinstance(running, Wait)
+    assert not running.log_in
+    again = judged(shown | {"login_failure": "refused"}, expect=expect)
+    assert isinstance(again, Wait)
+    assert again.log_in
+    late = judged(shown | {"login_failure": "refused"}, LATE, expect=expect)
+    assert failed(late) is Reason.SSH_FAILED
+    assert isinstance(late, Outcome)
+    assert "refused" in late.message
+    assert passes(judged(shown | {"login": Login.DONE}, expect=expect))
+
+
+def test_a_key_that_was_lost_is_never_the_images_fault() -> None:
+    shown = {"report": report(*BOTH), "login": Login.KEY_LOST}
+    outcome = judged(shown, LATE, expect={"ssh": True})
+    assert isinstance(outcome, Wait)
+    assert outcome.log_in
+    assert passes(judged(shown)), "no login is wanted"
+
+
+@pytest.mark.parametrize(
+    ("status", "after", "reason"),
+    [
+        ("BUILD", 1, None),
+        ("BUILD", boot_verdict.BUILD_SECONDS - 1, None),
+        ("BUILD", boot_verdict.BUILD_SECONDS, Reason.BUILD_FAILED),
+        ("ERROR", 1, Reason.BUILD_FAILED),
+    ],
+)
+def test_a_server_that_nova_does_not_make_says_nothing_of_the_image(
+    status: str, after: float, reason: Reason | None
+) -> None:
+    resource = with_test()
+    image = untested(resource)
+    state = BootTestStatus.model_validate(state_of(resource, image))
+    now = NOW + timedelta(seconds=after)
+    found = boot_verdict.of_building(state, server(resource, image, status=status), now)
+    if reason is None:
+        assert isinstance(found, Wait)
+    else:
+        assert isinstance(found, Outcome)
+        assert found.reason is reason
+        assert found.reason not in BOOT_VERDICTS
+
+
+def test_a_server_that_runs_or_did_is_not_building() -> None:
+    resource = with_test()
+    image = untested(resource)
+    state = BootTestStatus.model_validate(state_of(resource, image))
+    assert boot_verdict.of_building(state, server(resource, image), NOW) is None
+    ran = state.model_copy(update={"active_seconds": 3})
+    off = server(resource, image, status="SHUTOFF")
+    assert boot_verdict.of_building(ran, off, NOW) is None
+    broken = boot_verdict.of_building(ran, replace(off, status="ERROR"), NOW)
+    assert isinstance(broken, Outcome)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("No valid host was found. There are not enough hosts available.", "NoValidHost"),
+        ("No valid host was found. ", "NoValidHost"),
+        ("Exceeded maximum number of retries.", "BuildFailed"),
+        (None, "BuildFailed"),
+        ("\x1b]0;evil\x07", "BuildFailed"),
+    ],
+)
+def test_a_fault_is_told_in_novas_words(fault: str | None, reason: str) -> None:
+    resource = with_test()
+    image = untested(resource)
+    found = boot_verdict.of_fault(server(resource, image, status="ERROR", fault=fault))
+    assert found.reason == reason
+    assert is_shown(found.message)
+    assert found.message.endswith(".")
+    assert not found.message.endswith("..")
+
+
+def test_the_status_has_what_the_guest_says() -> None:
+    resource = with_test()
+    image = untested(resource)
+    state = BootTestStatus.model_validate(state_of(resource, image, activeSeconds=ACTIVE))
+    said = report(*BOTH, kernel="Linux 6.1", cloud_init="status: done")
+    seen = Seen(server(resource, image), report=said, fingerprint=KEY)
+    new = boot_verdict.facts(wanted_of(resource), state, seen, at(seconds=30))
+    assert new.addresses == BOTH
+    assert (new.report_seconds, new.user, new.kernel) == (18, "debian", "Linux 6.1")
+    later = boot_verdict.facts(wanted_of(resource), new, seen, at(seconds=90))
+    assert later.report_seconds == 18
+    silent = Seen(server(resource, image))
+    assert boot_verdict.facts(wanted_of(resource), state, silent, NOW) == state
+
+
+@given(st.text(), st.booleans())
+def test_no_console_passes_without_a_signed_report(console: str, late: bool) -> None:
+    outcome = judged({"console": console}, LATE if late else EARLY)
+    assert not passes(outcome)
+    assert isinstance(outcome, Outcome) is late
+    if isinstance(outcome, Outcome):
+        assert len(outcome.message) < 4000

@@ -1,0 +1,45 @@
+"""Logins by ssh beside the reconciles; what a login does is in ``tests/unit/guest``."""
+
+import threading
+from ipaddress import ip_address
+
+from cloudimage.access.policy import CloudPolicy
+from cloudimage.guest.keys import throw_away_key
+from cloudimage.images.boot_logins import BootLogins, Target
+from cloudimage.images.logic.boot_verdict import Login
+
+TOKEN = "0" * 32
+NOWHERE = Target((ip_address("192.0.2.1"),), "debian", ("SHA256:x",))
+
+
+def logins() -> BootLogins:
+    return BootLogins(1, CloudPolicy(deny_networks=("192.0.2.0/24",)))
+
+
+def test_only_the_process_that_made_the_key_can_log_in() -> None:
+    here = logins()
+    assert here.view("uid", TOKEN) == (Login.KEY_LOST, "")
+    here.keep("uid", TOKEN, throw_away_key("test"))
+    assert here.view("uid", TOKEN) == (Login.NOT_BEGUN, "")
+    assert here.view("uid", "1" * 32) == (Login.KEY_LOST, ""), "that of another server"
+    here.forget("uid")
+    assert here.view("uid", TOKEN) == (Login.KEY_LOST, "")
+    here.stop()
+
+
+def test_a_login_that_fails_says_why_and_has_the_object_looked_at() -> None:
+    here, ended = logins(), threading.Event()
+    here.keep("uid", TOKEN, throw_away_key("test"))
+    here.begin("uid", NOWHERE, ended.set)
+    assert ended.wait(30)
+    login, why = here.view("uid", TOKEN)
+    assert login is Login.NOT_BEGUN
+    assert "cloudPolicy" in why
+    here.stop()
+
+
+def test_without_a_key_nothing_is_begun() -> None:
+    here = logins()
+    here.begin("uid", NOWHERE, lambda: None)
+    assert here.view("uid", TOKEN) == (Login.KEY_LOST, "")
+    here.stop()
