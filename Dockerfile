@@ -70,7 +70,7 @@ RUN apt-get update \
 FROM guestfs AS appliance
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends \
-      e2fsprogs kmod libguestfs-btrfs libguestfs-tools libguestfs-xfs
+      e2fsprogs kmod libguestfs-tools libguestfs-xfs
 COPY tools/make-appliance /usr/local/bin/
 RUN make-appliance /appliance
 

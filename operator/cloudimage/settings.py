@@ -26,8 +26,9 @@ def _split(text: str | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word for word in map(str.strip, each) if word)
 
 
-def _object(text: str) -> dict[str, Any]:
-    value = json.loads(text or "{}")
+def _object(text: str | dict[str, Any]) -> dict[str, Any]:
+    # A default is checked too, and is no text.
+    value = text if isinstance(text, dict) else json.loads(text or "{}")
     if not isinstance(value, dict):
         raise ValueError(f"{text} is no JSON object")  # noqa: TRY004  # a setting's value
     return value
@@ -133,12 +134,7 @@ class Settings(BaseSettings):
     customize_image: str = ""
     """Container image of the Jobs of images with spec.customize, whatever runs the others: the one
     with libguestfs. Empty: none are made."""
-    customize_resources: _Object = Field(
-        default_factory=lambda: {
-            "requests": {"cpu": "1", "memory": "1536Mi"},
-            "limits": {"memory": "2Gi"},
-        }
-    )
+    customize_resources: _Object = Field(default_factory=dict)
     """JSON: requests and limits of these Jobs."""
     customize_appliance: str = ""
     """Folder of libguestfs' fixed appliance, where the runner child is to do spec.customize itself;

@@ -13,7 +13,7 @@ import cloudimage
 from cloudimage.api.kinds import KINDS
 from cloudimage.api.names import GROUP
 from cloudimage.runners.logic.job_manifest import JobTemplate
-from cloudimage.settings import SETTINGS, Settings
+from cloudimage.settings import SETTINGS
 from testbed.paths import REPOSITORY
 
 CHART = REPOSITORY / "helm" / "cloudimage-operator"
@@ -208,7 +208,7 @@ def test_images_are_customized_by_jobs_of_their_own_container_image(render: Rend
     # Helm merges what is given with the chart's own.
     found = json.loads(env["CLOUDIMAGE_CUSTOMIZE_RESOURCES"])
     assert found["limits"] == resources["limits"]
-    assert found["requests"] == Settings().customize_resources["requests"]
+    assert found["requests"] == {"cpu": "1", "memory": "1536Mi"}
     # Who may have images customized may not thereby have any volume read.
     assert "CLOUDIMAGE_JOB_IMAGE" not in env
     [container] = only(render(), "Deployment")["spec"]["template"]["spec"]["containers"]

@@ -63,8 +63,14 @@ def network(owner: Connection, name: str, *cidrs: str, **attributes: Any) -> Ite
         version = ip_network(cidr).version
         modes = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"} if version == 6 else {}
         owner.network.create_subnet(network_id=made.id, ip_version=version, cidr=cidr, **modes)
-    yield made.id
-    owner.network.delete_network(made)
+    try:
+        yield made.id
+    finally:
+        # Where a test fails its server is deleted later, and the next test counts the networks.
+        for port in owner.network.ports(network_id=made.id):
+            if port.device_owner.startswith("compute:"):
+                owner.network.delete_port(port)
+        owner.network.delete_network(made)
 
 
 def refused(cloud: Cloud, tenant: Connection, uid: str, image_id: str, networks: Any) -> CloudError:

@@ -64,8 +64,10 @@ def image_id(tenant: Connection) -> Iterator[str]:
 @contextmanager
 def image_with(tenant: Connection, data: bytes | None = b"\0", **attributes: Any) -> Iterator[str]:
     made = make_image(tenant, data, **attributes)
-    yield made.id
-    tenant.image.delete_image(made)
+    try:
+        yield made.id
+    finally:
+        tenant.image.delete_image(made)
 
 
 def refused(

@@ -115,6 +115,8 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     },
     "published": {"spec.publish.configMap": {"name": "images", "key": "a.b_c-1"}},
     "provenance": {"spec.provenance": "SCS"},
+    "a look into the image": {"spec.lint": "Enforce"},
+    "no look into the image": {"spec.lint": "Off"},
 }
 
 _VARIABLES = "may use only the variables $(version), $(built) and $(source.checksum)"
@@ -123,6 +125,11 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown variable in the name": ({"spec.image.name": "$(verison)"}, _VARIABLES),
     "a variable of the index in a tag": ({"spec.image.tags": ["$(folder)"]}, _VARIABLES),
     "an unknown variable in a property": (properties({"a": "$$$(x)"}), _VARIABLES),
+    "another kind of look": ({"spec.lint": "Auto"}, "spec.lint: Unsupported value"),
+    "a look into what is only observed": (
+        {**UNMANAGED, "spec.import.id": UUID, "spec.lint": "Warn"},
+        "lint needs managementPolicy Managed",
+    ),
     "another standard": ({"spec.provenance": "ABC"}, "spec.provenance: Unsupported value"),
     "a ConfigMap's key with a slash": (
         {"spec.publish.configMap": {"name": "images", "key": "a/b"}},

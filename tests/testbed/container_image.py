@@ -54,6 +54,21 @@ def build_customize() -> None:
         _operator(CUSTOMIZE, "--target", "customize")
 
 
+def said_in(name: str, *words: str) -> str:
+    """Run a command in a container of an image, as the image's user, and return what it printed.
+
+    Raises:
+        CommandError: It failed.
+    """
+    container = _buildah("from", name).strip()
+    try:
+        limits = _own_limits()
+        run_words = ("run", "--isolation", "chroot", *limits, container, "--", *words)
+        return _buildah(*run_words)
+    finally:
+        _buildah("rm", container)
+
+
 def archives(folder: Path) -> tuple[Path, Path]:
     """Write both images into the folder, as containerd imports them, and return the paths."""
     paths = (folder / "operator.tar", folder / "pause.tar")

@@ -163,7 +163,9 @@ def chart() -> Iterator[tuple[str, str]]:
 
 
 def test_the_chart_sets_every_setting() -> None:
-    assert {name for name, _ in chart()} == {setting.variable for setting in SETTINGS}
+    # The operator's own container image has no libguestfs: that is for a machine which has.
+    own = {"CLOUDIMAGE_CUSTOMIZE_APPLIANCE"}
+    assert {name for name, _ in chart()} == {setting.variable for setting in SETTINGS} - own
 
 
 def values() -> dict[str, str]:

@@ -186,6 +186,10 @@ _SPEC_RULES = (
     ),
     *CUSTOMIZE_RULES,
     (
+        "!has(self.lint) || self.managementPolicy == 'Managed'",
+        "lint needs managementPolicy Managed: other images are only observed",
+    ),
+    (
         _LIKE_SOURCE,
         "for a source in the format ami, aki or ari, Glance requires containerFormat to equal it",
     ),
@@ -250,7 +254,8 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         description="Look into the image for what does not belong in a cloud: passwords, keys, a "
         "machine id, logs, or no cloud-init. Warn: findings are in status.lint, the condition "
         "Linted and an Event. Enforce: with findings the image is refused, before anything is in "
-        "Glance. Both have the bytes go through the scratch. Off: it is not looked into. If "
+        "Glance. Both have the bytes go through the scratch. Off: it is not looked into; in "
+        "quotes, since YAML reads a bare Off as false. If "
         "omitted: as Warn, but only where the bytes are in the scratch anyway. A change takes "
         "effect at the next transfer, since it would not change the bytes.",
     )

@@ -60,7 +60,7 @@ def run(wanted: Wanted, *, as_json: bool) -> int:
 
 
 def _lines(result: LintResult) -> Iterator[str]:
-    """Yield each finding on a line of its own; a sentence where there is none."""
+    """Yield each finding on a line of its own; or a sentence if there are no findings."""
     if not result.findings:
         yield result.message
     for each in result.findings:

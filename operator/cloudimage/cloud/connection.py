@@ -1,7 +1,7 @@
 """The door to a cloud: one authenticated connection, closed when done with."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,22 +43,27 @@ class Cloud:
         # The volumes first: one that is attached in between counts for once, and none is missed.
         volumes = self.cinder.volumes(image_id)
         if volumes:
-            volumes = tuple(_without_tests(volumes, self.boot_servers, image_id))
+            volumes = without_tests(volumes, self._volumes_of_tests(image_id))
         return replace(self.nova.usage(image_id), volumes=volumes)
 
+    def _volumes_of_tests(self, image_id: str) -> Mapping[str, str]:
+        try:
+            return self.boot_servers.volumes_of_tests(image_id)
+        except ForbiddenError:
+            return {}
 
-def _without_tests(
-    volumes: tuple[Volume, ...], boot_servers: BootServers, image_id: str
-) -> Iterator[Volume]:
-    """Yield the volumes that are not the disk of a server that only tests the image."""
-    try:
-        tests = boot_servers.volumes_of_tests(image_id)
-    except ForbiddenError:
-        tests = {}
-    for each in volumes:
-        # Attached elsewhere as well it is in use, whoever made it.
-        if each.id not in tests or not each.server_ids <= {tests[each.id]}:
-            yield each
+
+def without_tests(volumes: tuple[Volume, ...], tests: Mapping[str, str]) -> tuple[Volume, ...]:
+    """Return the volumes that are more than the disk of a server which only tests an image.
+
+    Args:
+        volumes: Those made from the image.
+        tests: The id of the test's server by that of its volume. One that is attached to another
+            server as well is in use, whoever made it.
+    """
+    return tuple(
+        each for each in volumes if each.id not in tests or not each.server_ids <= {tests[each.id]}
+    )
 
 
 def _readable(stack: ExitStack, text: str) -> str:

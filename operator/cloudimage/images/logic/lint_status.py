@@ -13,7 +13,7 @@ from cloudimage.transfer.contract import Failure, Result
 from cloudimage.transfer.findings import LintResult
 
 _UNSEEN: Final = (
-    "The image was not looked into when it was made, or what was found is not known any more. With "
+    "The image was not looked into when it was made, or what was found is no longer known. With "
     "spec.lint Warn or Enforce the next transfer looks."
 )
 _PASSING: Final = frozenset({Reason.PENDING, Reason.LINT_FAILED})
@@ -42,7 +42,7 @@ def awaited(resource: CloudImage) -> tuple[Draft, ...]:
 
 
 def of_image(resource: CloudImage, desired: Desired, result: Result | None) -> Told:
-    """Return what is told of an image that is there.
+    """Return what the status says of an image that is there.
 
     Args:
         resource: The CloudImage.
@@ -62,7 +62,7 @@ def of_image(resource: CloudImage, desired: Desired, result: Result | None) -> T
 
 
 def of_refusal(failure: Failure) -> Told:
-    """Return what is told of a transfer that failed, if it refused what is in the image."""
+    """Return what the status says of a failed transfer, if it refused what is in the image."""
     if failure.lint is None:
         return Told()
     message = failure.lint.message
@@ -71,7 +71,7 @@ def of_refusal(failure: Failure) -> Told:
 
 
 def warnings(result: Result) -> list[Event]:
-    """Return the Event for findings: once for each image, as a result is told once."""
+    """Return the Event for findings: once for each image, since a result comes once."""
     if result.lint is None or result.lint.outcome != "FindingsFound":
         return []
     return [Event("Warning", Reason.FINDINGS_FOUND, result.lint.message)]

@@ -105,7 +105,7 @@ class Disk:
         return tuple(found[:_MOST_VOLUMES])
 
     def read(self, device: str, path: str, most: int = MOST_READ + 1) -> bytes | None:
-        """Return the first bytes of a file; None if there is none of that name.
+        """Return the first bytes of a file; or None if there is no such file.
 
         Symbolic links lead to files of the same file system only, a few of them at the most.
 
@@ -141,7 +141,7 @@ class Disk:
             words = [word for name in batch for word in (name, _MARKER)]
             *listed, rest = _MARKED.split(self._run("ls", "-l", "-a", *words))
             if len(listed) != len(batch) or rest.strip():
-                raise UnreadableError("the names in its folders make no sense")
+                raise UnreadableError("the listing of its folders is invalid")
             yield from map(_entries, listed)
 
     def _run(self, *words: str, options: tuple[str, ...] = ()) -> bytes:

@@ -67,8 +67,8 @@ def look_into(subject: Subject, mode: LintMode, tools: Toolbox, cache: Cache) ->
 
     Raises:
         LintError: ``Enforce``, and there are findings.
-        TransferError: ``Enforce``, and there is no room, or a program is missing. Whatever the
-            mode, ``UnsafeImage`` or ``Interrupted``.
+        TransferError: ``Enforce``, and there is no room, a program is missing, or the image cannot
+            be read to its end.
     """
     if mode == "Off":
         return None

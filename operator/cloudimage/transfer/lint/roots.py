@@ -70,7 +70,7 @@ class Root:
         return self.disk.read(*self._at(path), 1) is not None
 
     def listings(self, paths: Iterable[str]) -> dict[str, tuple[Entry, ...]]:
-        """Return what is in folders, by their paths; nothing where there is none.
+        """Return what is in folders, by their paths; nothing where there is no such folder.
 
         Raises:
             UnreadableError: As for :meth:`read`.
@@ -88,7 +88,7 @@ class Root:
 
 
 def find_root(disk: Disk, volumes: Iterable[Volume]) -> Root | None:
-    """Return the first root of a guest, by its os-release; None if there is none.
+    """Return the first root of a guest, by its os-release, or None.
 
     Raises:
         UnreadableError: None was found, and a file system cannot be read.

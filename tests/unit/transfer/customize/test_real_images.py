@@ -69,7 +69,8 @@ def test_each_step_is_done_and_the_servers_share_nothing(bench: Bench, tmp_path:
     assert [each.result for each in made.results] == ["Succeeded"] * len(steps)
     assert all(each.seconds is not None for each in made.results)
     assert bench.source_digest() == before
-    assert bench.names() == ["customized", "source"]
+    kept = [each for each in bench.names() if not each.endswith(".promise")]
+    assert kept == ["customized", "source"]
     assert made.path.stat().st_size < small_debian().stat().st_size * 3 // 4  # compressed
     guest = Guest.of(made.path, tmp_path / "disk")
     guest.check()
@@ -148,15 +149,15 @@ def test_no_link_leads_out_of_the_image(bench: Bench, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "said"),
     [
-        ("while :; do :; done", "it took over 75 s and was ended"),
-        ("f() { f | f & }; f; sleep 1000", "it took over 75 s and was ended"),
+        ("while :; do :; done", "it took over 150 s and was ended"),
+        ("f() { f | f & }; f; sleep 1000", "it took over 150 s and was ended"),
         ("cat /dev/zero > /fill", "No space left on device"),
     ],
     ids=["loop", "forks", "disk"],
 )
 def test_a_script_without_end_is_ended(bench: Bench, harm: str, said: str) -> None:
     with pytest.raises(TransferError) as caught:
-        bench.run(model.HostnameReset(), script(harm), bounds=Bounds(seconds=75))
+        bench.run(model.HostnameReset(), script(harm), bounds=Bounds(seconds=150))
     error = caught.value
     assert error.reason is Reason.CUSTOMIZE_FAILED
     assert said in error.message
@@ -168,7 +169,7 @@ def test_a_script_without_end_is_ended(bench: Bench, harm: str, said: str) -> No
 
 def test_cpu_time_is_bounded(bench: Bench) -> None:
     with pytest.raises(TransferError) as caught:
-        bench.run(script("while :; do :; done"), bounds=Bounds(cpu_seconds=45, seconds=600))
+        bench.run(script("while :; do :; done"), bounds=Bounds(cpu_seconds=60, seconds=900))
     assert caught.value.reason is Reason.CUSTOMIZE_FAILED
     assert bench.programs() == []
 

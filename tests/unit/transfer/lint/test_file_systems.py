@@ -7,6 +7,7 @@ import pytest
 from cloudimage.transfer.findings import LintResult, Rule
 from cloudimage.vocabulary.image import DiskFormat
 from support.guests import CLEAN, Kind, Table, disk, file_system, tree
+from support.lvm import logical_volume
 from support.transfer_images import make
 
 from .conftest import Look
@@ -76,6 +77,19 @@ def test_home_in_a_subvolume(tmp_path: Path, look: Look) -> None:
     path = file_system(tmp_path / "root", "btrfs", tree(tmp_path / "guest", files), "-U", UUID)
     (finding,) = look(disk(tmp_path / "disk", "gpt", path)).findings
     assert (finding.rule, finding.path) == (Rule.HISTORY, "/home/debian/.zsh_history")
+
+
+@pytest.mark.parametrize("home", ["/dev/mapper/vg0-home", "/dev/vg0/home"])
+def test_root_on_lvm(tmp_path: Path, look: Look, home: str) -> None:
+    """And another volume group for the homes, by either of its names."""
+    fstab = {"etc/fstab": f"{home} /home ext4 defaults 0 2\n"}
+    files = tree(tmp_path / "1", CLEAN, WITH_PASSWORD, fstab)
+    root = logical_volume(tmp_path / "pv", file_system(tmp_path / "r", "xfs", files), "rocky")
+    files = tree(tmp_path / "2", {"debian/.bash_history": "ls\n"})
+    second = file_system(tmp_path / "h", "ext4", files)
+    homes = logical_volume(tmp_path / "pv2", second, "vg0", "home")
+    result = look(disk(tmp_path / "disk", "gpt", root, homes))
+    assert rules(result) == [Rule.PASSWORD, Rule.HISTORY]
 
 
 @pytest.mark.parametrize("shape", ["qcow2", "vmdk", "vdi", "vhd", "vhdx"])
