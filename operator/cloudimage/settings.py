@@ -26,9 +26,8 @@ def _split(text: str | tuple[str, ...]) -> tuple[str, ...]:
     return tuple(word for word in map(str.strip, each) if word)
 
 
-def _object(text: str | dict[str, Any]) -> dict[str, Any]:
-    # A default is checked too, and is no text.
-    value = text if isinstance(text, dict) else json.loads(text or "{}")
+def _object(text: str) -> dict[str, Any]:
+    value = json.loads(text or "{}")
     if not isinstance(value, dict):
         raise ValueError(f"{text} is no JSON object")  # noqa: TRY004  # a setting's value
     return value
