@@ -139,7 +139,7 @@ def test_the_definition_has_the_names_and_columns_of_the_design() -> None:
     assert ", ".join(shown) == (
         "READY, VERIFIED, STAGE, PROGRESS, FORMAT, SIZE, VISIBILITY, IN USE, USE CHECKED, AGE"
     )
-    assert wide == ["VERSION", "CHECKED", "IMAGE ID", "REASON", "MESSAGE"]
+    assert wide == ["VERSION", "BOOTED", "CHECKED", "IMAGE ID", "REASON", "MESSAGE"]
 
 
 class Inner(ApiModel, json_schema_extra=rules(("self.a != ''", "a is needed"))):
