@@ -327,7 +327,7 @@ def test_an_account_of_ones_own(render: Render) -> None:
         ({"watchNamespaces": "images"}, "at '/watchNamespaces': got string, want array"),
         ({"watchNamespaces": ["a", "a"]}, "items at 0 and 1 are equal"),
         ({"maxConcurrentTransfers": 0}, "at '/maxConcurrentTransfers': minimum: got 0, want 1"),
-        ({"bootTests": {"maxConcurrent": 0}}, "at '/bootTests/maxConcurrent': minimum"),
+        ({"maxConcurrentBootTests": 0}, "at '/maxConcurrentBootTests': minimum"),
         ({"maxConcurrentTransfer": 2}, "additional properties 'maxConcurrentTransfer' not allowed"),
         ({"scratch": {"sizeLimit": "lots"}}, "at '/scratch/sizeLimit': 'lots' does not match"),
         ({"image": {"tag": "a b"}}, "at '/image/tag': 'a b' does not match pattern"),

@@ -88,11 +88,11 @@ def test_an_image_is_used_once_it_has_passed(create: Create, namespace: Namespac
 @pytest.mark.slow
 def test_an_image_that_shows_nothing_is_not_used(create: Create, namespace: Namespace) -> None:
     watched = create(bootTest=boot_test({"ipv6": None}))
-    failed = namespace.wait_condition(watched.name, "Booted", "False", "BootTimeout")
-    assert said(failed, "Ready")[:2] == ("False", "BootTimeout")
-    assert said(failed, "Stalled")[:2] == ("True", "BootTimeout")
+    failed = namespace.wait_condition(watched.name, "Booted", "False", "Timeout")
+    assert said(failed, "Ready")[:2] == ("False", "Timeout")
+    assert said(failed, "Stalled")[:2] == ("True", "Timeout")
     assert "LAST LINE" in said(failed, "Booted")[2]
-    assert namespace.told_once(watched.name, "Warning", "BootTimeout")
+    assert namespace.told_once(watched.name, "Warning", "Timeout")
     assert watched.cleared().status.boot_test is not None
     assert watched.nothing_left()
     image = watched.image()

@@ -133,8 +133,8 @@ def test_each_guest_that_lacks_something_ends_in_its_reason(bench: Bench) -> Non
     wanted = {
         "without-ipv6": ("NoAddress", "IPv6"),
         "without-key": ("KeyNotInjected", "does not let any user in"),
-        "panics": ("BootTimeout", "Kernel panic"),
-        "without-cloud-init": ("BootTimeout", "login:"),
+        "panics": ("Timeout", "Kernel panic"),
+        "without-cloud-init": ("Timeout", "login:"),
         "no-boot-code": ("NoConsole", "nothing"),
     }
     for guest in wanted:
@@ -158,7 +158,7 @@ def test_an_update_that_does_not_boot_is_not_used(bench: Bench) -> None:
     )
     assert said(failed, "Ready")[0] == "True"
     assert failed.status.image_id == first.status.image_id
-    assert said(failed, "Stalled")[:2] == ("True", "BootTimeout")
+    assert said(failed, "Stalled")[:2] == ("True", "Timeout")
     assert "Kernel panic" in said(failed, "Booted")[2]
     image = image_of(bench.connection, first)
     assert (image["name"], image["os_hidden"]) == (watched.name, False)

@@ -45,7 +45,7 @@ def test_findings_are_told_and_refused_where_the_spec_wants_it(
     assert namespace.told_once(unique, "Warning", "FindingsFound")
     assert len(images_of(connection, ready.metadata.uid)) == 1
 
-    namespace.patch(unique, {"spec": {"lint": "Off"}})
+    namespace.patch(unique, {"spec": {"lint": "Skip"}})
     off = namespace.wait(unique, lambda each: not each.status.lint)
     assert "Linted" not in {each.type for each in off.status.conditions}
     assert off.status.image_id == ready.status.image_id

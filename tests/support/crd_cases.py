@@ -116,7 +116,7 @@ ACCEPTED: dict[str, dict[str, Any]] = {
     "published": {"spec.publish.configMap": {"name": "images", "key": "a.b_c-1"}},
     "provenance": {"spec.provenance": "SCS"},
     "a look into the image": {"spec.lint": "Enforce"},
-    "no look into the image": {"spec.lint": "Off"},
+    "no look into the image": {"spec.lint": "Skip"},
 }
 
 _VARIABLES = "may use only the variables $(version), $(built) and $(source.checksum)"

@@ -249,13 +249,12 @@ class CloudImageSpec(ApiModel, json_schema_extra=rules(*_SPEC_RULES)):
         description="Boot a server from each new image, and use the image only if it shows what is "
         "expected. See docs/boot-test.md.",
     )
-    lint: Literal["Warn", "Enforce", "Off"] | None = Field(
+    lint: Literal["Warn", "Enforce", "Skip"] | None = Field(
         default=None,
         description="Look into the image for what does not belong in a cloud: passwords, keys, a "
         "machine id, logs, or no cloud-init. Warn: findings are in status.lint, the condition "
         "Linted and an Event. Enforce: with findings the image is refused, before anything is in "
-        "Glance. Both have the bytes go through the scratch. Off: it is not looked into; in "
-        "quotes, since YAML reads a bare Off as false. If "
+        "Glance. Both have the bytes go through the scratch. Skip: it is not looked into. If "
         "omitted: as Warn, but only where the bytes are in the scratch anyway. A change takes "
         "effect at the next transfer, since it would not change the bytes.",
     )

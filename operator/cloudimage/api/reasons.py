@@ -25,7 +25,7 @@ class ConditionType(StrEnum):
     """Glance has all bytes, and its own hash of them equals ours."""
     LINTED = "Linted"
     """The image was looked into, and nothing was found that does not belong in a cloud; see
-    status.lint. Only a warning, but with spec.lint Enforce. Not there with spec.lint Off."""
+    status.lint. Only a warning, but with spec.lint Enforce. Not there with spec.lint Skip."""
     SYNCED = "Synced"
     """The image's metadata in Glance equals the spec."""
     PROPERTIES_VALID = "PropertiesValid"
@@ -175,7 +175,7 @@ class Reason(StrEnum):
     """The test's server runs and has written nothing to its console within
     spec.bootTest.expect.within: the image does not boot, or its kernel has no serial console. Give
     the kernel console=ttyS0 (on arm64 ttyAMA0), and check hw_firmware_type and hw_disk_bus."""
-    BOOT_TIMEOUT = "BootTimeout"
+    TIMEOUT = "Timeout"
     """The test's server runs, and its guest did not report within spec.bootTest.expect.within: it
     does not boot, or has no cloud-init that runs user data. The message has the last lines of its
     console. Fix the image, or give it more time."""
@@ -355,11 +355,11 @@ class Reason(StrEnum):
     FINDINGS_FOUND = "FindingsFound"
     """The image has something that does not belong in a cloud, such as a password, a key or a
     machine id, or lacks what belongs there; status.lint has each finding, and what to do. The image
-    is used all the same. Have the image made without it, or set spec.lint to Off."""
+    is used all the same. Have the image made without it, or set spec.lint to Skip."""
     NOT_LOOKED_INTO = "NotLookedInto"
     """What is in the image is not known: its bytes did not come through the scratch, or a look
     would have taken too much of it; the message says which. Set spec.lint to Warn or Enforce to
-    have it done at the next transfer, or to Off."""
+    have it done at the next transfer, or to Skip."""
     FILE_SYSTEM_UNKNOWN = "FileSystemUnknown"
     """What is in the image is not known: no Linux was found on it, or its file system is damaged or
     newer than the program that reads it; the message says which. Nothing needs to be done."""
@@ -454,7 +454,7 @@ ABSENT_REASONS = frozenset(
 BOOT_VERDICTS = frozenset(
     {
         Reason.NO_CONSOLE,
-        Reason.BOOT_TIMEOUT,
+        Reason.TIMEOUT,
         Reason.NO_ADDRESS,
         Reason.KEY_NOT_INJECTED,
         Reason.CONSOLE_MISMATCH,

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cloudimage.plaintext import plain
 
-LintMode = Literal["Auto", "Warn", "Enforce", "Off"]
+LintMode = Literal["Auto", "Warn", "Enforce", "Skip"]
 """Whether an image is looked into: ``Auto`` where its bytes are in the scratch anyway."""
 
 MOST_FINDINGS: Final = 32

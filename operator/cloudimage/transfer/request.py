@@ -101,7 +101,7 @@ class TransferRequest(Model):
     policy: UrlPolicy = UrlPolicy()
     cloud_policy: CloudPolicy = CloudPolicy()
     limits: Limits = Limits()
-    lint: LintMode = "Off"
+    lint: LintMode = "Skip"
     customize: Customize | None = None
     appliance: Path | None = None
 

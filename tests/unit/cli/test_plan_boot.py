@@ -74,20 +74,20 @@ def test_a_test_that_runs_is_no_change() -> None:
 
 
 def test_an_image_that_has_failed_stays_what_it_is() -> None:
-    resource, image = with_state(result="Failed", reason="BootTimeout", finishTime=NOW)
+    resource, image = with_state(result="Failed", reason="Timeout", finishTime=NOW)
     condition = {
         "type": "Booted",
         "status": "False",
-        "reason": "BootTimeout",
+        "reason": "Timeout",
         "message": "It does not boot.",
         "lastTransitionTime": NOW,
         "observedGeneration": 3,
     }
     status = {"bootTest": resource.status.boot_test, "conditions": [condition]}
     failed = with_test(status=status)
-    assert told(failed, image) == ("error", "BootTimeout: It does not boot.")
+    assert told(failed, image) == ("error", "Timeout: It does not boot.")
     used = with_test(status={**status, "imageID": image.id})
-    assert told(used, image) == ("ok", "BootTimeout: It does not boot.")
+    assert told(used, image) == ("ok", "Timeout: It does not boot.")
 
 
 def test_what_a_test_has_left_goes_with_the_spec() -> None:

@@ -195,7 +195,7 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         changes["used_by"] = used_by(usage, now)
     if resource.spec.provenance is None:
         resource = _without(resource, ConditionType.PROVENANCE_COMPLETE)
-    if resource.spec.lint == "Off":
+    if resource.spec.lint == "Skip":
         resource = _without(resource, ConditionType.LINTED)
     if resource.spec.customize is None:
         resource = _without(resource, ConditionType.CUSTOMIZED)

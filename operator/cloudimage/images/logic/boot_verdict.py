@@ -146,7 +146,7 @@ def _silent(test: BootTest, seen: Seen) -> Outcome:
         f"The server was ACTIVE{state}, and its guest did not report {_in_time(test)}: it does not "
         "boot, or has no cloud-init that runs user data."
     )
-    return _failed(Reason.BOOT_TIMEOUT, message)
+    return _failed(Reason.TIMEOUT, message)
 
 
 def _guests_faults(test: BootTest, seen: Seen, report: GuestReport) -> Iterator[Outcome]:

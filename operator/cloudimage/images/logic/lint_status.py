@@ -36,7 +36,7 @@ class Told:
 
 def awaited(resource: CloudImage) -> tuple[Draft, ...]:
     """Return the condition while an image is made."""
-    if resource.spec.lint == "Off":
+    if resource.spec.lint == "Skip":
         return ()
     return (Draft(ConditionType.LINTED, "Unknown", Reason.PENDING, "Not downloaded yet."),)
 
@@ -49,7 +49,7 @@ def of_image(resource: CloudImage, desired: Desired, result: Result | None) -> T
         desired: What its spec wants.
         result: The end of the transfer that made the image, when that was just now.
     """
-    if resource.spec.lint == "Off":
+    if resource.spec.lint == "Skip":
         return Told(changes={"lint": ()})
     if result is not None and result.lint is not None:
         return _told(result.lint)

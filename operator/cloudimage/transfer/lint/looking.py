@@ -70,7 +70,7 @@ def look_into(subject: Subject, mode: LintMode, tools: Toolbox, cache: Cache) ->
         TransferError: ``Enforce``, and there is no room, a program is missing, or the image cannot
             be read to its end.
     """
-    if mode == "Off":
+    if mode == "Skip":
         return None
     try:
         result = _looked(subject, mode, tools, cache)
@@ -85,7 +85,7 @@ def look_into(subject: Subject, mode: LintMode, tools: Toolbox, cache: Cache) ->
 
 def unseen(mode: LintMode) -> LintResult | None:
     """Return what is known of an image whose bytes were not at hand; None: nobody asked."""
-    if mode == "Off":
+    if mode == "Skip":
         return None
     why = f"its bytes went into Glance without a file to read them from; {HOW_TO_ASK}"
     return LintResult.unknown("NotLookedInto", why)

@@ -178,7 +178,7 @@ def test_an_image_in_use_is_tested_again_when_that_is_due() -> None:
 def test_an_image_that_waits_is_not_tested_again_by_itself() -> None:
     resource = with_test(every="1h")
     image = untested(resource)
-    failed = with_state(resource, image, result="Failed", reason="BootTimeout", finishTime=NOW)
+    failed = with_state(resource, image, result="Failed", reason="Timeout", finishTime=NOW)
     assert phase(failed, image, 300 * DAY) is Phase.OVER
     state = boot_test_state.retried(failed.status.boot_test, NOW)
     assert state is not None

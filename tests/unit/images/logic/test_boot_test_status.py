@@ -91,9 +91,9 @@ def test_an_image_that_does_not_pass_is_not_used(reason: Reason) -> None:
 
 
 def test_an_earlier_image_serves_on_if_the_next_one_does_not_pass() -> None:
-    failed = concluded(ready(with_test()), Reason.BOOT_TIMEOUT, serving=True)
+    failed = concluded(ready(with_test()), Reason.TIMEOUT, serving=True)
     assert states(failed.status)["Ready"] == ("True", "RevisionFailed")
-    assert states(failed.status)["Stalled"] == ("True", "BootTimeout")
+    assert states(failed.status)["Stalled"] == ("True", "Timeout")
 
 
 @pytest.mark.parametrize(
@@ -142,14 +142,14 @@ def test_pauses_grow_with_the_attempts() -> None:
 def test_an_image_in_use_stays_ready_whatever_comes_of_its_test() -> None:
     resource = ready(with_test(every="30d"))
     before = states(resource.status)
-    for reason in (Reason.BOOT_TIMEOUT, Reason.NO_VALID_HOST, Reason.FLAVOR_NOT_FOUND):
+    for reason in (Reason.TIMEOUT, Reason.NO_VALID_HOST, Reason.FLAVOR_NOT_FOUND):
         told = concluded(resource, reason, held=False)
         shown = states(told.status)
         assert {**shown, "Booted": None} == {**before, "Booted": None}
         assert shown["Booted"] == ("False", reason)
         events = list(of_transitions(resource.status.conditions, told.status.conditions))
         assert [(each.type, each.reason) for each in events] == [("Warning", reason)]
-    state = concluded(resource, Reason.BOOT_TIMEOUT, held=False).status.boot_test
+    state = concluded(resource, Reason.TIMEOUT, held=False).status.boot_test
     assert state is not None
     assert state.next_test_time == LATER + timedelta(days=30)
 
@@ -189,7 +189,7 @@ def test_an_image_in_use_is_looked_at_when_its_test_is_due() -> None:
 
 
 def test_a_person_has_a_failed_test_done_again() -> None:
-    failed = concluded(with_test(), Reason.BOOT_TIMEOUT)
+    failed = concluded(with_test(), Reason.TIMEOUT)
     asked = status.retrying(failed, "1", LATER)
     assert asked.boot_test is not None
     assert (asked.boot_test.reason, asked.boot_test.next_test_time) == ("Pending", LATER)
@@ -213,7 +213,7 @@ def test_a_version_that_does_not_boot_is_given_up() -> None:
         "imageID": EARLIER_ID,
     }
     base = cloud_image(status=follow, follow={"every": "1h"}, bootTest={"flavor": "f"})
-    failed = concluded(base, Reason.BOOT_TIMEOUT, serving=True)
+    failed = concluded(base, Reason.TIMEOUT, serving=True)
     assert not schedule.has_failed_for_good(failed, Desired.of(failed.spec))
     back = boot_test_status.given_up(failed, LATER)
     assert back is not None
@@ -227,4 +227,4 @@ def test_a_version_that_does_not_boot_is_given_up() -> None:
     for reason in (Reason.NO_VALID_HOST, Reason.QUOTA_EXCEEDED, Reason.FLAVOR_NOT_FOUND):
         kept = concluded(base, reason, serving=True)
         assert boot_test_status.given_up(kept, LATER) is None
-    assert boot_test_status.given_up(concluded(with_test(), Reason.BOOT_TIMEOUT), LATER) is None
+    assert boot_test_status.given_up(concluded(with_test(), Reason.TIMEOUT), LATER) is None

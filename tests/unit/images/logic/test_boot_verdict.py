@@ -56,12 +56,12 @@ def test_a_guest_may_take_its_time_and_no_more() -> None:
     almost = at(minutes=10, seconds=ACTIVE - 1)
     assert isinstance(judged({"console": "[    0.1] Linux"}, almost), Wait)
     due = at(minutes=10, seconds=ACTIVE)
-    assert failed(judged({"console": "[    0.1] Linux"}, due)) is Reason.BOOT_TIMEOUT
+    assert failed(judged({"console": "[    0.1] Linux"}, due)) is Reason.TIMEOUT
 
 
 def test_what_does_not_report_shows_its_last_lines() -> None:
     outcome = judged({"console": "GRUB\r\nKernel panic - not \x1b[31msyncing"}, LATE)
-    assert failed(outcome) is Reason.BOOT_TIMEOUT
+    assert failed(outcome) is Reason.TIMEOUT
     assert isinstance(outcome, Outcome)
     assert "Kernel panic - not syncing" in outcome.message
     assert "within 10m" in outcome.message
@@ -78,7 +78,7 @@ def test_a_server_that_went_out_is_said_to_have() -> None:
     state = BootTestStatus.model_validate(state_of(resource, image, activeSeconds=ACTIVE))
     off = Seen(server(resource, image, status="SHUTOFF"), "power down")
     outcome = boot_verdict.judge(wanted_of(resource), state, off, LATE)
-    assert failed(outcome) is Reason.BOOT_TIMEOUT
+    assert failed(outcome) is Reason.TIMEOUT
     assert isinstance(outcome, Outcome)
     assert "SHUTOFF" in outcome.message
 
@@ -168,7 +168,7 @@ def test_a_pattern_alone_needs_no_guest_that_reports() -> None:
 def test_nothing_expected_is_still_a_report() -> None:
     nothing = {"ipv4": False, "ipv6": False, "sshKey": False}
     assert isinstance(judged({"console": "x"}, expect=nothing), Wait)
-    assert failed(judged({"console": "x"}, LATE, expect=nothing)) is Reason.BOOT_TIMEOUT
+    assert failed(judged({"console": "x"}, LATE, expect=nothing)) is Reason.TIMEOUT
     assert passes(judged({"report": report(keys={})}, expect=nothing))
 
 

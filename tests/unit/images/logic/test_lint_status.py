@@ -89,7 +89,7 @@ def test_return_to_an_earlier_image() -> None:
 
 def test_off_says_nothing() -> None:
     resource = made(cloud_image(), FOUND)
-    off = resource.model_copy(update={"spec": resource.spec.model_copy(update={"lint": "Off"})})
+    off = resource.model_copy(update={"spec": resource.spec.model_copy(update={"lint": "Skip"})})
     again = looked_at_again(off)
     assert find(again.status.conditions, ConditionType.LINTED) is None
     assert again.status.lint == ()
@@ -124,7 +124,7 @@ def test_one_event_for_findings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "asked"), [(None, "Auto"), ("Warn", "Warn"), ("Enforce", "Enforce"), ("Off", "Off")]
+    ("given", "asked"), [(None, "Auto"), ("Warn", "Warn"), ("Enforce", "Enforce"), ("Skip", "Skip")]
 )
 def test_what_a_transfer_is_asked_for(given: str | None, asked: str) -> None:
     spec = cloud_image().spec.model_copy(update={"lint": given})

@@ -175,6 +175,6 @@ def test_bytes_that_are_to_be_looked_into_go_through_us(mode: str) -> None:
     assert f"spec.lint {mode}" in error.message
 
 
-@pytest.mark.parametrize("mode", ["Auto", "Off"])
+@pytest.mark.parametrize("mode", ["Auto", "Skip"])
 def test_a_look_that_was_not_asked_for_is_no_reason_for_it(mode: str) -> None:
     assert choose(request(lint=mode), ALL).method == "WebDownload"

@@ -94,7 +94,7 @@ def test_unasked_where_the_bytes_are_at_hand(bench: TransferBench, qcow2: Path) 
 
 
 def test_off_says_nothing(bench: TransferBench, qcow2: Path) -> None:
-    assert bench.run(source(qcow2), lint="Off").lint is None
+    assert bench.run(source(qcow2), lint="Skip").lint is None
     assert bench.run(source(qcow2)).lint is None
 
 
