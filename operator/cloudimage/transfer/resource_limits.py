@@ -2,6 +2,7 @@
 
 import os
 import resource
+import sys
 
 from cloudimage.transfer.contract import Limits
 from cloudimage.transfer.prctl import NICENESS
@@ -13,6 +14,8 @@ def restrain(limits: Limits) -> None:
     That of memory is its own: programs that it starts have another one (``tool_memory``).
     """
     os.umask(0o077)
+    # Some Pythons keep, as a module, what a write that the limit of a file cut short has left.
+    sys.dont_write_bytecode = True
     os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the secrets
     # No file of a transfer is a disk in full length: those are streams.

@@ -62,7 +62,7 @@ def image(tools: Toolbox) -> Path:
 @pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_NETLINK", "AF_VSOCK", "AF_PACKET"])
 def test_no_socket_but_unix(tools: Toolbox, family: str) -> None:
     with pytest.raises(ToolError, match="Address family not supported"):
-        tools.run(sys.executable, "-c", SOCKET, family)
+        tools.run(sys.executable, "-B", "-c", SOCKET, family)
 
 
 def test_no_socket_of_bash(tools: Toolbox) -> None:
@@ -71,13 +71,13 @@ def test_no_socket_of_bash(tools: Toolbox) -> None:
 
 
 def test_no_io_uring(tools: Toolbox) -> None:
-    output = tools.run(sys.executable, "-c", SYSCALL, str(IO_URING_SETUP), "1", "0")
+    output = tools.run(sys.executable, "-B", "-c", SYSCALL, str(IO_URING_SETUP), "1", "0")
     assert output == b"-1 Function not implemented\n"
 
 
 @on_x86_64
 def test_no_socket_by_i386(tools: Toolbox) -> None:
-    command = [sys.executable, "-c", I386]
+    command = [sys.executable, "-B", "-c", I386]
     free = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if free.returncode or int(free.stdout) < 0:
         pytest.skip("the kernel has no i386")
@@ -89,7 +89,7 @@ def test_no_socket_by_i386(tools: Toolbox) -> None:
 @on_x86_64
 def test_no_socket_by_x32(tools: Toolbox) -> None:
     with pytest.raises(ToolError) as caught:
-        tools.run(sys.executable, "-c", SYSCALL, str(X32 | X86_64_SOCKET), "2", "1", "0")
+        tools.run(sys.executable, "-B", "-c", SYSCALL, str(X32 | X86_64_SOCKET), "2", "1", "0")
     assert caught.value.status == -signal.SIGSYS
 
 
@@ -98,7 +98,7 @@ def test_upper_half_of_the_family_does_not_count(tools: Toolbox) -> None:
     """The kernel looks at 32 bits of it only."""
     script = SYSCALL.replace("map(int, sys.argv[1:])", "map(ctypes.c_long, map(int, sys.argv[1:]))")
     family = str(2**32 + 2)
-    output = tools.run(sys.executable, "-c", script, str(X86_64_SOCKET), family, "1", "0")
+    output = tools.run(sys.executable, "-B", "-c", script, str(X86_64_SOCKET), family, "1", "0")
     assert output == b"-1 Address family not supported by protocol\n"
 
 
@@ -154,7 +154,7 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Launch]:
 
     def change(*changes: str) -> None:
         text = LAUNCHER.format(change="\n".join(changes))
-        made.append(confinement._Launcher((sys.executable, "-c", text)))
+        made.append(confinement._Launcher((sys.executable, "-B", "-c", text)))
         monkeypatch.setattr(confinement, "_LAUNCHER", made[-1])
 
     yield change
@@ -216,7 +216,7 @@ with tools.stream("sh", "-c", "echo $$; exec sleep 100") as output:
 
 
 def test_program_dies_with_the_transfer(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    command = [sys.executable, "-B", "-c", KILLED, str(tmp_path)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
     assert done.returncode == -signal.SIGKILL
     with suppress(psutil.NoSuchProcess):
@@ -238,7 +238,7 @@ def test_memory_is_hidden_before_anything_of_weight_is_imported(
     """Who opened it before would keep it; the environment is guarded as the memory is."""
     for name in ("pydantic", "requests", "click"):
         (tmp_path / f"{name}.py").write_text("import sys; print(flush=True); sys.stdin.read()")
-    command = [*powerless(), sys.executable, "-m", *words]
+    command = [*powerless(), sys.executable, "-B", "-m", *words]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     with subprocess.Popen(
         command, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE

@@ -76,7 +76,7 @@ def launcher(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 def changed(monkeypatch: pytest.MonkeyPatch, *changes: str) -> confinement._Launcher:
     text = LAUNCHER.format(change="\n".join(changes))
-    made = confinement._Launcher((*powerless(), sys.executable, "-c", text))
+    made = confinement._Launcher((*powerless(), sys.executable, "-B", "-c", text))
     monkeypatch.setattr(confinement, "_LAUNCHER", made)
     return made
 
@@ -84,7 +84,7 @@ def changed(monkeypatch: pytest.MonkeyPatch, *changes: str) -> confinement._Laun
 def attempt(tools: Toolbox, attack: str, outside: Path, output: Output | None = None) -> str:
     script = TRY.format(attack="\n    ".join(attack.splitlines()))
     parent = str(os.getpid())
-    words = (sys.executable, "-c", script, str(outside), parent)
+    words = (sys.executable, "-B", "-c", script, str(outside), parent)
     return tools.run(*words, output=output).decode()
 
 
@@ -272,14 +272,14 @@ def test_what_programs_need_works(tools: Toolbox, outside: Path, launcher: str) 
 def test_program_writes_one_file(tools: Toolbox) -> None:
     script = "open('one', 'wb').write(bytes(1000)); open('other', 'wb')"
     with pytest.raises(ToolError, match="Permission denied: 'other'"):
-        tools.run(sys.executable, "-c", script, output=Output("one", 1000))
+        tools.run(sys.executable, "-B", "-c", script, output=Output("one", 1000))
     assert (tools.folder / "one").stat().st_size == 1000
 
 
 def test_program_writes_so_much(tools: Toolbox, launcher: str) -> None:
     script = "import signal; signal.signal(25, 0)\nopen('one', 'wb').write(bytes(1001))"
     with pytest.raises(ToolError, match="more than its task") as caught:
-        tools.run(sys.executable, "-c", script, output=Output("one", 1000))
+        tools.run(sys.executable, "-B", "-c", script, output=Output("one", 1000))
     assert caught.value.status == -signal.SIGXFSZ
     assert (tools.folder / "one").stat().st_size <= 1000
 
@@ -321,12 +321,12 @@ def gone(pid: int) -> bool:
 
 
 def ends(tools: Toolbox) -> None:
-    tools.run(sys.executable, "-c", DAEMON.format(then=""), output=PID)
+    tools.run(sys.executable, "-B", "-c", DAEMON.format(then=""), output=PID)
 
 
 def is_given_up(tools: Toolbox) -> None:
     script = DAEMON.format(then="time.sleep(1000)")
-    command = (sys.executable, "-c", script)
+    command = (sys.executable, "-B", "-c", script)
     with suppress(InterruptedError), tools.stream(*command, output=PID) as output:
         assert output.readline() == b"started\n"
         raise InterruptedError
@@ -352,9 +352,9 @@ if sys.argv[4] == "fork":
     exec(sys.argv[3])
     confinement._LAUNCHER.fork()
 else:
-    confinement._LAUNCHER = confinement._Launcher((sys.executable, "-c", sys.argv[2]))
+    confinement._LAUNCHER = confinement._Launcher((sys.executable, "-B", "-c", sys.argv[2]))
 tools = Toolbox(Path(sys.argv[1]), memory=2**30, cpu_seconds=30)
-with tools.stream(sys.executable, "-c", sys.argv[5], output=Output("pid", 100)) as output:
+with tools.stream(sys.executable, "-B", "-c", sys.argv[5], output=Output("pid", 100)) as output:
     output.readline()
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -366,7 +366,7 @@ def test_daemon_ends_with_the_transfer(tools: Toolbox, way: str) -> None:
     text = LAUNCHER.format(change=changes)
     daemon = DAEMON.format(then="time.sleep(1000)")
     words = [str(tools.folder), text, changes, way, daemon]
-    done = subprocess.run([sys.executable, "-c", TRANSFER, *words], check=False)
+    done = subprocess.run([sys.executable, "-B", "-c", TRANSFER, *words], check=False)
     assert done.returncode == -signal.SIGKILL
     assert gone(int((tools.folder / "pid").read_text()))
 
