@@ -16,7 +16,11 @@ from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.controller.attempts import Attempts
 from cloudimage.credentials.guard import SecretGuard
+from cloudimage.images.boot_logins import BootLogins
+from cloudimage.images.boot_testing import BootTesting
+from cloudimage.images.boot_turns import BootTurns
 from cloudimage.images.following import Following
+from cloudimage.images.keeping import Keeping
 from cloudimage.images.reconciler import CloudImageReconciler
 from cloudimage.kube import Key, Kube
 from cloudimage.runners.base import Transfer
@@ -158,11 +162,17 @@ def bench(cluster: Cluster, crds: Cluster, openstack: OpenStack, tmp_path: Path)
     runner = ChildRunner(1, spawn=spawn)
     settings = Settings(scratch=tmp_path)
     clouds, attempts = ConnectionPool(), Attempts(kube, SecretGuard(kube))
-    consumers = Consumers(kube, clouds)
+    tests = BootTesting(
+        attempts.status,
+        BootTurns(1, lambda _: None),
+        BootLogins(1, settings.cloud_policy),
+        lambda _: None,
+    )
+    keeping = Keeping(attempts.status, Consumers(kube, clouds), tests)
     looks = Looks(spawn)
     following = Following(kube, looks, settings, attempts.status, lambda _: None)
     reconciler = CloudImageReconciler(
-        kube, attempts, runner, following, settings, clouds, consumers, lambda _: None
+        kube, attempts, runner, following, settings, clouds, keeping, lambda _: None
     )
     yield Bench(namespace, reconciler, kube, runner)
     runner.stop()
