@@ -147,6 +147,11 @@ class BootTestStatus(ApiModel):
         alias="serverID",
         description="Id of the test's server in Nova; absent once it is deleted.",
     )
+    cleanup: Literal["Pending", "Abandoned"] | None = Field(
+        default=None,
+        description="Pending: what the test made is being deleted. Abandoned: Nova has not deleted "
+        "it within two minutes, and nothing waits for it any longer; delete serverID by hand.",
+    )
     attempts: int = Field(
         default=0, ge=0, description="Number of such tests begun since the image last passed one."
     )

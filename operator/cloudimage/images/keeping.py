@@ -48,15 +48,26 @@ class Keeping:
     consumers: Consumers
     tests: BootTesting
 
-    def __call__(
+    def __call__(  # noqa: PLR0913 - what a look found, each from elsewhere
         self,
         resource: CloudImage,
         desired: Desired,
         cloud: Cloud,
         owned: OwnedImages,
         result: Result | None,
+        *,
+        compared: bool = False,
     ) -> Kept:
         """Do what the current image needs: its boot test, its metadata, its place.
+
+        Args:
+            resource: The CloudImage.
+            desired: What it wants.
+            cloud: Its own.
+            owned: How its images stand.
+            result: Of the transfer that has just made the current one.
+            compared: An image that is in use was compared with the spec not long ago: only its
+                boot test is looked at.
 
         Raises:
             CloudError: The cloud does not do it.
@@ -78,6 +89,8 @@ class Keeping:
         if trial.held:
             self._warn(trial.resource, result)
             return Kept(trial.resource, held=True, seconds=trial.seconds)
+        if compared and trial.image is image and resource.status.image_id == image.id:
+            return Kept(trial.resource, held=False, seconds=trial.seconds)
         owned = replace(owned, current=trial.image)
         resource = self._used(trial.resource, desired, cloud, owned, trial.image, result)
         self._warn(resource, result)

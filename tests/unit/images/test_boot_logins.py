@@ -43,3 +43,18 @@ def test_without_a_key_nothing_is_begun() -> None:
     here.begin("uid", NOWHERE, lambda: None)
     assert here.view("uid", TOKEN) == (Login.KEY_LOST, "")
     here.stop()
+
+
+def test_an_ssh_server_is_not_asked_again_and_again() -> None:
+    here, time, tries = logins(), [0.0], 0
+    here.clock = lambda: time[0]
+    here.keep("uid", TOKEN, throw_away_key("test"))
+    for _ in range(20):  # a look each three seconds
+        ended = threading.Event()
+        here.begin("uid", NOWHERE, ended.set)
+        if here.view("uid", TOKEN)[0] is Login.RUNNING or ended.wait(0.05):
+            assert ended.wait(30)
+            tries += 1
+        time[0] += 3
+    assert tries == 4
+    here.stop()

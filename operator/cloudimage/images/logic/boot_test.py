@@ -14,7 +14,7 @@ from typing import Final
 
 from cloudimage.api.boot_test import BootTest, BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.reasons import BOOT_VERDICTS, Reason
+from cloudimage.api.reasons import Reason
 from cloudimage.cloud.models import GlanceImage, JsonPatch, TestServer
 from cloudimage.durations import parse_duration
 from cloudimage.images.logic import boot_test_state
@@ -35,6 +35,9 @@ RETRIED: Final = frozenset(
 BUILD_SECONDS: Final = 1800.0
 """How long Nova may take to make a server, most of which is its host's copy of the image."""
 
+_MARGIN: Final = timedelta(minutes=10)
+"""For so long after its time a test still waits for a Nova that does not answer."""
+
 SERVER_MARK: Final = "cloudimage_dev_boot_test"
 """Metadata of a server: which test of which spec it is for."""
 KEY_MARK: Final = "cloudimage_dev_boot_key"
@@ -45,7 +48,7 @@ _GLANCES_DEFAULT: Final = "shared"
 """The visibility of an image that was created without one ("Create image" in Glance's API)."""
 
 _SHOWING: Final = frozenset({"/name", "/owner", "/visibility", "/protected", "/os_hidden"})
-_NOT_RUNNING: Final = frozenset({"DELETED", "SOFT_DELETED"})
+NOT_RUNNING: Final = frozenset({"DELETED", "SOFT_DELETED"})
 _BOOTS_BY: Final = (
     "hw_",
     "os_type",
@@ -193,19 +196,19 @@ def phase(resource: CloudImage, image: GlanceImage, now: datetime) -> Phase:
         return Phase.DUE if boot_test_state.is_clear(state) else Phase.ENDING
     if state.finish_time is None:
         return Phase.RUNNING
-    if state.server_id is not None:
+    if not boot_test_state.is_clear(state):
         return Phase.CLEARING
-    return Phase.DUE if _is_due(resource, image, test, state, now) else Phase.OVER
+    due = due_again(resource, image, test, state)
+    return Phase.DUE if due is not None and now >= due else Phase.OVER
 
 
-def _is_due(
-    resource: CloudImage, image: GlanceImage, test: BootTest, state: BootTestStatus, now: datetime
-) -> bool:
-    if state.result == "Failed" and state.reason not in BOOT_VERDICTS:
-        due = state.next_test_time
-    else:
-        due = None if is_held(resource, image) else next_time(test, state)
-    return due is not None and now >= due
+def due_again(
+    resource: CloudImage, image: GlanceImage, test: BootTest, state: BootTestStatus
+) -> datetime | None:
+    """Return when the image is tested again after a result, by what the spec says now."""
+    if state.result == "Failed" and state.reason in RETRIED | {Reason.PENDING}:
+        return state.next_test_time
+    return None if is_held(resource, image) else next_time(test, state)
 
 
 def next_time(test: BootTest, state: BootTestStatus) -> datetime | None:
@@ -235,7 +238,7 @@ def mark_of(state: BootTestStatus) -> str:
 
 def sorted_out(state: BootTestStatus, servers: Iterable[TestServer]) -> Found:
     """Return which server is that of the test: the one that is known, else the first."""
-    alive = [each for each in servers if each.status not in _NOT_RUNNING]
+    alive = [each for each in servers if each.status not in NOT_RUNNING]
     fitting = sorted(
         (each for each in alive if _is_of(state, each)),
         key=lambda each: (each.id != state.server_id, each.created_at, each.id),
@@ -258,6 +261,13 @@ def deadline(test: BootTest, state: BootTestStatus) -> datetime | None:
         + timedelta(seconds=state.active_seconds)
         + parse_duration(test.expect.within)
     )
+
+
+def is_overdue(test: BootTest, state: BootTestStatus, now: datetime) -> bool:
+    """Return whether a test of which Nova tells nothing has gone on for too long."""
+    longest = timedelta(seconds=BUILD_SECONDS) + parse_duration(test.expect.within)
+    end = deadline(test, state) or (state.start_time or now) + longest
+    return now >= end + _MARGIN
 
 
 def begun(

@@ -146,30 +146,38 @@ def finished(
         held: The image is not used before it has passed.
     """
     done = state.model_copy(
-        update={"result": outcome.result, "reason": outcome.reason, "finish_time": now}
+        update={
+            "result": outcome.result,
+            "reason": outcome.reason,
+            "finish_time": now,
+            "cleanup": "Pending",
+        }
     )
     kind = ConditionType.BOOTED
+    periodic = None if held else next_time(test, done)
     if outcome.result == "Passed":
         due = next_time(test, done)
         draft = Draft(kind, "True", outcome.reason, outcome.message)
     elif outcome.reason in BOOT_VERDICTS:
-        due = None if held else next_time(test, done)
-        again = retry.outlook(None) if due is None else _at(due)
-        draft = Draft(kind, "False", outcome.reason, f"{outcome.message} {again}")
+        due = periodic
+        draft = Draft(kind, "False", outcome.reason, f"{outcome.message} {_outlook(due)}")
     elif outcome.reason in RETRIED:
         pauses = retry.pauses(outcome.reason)
         due = now + timedelta(seconds=pauses.after(min(state.attempts, _STEADY)))
         said = f"{conditions.sentences(outcome.message, None)} {retry.outlook(pauses)}"
         draft = Draft(kind, "False", outcome.reason, said)
     else:
-        due = None
-        said = f"{conditions.sentences(outcome.message, None)} {retry.outlook(None)}"
+        due = periodic
+        said = f"{conditions.sentences(outcome.message, None)} {_outlook(due)}"
         draft = Draft(kind, "False", outcome.reason, said)
     return done.model_copy(update={"next_test_time": due}), draft
 
 
-def _at(due: datetime) -> str:
-    return f"Tested again at {due:%Y-%m-%d %H:%M} UTC."
+def _outlook(due: datetime | None) -> str:
+    # Not when: spec.bootTest.every may change without another test.
+    if due is None:
+        return retry.outlook(None)
+    return "Tested again as spec.bootTest.every says: status.bootTest.nextTestTime."
 
 
 def given_up(resource: CloudImage, now: datetime) -> CloudImageStatus | None:

@@ -79,9 +79,13 @@ def of_building(state: BootTestStatus, server: TestServer, now: datetime) -> Out
     """Return what follows from a server that has not been ACTIVE yet; None: it is now."""
     if server.status == "ERROR":
         return of_fault(server)
-    if server.status == "ACTIVE" or state.active_seconds is not None:
+    # One that was launched may have stopped before anybody looked.
+    launched = server.status == "ACTIVE" or server.launched_at is not None
+    if launched or state.active_seconds is not None:
         return None
     began = state.start_time or now
+    if began < server.created_at <= now:
+        began = server.created_at
     if now - began < timedelta(seconds=BUILD_SECONDS):
         return Wait("Nova is making the server.")
     minutes = BUILD_SECONDS / 60

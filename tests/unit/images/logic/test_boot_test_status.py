@@ -85,7 +85,7 @@ def test_an_image_that_does_not_pass_is_not_used(reason: Reason) -> None:
     desired = Desired.of(failed.spec)
     assert not schedule.has_failed_for_good(failed, desired)
     assert failed.status.boot_test is not None
-    cleared = failed.status.boot_test.model_copy(update={"server_id": None})
+    cleared = failed.status.boot_test.model_copy(update={"server_id": None, "cleanup": None})
     done = after(failed, failed.status.model_copy(update={"boot_test": cleared}))
     assert schedule.has_failed_for_good(done, desired)
 
@@ -178,7 +178,7 @@ def test_an_image_in_use_is_looked_at_when_its_test_is_due() -> None:
     passed = concluded(resource, Reason.BOOT_TEST_PASSED, held=False)
     assert schedule.next_resync(passed, 86400) is None, "its server is there"
     assert passed.status.boot_test is not None
-    cleared = passed.status.boot_test.model_copy(update={"server_id": None})
+    cleared = passed.status.boot_test.model_copy(update={"server_id": None, "cleanup": None})
     rests = after(passed, passed.status.model_copy(update={"boot_test": cleared}))
     assert schedule.next_resync(rests, 86400) == LATER + timedelta(hours=1)
     assert schedule.until_next_look(rests, 86400, NOW) > 40000
@@ -228,3 +228,42 @@ def test_a_version_that_does_not_boot_is_given_up() -> None:
         kept = concluded(base, reason, serving=True)
         assert boot_test_status.given_up(kept, LATER) is None
     assert boot_test_status.given_up(concluded(with_test(), Reason.TIMEOUT), LATER) is None
+
+
+def failed_transfer(**status: Any) -> CloudImage:
+    """Return a CloudImage whose transfer has failed for good."""
+    stalled = {
+        "type": "Stalled",
+        "status": "True",
+        "reason": "InvalidImage",
+        "message": "",
+        "observedGeneration": 3,
+        "lastTransitionTime": NOW,
+    }
+    return with_test(status={"conditions": [stalled], **status})
+
+
+def test_a_test_that_is_not_cleared_away_starts_no_transfer() -> None:
+    resource = failed_transfer()
+    desired = Desired.of(resource.spec)
+    state = state_of(resource, untested(resource), serverID="s")
+    left = failed_transfer(bootTest=state)
+    assert not schedule.has_failed_for_good(left, desired), "the test is to be ended"
+    assert schedule.is_not_to_be_made(left, desired)
+    assert schedule.has_failed_for_good(resource, desired)
+    of_the_test = concluded(with_test(), Reason.TIMEOUT)
+    assert not schedule.is_not_to_be_made(of_the_test, Desired.of(of_the_test.spec))
+
+
+def test_an_image_in_use_is_compared_as_usual_while_it_is_tested() -> None:
+    resource = ready(with_test())
+    tested = after(resource, resource.status.model_copy(update={"boot_test": running(resource)}))
+    assert schedule.next_resync(tested, 1800) is None, "its test is under way"
+    assert schedule.is_compared(tested, 1800, NOW + timedelta(seconds=3))
+    assert not schedule.is_compared(tested, 1800, NOW + timedelta(hours=1))
+    edited = after(tested, tested.status, generation=4)
+    assert not schedule.is_compared(edited, 1800, NOW)
+    held = boot_test_status.told(
+        resource, running(resource), waiting("It boots."), gate_of(resource), NOW
+    )
+    assert not schedule.is_compared(after(resource, held), 1800, NOW)

@@ -215,13 +215,37 @@ def test_a_server_that_nova_does_not_make_says_nothing_of_the_image(
     image = untested(resource)
     state = BootTestStatus.model_validate(state_of(resource, image))
     now = NOW + timedelta(seconds=after)
-    found = boot_verdict.of_building(state, server(resource, image, status=status), now)
+    building = server(resource, image, status=status, launched_at=None)
+    found = boot_verdict.of_building(state, building, now)
     if reason is None:
         assert isinstance(found, Wait)
     else:
         assert isinstance(found, Outcome)
         assert found.reason is reason
         assert found.reason not in BOOT_VERDICTS
+
+
+def test_only_the_time_since_nova_has_the_server_counts_for_its_building() -> None:
+    resource = with_test()
+    image = untested(resource)
+    state = BootTestStatus.model_validate(state_of(resource, image))
+    late = NOW + timedelta(seconds=boot_verdict.BUILD_SECONDS + 60)
+    young = server(resource, image, status="BUILD", launched_at=None, created_at=late)
+    assert isinstance(boot_verdict.of_building(state, young, late), Wait), "Nova was away before"
+    # A clock that is ahead is not believed.
+    ahead = server(
+        resource, image, status="BUILD", launched_at=None, created_at=late + timedelta(days=1)
+    )
+    assert isinstance(boot_verdict.of_building(state, ahead, late), Outcome)
+
+
+def test_a_guest_that_has_shut_down_was_built() -> None:
+    resource = with_test()
+    image = untested(resource)
+    state = BootTestStatus.model_validate(state_of(resource, image))
+    off = server(resource, image, status="SHUTOFF")
+    late = NOW + timedelta(seconds=boot_verdict.BUILD_SECONDS)
+    assert boot_verdict.of_building(state, off, late) is None, "launched, then stopped"
 
 
 def test_a_server_that_runs_or_did_is_not_building() -> None:
