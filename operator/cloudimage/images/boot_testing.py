@@ -110,6 +110,10 @@ class BootTesting:
             self._abandoned[uid] = left.servers
             self.status.record_event(resource, Event("Warning", "ServerLeft", left.message))
 
+    def abandoned(self, uid: str) -> tuple[str, ...]:
+        """Return the ids of servers of an object's tests that Nova has not deleted in time."""
+        return self._abandoned.get(uid, ())
+
     def give_way(self, resource: CloudImage, cloud: Cloud) -> CloudImage:
         """Take away what is left of a test, as far as that goes: another image is to be made.
 

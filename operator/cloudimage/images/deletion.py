@@ -141,7 +141,8 @@ class Deletion:
                 )
             cloud.glance.delete(image.id)
         except (ConflictError, ForbiddenError) as error:
-            return deletion.refused(Reason(error.reason), str(error), usage)
+            tests = self.tests.abandoned(resource.metadata.uid)
+            return deletion.refused(Reason(error.reason), str(error), usage, tests)
         except NotFoundError:
             logger.info("it was already deleted", extra={"image": image.id})
         return None
