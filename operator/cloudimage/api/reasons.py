@@ -169,8 +169,8 @@ class Reason(StrEnum):
     for the flavor, or none fits a property of the image such as hw_firmware_type. Ask the cloud's
     administrator, or change spec.bootTest.flavor. Retried with pauses of up to an hour."""
     BUILD_FAILED = "BuildFailed"
-    """Nova could not build the test's server, or it is gone; the message has Nova's words. The
-    image is not blamed. Retried with pauses of up to an hour."""
+    """Nova could not build the test's server, told nothing of it for too long, or it is gone; the
+    message has Nova's words. The image is not blamed. Retried with pauses of up to an hour."""
     NO_CONSOLE = "NoConsole"
     """The test's server runs and has written nothing to its console within
     spec.bootTest.expect.within: the image does not boot, or its kernel has no serial console. Give

@@ -171,6 +171,8 @@ class BootServers:
         Raises:
             CloudError: Nova could not be asked.
         """
+        if not offers(self._connection, "compute"):
+            return ()
         return tuple(
             each
             for each in map(_server, self._tests(name_prefix(uid)))
@@ -269,6 +271,8 @@ class BootServers:
         Raises:
             CloudError: Nova could not be asked, or does not allow it.
         """
+        if not offers(self._connection, "compute"):
+            return
         doing = "listing the tests' key pairs"
         answer = self._nova.send("GET", "/os-keypairs", doing)
         with translated(doing):

@@ -14,7 +14,7 @@ from typing import Final
 from cloudimage.api.boot_test import BootTest, BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import Event
-from cloudimage.api.reasons import CREDENTIALS_REASONS, ConditionType, Reason
+from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
@@ -25,10 +25,10 @@ from cloudimage.controller.reconciler import now
 from cloudimage.failpoints import Point, failpoint
 from cloudimage.guest.keys import throw_away_key
 from cloudimage.guest.report import newest_report
+from cloudimage.images import boot_server
 from cloudimage.images.boot_logins import Target
 from cloudimage.images.boot_testing import BootTesting, Left, deleted, found
 from cloudimage.images.logic import (
-    boot_server,
     boot_test,
     boot_test_state,
     boot_test_status,
@@ -50,14 +50,6 @@ INACTIVE_SECONDS: Final = 300.0
 TURN_SECONDS: Final = 60.0
 """Between two questions for a turn; an object is also queued when its turn has come."""
 CONSOLE_LINES: Final = 2000
-
-_PASSING: Final = CREDENTIALS_REASONS | {
-    Reason.CLOUD_UNREACHABLE,
-    Reason.CLOUD_ERROR,
-    Reason.CONFLICT,
-    Reason.NOT_FOUND,
-}
-"""What says nothing of the test: the same step is retried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +174,7 @@ class _Look:
     def _begin(self, test: BootTest) -> float | None:
         known = boot_test.known_to_pass(test, self.image)
         if known is not None and not boot_test.is_of(self.state, test, self.image):
+            self.tests.turns.release(self.uid)
             said = f"The image passed this test at {known.finish_time:%Y-%m-%d %H:%M} UTC."
             reason = Reason.BOOT_TEST_PASSED
             self._tell(known, Draft(ConditionType.BOOTED, "True", reason, said))
@@ -333,7 +326,7 @@ class _Look:
         test, state, reason = self.resource.spec.boot_test, self.state, Reason(error.reason)
         running = state is not None and state.finish_time is None
         if test is not None and state is not None and running:
-            if outcome := _given_up(test, state, error):
+            if outcome := boot_verdict.of_failure(test, state, reason, str(error), now()):
                 self._concluded(test, state, outcome)
                 return LOOK_SECONDS
             if state.server_id is None:
@@ -357,17 +350,6 @@ class _Look:
 
     def _write(self, new: CloudImageStatus) -> None:
         self.resource = self.tests.status.write(self.resource, new)
-
-
-def _given_up(test: BootTest, state: BootTestStatus, error: CloudError) -> Outcome | None:
-    """Return what comes of a test by a failure of Nova; None: the same step is retried."""
-    reason = Reason(error.reason)
-    if reason not in _PASSING:
-        return Outcome("Failed", reason, str(error))
-    if not boot_test.is_overdue(test, state, now()):
-        return None
-    said = f"Nova told nothing of the server for too long: {error}"
-    return Outcome("Failed", Reason.BUILD_FAILED, said)
 
 
 def _since(began: datetime | None) -> int:

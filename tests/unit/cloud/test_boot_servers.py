@@ -83,3 +83,13 @@ def test_what_is_not_of_novas_types_is_refused_without_being_quoted(
         server(**changes)
     assert "does not conform to the API" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_cloud_without_nova_has_no_servers_of_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the making of one says that there is no Nova, and nothing is left to delete."""
+    monkeypatch.setattr(boot_servers, "offers", lambda *_: False)
+    nothing: Any = None
+    monkeypatch.setattr(boot_servers, "Neutron", lambda _: nothing)
+    nova = boot_servers.BootServers(nothing)
+    assert nova.find("uid") == ()
+    nova.delete_keys("uid")

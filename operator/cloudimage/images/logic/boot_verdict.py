@@ -7,15 +7,23 @@ from enum import Enum, auto
 from typing import Final, Literal
 
 from cloudimage.api.boot_test import BootExpectation, BootTest, BootTestStatus
-from cloudimage.api.reasons import Reason
+from cloudimage.api.reasons import CREDENTIALS_REASONS, Reason
 from cloudimage.cloud.models import TestServer
 from cloudimage.guest.report import GuestReport, console_tail
-from cloudimage.images.logic.boot_test import BUILD_SECONDS, deadline
+from cloudimage.images.logic.boot_test import BUILD_SECONDS, deadline, is_overdue
 from cloudimage.plaintext import plain
 
 SETTLING_SECONDS: Final = 60.0
 """For so long after its first report a guest may still lack what it should have: routers are asked
 and keys are written while it starts."""
+
+_PASSING: Final = CREDENTIALS_REASONS | {
+    Reason.CLOUD_UNREACHABLE,
+    Reason.CLOUD_ERROR,
+    Reason.CONFLICT,
+    Reason.NOT_FOUND,
+}
+"""What says nothing of the test: the same step is retried."""
 
 _MOST_LISTED: Final = 32
 _LONGEST: Final = 255
@@ -101,6 +109,18 @@ def of_fault(server: TestServer) -> Outcome:
     if "no valid host" in fault.lower():
         reason = Reason.NO_VALID_HOST
     return Outcome("Failed", reason, f"Nova could not make the server: {fault}.")
+
+
+def of_failure(
+    test: BootTest, state: BootTestStatus, reason: Reason, message: str, now: datetime
+) -> Outcome | None:
+    """Return what comes of a test where Nova fails; None: the same step is retried."""
+    if reason not in _PASSING:
+        return Outcome("Failed", reason, message)
+    if not is_overdue(test, state, now):
+        return None
+    said = f"Nova told nothing of the server for too long: {message}"
+    return Outcome("Failed", Reason.BUILD_FAILED, said)
 
 
 def judge(test: BootTest, state: BootTestStatus, seen: Seen, now: datetime) -> Outcome | Wait:

@@ -1,4 +1,4 @@
-"""The server of a boot test, as it is asked for; pure."""
+"""The server of a boot test, as Nova is asked for it."""
 
 from cloudimage.api.boot_test import BootTest, BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
