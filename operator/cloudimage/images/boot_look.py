@@ -199,14 +199,15 @@ class _Look:
     def _watch(self, test: BootTest, state: BootTestStatus) -> float | None:
         servers = boot_test.sorted_out(state, found(self.cloud, self.resource, state))
         error = deleted(self.cloud, servers.others)
+        left = Left(tuple(each.id for each in servers.others), error)
+        waited = self.tests.waited(self.uid, left)
         if servers.ours is not None:
             return self._seen(test, state, servers.ours)
         if state.server_id is not None:
             said = "The test's server is gone: somebody else has deleted it."
             return self._finish(test, state, Outcome("Failed", Reason.BUILD_FAILED, said))
         if servers.others:
-            left = Left(tuple(each.id for each in servers.others), error)
-            if now() - (state.start_time or now()) < boot_test_state.LONGEST_END:
+            if waited < boot_test_state.LONGEST_END:
                 return self._second(left)
             self.tests.abandon(self.resource, left)
         self._make(test, state)

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from cloudimage.api.boot_test import BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
@@ -40,6 +41,11 @@ class Left:
         return not self.servers and (self.error is None or isinstance(self.error, ForbiddenError))
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether Nova is away, so that it may do later what it was asked to."""
+        return isinstance(self.error, CloudUnreachableError)
+
+    @property
     def message(self) -> str:
         """What a person has to know of it."""
         named = "".join(f" {each}" for each in self.servers)
@@ -61,6 +67,7 @@ class BootTesting:
     notify: Callable[[Key], None]
     backoff: Backoff = field(default_factory=Backoff)
     ended: set[str] = field(default_factory=set)
+    _left: dict[tuple[str, bool], tuple[list[str], datetime]] = field(default_factory=dict)
     _abandoned: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def end(self, resource: CloudImage, cloud: Cloud) -> Left:
@@ -82,6 +89,22 @@ class BootTesting:
             self.turns.release(uid)
         return left
 
+    def waited(self, uid: str, left: Left) -> timedelta:
+        """Return for how long the same has been left, as far as this process has seen."""
+        if left.is_nothing:
+            self._forget_left(uid)
+            return timedelta()
+        key, servers = (uid, left.is_unknown), sorted(left.servers)
+        known, since = self._left.get(key, (servers, now()))
+        if known != servers:
+            since = now()
+        self._left[key] = (servers, since)
+        return now() - since
+
+    def _forget_left(self, uid: str) -> None:
+        for is_unknown in (False, True):
+            self._left.pop((uid, is_unknown), None)
+
     def clear(
         self, resource: CloudImage, cloud: Cloud, state: BootTestStatus
     ) -> tuple[BootTestStatus, CloudError | None]:
@@ -91,13 +114,13 @@ class BootTesting:
         A Nova that is away is asked again for an hour.
         """
         left = self.end(resource, cloud)
+        waited = self.waited(resource.metadata.uid, left)
         if left.is_nothing:
             return state.model_copy(update={"cleanup": None, "server_id": None}), None
         if boot_test_state.has_waited(state, now()):
             self.turns.release(resource.metadata.uid)
-        away = isinstance(left.error, CloudUnreachableError)
-        longest = boot_test_state.LONGEST_OUTAGE if away else boot_test_state.LONGEST_END
-        if not boot_test_state.has_waited(state, now(), longest):
+        outage, end = boot_test_state.LONGEST_OUTAGE, boot_test_state.LONGEST_END
+        if waited < (outage if left.is_unknown else end):
             return state.model_copy(update={"cleanup": "Pending"}), left.error
         self.abandon(resource, left)
         server_id = left.servers[0] if left.servers else None
@@ -135,6 +158,7 @@ class BootTesting:
     def gone(self, uid: str) -> None:
         """Forget an object that was removed."""
         self.ended.discard(uid)
+        self._forget_left(uid)
         self._abandoned.pop(uid, None)
         self.turns.release(uid)
         self.logins.forget(uid)

@@ -79,7 +79,8 @@ class Deletion:
                 left = self.tests.end(resource, cloud)
         except CloudError as error:
             left = Left(error=error)
-        if left.is_nothing or boot_test_state.was_waited_for(resource, datetime.now(UTC)):
+        waited = self.tests.waited(uid, left)
+        if left.is_nothing or waited >= boot_test_state.LONGEST_END:
             self.tests.ended.add(uid)
             self.tests.turns.release(uid)
             if not left.is_nothing:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from cloudimage.cloud.errors import CloudUnreachableError, ConflictError, Forbid
 from cloudimage.cloud.models import Usage
 from cloudimage.controller.attempts import Attempts
 from cloudimage.credentials import loader
+from cloudimage.images import boot_testing
 from cloudimage.images.boot_logins import BootLogins
 from cloudimage.images.boot_testing import BootTesting
 from cloudimage.images.boot_turns import BootTurns
@@ -38,6 +39,7 @@ class World:
         self.nova, self.kube = Nova(), Written()
         self.boot_servers, self.glance = self.nova, Cloned()
         self.started: list[str] = []
+        self.now = NOW
         self.attempts = Attempts(self.kube, Any)  # type: ignore[arg-type]
         logins = BootLogins(1, CloudPolicy())
         turns = BootTurns(1, lambda _: None)
@@ -89,12 +91,9 @@ class Cloned:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr(loader, "load", lambda *_: None)
-    return World()
-
-
-def deleted(resource: CloudImage, since: timedelta) -> CloudImage:
-    update = {"deletion_timestamp": datetime.now(UTC) - since}
-    return resource.model_copy(update={"metadata": resource.metadata.model_copy(update=update)})
+    made = World()
+    monkeypatch.setattr(boot_testing, "now", lambda: made.now)
+    return made
 
 
 def with_server(**changes: Any) -> CloudImage:
@@ -106,20 +105,21 @@ def with_server(**changes: Any) -> CloudImage:
 def test_a_blocked_deletion_says_once_what_is_left(world: World) -> None:
     resource = with_server()
     world.nova.servers, world.nova.stuck = [server(resource, untested(resource))], True
-    assert world.ended(deleted(resource, timedelta())) == boot_test_state.LOOK_SECONDS
+    assert world.ended(resource) == boot_test_state.LOOK_SECONDS
     for _ in range(3):
-        assert world.ended(deleted(resource, timedelta(minutes=3))) is None
+        world.now += timedelta(minutes=2)
+        assert world.ended(resource) is None
     [said] = world.kube.said("ServerLeft")
     assert "A server server of" in said
     world.nova.refusals["find"] = CloudUnreachableError("it is not asked any more")
-    assert world.ended(deleted(resource, timedelta(minutes=3))) is None
+    assert world.ended(resource) is None
     assert len(world.kube.said("ServerLeft")) == 1
 
 
 @pytest.mark.parametrize("what", ["find", "delete_keys"])
 def test_a_server_that_never_was_holds_up_no_deletion(world: World, what: str) -> None:
     world.nova.refusals[what] = ForbiddenError("no rule for key pairs")
-    assert world.ended(deleted(with_test(), timedelta())) is None
+    assert world.ended(with_test()) is None
     assert world.kube.said("ServerLeft") == []
 
 
@@ -133,9 +133,9 @@ def test_a_server_that_came_late_is_taken_away(world: World) -> None:
     status = resource.status.model_copy(update={"boot_test": new})
     resource = resource.model_copy(update={"status": status})
     world.nova.servers = [server(resource, untested(resource))]
-    assert world.ended(deleted(resource, timedelta())) == boot_test_state.LOOK_SECONDS
+    assert world.ended(resource) == boot_test_state.LOOK_SECONDS
     assert world.nova.servers == []
-    assert world.ended(deleted(resource, timedelta())) is None
+    assert world.ended(resource) is None
 
 
 def test_a_transfer_that_failed_for_good_is_not_begun_again_by_a_test(world: World) -> None:

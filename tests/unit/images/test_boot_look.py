@@ -214,6 +214,17 @@ def test_a_server_that_nova_does_not_delete_holds_no_turn(make: Any) -> None:
     assert (world.state.server_id, world.state.cleanup) == (None, None)
 
 
+def test_an_operator_that_was_away_gives_nova_its_time(make: Any) -> None:
+    world = stuck(make, **OVER, reason="Timeout")
+    assert world.look(hours=1).seconds == boot_test_state.LOOK_SECONDS
+    assert world.turns.numbers()["running"] == 0
+    world.nova.stuck = False
+    world.look(seconds=3)
+    world.look(seconds=3)
+    assert (world.state.server_id, world.state.cleanup) == (None, None)
+    assert world.events("ServerLeft") == []
+
+
 def test_one_server_that_cannot_be_deleted_keeps_nothing_else(make: Any) -> None:
     world = stuck(make, **OVER, reason="Timeout")
     world.nova.refusals["delete"] = ConflictError("it is locked")
@@ -237,6 +248,10 @@ def test_a_nova_that_is_away_is_asked_again(make: Any) -> None:
     world.nova.refusals["find"] = CloudUnreachableError("no answer")
     for _ in range(10):
         assert world.look(minutes=5).seconds
+    # Its time begins once Nova is there, and was asked.
+    del world.nova.refusals["find"]
+    assert world.look(minutes=5).seconds == boot_test_state.LOOK_SECONDS
+    world.nova.refusals["find"] = CloudUnreachableError("no answer")
     assert world.turns.numbers()["running"] == 0
     assert (world.state.server_id, world.state.cleanup) == ("old", None), "not given up"
     world.nova.refusals, world.nova.stuck = {}, False

@@ -31,9 +31,9 @@ def ended(state: BootTestStatus, now: datetime) -> BootTestStatus:
     return state.model_copy(update={**over, "next_test_time": now, "cleanup": "Pending"})
 
 
-def has_waited(state: BootTestStatus, now: datetime, longest: timedelta = LONGEST_END) -> bool:
-    """Return whether it was waited so long for what a test that is over has left."""
-    return state.finish_time is not None and now - state.finish_time >= longest
+def has_waited(state: BootTestStatus, now: datetime) -> bool:
+    """Return whether a test has been over for so long that it keeps no turn."""
+    return state.finish_time is not None and now - state.finish_time >= LONGEST_END
 
 
 def retried(state: BootTestStatus | None, now: datetime) -> BootTestStatus | None:
@@ -76,12 +76,6 @@ def may_be_left(resource: CloudImage) -> bool:
     A status that was lost says nothing, and a server may come after Nova has failed to answer.
     """
     return resource.status.boot_test is not None or resource.spec.boot_test is not None
-
-
-def was_waited_for(resource: CloudImage, now: datetime) -> bool:
-    """Return whether a deletion has waited for the end of a test as long as it may."""
-    since = resource.metadata.deletion_timestamp
-    return since is None or now - since >= LONGEST_END
 
 
 def is_to_be_settled(resource: CloudImage) -> bool:
