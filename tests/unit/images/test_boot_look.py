@@ -28,9 +28,11 @@ from cloudimage.images.boot_logins import BootLogins
 from cloudimage.images.boot_look import Trial
 from cloudimage.images.boot_testing import BootTesting
 from cloudimage.images.boot_turns import BootTurns
+from cloudimage.images.keeping import Keeping
 from cloudimage.images.logic import boot_test_state, boot_test_status
 from cloudimage.images.logic.boot_test_status import Gate
 from cloudimage.images.logic.desired import Desired
+from cloudimage.images.logic.owned_images import OwnedImages
 from support.boot_nova import Nova, Written
 from support.boot_states import server, state_of, untested, with_test
 from support.image_status import ready
@@ -316,3 +318,17 @@ def test_what_only_waits_for_its_turn_gives_way_too(make: Any) -> None:
     assert world.turns.ask(world.resource)
     world.tests.give_way(world.resource, cloud)
     assert world.turns.numbers() == {"running": 0, "waiting": 0}
+
+
+def test_while_an_image_in_use_is_tested_nothing_else_is_asked(make: Any) -> None:
+    world = make(used=True, state={**OVER, "reason": "NoAddress"}, every="1h")
+    world.look(hours=1)
+    status = world.resource.status.model_copy(update={"image_id": world.image.id})
+    resource = world.resource.model_copy(update={"status": status})
+    nothing: Any = None
+    keeping = Keeping(world.tests.status, nothing, world.tests)
+    desired, owned = Desired.of(resource.spec), OwnedImages(world.image, (), ())
+    cloud: Any = world  # It has no Cinder and no listing of servers.
+    kept = keeping(resource, desired, cloud, owned, None, compared=True)
+    assert (kept.held, kept.seconds) == (False, boot_test_state.LOOK_SECONDS)
+    assert kept.resource.status.last_sync_time == resource.status.last_sync_time
