@@ -11,7 +11,7 @@ from typing import Final
 from cloudimage.access.policy import CloudPolicy
 from cloudimage.controller.faults import without_text
 from cloudimage.guest.keys import KeyPair
-from cloudimage.guest.ssh import LoginError, log_in
+from cloudimage.guest.ssh import BarredError, LoginError, UnreachedError, log_in
 from cloudimage.images.logic.boot_verdict import Login
 from cloudimage.plaintext import plain
 
@@ -101,9 +101,15 @@ class BootLogins:
             attempt.login = Login.DONE
         except LoginError as error:
             attempt.failure = plain(str(error), 512).rstrip(". ")
-            attempt.login = Login.NOT_BEGUN
+            attempt.login = _came_of(error)
         except Exception as error:  # noqa: BLE001 - a test must end, whatever it is
             logger.error("a login could not be tried", extra=without_text(error))  # noqa: TRY400
             attempt.failure = "the operator could not try it; see its log"
-            attempt.login = Login.NOT_BEGUN
+            attempt.login = Login.UNREACHED
         notify()
+
+
+def _came_of(error: LoginError) -> Login:
+    if isinstance(error, BarredError):
+        return Login.BARRED
+    return Login.UNREACHED if isinstance(error, UnreachedError) else Login.REFUSED

@@ -18,7 +18,7 @@ from cloudimage.api.reasons import CREDENTIALS_REASONS, ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.boot_servers import WantedServer
 from cloudimage.cloud.connection import Cloud
-from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.errors import CloudError, NoConsoleError
 from cloudimage.cloud.models import GlanceImage, TestServer
 from cloudimage.cloud.neutron import NetworkRef
 from cloudimage.controller.logic import retry
@@ -235,7 +235,11 @@ class _Look:
         return self._follow(test, state, verdict)
 
     def _looked_at(self, test: BootTest, server: TestServer) -> Seen:
-        console = self.cloud.boot_servers.console(server.id, CONSOLE_LINES)
+        console, no_console = "", ""
+        try:
+            console = self.cloud.boot_servers.console(server.id, CONSOLE_LINES)
+        except NoConsoleError as error:
+            no_console = str(error)
         login, failure = self.tests.logins.view(self.uid, server.token)
         pattern = _pattern(test)
         return Seen(
@@ -246,6 +250,7 @@ class _Look:
             fingerprint=server.metadata.get(boot_test.KEY_MARK),
             login=login,
             login_failure=failure,
+            no_console=no_console,
         )
 
     def _log_in(self, test: BootTest, server: TestServer, seen: Seen) -> None:

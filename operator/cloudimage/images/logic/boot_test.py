@@ -28,7 +28,13 @@ from cloudimage.images.logic.revisions import replaced, with_suffix
 from cloudimage.vocabulary.marks import UNTESTED, Marks
 
 RETRIED: Final = frozenset(
-    {Reason.NO_VALID_HOST, Reason.BUILD_FAILED, Reason.QUOTA_EXCEEDED, Reason.FORBIDDEN}
+    {
+        Reason.NO_VALID_HOST,
+        Reason.BUILD_FAILED,
+        Reason.SSH_UNREACHABLE,
+        Reason.QUOTA_EXCEEDED,
+        Reason.FORBIDDEN,
+    }
 )
 """What says nothing of the image and may pass; any other refusal waits for another spec."""
 

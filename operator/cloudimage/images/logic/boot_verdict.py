@@ -29,6 +29,12 @@ class Login(Enum):
     DONE = auto()
     KEY_LOST = auto()
     """The operator was started again since, and no longer has the private key."""
+    REFUSED = auto()
+    """The last one failed: the server was reached, and does not let in."""
+    UNREACHED = auto()
+    """The last one failed: no connection came about, so that nothing is known of the server."""
+    BARRED = auto()
+    """The operator's cloudPolicy allows none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,7 @@ class Seen:
         fingerprint: Of the key that has to let in, as OpenSSH writes it.
         login: How far the login is.
         login_failure: Why the last login failed; empty: none did.
+        no_console: Why Nova has no console of it; empty: it has one.
     """
 
     server: TestServer
@@ -51,6 +58,7 @@ class Seen:
     fingerprint: str | None = None
     login: Login = Login.NOT_BEGUN
     login_failure: str = ""
+    no_console: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +134,8 @@ def _missing(test: BootTest, seen: Seen, *, late: bool) -> Iterator[Outcome | Wa
         what = f"No part of the console matches {expect.console_matches!r}"
         reason = Reason.CONSOLE_MISMATCH if seen.console else Reason.NO_CONSOLE
         message = f"{what} {_in_time(test)}."
-        yield _failed(reason, message) if late else Wait(f"{what} yet.")
+        outcome = _unread(seen) or _failed(reason, message)
+        yield outcome if late else Wait(f"{what} yet.")
     if expect.ssh:
         yield from _login(test, seen, late=late)
 
@@ -137,7 +146,14 @@ def _needs_report(expect: BootExpectation) -> bool:
     return looked_at or expect.ssh or expect.console_matches is None
 
 
+def _unread(seen: Seen) -> Outcome | None:
+    """Return what follows where Nova itself has no console: nothing is known of the guest."""
+    return _failed(Reason.BUILD_FAILED, f"{seen.no_console}.") if seen.no_console else None
+
+
 def _silent(test: BootTest, seen: Seen) -> Outcome:
+    if unread := _unread(seen):
+        return unread
     state = "" if seen.server.status == "ACTIVE" else f" (it is {seen.server.status} by now)"
     if not seen.console.strip():
         message = f"The server was ACTIVE{state} and wrote nothing to its console {_in_time(test)}."
@@ -162,9 +178,12 @@ def _guests_faults(test: BootTest, seen: Seen, report: GuestReport) -> Iterator[
             what = f"The guest has not got the IPv{version} address {lacking} that Nova gave"
             yield _failed(Reason.NO_ADDRESS, f"{what} the server. It has {has}.")
         elif wanted and all(each.version != version for each in there):
-            why = "" if given else " Nova gave the server none either: check the network's subnets."
-            what = f"The guest has no IPv{version} address. It has {has}.{why}"
-            yield _failed(Reason.NO_ADDRESS, what)
+            what = f"The guest has no IPv{version} address. It has {has}."
+            if given:
+                yield _failed(Reason.NO_ADDRESS, what)
+            else:
+                why = f"Nova gave the server none: no subnet of its networks has IPv{version}."
+                yield _failed(Reason.NETWORK_NOT_FOUND, f"{what} {why}")
     if expect.ssh_key and user_of(test, seen) is None:
         user = f"the user {test.user}" if test.user else "any user"
         yield _failed(
@@ -181,11 +200,12 @@ def _login(test: BootTest, seen: Seen, *, late: bool) -> Iterator[Outcome | Wait
         return
     if seen.login is Login.KEY_LOST:
         yield Wait("The key of the server is lost.", log_in=True)
-    elif late:
-        why = seen.login_failure or "it did not end"
-        yield _failed(Reason.SSH_FAILED, f"No login by ssh succeeded {_in_time(test)}: {why}.")
     elif seen.login is Login.RUNNING:
-        yield Wait("The operator is logging in by ssh.")
+        yield Wait("The operator is logging in by ssh.")  # for seconds, even if it is late
+    elif late or seen.login is Login.BARRED:
+        reason = Reason.SSH_FAILED if seen.login is Login.REFUSED else Reason.SSH_UNREACHABLE
+        why = seen.login_failure or "the guest reported too late for it"
+        yield _failed(reason, f"No login by ssh succeeded {_in_time(test)}: {why}.")
     else:
         yield Wait(seen.login_failure or "The operator is logging in by ssh.", log_in=True)
 

@@ -101,6 +101,7 @@ def test_an_earlier_image_serves_on_if_the_next_one_does_not_pass() -> None:
     [
         (Reason.NO_VALID_HOST, "Reconciling", True),
         (Reason.BUILD_FAILED, "Reconciling", True),
+        (Reason.SSH_UNREACHABLE, "Stalled", True),
         (Reason.QUOTA_EXCEEDED, "Stalled", True),
         (Reason.FORBIDDEN, "Stalled", True),
         (Reason.FLAVOR_NOT_FOUND, "Stalled", False),

@@ -39,6 +39,13 @@ def failed(outcome: Outcome | Wait) -> Reason:
     return outcome.reason
 
 
+def not_its_fault(outcome: Outcome | Wait) -> Reason:
+    assert isinstance(outcome, Outcome), outcome
+    assert outcome.result == "Failed"
+    assert outcome.reason not in BOOT_VERDICTS
+    return outcome.reason
+
+
 def passes(outcome: Outcome | Wait) -> bool:
     return isinstance(outcome, Outcome) and outcome.result == "Passed"
 
@@ -97,9 +104,7 @@ def test_a_server_that_went_out_is_said_to_have() -> None:
         # One that Nova has not given, such as one of a tunnel, is no fault.
         ((*BOTH, "10.0.0.1/8"), (V4, V6), {}, False),
         ((), (), {}, False),
-        ((), (), {"ipv4": True}, True),
         (BOTH[:1], (V4,), {"ipv4": True}, False),
-        (BOTH[:1], (V4,), {"ipv6": True}, True),
         (BOTH[:1], (V4, "198.51.100.8"), {}, True),
     ],
 )
@@ -111,6 +116,28 @@ def test_addresses_are_what_nova_gave_and_the_spec_wants(
     assert passes(outcome) is not wrong
     if wrong:
         assert failed(outcome) is Reason.NO_ADDRESS
+
+
+@pytest.mark.parametrize(
+    ("addresses", "given", "expect"),
+    [((), (), {"ipv4": True}), (BOTH[:1], (V4,), {"ipv6": True}), ((), (V6,), {"ipv4": True})],
+)
+def test_what_nova_does_not_give_no_image_can_have(
+    addresses: tuple[str, ...], given: tuple[str, ...], expect: dict[str, bool]
+) -> None:
+    shown = {"report": report(*addresses)}
+    outcome = judged(shown, LATE, given, expect={"ipv6": False, **expect})
+    assert not_its_fault(outcome) is Reason.NETWORK_NOT_FOUND
+
+
+def test_a_console_that_nova_does_not_have_says_nothing_of_the_guest() -> None:
+    words = "reading the console of the test server: Guest does not have a console available"
+    for expect in ({}, {"ipv4": False, "ipv6": False, "sshKey": False, "consoleMatches": "x"}):
+        outcome = judged({"no_console": words}, LATE, expect=expect)
+        assert not_its_fault(outcome) is Reason.BUILD_FAILED
+        assert isinstance(outcome, Outcome)
+        assert words in outcome.message
+        assert isinstance(judged({"no_console": words}, expect=expect), Wait)
 
 
 def test_what_is_missing_may_still_come() -> None:
@@ -181,14 +208,31 @@ def test_a_login_comes_last() -> None:
     running = judged(shown | {"login": Login.RUNNING}, expect=expect)
     assert isinstance(running, Wait)
     assert not running.log_in
-    again = judged(shown | {"login_failure": "refused"}, expect=expect)
-    assert isinstance(again, Wait)
-    assert again.log_in
-    late = judged(shown | {"login_failure": "refused"}, LATE, expect=expect)
+    for login in (Login.REFUSED, Login.UNREACHED):
+        again = judged(shown | {"login": login, "login_failure": "refused"}, expect=expect)
+        assert isinstance(again, Wait)
+        assert again.log_in
+    denied = {"login": Login.REFUSED, "login_failure": "not let in"}
+    late = judged(shown | denied, LATE, expect=expect)
     assert failed(late) is Reason.SSH_FAILED
     assert isinstance(late, Outcome)
-    assert "refused" in late.message
+    assert "not let in" in late.message
     assert passes(judged(shown | {"login": Login.DONE}, expect=expect))
+
+
+@pytest.mark.parametrize(
+    ("login", "now"),
+    [(Login.UNREACHED, LATE), (Login.BARRED, LATE), (Login.NOT_BEGUN, LATE), (Login.BARRED, EARLY)],
+)
+def test_a_server_that_was_never_reached_is_not_the_images_fault(login: Login, now: Any) -> None:
+    """Without a route every version that is followed would be given up."""
+    shown = {"report": report(*BOTH), "login": login, "login_failure": "No route to host"}
+    assert not_its_fault(judged(shown, now, expect={"ssh": True})) is Reason.SSH_UNREACHABLE
+
+
+def test_a_login_that_is_under_way_may_end() -> None:
+    shown = {"report": report(*BOTH), "login": Login.RUNNING}
+    assert isinstance(judged(shown, LATE, expect={"ssh": True}), Wait)
 
 
 def test_a_key_that_was_lost_is_never_the_images_fault() -> None:
