@@ -225,7 +225,7 @@ class _Look:
             return self._follow(test, state, building)
         if state.active_seconds is None:
             state = state.model_copy(update={"active_seconds": _since(state.start_time)})
-        seen = self._looked_at(test, server)
+        seen = self._looked_at(test, state, server)
         state = boot_verdict.facts(test, state, seen, now())
         verdict = boot_verdict.judge(test, state, seen, now())
         if seen.login is Login.KEY_LOST and isinstance(verdict, Wait) and verdict.log_in:
@@ -234,10 +234,12 @@ class _Look:
             self._log_in(test, server, seen)
         return self._follow(test, state, verdict)
 
-    def _looked_at(self, test: BootTest, server: TestServer) -> Seen:
-        console, no_console = "", ""
+    def _looked_at(self, test: BootTest, state: BootTestStatus, server: TestServer) -> Seen:
+        console = ""
         try:
             console = self.cloud.boot_servers.console(server.id, CONSOLE_LINES)
+            before = self.tests.console_read(self.uid, server.id, now())
+            no_console = boot_verdict.missed(test, state, before, now())
         except NoConsoleError as error:
             no_console = str(error)
         login, failure = self.tests.logins.view(self.uid, server.token)
@@ -246,7 +248,8 @@ class _Look:
             server=server,
             console=console,
             report=newest_report(console, server.token) if server.token else None,
-            matched=pattern is not None and pattern.is_in(plain_terminal(console)),
+            matched=state.console_matched
+            or (pattern is not None and pattern.is_in(plain_terminal(console))),
             fingerprint=server.metadata.get(boot_test.KEY_MARK),
             login=login,
             login_failure=failure,

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from cloudimage.api.boot_test import BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
@@ -28,6 +29,13 @@ class BootTesting:
     logins: BootLogins
     notify: Callable[[Key], None]
     backoff: Backoff = field(default_factory=Backoff)
+    _read: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+
+    def console_read(self, uid: str, server_id: str, now: datetime) -> datetime | None:
+        """Remember that a server's console is read; return when this process did before."""
+        known, before = self._read.get(uid, ("", now))
+        self._read[uid] = (server_id, now)
+        return before if known == server_id else None
 
     def end(self, resource: CloudImage, cloud: Cloud) -> bool:
         """Take away what tests of an object have left; return whether nothing is left.
@@ -62,6 +70,7 @@ class BootTesting:
         self.turns.release(uid)
         self.logins.forget(uid)
         self.backoff.clear(uid)
+        self._read.pop(uid, None)
 
     def stop(self) -> None:
         """Begin no login from now on."""

@@ -17,6 +17,10 @@ SETTLING_SECONDS: Final = 60.0
 """For so long after its first report a guest may still lack what it should have: routers are asked
 and keys are written while it starts."""
 
+_UNSEEN: Final = timedelta(minutes=1)
+"""For so long nobody may have read the console before the end of the test's time. Nova keeps only
+the last of it, 100 KiB by default of its libvirt driver."""
+
 _MOST_LISTED: Final = 32
 _LONGEST: Final = 255
 
@@ -48,7 +52,7 @@ class Seen:
         fingerprint: Of the key that has to let in, as OpenSSH writes it.
         login: How far the login is.
         login_failure: Why the last login failed; empty: none did.
-        no_console: Why Nova has no console of it; empty: it has one.
+        no_console: Why its console says nothing of what it has shown; empty: it does.
     """
 
     server: TestServer
@@ -119,6 +123,21 @@ def judge(test: BootTest, state: BootTestStatus, seen: Seen, now: datetime) -> O
         message = f"{missing.message}{said}"
         return Outcome(missing.result, missing.reason, message)
     return missing
+
+
+def missed(test: BootTest, state: BootTestStatus, before: datetime | None, now: datetime) -> str:
+    """Return why a console that is read after the time shows too little, or the empty string.
+
+    Args:
+        test: What is wanted.
+        state: The test.
+        before: When the console was last read; None: by no operator that is known.
+        now: The present.
+    """
+    end = deadline(test, state)
+    if end is None or now < end or (before is not None and end - before <= _UNSEEN):
+        return ""
+    return "The console was not read at the end of the time, and may have lost what was on it"
 
 
 def _missing(test: BootTest, seen: Seen, *, late: bool) -> Iterator[Outcome | Wait]:
@@ -237,6 +256,7 @@ def _passed(test: BootTest, seen: Seen) -> str:
 def facts(test: BootTest, state: BootTestStatus, seen: Seen, now: datetime) -> BootTestStatus:
     """Return the state with what the guest has said."""
     report = seen.report
+    state = state.model_copy(update={"console_matched": seen.matched})
     if report is None:
         return state
     since = state.start_time or now

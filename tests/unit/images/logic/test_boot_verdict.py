@@ -192,6 +192,40 @@ def test_a_pattern_alone_needs_no_guest_that_reports() -> None:
     assert failed(judged({"console": ""}, LATE, expect=expect)) is Reason.NO_CONSOLE
 
 
+def test_what_matched_once_has_matched() -> None:
+    """The console keeps only the last of its text."""
+    resource = with_test()
+    image = untested(resource)
+    state = BootTestStatus.model_validate(state_of(resource, image, activeSeconds=ACTIVE))
+    shown = Seen(server(resource, image), "debian login:", matched=True)
+    new = boot_verdict.facts(wanted_of(resource), state, shown, at(seconds=30))
+    assert new.console_matched
+    assert "consoleMatched" in new.to_json()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "lost"),
+    [
+        (at(minutes=10), LATE, False),
+        (at(minutes=8), LATE, True),
+        (None, LATE, True),
+        (None, EARLY, False),
+    ],
+)
+def test_a_console_that_nobody_read_in_time_is_not_the_images_fault(
+    before: Any, now: Any, lost: bool
+) -> None:
+    resource = with_test()
+    image = untested(resource)
+    state = BootTestStatus.model_validate(state_of(resource, image, activeSeconds=ACTIVE))
+    said = boot_verdict.missed(wanted_of(resource), state, before, now)
+    assert bool(said) is lost
+    if lost:
+        shown = {"console": "x", "report": report(*BOTH), "no_console": said}
+        outcome = judged(shown, now, expect={"consoleMatches": "login:"})
+        assert not_its_fault(outcome) is Reason.BUILD_FAILED
+
+
 def test_nothing_expected_is_still_a_report() -> None:
     nothing = {"ipv4": False, "ipv6": False, "sshKey": False}
     assert isinstance(judged({"console": "x"}, expect=nothing), Wait)
