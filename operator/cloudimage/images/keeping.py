@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.connection import Cloud
-from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.controller.reconciler import now
 from cloudimage.controller.status_writer import StatusWriter
@@ -65,8 +64,9 @@ class Keeping:
         image = owned.current
         if image is None:
             raise ValueError("unreachable: without one a transfer is started")
+        if apart := boot_test.putting_apart(resource, image, made=result is not None):
+            image = cloud.glance.patch(image.id, apart)
         if result is not None:
-            image = self._put_apart(resource, cloud.glance, image)
             held = boot_test.is_held(resource, image)
             new = available_status.delivered(resource, desired, image, result, now(), held=held)
             resource = self.status.write(resource, new)
@@ -83,14 +83,6 @@ class Keeping:
         self._warn(resource, result)
         return Kept(resource, held=False, seconds=trial.seconds)
 
-    def _put_apart(self, resource: CloudImage, glance: Glance, image: GlanceImage) -> GlanceImage:
-        """Return an image that was just made as one that is not used before it has passed.
-
-        Its transfer began while the spec did not ask for that.
-        """
-        changes = boot_test.putting_apart(resource, image)
-        return glance.patch(image.id, changes) if changes else image
-
     def _used(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
         self,
         resource: CloudImage,
@@ -102,7 +94,7 @@ class Keeping:
     ) -> CloudImage:
         """Have the image used: give it its place, bring it in line, and age what came before."""
         plan = metadata_plan(self.status.kube, resource, image)
-        changes = (*plan.patch, *boot_test.opening(resource, owned, image))
+        changes = plan.patch
         image = rollout.roll_out(resource, cloud.glance, owned, image, changes, self.consumers)
         if changes:
             failpoint(Point.PATCHED, resource.metadata.name)

@@ -182,9 +182,7 @@ def test_seconds_count_from_the_first_report(guest: Guest) -> None:
 
 
 @pytest.mark.parametrize(("began", "pause"), [("", "5"), ("-1000", "30")])
-def test_it_reports_seldom_once_the_guest_has_started(
-    guest: Guest, began: str, pause: str
-) -> None:
+def test_it_reports_seldom_once_the_guest_has_started(guest: Guest, began: str, pause: str) -> None:
     """A console keeps only so much, and what others wrote to it is looked for as well."""
     slept = guest.folder / "slept"
     guest.program("sleep", f'echo "$1" >>{slept}')
