@@ -45,6 +45,8 @@ LOOK_SECONDS: Final = 3.0
 """Between two looks at a server."""
 TURN_SECONDS: Final = 60.0
 """Between two questions for a turn; an object is also queued when its turn has come."""
+LACKING_SECONDS: Final = 600.0
+"""Between two looks at an image that lacks its kernel; it is also queued when that is there."""
 CONSOLE_LINES: Final = 2000
 
 _PASSING: Final = CREDENTIALS_REASONS | {
@@ -89,7 +91,7 @@ def look(
         StaleError: The object changed since it was read.
     """
     held = boot_test.is_held(resource, image)
-    one = _Look(tests, resource, cloud, image, gate if held else None)
+    one = _Look(tests, resource, cloud, image, gate if held else None, gate.lacks)
     seconds = one.step()
     return Trial(one.resource, one.image, boot_test.is_held(one.resource, one.image), seconds)
 
@@ -101,6 +103,7 @@ class _Look:
     cloud: Cloud
     image: GlanceImage
     gate: Gate | None
+    lacks: str
 
     @property
     def uid(self) -> str:
@@ -162,6 +165,10 @@ class _Look:
             reason = Reason.BOOT_TEST_PASSED
             self._tell(known, Draft(ConditionType.BOOTED, "True", reason, said))
             return _until(known.next_test_time)
+        if self.lacks:
+            self.tests.turns.release(self.uid)
+            self._tell(self.state, waiting(self.lacks, Reason.REFERENCE_NOT_READY))
+            return LACKING_SECONDS
         repeated = boot_test.is_repetition(self.resource, test, self.image)
         if not self.tests.turns.ask(self.resource):
             said = "It waits for its turn: a limited number of tests runs at once."

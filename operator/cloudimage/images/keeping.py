@@ -13,6 +13,7 @@ from cloudimage.images.boot_testing import BootTesting
 from cloudimage.images.logic import (
     available_status,
     boot_test,
+    boot_test_status,
     follow_status,
     revisions,
 )
@@ -73,7 +74,8 @@ class Keeping:
         plan = metadata_plan(self.status.kube, resource, image)
         if boot_test.is_held(resource, image) and (patch := boot_test.needed_first(plan.patch)):
             image = cloud.glance.patch(image.id, patch)
-        gate = Gate(desired, image, revisions.serving(resource, owned))
+        lacks = boot_test_status.lacking(plan)
+        gate = Gate(desired, image, revisions.serving(resource, owned), lacks)
         trial = boot_look.look(self.tests, resource, cloud, image, gate)
         if trial.held:
             self._warn(trial.resource, result)

@@ -121,7 +121,7 @@ def putting_apart(resource: CloudImage, image: GlanceImage, *, made: bool = Fals
         return ()
     if resource.status.image_id == image.id:
         return ()
-    wanted = {"/visibility": (image.visibility, PRIVATE)}
+    wanted: dict[str, tuple[str | None, str]] = {"/visibility": (image.visibility, PRIVATE)}
     if not has_provisional_name(image):
         name = with_suffix(image.name or resource.metadata.name, PROVISIONAL)
         wanted["/name"] = (image.name, name)

@@ -9,7 +9,7 @@ from cloudimage.api.boot_test import BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import BOOT_VERDICTS, ConditionType, Reason
 from cloudimage.controller.logic.events import of_transitions
-from cloudimage.images.logic import boot_test_state, boot_test_status, schedule, status
+from cloudimage.images.logic import boot_test_state, boot_test_status, metadata, schedule, status
 from cloudimage.images.logic.boot_test_status import Gate, waiting
 from cloudimage.images.logic.boot_verdict import Outcome
 from cloudimage.images.logic.desired import Desired
@@ -165,6 +165,21 @@ def test_a_success_is_said_once() -> None:
     held = concluded(with_test(), Reason.BOOT_TEST_PASSED)
     said = [each.reason for each in of_transitions((), held.status.conditions)]
     assert said.count("BootTestPassed") == 1
+
+
+def test_an_image_without_its_kernel_is_not_blamed_for_that() -> None:
+    """Its server would not boot; the kernel's own image may be made at the same time."""
+    resource = cloud_image({"kernelRef": {"name": "kernel"}}, bootTest={"flavor": "f"})
+    links = metadata.resolve(resource.spec.image, {"kernel": None})
+    bare = untested(resource)
+    lacks = boot_test_status.lacking(metadata.plan_metadata(resource, bare, links))
+    assert "CloudImage kernel does not exist" in lacks
+    has = untested(resource, properties={"kernel_id": EARLIER_ID})
+    assert boot_test_status.lacking(metadata.plan_metadata(resource, has, links)) == ""
+    draft = waiting(lacks, Reason.REFERENCE_NOT_READY)
+    new = boot_test_status.told(resource, None, draft, gate_of(resource), NOW)
+    assert states(new)["Reconciling"] == ("True", "ReferenceNotReady")
+    assert "Stalled" not in states(new)
 
 
 def test_without_a_test_nothing_is_said_of_one() -> None:
