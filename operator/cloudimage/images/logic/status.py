@@ -81,6 +81,7 @@ def starting(
         "checksums": None,
         "image": None,
         "source": None,
+        "described_image_id": None,
         "upload": None,
         "lint": (),
     }
