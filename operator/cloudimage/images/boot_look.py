@@ -48,6 +48,8 @@ TURN_SECONDS: Final = 60.0
 LACKING_SECONDS: Final = 600.0
 """Between two looks at an image that lacks its kernel; it is also queued when that is there."""
 CONSOLE_LINES: Final = 2000
+MATCHED: Final = 64 * 2**10
+"""Characters at the console's end in which a match is looked for, at each look."""
 
 _PASSING: Final = CREDENTIALS_REASONS | {
     Reason.CLOUD_UNREACHABLE,
@@ -256,7 +258,7 @@ class _Look:
             console=console,
             report=newest_report(console, server.token) if server.token else None,
             matched=state.console_matched
-            or (pattern is not None and pattern.is_in(plain_terminal(console))),
+            or (pattern is not None and pattern.is_in(plain_terminal(console[-MATCHED:]))),
             fingerprint=server.metadata.get(boot_test.KEY_MARK),
             login=login,
             login_failure=failure,

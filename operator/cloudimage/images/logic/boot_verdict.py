@@ -9,13 +9,14 @@ from typing import Final, Literal
 from cloudimage.api.boot_test import BootExpectation, BootTest, BootTestStatus
 from cloudimage.api.reasons import Reason
 from cloudimage.cloud.models import TestServer
+from cloudimage.durations import parse_duration
 from cloudimage.guest.report import GuestReport, console_tail
 from cloudimage.images.logic.boot_test import BUILD_SECONDS, deadline
 from cloudimage.plaintext import plain
 
 SETTLING_SECONDS: Final = 60.0
-"""For so long after its first report a guest may still lack what it should have: routers are asked
-and keys are written while it starts."""
+"""For so long after its first report, or a quarter of the whole time if that is longer, a guest may
+still lack what it should have: routers are asked and keys are written while it starts."""
 
 _UNSEEN: Final = timedelta(minutes=1)
 """For so long nobody may have read the console before the end of the test's time. Nova keeps only
@@ -146,7 +147,8 @@ def _missing(test: BootTest, seen: Seen, *, late: bool) -> Iterator[Outcome | Wa
     if report is None and _needs_report(expect):
         yield _silent(test, seen) if late else Wait("The server runs; its guest has not reported.")
     if report is not None:
-        settled = late or report.seconds >= SETTLING_SECONDS
+        quarter = parse_duration(expect.within).total_seconds() / 4
+        settled = late or report.seconds >= max(SETTLING_SECONDS, quarter)
         for outcome in _guests_faults(test, seen, report):
             yield outcome if settled else Wait(outcome.message)
     if expect.console_matches is not None and not seen.matched:

@@ -190,7 +190,7 @@ def test_an_image_without_its_kernel_is_not_blamed_for_that() -> None:
 
 
 def test_how_an_image_was_made_outlives_its_test() -> None:
-    """bootTest is removed while the image waits for its turn, or after its test began."""
+    """BootTest is removed while the image waits for its turn, or after its test began."""
     resource = cloud_image()
     desired, image = Desired.of(resource.spec), untested(resource)
     started = after(resource, status.starting(resource, desired, None, NOW))

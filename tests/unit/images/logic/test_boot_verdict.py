@@ -20,6 +20,8 @@ V4, V6 = "198.51.100.7", "2001:db8::7"
 BOTH = (f"{V4}/24", f"{V6}/64")
 EARLY, LATE = at(seconds=40), at(minutes=20)
 ACTIVE = 12
+SETTLED = 150
+"""Seconds: a quarter of expect.within."""
 
 
 def judged(
@@ -111,7 +113,7 @@ def test_a_server_that_went_out_is_said_to_have() -> None:
 def test_addresses_are_what_nova_gave_and_the_spec_wants(
     addresses: tuple[str, ...], given: tuple[str, ...], expect: dict[str, bool], wrong: bool
 ) -> None:
-    shown = {"report": report(*addresses, seconds=boot_verdict.SETTLING_SECONDS)}
+    shown = {"report": report(*addresses, seconds=SETTLED)}
     outcome = judged(shown, given=given, expect=expect)
     assert passes(outcome) is not wrong
     if wrong:
@@ -147,6 +149,23 @@ def test_what_is_missing_may_still_come() -> None:
 
 
 @pytest.mark.parametrize(
+    ("within", "seconds"), [("30s", 60), ("4m", 60), ("10m", 150), ("1h", 900)]
+)
+def test_who_gives_more_time_waits_longer_for_what_is_missing(within: str, seconds: int) -> None:
+    """A lease, or a key that an agent of the first boot writes, may take minutes."""
+    for lacks in (
+        report(*BOTH[:1], seconds=seconds - 1),
+        report(*BOTH, seconds=seconds - 1, keys={}),
+    ):
+        assert isinstance(
+            judged({"report": lacks}, at(seconds=35), expect={"within": within}), Wait
+        )
+    lacks = report(*BOTH[:1], seconds=seconds)
+    outcome = judged({"report": lacks}, at(seconds=35), expect={"within": within})
+    assert failed(outcome) is Reason.NO_ADDRESS
+
+
+@pytest.mark.parametrize(
     ("keys", "user", "who"),
     [
         ({"debian": (KEY,)}, None, "debian"),
@@ -161,7 +180,7 @@ def test_what_is_missing_may_still_come() -> None:
 def test_the_key_must_let_somebody_in(
     keys: dict[str, tuple[str, ...]], user: str | None, who: str | None
 ) -> None:
-    settled = report(*BOTH, seconds=boot_verdict.SETTLING_SECONDS, keys=keys)
+    settled = report(*BOTH, seconds=SETTLED, keys=keys)
     test = {} if user is None else {"user": user}
     outcome = judged({"report": settled}, **test)
     assert passes(outcome) is (who is not None)
