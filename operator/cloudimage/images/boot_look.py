@@ -299,6 +299,8 @@ class _Look:
         """Write down what came of a test, and count it."""
         if outcome.result == "Passed":
             self._mark(state)
+        elif old := boot_test.outdated_mark(self.image, outcome.reason, state.spec_digest):
+            self.image = self.cloud.glance.patch(self.image.id, old)
         held = self.gate is not None
         done, draft = boot_test_status.finished(test, state, outcome, now(), held=held)
         self._tell(done, draft)

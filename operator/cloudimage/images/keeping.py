@@ -72,8 +72,12 @@ class Keeping:
             new = available_status.delivered(resource, desired, image, result, now(), held=held)
             resource = self.status.write(resource, new)
         plan = metadata_plan(self.status.kube, resource, image)
-        if boot_test.is_held(resource, image) and (patch := boot_test.needed_first(plan.patch)):
+        held = boot_test.is_held(resource, image)
+        tested = resource.spec.boot_test is not None
+        if tested and (patch := boot_test.needed_first(plan.patch, held=held)):
             image = cloud.glance.patch(image.id, patch)
+            if plan.event:
+                self.status.record_event(resource, plan.event)
         lacks = boot_test_status.lacking(plan)
         gate = Gate(desired, image, revisions.serving(resource, owned), lacks)
         trial = boot_look.look(self.tests, resource, cloud, image, gate)

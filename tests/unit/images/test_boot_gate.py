@@ -1,19 +1,34 @@
 """What a look at a boot test begins, and what it writes on the image."""
 
+from datetime import datetime
 from typing import Any
 from unittest.mock import MagicMock
 
+from cloudimage.controller.reconciler import now
 from cloudimage.images import boot_look
 from cloudimage.images.boot_look import Trial
+from cloudimage.images.logic import boot_test
 from cloudimage.images.logic.boot_test_status import Gate
+from cloudimage.images.logic.boot_verdict import Login
 from cloudimage.images.logic.desired import Desired
-from support.boot_states import untested, with_test
+from cloudimage.vocabulary.marks import Marks
+from support.boot_states import server, state_of, untested, wanted_of, with_test
 from support.image_status import after, states
+from support.resources import NOW
 
 
-def looked(resource: Any, image: Any, cloud: Any, lacks: str = "") -> Trial:
+def looked(
+    resource: Any,
+    image: Any,
+    cloud: Any,
+    lacks: str = "",
+    *,
+    read: datetime | None = None,
+) -> Trial:
     """Return what a look comes to whose status is written nowhere."""
     tests = MagicMock()
+    tests.logins.view.return_value = (Login.NOT_BEGUN, "")
+    tests.console_read.return_value = read
     tests.status.write.side_effect = after
     gate = Gate(Desired.of(resource.spec), image, None, lacks)
     return boot_look.look(tests, resource, cloud, image, gate)
@@ -31,3 +46,27 @@ def test_no_server_is_made_of_an_image_without_its_kernel() -> None:
     begun = looked(resource, untested(resource), cloud)
     assert begun.resource.status.boot_test is not None
     assert begun.resource.status.boot_test.server_id == "server"
+
+
+def test_a_verdict_takes_the_mark_of_an_earlier_success_away() -> None:
+    resource, cloud = with_test(every="30d"), MagicMock()
+    plain = untested(resource)
+    digest = boot_test.digest_of(wanted_of(resource), plain)
+    image = untested(resource, properties={Marks.BOOTED: boot_test.booted_mark(digest, NOW)})
+    state = state_of(resource, image, serverID="server", activeSeconds=1)
+    status = {"imageID": image.id, "bootTest": state}
+    cloud.boot_servers.find.return_value = (server(resource, image),)
+    cloud.boot_servers.console.return_value = "panic"
+    cloud.glance.patch.return_value = plain
+    trial = looked(with_test(status, every="30d"), image, cloud)
+    told = trial.resource.status.boot_test
+    assert told is not None
+    assert (told.result, told.reason) == ("Failed", "BuildFailed"), "it was not read in time"
+    assert not cloud.glance.mock_calls
+    seen = now()
+    trial = looked(with_test(status, every="30d"), image, cloud, read=seen)
+    told = trial.resource.status.boot_test
+    assert told is not None
+    assert (told.result, told.reason) == ("Failed", "Timeout")
+    [call] = cloud.glance.patch.mock_calls
+    assert call.args == (image.id, ({"op": "remove", "path": f"/{Marks.BOOTED}"},))

@@ -146,9 +146,29 @@ def _was_never_shown(resource: CloudImage, image: GlanceImage) -> bool:
     return as_made and not adopted and Marks.REPLACED not in image.properties
 
 
-def needed_first(changes: JsonPatch) -> JsonPatch:
-    """Return what is changed of an image before its test: all but what makes it visible."""
-    return tuple(each for each in changes if each["path"] not in _SHOWING)
+def needed_first(changes: JsonPatch, *, held: bool) -> JsonPatch:
+    """Return what is changed of an image before its test.
+
+    Args:
+        changes: What its spec wants to be changed.
+        held: It may not be used yet: then all but what makes it visible. Of one that is in use it
+            is what the result depends on, so that the test is of what the spec has now.
+    """
+    if held:
+        return tuple(each for each in changes if each["path"] not in _SHOWING)
+    return tuple(each for each in changes if _matters(each["path"].removeprefix("/")))
+
+
+def _matters(name: str) -> bool:
+    """Return whether the result of a test depends on an attribute of the image."""
+    return name.startswith(_BOOTS_BY) or name in {"min_disk", "min_ram"}
+
+
+def outdated_mark(image: GlanceImage, outcome: Reason, digest: str) -> JsonPatch:
+    """Return the patch by which an image no longer says that it has passed what it fails now."""
+    if outcome not in BOOT_VERDICTS or passed_at(image, digest) is None:
+        return ()
+    return ({"op": "remove", "path": f"/{Marks.BOOTED}"},)
 
 
 def has_passed(resource: CloudImage, image: GlanceImage) -> bool:

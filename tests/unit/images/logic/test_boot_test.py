@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.reasons import Reason
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.images.logic import boot_test, boot_test_state, owned_images, transfer_request
 from cloudimage.images.logic.boot_test import Phase
@@ -334,7 +335,26 @@ def test_one_that_passed_and_never_took_its_place_is_a_leftover() -> None:
 def test_what_it_needs_to_boot_is_set_before_its_test() -> None:
     shows = ("/name", "/visibility", "/os_hidden", "/protected", "/owner")
     patch = tuple({"op": "replace", "path": each} for each in (*shows, "/hw_firmware_type"))
-    assert [each["path"] for each in boot_test.needed_first(patch)] == ["/hw_firmware_type"]
+    needed = boot_test.needed_first(patch, held=True)
+    assert [each["path"] for each in needed] == ["/hw_firmware_type"]
+
+
+def test_of_an_image_in_use_only_what_the_test_depends_on_comes_first() -> None:
+    boots = ("/hw_firmware_type", "/kernel_id", "/min_disk", "/min_ram")
+    others = ("/name", "/visibility", "/tags", "/description", "/cloudimage_dev_properties")
+    patch = tuple({"op": "replace", "path": each} for each in (*others, *boots))
+    assert tuple(each["path"] for each in boot_test.needed_first(patch, held=False)) == boots
+
+
+def test_an_image_that_fails_again_no_longer_says_that_it_passed() -> None:
+    resource = with_test(every="30d")
+    image = passed(resource, name="debian-12")
+    digest = boot_test.digest_of(wanted_of(resource), image)
+    [operation] = boot_test.outdated_mark(image, Reason.NO_ADDRESS, digest)
+    assert operation == {"op": "remove", "path": f"/{Marks.BOOTED}"}
+    assert boot_test.outdated_mark(image, Reason.NO_VALID_HOST, digest) == (), "not its fault"
+    assert boot_test.outdated_mark(image, Reason.NO_ADDRESS, "another") == ()
+    assert boot_test.outdated_mark(untested(resource), Reason.NO_ADDRESS, digest) == ()
 
 
 def test_an_image_that_was_never_used_is_a_leftover_once_it_is_not_wanted() -> None:
