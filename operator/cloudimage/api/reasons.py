@@ -182,7 +182,9 @@ class Reason(StrEnum):
     NO_ADDRESS = "NoAddress"
     """The guest has booted and lacks an address that Nova gave its server, or that
     spec.bootTest.expect wants; the message says which. Check the image's network configuration: by
-    DHCP for IPv4, by router advertisements or DHCPv6 for IPv6, on every interface."""
+    DHCP for IPv4, by router advertisements or DHCPv6 for IPv6, on every interface. If earlier
+    images lack it as well, check the network's subnets: whether they have DHCP, and for IPv6 a
+    router."""
     KEY_NOT_INJECTED = "KeyNotInjected"
     """The guest has booted, and the key of its server lets no user in, or not spec.bootTest.user:
     it is in no authorized_keys, or for a forced command only. Check cloud-init's datasources and

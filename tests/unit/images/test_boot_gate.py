@@ -4,13 +4,18 @@ from datetime import datetime
 from typing import Any
 from unittest.mock import MagicMock
 
+import pytest
+
 from cloudimage.controller.reconciler import now
 from cloudimage.images import boot_look
 from cloudimage.images.boot_look import Trial
+from cloudimage.images.keeping import Kept
 from cloudimage.images.logic import boot_test
 from cloudimage.images.logic.boot_test_status import Gate
 from cloudimage.images.logic.boot_verdict import Login
 from cloudimage.images.logic.desired import Desired
+from cloudimage.images.logic.owned_images import OwnedImages
+from cloudimage.images.reconciler import CloudImageReconciler
 from cloudimage.vocabulary.marks import Marks
 from support.boot_states import server, state_of, untested, wanted_of, with_test
 from support.image_status import after, states
@@ -70,3 +75,18 @@ def test_a_verdict_takes_the_mark_of_an_earlier_success_away() -> None:
     assert (told.result, told.reason) == ("Failed", "Timeout")
     [call] = cloud.glance.patch.mock_calls
     assert call.args == (image.id, ({"op": "remove", "path": f"/{Marks.BOOTED}"},))
+
+
+@pytest.mark.parametrize(("due", "seconds"), [(None, 1800), (60.0, 60), (10**6, 1800)])
+def test_an_image_that_waits_for_a_person_is_looked_at_all_the_same(
+    due: float | None, seconds: float
+) -> None:
+    """The image that serves meanwhile may be deleted."""
+    resource, reconciler = with_test(), MagicMock()
+    reconciler.keeping.return_value = Kept(resource, held=True, seconds=None)
+    reconciler.following.until_due.return_value = due
+    reconciler.settings.resync_seconds = 1800
+    desired = Desired.of(resource.spec)
+    owned = OwnedImages(untested(resource), (), ())
+    keep = CloudImageReconciler._keep
+    assert keep(reconciler, resource, desired, MagicMock(), owned, None) == seconds

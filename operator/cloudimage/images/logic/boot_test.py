@@ -101,9 +101,16 @@ def digest_of(test: BootTest, image: GlanceImage) -> str:
 def is_held(resource: CloudImage, image: GlanceImage) -> bool:
     """Return whether the image may not be used before it has passed."""
     test = resource.spec.boot_test
-    if test is None or not test.required or was_promoted(resource, image):
+    if test is None or not test.required or _is_in_use(resource, image):
         return False
     return not has_passed(resource, image)
+
+
+def _is_in_use(resource: CloudImage, image: GlanceImage) -> bool:
+    """Return whether an image has its place; an earlier one that is returned to gave it up."""
+    if resource.status.image_id == image.id:
+        return True
+    return was_promoted(resource, image) and Marks.REPLACED not in image.properties
 
 
 def putting_apart(resource: CloudImage, image: GlanceImage, *, made: bool = False) -> JsonPatch:

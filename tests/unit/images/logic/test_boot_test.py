@@ -130,6 +130,20 @@ def test_an_image_waits_only_before_it_has_its_place() -> None:
     assert not boot_test.is_held(with_test(required=False), untested(resource))
 
 
+def test_an_earlier_image_that_is_returned_to_waits_too_unless_it_has_passed() -> None:
+    aside = {"name": "debian-12 2026-01-02", Marks.REPLACED: "2026-01-02T03:04:05Z"}
+    name, marks = aside.pop("name"), aside
+    resource = with_test(status={"imageID": EARLIER_ID})
+    old = glance_image(resource, name=name, hidden=True, properties=marks)
+    assert boot_test.is_held(resource, old)
+    assert boot_test.putting_apart(resource, old) == (), "it keeps its name until then"
+    known = passed(resource, name=name).properties
+    assert not boot_test.is_held(resource, glance_image(resource, properties={**known, **marks}))
+    back = with_test(status={"imageID": old.id})
+    assert not boot_test.is_held(back, old)
+    assert not boot_test.is_held(with_test(required=False), old)
+
+
 def test_an_image_waits_until_it_has_passed_this_very_test() -> None:
     resource = with_test()
     image = untested(resource)
