@@ -174,6 +174,11 @@ class BootTestStatus(ApiModel):
     )
     user: str | None = Field(default=None, description="The guest's user that the key lets in.")
     kernel: str | None = Field(default=None, description="The guest's kernel.")
+    console_matched: bool = Field(
+        default=False,
+        description="Whether the console's text had a match of expect.consoleMatches. It stays so "
+        "when that text is no longer among what the console keeps.",
+    )
     cloud_init: str | None = Field(
         default=None, description="What cloud-init status says in the guest."
     )

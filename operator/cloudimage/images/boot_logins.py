@@ -12,7 +12,7 @@ from typing import Final
 from cloudimage.access.policy import CloudPolicy
 from cloudimage.controller.faults import without_text
 from cloudimage.guest.keys import KeyPair
-from cloudimage.guest.ssh import LoginError, log_in
+from cloudimage.guest.ssh import BarredError, LoginError, UnreachedError, log_in
 from cloudimage.images.logic.boot_verdict import Login
 from cloudimage.plaintext import plain
 
@@ -114,13 +114,20 @@ class BootLogins:
             log_in(target.addresses, target.user, key, target.host_keys, self.policy, SECONDS)
             attempt.login = Login.DONE
         except LoginError as error:
-            self._failed(attempt, plain(str(error), 512).rstrip(". "))
+            self._failed(attempt, _came_of(error), plain(str(error), 512).rstrip(". "))
         except Exception as error:  # noqa: BLE001 - a test must end, whatever it is
             logger.error("a login could not be tried", extra=without_text(error))  # noqa: TRY400
-            self._failed(attempt, "the operator could not try it; see its log")
+            why = "the operator could not try it; see its log"
+            self._failed(attempt, Login.UNREACHED, why)
         notify()
 
-    def _failed(self, attempt: _Attempt, why: str) -> None:
+    def _failed(self, attempt: _Attempt, login: Login, why: str) -> None:
         attempt.next_time = self.clock() + PAUSE_SECONDS
         attempt.failure = why
-        attempt.login = Login.NOT_BEGUN
+        attempt.login = login
+
+
+def _came_of(error: LoginError) -> Login:
+    if isinstance(error, BarredError):
+        return Login.BARRED
+    return Login.UNREACHED if isinstance(error, UnreachedError) else Login.REFUSED

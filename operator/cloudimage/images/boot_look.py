@@ -17,7 +17,7 @@ from cloudimage.api.meta import Event
 from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.cloud.connection import Cloud
-from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.errors import CloudError, NoConsoleError
 from cloudimage.cloud.models import GlanceImage, TestServer
 from cloudimage.controller.logic import retry
 from cloudimage.controller.logic.conditions import Draft, keep_first, sentences
@@ -49,7 +49,11 @@ INACTIVE_SECONDS: Final = 300.0
 """Between two looks at an image that is not active, of which no server can be made."""
 TURN_SECONDS: Final = 60.0
 """Between two questions for a turn; an object is also queued when its turn has come."""
+LACKING_SECONDS: Final = 600.0
+"""Between two looks at an image that lacks its kernel; it is also queued when that is there."""
 CONSOLE_LINES: Final = 2000
+MATCHED: Final = 64 * 2**10
+"""Characters at the console's end in which a match is looked for, at each look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def look(
         StaleError: The object changed since it was read.
     """
     held = boot_test.is_held(resource, image)
-    one = _Look(tests, resource, cloud, image, gate if held else None)
+    one = _Look(tests, resource, cloud, image, gate if held else None, gate.lacks)
     seconds = one.step()
     return Trial(one.resource, one.image, boot_test.is_held(one.resource, one.image), seconds)
 
@@ -97,6 +101,7 @@ class _Look:
     cloud: Cloud
     image: GlanceImage
     gate: Gate | None
+    lacks: str
 
     @property
     def uid(self) -> str:
@@ -179,6 +184,10 @@ class _Look:
             reason = Reason.BOOT_TEST_PASSED
             self._tell(known, Draft(ConditionType.BOOTED, "True", reason, said))
             return _until(known.next_test_time)
+        if self.lacks:
+            self.tests.turns.release(self.uid)
+            self._tell(self.state, waiting(self.lacks, Reason.REFERENCE_NOT_READY))
+            return LACKING_SECONDS
         repeated = boot_test.is_repetition(self.resource, test, self.image)
         if self.image.status != "active":
             self.tests.turns.release(self.uid)
@@ -240,7 +249,7 @@ class _Look:
         if state.active_seconds is None:
             state = state.model_copy(update={"active_seconds": _since(state.start_time)})
         self._tell(state, None)  # also if nothing more can be read
-        seen = self._looked_at(test, server)
+        seen = self._looked_at(test, state, server)
         state = boot_verdict.facts(test, state, seen, now())
         verdict = boot_verdict.judge(test, state, seen, now())
         if seen.login is Login.KEY_LOST and isinstance(verdict, Wait) and verdict.log_in:
@@ -249,18 +258,26 @@ class _Look:
             self._log_in(test, server, seen)
         return self._follow(test, state, verdict)
 
-    def _looked_at(self, test: BootTest, server: TestServer) -> Seen:
-        console = self.cloud.boot_servers.console(server.id, CONSOLE_LINES)
+    def _looked_at(self, test: BootTest, state: BootTestStatus, server: TestServer) -> Seen:
+        console = ""
+        try:
+            console = self.cloud.boot_servers.console(server.id, CONSOLE_LINES)
+            before = self.tests.console_read(self.uid, server.id, now())
+            no_console = boot_verdict.missed(test, state, before, now())
+        except NoConsoleError as error:
+            no_console = str(error)
         login, failure = self.tests.logins.view(self.uid, server.token)
         pattern = _pattern(test)
         return Seen(
             server=server,
             console=console,
             report=newest_report(console, server.token) if server.token else None,
-            matched=pattern is not None and pattern.is_in(plain_terminal(console)),
+            matched=state.console_matched
+            or (pattern is not None and pattern.is_in(plain_terminal(console[-MATCHED:]))),
             fingerprint=server.metadata.get(boot_test.KEY_MARK),
             login=login,
             login_failure=failure,
+            no_console=no_console,
         )
 
     def _log_in(self, test: BootTest, server: TestServer, seen: Seen) -> None:
@@ -296,6 +313,8 @@ class _Look:
         """Write down what came of a test, and count it."""
         if outcome.result == "Passed":
             self._mark(state)
+        elif old := boot_test.outdated_mark(self.image, outcome.reason, state.spec_digest):
+            self.image = self.cloud.glance.patch(self.image.id, old)
         held = self.gate is not None
         done, draft = boot_test_status.finished(test, state, outcome, now(), held=held)
         self._tell(done, draft)

@@ -69,6 +69,13 @@ class BootTesting:
     ended: set[str] = field(default_factory=set)
     _left: dict[tuple[str, bool], tuple[list[str], datetime]] = field(default_factory=dict)
     _abandoned: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _read: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+
+    def console_read(self, uid: str, server_id: str, now: datetime) -> datetime | None:
+        """Remember that a server's console is read; return when this process did before."""
+        known, before = self._read.get(uid, ("", now))
+        self._read[uid] = (server_id, now)
+        return before if known == server_id else None
 
     def end(self, resource: CloudImage, cloud: Cloud) -> Left:
         """Take away what tests of an object have left, as far as that goes; return what stays."""
@@ -163,6 +170,7 @@ class BootTesting:
         self.turns.release(uid)
         self.logins.forget(uid)
         self.backoff.clear(uid)
+        self._read.pop(uid, None)
 
     def stop(self) -> None:
         """Begin no login from now on."""

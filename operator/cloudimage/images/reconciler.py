@@ -277,7 +277,10 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             if back := boot_test_status.given_up(resource, now()):
                 self.write(resource, back)
                 return _CANCELLED_SECONDS
-            return self.following.until_due(resource, desired)
+            due = self.following.until_due(resource, desired)
+            # The image that serves may be deleted, and what the test lacks may come.
+            period = self.settings.resync_seconds
+            return period if due is None else min(due, period)
         due = schedule.until_next_look(resource, self.settings.resync_seconds, now())
         return due if kept.seconds is None else min(due, kept.seconds)
 

@@ -15,6 +15,7 @@ from cloudimage.images.logic import available_status, follow_status, property_ch
 from cloudimage.images.logic.boot_test import RETRIED, next_time
 from cloudimage.images.logic.boot_verdict import Outcome
 from cloudimage.images.logic.desired import Desired
+from cloudimage.images.logic.metadata import MetadataPlan
 from cloudimage.images.logic.status import next_status
 
 _BY_ITSELF: Final = frozenset({Reason.NO_VALID_HOST, Reason.BUILD_FAILED})
@@ -35,11 +36,13 @@ class Gate:
         desired: What the spec wants.
         image: The image.
         serving: The image of an earlier spec that serves meanwhile, if there is one.
+        lacks: What the image lacks that it needs to boot, such as its kernel; empty: nothing.
     """
 
     desired: Desired
     image: GlanceImage
     serving: GlanceImage | None
+    lacks: str = ""
 
 
 def told(
@@ -117,6 +120,12 @@ def without(resource: CloudImage, state: BootTestStatus | None) -> CloudImageSta
     """
     left = tuple(each for each in resource.status.conditions if each.type != ConditionType.BOOTED)
     return resource.status.model_copy(update={"boot_test": state, "conditions": left})
+
+
+def lacking(plan: MetadataPlan) -> str:
+    """Return what an image lacks of what its spec refers to, so that a test would prove nothing."""
+    unusable = (each for each in plan.drafts if each.type == ConditionType.READY)
+    return next((x.message for x in unusable if x.reason == Reason.REFERENCE_NOT_READY), "")
 
 
 def waiting(message: str, reason: Reason = Reason.PROGRESSING) -> Draft:

@@ -9,7 +9,14 @@ from cloudimage.api.boot_test import BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import BOOT_VERDICTS, ConditionType, Reason
 from cloudimage.controller.logic.events import of_transitions
-from cloudimage.images.logic import boot_test_state, boot_test_status, schedule, status
+from cloudimage.images.logic import (
+    available_status,
+    boot_test_state,
+    boot_test_status,
+    metadata,
+    schedule,
+    status,
+)
 from cloudimage.images.logic.boot_test_status import Gate, waiting
 from cloudimage.images.logic.boot_verdict import Outcome
 from cloudimage.images.logic.desired import Desired
@@ -20,7 +27,7 @@ from support.boot_states import (
     wanted_of,
     with_test,
 )
-from support.image_status import after, ready, states
+from support.image_status import RESULT, after, ready, states
 from support.resources import NOW, cloud_image, glance_image
 
 LATER = NOW + timedelta(minutes=5)
@@ -101,6 +108,7 @@ def test_an_earlier_image_serves_on_if_the_next_one_does_not_pass() -> None:
     [
         (Reason.NO_VALID_HOST, "Reconciling", True),
         (Reason.BUILD_FAILED, "Reconciling", True),
+        (Reason.SSH_UNREACHABLE, "Stalled", True),
         (Reason.QUOTA_EXCEEDED, "Stalled", True),
         (Reason.FORBIDDEN, "Stalled", True),
         (Reason.FLAVOR_NOT_FOUND, "Stalled", False),
@@ -164,6 +172,45 @@ def test_a_success_is_said_once() -> None:
     held = concluded(with_test(), Reason.BOOT_TEST_PASSED)
     said = [each.reason for each in of_transitions((), held.status.conditions)]
     assert said.count("BootTestPassed") == 1
+
+
+def test_an_image_without_its_kernel_is_not_blamed_for_that() -> None:
+    """Its server would not boot; the kernel's own image may be made at the same time."""
+    resource = cloud_image({"kernelRef": {"name": "kernel"}}, bootTest={"flavor": "f"})
+    links = metadata.resolve(resource.spec.image, {"kernel": None})
+    bare = untested(resource)
+    lacks = boot_test_status.lacking(metadata.plan_metadata(resource, bare, links))
+    assert "CloudImage kernel does not exist" in lacks
+    has = untested(resource, properties={"kernel_id": EARLIER_ID})
+    assert boot_test_status.lacking(metadata.plan_metadata(resource, has, links)) == ""
+    draft = waiting(lacks, Reason.REFERENCE_NOT_READY)
+    new = boot_test_status.told(resource, None, draft, gate_of(resource), NOW)
+    assert states(new)["Reconciling"] == ("True", "ReferenceNotReady")
+    assert "Stalled" not in states(new)
+
+
+def test_how_an_image_was_made_outlives_its_test() -> None:
+    """BootTest is removed while the image waits for its turn, or after its test began."""
+    resource = cloud_image()
+    desired, image = Desired.of(resource.spec), untested(resource)
+    started = after(resource, status.starting(resource, desired, None, NOW))
+    told = available_status.delivered(started, desired, image, RESULT, NOW, held=True)
+    assert (told.image_id, told.described_image_id) == (None, image.id)
+    usage, promoted = None, glance_image(resource)
+    new = available_status.available(after(started, told), desired, promoted, usage, None, LATER)
+    assert new.source is not None
+    assert (new.source, new.method) == (told.source, told.method)
+    assert states(new)["Verified"] == ("True", "ChecksumMatched")
+
+
+def test_what_is_told_of_one_image_is_not_told_of_another() -> None:
+    resource = cloud_image()
+    desired, image = Desired.of(resource.spec), glance_image(resource)
+    made = available_status.available(resource, desired, image, None, RESULT, NOW)
+    assert made.source is not None
+    resource, other = after(resource, made), glance_image(resource, id=EARLIER_ID)
+    new = available_status.available(resource, desired, other, None, None, LATER)
+    assert (new.source, new.method, new.described_image_id) == (None, None, EARLIER_ID)
 
 
 def test_without_a_test_nothing_is_said_of_one() -> None:
