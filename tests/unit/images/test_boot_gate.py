@@ -14,7 +14,6 @@ from cloudimage.images.logic import boot_test
 from cloudimage.images.logic.boot_test_status import Gate
 from cloudimage.images.logic.boot_verdict import Login
 from cloudimage.images.logic.desired import Desired
-from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.images.reconciler import CloudImageReconciler
 from cloudimage.vocabulary.marks import Marks
 from support.boot_states import server, state_of, untested, wanted_of, with_test
@@ -34,6 +33,7 @@ def looked(
     tests = MagicMock()
     tests.logins.view.return_value = (Login.NOT_BEGUN, "")
     tests.console_read.return_value = read
+    tests.clear.side_effect = lambda _resource, _cloud, state: (state, None)
     tests.status.write.side_effect = after
     gate = Gate(Desired.of(resource.spec), image, None, lacks)
     return boot_look.look(tests, resource, cloud, image, gate)
@@ -83,10 +83,7 @@ def test_an_image_that_waits_for_a_person_is_looked_at_all_the_same(
 ) -> None:
     """The image that serves meanwhile may be deleted."""
     resource, reconciler = with_test(), MagicMock()
-    reconciler.keeping.return_value = Kept(resource, held=True, seconds=None)
     reconciler.following.until_due.return_value = due
     reconciler.settings.resync_seconds = 1800
-    desired = Desired.of(resource.spec)
-    owned = OwnedImages(untested(resource), (), ())
-    keep = CloudImageReconciler._keep
-    assert keep(reconciler, resource, desired, MagicMock(), owned, None) == seconds
+    kept = Kept(resource, held=True, seconds=None)
+    assert CloudImageReconciler._kept(reconciler, kept, Desired.of(resource.spec)) == seconds
