@@ -172,10 +172,11 @@ def _script(name: str, text: str) -> _Options:
 
 
 def _written(step: WriteFile, name: str) -> _Options:
+    mode = step.mode.zfill(4)  # without a 0 in front the program takes it as decimal
     words = (
         *("--mkdir", str(PurePosixPath(step.path).parent)),
         *("--upload", f"{name}:{step.path}"),
-        *("--chmod", f"{step.mode}:{step.path}"),
+        *("--chmod", f"{mode}:{step.path}"),
     )
     owning = _owned(name, step.owner or _ROOT, step.path)
     return _Options((*words, *owning.words), {name: step.files.get(TEXT, ""), **owning.files})

@@ -57,6 +57,12 @@ def test_a_file_is_uploaded_and_gets_mode_and_owner() -> None:
     assert batch.files["files/0-owner"] == "#!/bin/sh\nexec chown -- root:adm '/etc/a b'\n"
 
 
+@pytest.mark.parametrize(("mode", "told"), [("660", "0660"), ("0660", "0660"), ("000", "0000")])
+def test_a_mode_is_octal(mode: str, told: str) -> None:
+    step = model.WriteFile(path="/etc/key", files={"text": "x"}, mode=mode)
+    assert f"{told}:/etc/key" in words(step)
+
+
 def test_each_key_is_a_file() -> None:
     step = model.CopyIn(directory="/etc/x", mode="0600", files={"b.conf": "B", "a.conf": "A"})
     (batch,) = batches((step,))
