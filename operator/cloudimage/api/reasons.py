@@ -362,7 +362,8 @@ class Reason(StrEnum):
     have it done at the next transfer, or to Skip."""
     FILE_SYSTEM_UNKNOWN = "FileSystemUnknown"
     """What is in the image is not known: no Linux was found on it, or its file system is damaged or
-    newer than the program that reads it; the message says which. Nothing needs to be done."""
+    newer than the program that reads it; the message says which. The image is used, also with
+    spec.lint Enforce, which has not checked it then."""
     LINT_FAILED = "LintFailed"
     """spec.lint is Enforce, and the image has something that does not belong in a cloud, or lacks
     what does; status.lint has each finding. Nothing was uploaded. Have the image made without it,

@@ -196,6 +196,18 @@ def test_no_finding(look_at: LookAt, files: Files) -> None:
     assert look_at(files).outcome == "Clean"
 
 
+def test_no_linux(look_at: LookAt) -> None:
+    """A FreeBSD that has run: its passwords are where nothing looks."""
+    base = without("etc/os-release", "usr/lib/os-release")
+    files = {
+        "etc/os-release": Path("../var/run/os-release"),
+        "var/run/os-release": 'NAME=FreeBSD\nID=freebsd\nPRETTY_NAME="FreeBSD 14.2-RELEASE"\n',
+    }
+    result = look_at(base=base | files)
+    assert result.outcome == "FileSystemUnknown"
+    assert "it has freebsd, for which there are no rules" in result.message
+
+
 def test_the_worst_first_and_the_rest_counted(look_at: LookAt) -> None:
     users = [f"user{number}" for number in range(40)]
     shadow = "".join(f"{user}:$6$salt$hash:19000::::::\n" for user in users)
