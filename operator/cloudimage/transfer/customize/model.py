@@ -193,7 +193,6 @@ class Customize(Model):
                     "script that decodes it",
                 )
 
-    def secrets(self) -> tuple[str, ...]:
-        """Return the texts that must be shown nowhere."""
-        secret = [each for each in self.steps if isinstance(each, Texted) and each.secret]
-        return tuple(text for each in secret for text in each.files.values())
+    def has_secret(self, count: int) -> bool:
+        """Return whether any of the first so many steps brings a Secret into the image."""
+        return any(isinstance(each, Texted) and each.secret for each in self.steps[:count])

@@ -160,9 +160,7 @@ def _folders(disk: Disk, volume: Volume, failures: list[UnreadableError]) -> Ite
         yield from _members(disk, volume, f"{system}/deploy", failures)
 
 
-def _members(
-    disk: Disk, volume: Volume, folder: str, failures: list[UnreadableError]
-) -> list[str]:
+def _members(disk: Disk, volume: Volume, folder: str, failures: list[UnreadableError]) -> list[str]:
     """Return the folders in a folder; the first of very many."""
     found = None
     with _remembered(failures):
