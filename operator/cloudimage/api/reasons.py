@@ -337,8 +337,9 @@ class Reason(StrEnum):
     """Every step of spec.customize was done."""
     CUSTOMIZE_FAILED = "CustomizeFailed"
     """A step of spec.customize failed, took too long, or used more than it may; the message and
-    status.customize say which, with the last of what it wrote. Nothing was uploaded. Change
-    spec.customize, or the source: the same step would fail again."""
+    status.customize say which, with the last of what it wrote unless that may have a part of a
+    Secret. Nothing was uploaded. Change spec.customize, or the source: the same step would fail
+    again."""
     CUSTOMIZE_NETWORK_FAILED = "CustomizeNetworkFailed"
     """A step of spec.customize failed that may reach servers (network: true); the message and
     status.customize say which, with the last of what it wrote. A server may have been away, or the
@@ -378,7 +379,8 @@ class Reason(StrEnum):
     INVALID_REQUEST = "InvalidRequest"
     """The transfer could not understand the spec. Change the spec, or report a bug."""
     INTERRUPTED = "Interrupted"
-    """The transfer was stopped from outside. Retried at once."""
+    """The transfer was stopped from outside, or ran out of memory, or the virtual machine of
+    spec.customize ended. Retried at once, then with growing pauses."""
     JOB_NOT_STARTED = "JobNotStarted"
     """The transfer's Job cannot be created, or its pod cannot run: a quota, an admission policy, no
     node with enough room, a container image that cannot be pulled, or a volume that cannot be

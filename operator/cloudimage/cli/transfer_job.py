@@ -107,12 +107,16 @@ def termination_message(outcome: Outcome) -> str:
     text = outcome.model_dump_json()
     if len(text.encode()) <= TERMINATION_MESSAGE_BYTES:
         return text
+    least = {"warnings": (), "left_out": (), "method_reason": ""}
+    if isinstance(outcome, Result) and any(getattr(outcome, name) for name in least):
+        return termination_message(outcome.model_copy(update=least))
     if isinstance(outcome, Result | Failure) and outcome.lint and outcome.lint.findings:
         lint = outcome.lint.shorter()
         return termination_message(outcome.model_copy(update={"lint": lint}))
+    if isinstance(outcome, Result):
+        return outcome.model_copy(update={"customize": ()}).model_dump_json()
     if not isinstance(outcome, Failure):
-        less = {"warnings": (), "left_out": (), "method_reason": "", "customize": ()}
-        return outcome.model_copy(update=less).model_dump_json()
+        return text
     if any(each.message for each in outcome.customize):  # the outcome's own has the same
         steps = tuple(each.model_copy(update={"message": ""}) for each in outcome.customize)
         return termination_message(outcome.model_copy(update={"customize": steps}))

@@ -47,7 +47,7 @@ def next_status(
     Conditions that the spec no longer asks for are gone.
     """
     spec = resource.spec
-    unasked = {
+    unasked: dict[str, bool] = {
         ConditionType.PROVENANCE_COMPLETE: spec.provenance is None,
         ConditionType.LINTED: spec.lint == "Skip",
         ConditionType.CUSTOMIZED: spec.customize is None,

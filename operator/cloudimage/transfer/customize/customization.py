@@ -198,7 +198,8 @@ class Workshop:
             lines: list[str] = []
             with self._watched(request, most, seconds) as watched:
                 watched.ended = self._run(batch, most, lines)
-                seconds += batch.seconds(lines)
+                failed = watched.ended.status != 0 or watched.ended.late
+                seconds += batch.seconds(lines, failed=failed)
         return seconds
 
     def _run(self, batch: Batch, most: int, lines: list[str]) -> Ended:

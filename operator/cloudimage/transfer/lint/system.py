@@ -16,7 +16,8 @@ AGENTS: Final = (
     "/usr/bin/afterburn",
     "/usr/bin/tiny-cloud",
     "/sbin/tiny-cloud",
-    "/usr/bin/cirros-apply",
+    "/sbin/cirros-apply",
+    "/usr/sbin/cloud-init",
     "/usr/bin/glean",
     "/usr/local/bin/glean",
 )
@@ -28,11 +29,12 @@ GROWERS: Final = (
     "/usr/bin/growpart",
     "/usr/local/bin/growpart",
     "/sbin/growpart",
+    "/usr/sbin/growpart",
     "/usr/share/initramfs-tools/hooks/growroot",
     "/usr/libexec/coreos-growpart",
     "/usr/libexec/ignition-ostree-growfs",
     "/usr/sbin/ignition-ostree-growfs",
-    "/usr/bin/cirros-apply",  # with its own way, in its initramfs
+    *("/lib/tiny-cloud/init-early", "/lib/tiny-cloud/init", "/sbin/tiny-cloud"),  # by sfdisk
 )
 """Programs that let the root partition have the flavor's disk."""
 

@@ -28,7 +28,8 @@ def customize(tmp_path: Path) -> Customizing:
         folder: Path,
         most: Limits | None = None,
         asked: Customize = NOTHING,
-        **more: bool,
+        *,
+        compress: bool = False,
     ) -> Customized:
         folder.mkdir()
         make(raw, folder / "source", "qcow2")
@@ -37,7 +38,7 @@ def customize(tmp_path: Path) -> Customizing:
         cache = Cache(folder, limits, shared=False)
         found = inspect(folder / "source", "qcow2", None, limits, tools, verified=True)
         meter = Meter(lambda _: None)
-        workshop = Workshop(tools, cache, most or limits, meter, tmp_path, **more)
+        workshop = Workshop(tools, cache, most or limits, meter, tmp_path, compress=compress)
         return workshop.customize(folder / "source", found, asked)
 
     return customized
