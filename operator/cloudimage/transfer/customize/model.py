@@ -37,7 +37,9 @@ class Texted(Model):
             return self
         if self.reference not in texts:
             raise TransferError(
-                Reason.INVALID_CREDENTIALS, f"{self.reference} cannot be read: No such file"
+                Reason.INVALID_CREDENTIALS,
+                f"the Secret or ConfigMap of spec.customize.steps[{self.reference.split('-')[-1]}] "
+                "cannot be read: No such file",
             )
         return self.model_copy(update={"files": dict(texts[self.reference])})
 

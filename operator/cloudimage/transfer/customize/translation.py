@@ -46,8 +46,8 @@ _WITHOUT_ID: Final = "$_ = q() unless $. == 1 && /^uninitialized$/"
 """Perl, for each line."""
 
 _FINISH: Final = (
-    # virt-customize writes an id where there is none. "uninitialized" stays: it means the first boot
-    # to systemd, which an empty file does not (machine-id(5)).
+    # virt-customize writes an id where there is none. "uninitialized" stays: to systemd it means
+    # the first boot, which an empty file does not (machine-id(5)).
     *("--touch", "/etc/machine-id", "--edit", f"/etc/machine-id:{_WITHOUT_ID}"),
     # systemd takes D-Bus' number for the machine's.
     *("--delete", "/var/lib/dbus/machine-id"),

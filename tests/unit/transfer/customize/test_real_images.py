@@ -51,7 +51,7 @@ def test_each_step_is_done_and_the_servers_share_nothing(bench: Bench, tmp_path:
     steps = (
         script("echo 11112222333344445555666677778888 > /etc/machine-id; touch /etc/ssh_host_x"),
         model.WriteFile(
-            path="/etc/new folder/a b", files={"text": "hello\n"}, mode="0640", owner="root:adm"
+            path="/etc/new folder/a b", files={"text": "hello\n"}, mode="640", owner="root:adm"
         ),
         model.CopyIn(directory="/opt/in", mode="0600", files={"one": "1", "two.conf": "2"}),
         model.AppendLine(path="/etc/hosts", line="192.0.2.1 one:two 'x' $(id)"),
@@ -92,6 +92,19 @@ def test_each_step_is_done_and_the_servers_share_nothing(bench: Bench, tmp_path:
     for left in ("/var/lib/systemd/random-seed", "/var/lib/dbus/machine-id"):
         assert not guest.has(left)
     assert not guest.has("/tmp/builder.log")  # noqa: S108 - the guest's
+
+
+def test_the_first_boot_stays_one(bench: Bench, tmp_path: Path) -> None:
+    step = script("echo uninitialized > /etc/machine-id")
+    made = bench.run(step)
+    assert Guest.of(made.path, tmp_path / "disk").text("/etc/machine-id") == "uninitialized\n"
+
+
+def test_a_folder_is_not_written_to(bench: Bench) -> None:
+    step = model.WriteFile(path="/etc/apt", files={"text": ""}, mode="0644", secret=True)
+    with pytest.raises(TransferError, match=r"[(]writeFile[)] failed: ") as caught:
+        bench.run(step)
+    assert "for each in apt; do [ ! -d" in caught.value.message
 
 
 def test_a_failing_step_is_told_with_its_last_lines_and_leaves_nothing(bench: Bench) -> None:

@@ -109,7 +109,7 @@ def test_steps_with_many_words_take_more_runs() -> None:
 def test_a_step_with_too_many_words_is_refused() -> None:
     files = {f"{number:03}-{'k' * 100}": "" for number in range(400)}
     step = model.CopyIn(directory="/etc/x", mode="0600", files=files)
-    with pytest.raises(TransferError, match="step 2 of spec.customize has too many files"):
+    with pytest.raises(TransferError, match=r"^step 2 .* has too many files"):
         check_lengths((model.Update(), step))
 
 
@@ -121,7 +121,7 @@ def test_a_folder_is_no_file_to_write(tmp_path: Path, steps: int) -> None:
     step = model.CopyIn(directory=str(tmp_path), mode="0600", files=dict.fromkeys(names, ""))
     found = words(step)
     command = found[found.index("--run-command") + 1]
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == ((0, ""), (1, "a folder is a folder\n"))[steps - 1]
 
 
@@ -139,7 +139,7 @@ def test_no_id_of_a_machine_is_left(before: str, after: str) -> None:
     """By the expression itself, as virt-customize has Perl do it."""
     found = words(model.Update())
     edit = found[found.index("--edit") + 1].partition(":")[2]
-    command = ["perl", "-pe", edit]
+    command = ["/usr/bin/perl", "-pe", edit]
     done = subprocess.run(command, input=before, capture_output=True, text=True, check=True)
     assert done.stdout == after
 
