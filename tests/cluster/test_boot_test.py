@@ -76,7 +76,7 @@ def test_an_image_is_used_once_it_has_passed(create: Create, namespace: Namespac
     assert ready.status.transfers_started == 1
     assert said(ready, "Booted")[:2] == ("True", "BootTestPassed")
     image = image_of(watched.connection, ready)
-    assert (image["name"], image["visibility"]) == (watched.name, "shared")
+    assert (image["name"], image["visibility"]) == (watched.name, "private")
     state = watched.cleared().status.boot_test
     assert state is not None
     assert (state.result, state.image_id, state.attempts) == ("Passed", image["id"], 1)

@@ -167,7 +167,8 @@ def test_an_update_that_does_not_boot_is_not_used(bench: Bench) -> None:
 def test_a_login_needs_a_path_to_the_server(bench: Bench) -> None:
     """The bed's networks are in a namespace of their own, and the operator is not in it."""
     watched = bench.create("good", within="2m", ssh=True)
-    failed = bench.booted(watched, "False", "SSHFailed")
-    assert said(failed, "Ready")[:2] == ("False", "SSHFailed")
+    failed = bench.booted(watched, "False", "SSHUnreachable")
+    assert said(failed, "Ready")[:2] == ("False", "SSHUnreachable")
+    assert said(failed, "Stalled")[:2] == ("True", "SSHUnreachable")
     assert failed.status.boot_test is not None
     assert failed.status.boot_test.user == "root"

@@ -28,7 +28,33 @@ def test_any_text_is_looked_through(text: str) -> None:
     assert Expression("").is_in(text + "\udce9")
 
 
+@pytest.mark.parametrize(
+    "text", ["(a?b?.?a?b?.?a?b?.?a?b?.?){900}z$", r"(\pL?\pN?){40}z$", "(a?b?.?){600}z$"]
+)
+def test_a_pattern_that_would_take_minutes_is_a_sentence(text: str) -> None:
+    """RE2 takes it, and each look at a console would take as long."""
+    with pytest.raises(PatternError, match="instructions"):
+        Expression(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"(?m)^\S+ login: ?$",
+        "Welcome to (Debian|Ubuntu) .{0,200}login:",
+        r"(?i)cloud-init v\. \S+ finished at",
+        r"\pL+ login:",
+        "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    ],
+)
+def test_what_people_look_for_is_taken(text: str) -> None:
+    Expression(text)
+
+
 def test_no_pattern_takes_long() -> None:
     begun = time.process_time()
     assert not Expression("(a+)+(a+)+(a|aa)+$").is_in("a" * 100_000 + "b")
     assert time.process_time() - begun < 5
+    begun = time.process_time()
+    assert not Expression("(a?b?.?a?b?.?a?b?.?a?b?.?){70}z$").is_in("ab" * 2**15)
+    assert time.process_time() - begun < 10

@@ -147,6 +147,11 @@ class BootTestStatus(ApiModel):
         alias="serverID",
         description="Id of the test's server in Nova; absent once it is deleted.",
     )
+    cleanup: Literal["Pending", "Abandoned"] | None = Field(
+        default=None,
+        description="Pending: what the test made is being deleted. Abandoned: Nova has not deleted "
+        "it within two minutes, and nothing waits for it any longer; delete serverID by hand.",
+    )
     attempts: int = Field(
         default=0, ge=0, description="Number of such tests begun since the image last passed one."
     )
@@ -169,6 +174,11 @@ class BootTestStatus(ApiModel):
     )
     user: str | None = Field(default=None, description="The guest's user that the key lets in.")
     kernel: str | None = Field(default=None, description="The guest's kernel.")
+    console_matched: bool = Field(
+        default=False,
+        description="Whether the console's text had a match of expect.consoleMatches. It stays so "
+        "when that text is no longer among what the console keeps.",
+    )
     cloud_init: str | None = Field(
         default=None, description="What cloud-init status says in the guest."
     )

@@ -169,8 +169,9 @@ class Reason(StrEnum):
     for the flavor, or none fits a property of the image such as hw_firmware_type. Ask the cloud's
     administrator, or change spec.bootTest.flavor. Retried with pauses of up to an hour."""
     BUILD_FAILED = "BuildFailed"
-    """Nova could not build the test's server, or it is gone; the message has Nova's words. The
-    image is not blamed. Retried with pauses of up to an hour."""
+    """Nova could not build the test's server, told nothing of it for too long, has no console of
+    it, or it is gone; the message has Nova's words. The image is not blamed. Retried with pauses
+    of up to an hour."""
     NO_CONSOLE = "NoConsole"
     """The test's server runs and has written nothing to its console within
     spec.bootTest.expect.within: the image does not boot, or its kernel has no serial console. Give
@@ -182,7 +183,9 @@ class Reason(StrEnum):
     NO_ADDRESS = "NoAddress"
     """The guest has booted and lacks an address that Nova gave its server, or that
     spec.bootTest.expect wants; the message says which. Check the image's network configuration: by
-    DHCP for IPv4, by router advertisements or DHCPv6 for IPv6, on every interface."""
+    DHCP for IPv4, by router advertisements or DHCPv6 for IPv6, on every interface. If earlier
+    images lack it as well, check the network's subnets: whether they have DHCP, and for IPv6 a
+    router."""
     KEY_NOT_INJECTED = "KeyNotInjected"
     """The guest has booted, and the key of its server lets no user in, or not spec.bootTest.user:
     it is in no authorized_keys, or for a forced command only. Check cloud-init's datasources and
@@ -191,9 +194,14 @@ class Reason(StrEnum):
     """No part of the console's text matches spec.bootTest.expect.consoleMatches in time. The
     message has its last lines."""
     SSH_FAILED = "SSHFailed"
-    """The guest has the key and the addresses, and a login by ssh did not succeed in time; the
-    message says why. Check that sshd starts in the image, and that the operator can reach the
-    network: security groups of the project apply too."""
+    """The guest has the key and the addresses, and does not let the operator in by ssh, though it
+    was reached; the message says why. Check how sshd is set up in the image."""
+    SSH_UNREACHABLE = "SSHUnreachable"
+    """The operator got no connection to the SSH server of the test's server, or to another that has
+    not the host key that the guest reported; the message says why. The image is not blamed. Check
+    that the operator can reach the network: the operator's cloudPolicy, the chart's
+    networkPolicy.egress, and the project's security groups have to allow port 22. Then check
+    that sshd starts in the image. Retried with pauses of up to an hour."""
 
     REVISION_FAILED = "RevisionFailed"
     """The new image could not be made; the previous image stays in use. The message says which it
@@ -404,7 +412,8 @@ class Reason(StrEnum):
     NETWORK_NOT_FOUND = "NetworkNotFound"
     """A network of spec.bootTest.networks is not there, or the project may not see it; or none is
     named, and the project has none and Nova cannot make one for it. Correct it, have the network
-    shared with the project, or set networks to [] for a server without any. Not retried until the
+    shared with the project, or set networks to [] for a server without any. Or no subnet of them
+    has a family of addresses that spec.bootTest.expect wants: add one. Not retried until the
     spec changes or the annotation cloudimage.dev/retry gets a new value."""
     NETWORK_AMBIGUOUS = "NetworkAmbiguous"
     """Several networks have the name in spec.bootTest.networks; the message has their ids. Or none

@@ -291,6 +291,12 @@ class CloudImageStatus(ResourceStatus):
     source: SourceStatus | None = Field(
         default=None, description="What was found out about the source file."
     )
+    described_image_id: str | None = Field(
+        default=None,
+        alias="describedImageID",
+        description="Id of the image that method, source and customize tell of: while a new one "
+        "is boot tested, that is not yet the one in imageID.",
+    )
     customize: Annotated[tuple[StepStatus, ...], Field(max_length=64)] | None = Field(
         default=None, description="What came of each step of spec.customize."
     )

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import requests
 from openstack.connection import Connection
 
-from cloudimage.access.failures import without_request_id
+from cloudimage.access.failures import of_response, without_request_id
 from cloudimage.cloud.answers import name, typed
 from cloudimage.cloud.calls import ABSENT, Calls
 from cloudimage.cloud.catalogue import offers
@@ -21,6 +21,7 @@ from cloudimage.cloud.errors import (
     CloudError,
     CloudUnreachableError,
     FlavorNotFoundError,
+    NoConsoleError,
     ServerRefusedError,
     translated,
 )
@@ -171,6 +172,8 @@ class BootServers:
         Raises:
             CloudError: Nova could not be asked.
         """
+        if not offers(self._connection, "compute"):
+            return ()
         return tuple(
             each
             for each in map(_server, self._tests(name_prefix(uid)))
@@ -220,13 +223,15 @@ class BootServers:
             return _server(body) if self._is_ours(body) else None
 
     def console(self, server_id: str, lines: int) -> str:
-        """Return the last lines of the console; empty as long as there is no output.
+        """Return the last lines of the console; empty as long as the guest has written nothing.
 
         Args:
             server_id: Of the server.
             lines: How many at most.
 
         Raises:
+            NoConsoleError: Nova has none of this server, or not yet.
+            ServerRefusedError: It has none of any server there.
             CloudError: Nova could not be asked, or does not allow it.
         """
         doing = "reading the console of the test server"
@@ -234,7 +239,9 @@ class BootServers:
             server_id, {"os-getConsoleOutput": {"length": lines}}, doing, _NO_CONSOLE
         )
         if not answer.ok:
-            return ""
+            never = answer.status_code == HTTPStatus.NOT_IMPLEMENTED
+            kind = ServerRefusedError if never else NoConsoleError
+            raise kind(f"{doing}: {of_response(answer).sentence.rstrip('.')}")
         with translated(doing):
             output = answer.json()["output"] or ""
             if not isinstance(output, str):
@@ -269,6 +276,8 @@ class BootServers:
         Raises:
             CloudError: Nova could not be asked, or does not allow it.
         """
+        if not offers(self._connection, "compute"):
+            return
         doing = "listing the tests' key pairs"
         answer = self._nova.send("GET", "/os-keypairs", doing)
         with translated(doing):

@@ -122,6 +122,12 @@ class ServerRefusedError(CloudError):
     reason = "ServerRefused"
 
 
+class NoConsoleError(CloudError):
+    """Nova has no console of a server, or not yet; the message quotes it."""
+
+    reason = "BuildFailed"
+
+
 class CloudRefusedError(CloudError):
     """The operator's cloudPolicy does not allow the cloud's host or address."""
 

@@ -65,7 +65,7 @@ function Get-ServerKeys {
 }
 
 $began = Get-SecondsUp
-for ($round = 0; $round -lt 720; $round++) {
+for ($round = 0; $round -lt 170; $round++) {
     $uptime = Get-SecondsUp
     $interfaces = Get-NetAdapter | ForEach-Object { Get-Alias $_.Name }
     $body = "seconds=$($uptime - $began) uptime=$uptime" +
@@ -83,5 +83,5 @@ for ($round = 0; $round -lt 720; $round++) {
             $port.Write("`r`ncloudimage-report/1 $body signature=$signature`r`n")
         } catch { } finally { if ($port) { $port.Dispose() } }
     }
-    Start-Sleep -Seconds 5
+    Start-Sleep -Seconds $(if ($round -lt 60) { 5 } else { 30 })
 }

@@ -2,7 +2,7 @@
 # For any sh (dash, busybox's, FreeBSD's): no local, no arrays, no awk. The lines above set `token`
 # and `user`; what has a default here can be set there also.
 : "${consoles:=$(cat /sys/class/tty/console/active 2>/dev/null || echo console) ttyS0 ttyAMA0 hvc0 ttyu0}"
-: "${accounts:=/etc/passwd}" "${host_keys:=/etc/ssh /etc/dropbear}" "${rounds:=720}" "${pause:=5}"
+: "${accounts:=/etc/passwd}" "${host_keys:=/etc/ssh /etc/dropbear}" "${rounds:=170}" "${pause:=5}"
 set -f
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin
@@ -190,6 +190,8 @@ run() {
     # In a slow guest all of this takes its time, of which others get as much.
     now=$(uptime_seconds)
     took=$((${now%.*} - ${uptime%.*}))
+    # Once it has started, seldom: a console keeps only so much, and others write to it too.
+    [ "$((${now%.*} - began))" -lt 300 ] || pause=30
     sleep "$((took > pause ? took : pause))"
   done
 }

@@ -38,7 +38,18 @@ _HOST_KEYS: Final = (
 
 
 class LoginError(Exception):
-    """No login was possible; the message says why, for each address."""
+    """No login was possible; the message says why, for each address.
+
+    Here the server itself is at fault, which has shown its host key, or reported none.
+    """
+
+
+class UnreachedError(LoginError):
+    """Nothing answered that is known to be the server: the network may be at fault."""
+
+
+class BarredError(UnreachedError):
+    """The operator's cloudPolicy allows no connection."""
 
 
 def log_in(  # noqa: PLR0913, PLR0917  # what a login is
@@ -64,17 +75,19 @@ def log_in(  # noqa: PLR0913, PLR0917  # what a login is
         port: Where the server listens.
 
     Raises:
-        LoginError: It was not possible.
+        BarredError: The policy allows it at no address.
+        UnreachedError: The server was reached at no address, as far as its host key shows.
+        LoginError: It was reached, and does not let the user in.
         DeadlineExceededError: The work within which this is done has no time left.
     """
     if not host_keys:
         raise LoginError("the server reported no SSH host key by which it could be known")
     allowed = [each for each in addresses if policy.allows_address(str(each))][:_MOST_ADDRESSES]
+    if not addresses:
+        raise UnreachedError("the server has no address")
     if not allowed:
-        raise LoginError(
+        raise BarredError(
             "the operator's cloudPolicy allows connections to none of the server's addresses"
-            if addresses
-            else "the server has no address"
         )
     login = _Login(user, key, frozenset(host_keys), port)
     ends = time.monotonic() + bounded(seconds)
@@ -85,15 +98,18 @@ def log_in(  # noqa: PLR0913, PLR0917  # what a login is
         if failure is None:
             return
         failures.append(f"{address}: {failure}")
-    raise LoginError("; ".join(failures))
+    kind = LoginError if login.reached else UnreachedError
+    raise kind("; ".join(failures))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Login:
     user: str
     key: KeyPair
     host_keys: frozenset[str]
     port: int
+    reached: bool = False
+    """Whether one of the host keys was shown: anybody may answer at an address."""
 
     async def attempt(self, address: str, seconds: float) -> str | None:
         """Return why the login at an address failed, or None."""
@@ -122,7 +138,7 @@ class _Login:
         """Return what is used of this machine: nothing; and of SSH: one key, one way to log in."""
         import asyncssh  # noqa: PLC0415
 
-        fingerprints = self.host_keys
+        login = self
 
         class Known(asyncssh.SSHClient):
             def validate_host_public_key(
@@ -132,7 +148,9 @@ class _Login:
                 port: int,  # noqa: ARG002
                 key: asyncssh.SSHKey,
             ) -> bool:
-                return key.get_fingerprint("sha256") in fingerprints
+                known = key.get_fingerprint("sha256") in login.host_keys
+                login.reached = login.reached or known
+                return known
 
         return {
             "client_factory": Known,

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Final
 from cloudimage.access.policy import CloudPolicy
 from cloudimage.controller.faults import without_text
 from cloudimage.guest.keys import KeyPair
-from cloudimage.guest.ssh import LoginError, log_in
+from cloudimage.guest.ssh import BarredError, LoginError, UnreachedError, log_in
 from cloudimage.images.logic.boot_verdict import Login
 from cloudimage.plaintext import plain
 
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 SECONDS: Final = 30.0
 """How long one login may take, over all addresses."""
+PAUSE_SECONDS: Final = 15.0
+"""Between two logins: an SSH server may refuse an address that comes too often (OpenSSH's
+PerSourcePenalties)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Target:
 class _Attempt:
     login: Login = Login.RUNNING
     failure: str = ""
+    next_time: float = 0.0
+    """Of the next one, by the clock."""
 
 
 @dataclass
@@ -48,10 +54,12 @@ class BootLogins:
     Attributes:
         places: How many logins run at once.
         policy: Where the operator may connect to.
+        clock: Seconds that only grow.
     """
 
     places: int
     policy: CloudPolicy
+    clock: Callable[[], float] = time.monotonic
     _keys: dict[str, tuple[str, KeyPair]] = field(default_factory=dict)
     _attempts: dict[str, _Attempt] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -81,10 +89,16 @@ class BootLogins:
             return (attempt.login, attempt.failure) if attempt else (Login.NOT_BEGUN, "")
 
     def begin(self, uid: str, target: Target, notify: Callable[[], None]) -> None:
-        """Log in beside; ``notify`` is called from another thread at its end."""
+        """Log in beside, but not soon after the last try.
+
+        Args:
+            uid: Of the object.
+            target: Where.
+            notify: Called from another thread once it has succeeded or failed.
+        """
         with self._lock:
-            held = self._keys.get(uid)
-            if held is None:
+            held, last = self._keys.get(uid), self._attempts.get(uid)
+            if held is None or (last is not None and self.clock() < last.next_time):
                 return
             attempt = self._attempts[uid] = _Attempt()
         self._threads.submit(self._work, attempt, target, held[1], notify)
@@ -100,10 +114,20 @@ class BootLogins:
             log_in(target.addresses, target.user, key, target.host_keys, self.policy, SECONDS)
             attempt.login = Login.DONE
         except LoginError as error:
-            attempt.failure = plain(str(error), 512).rstrip(". ")
-            attempt.login = Login.NOT_BEGUN
+            self._failed(attempt, _came_of(error), plain(str(error), 512).rstrip(". "))
         except Exception as error:  # noqa: BLE001 - a test must end, whatever it is
             logger.error("a login could not be tried", extra=without_text(error))  # noqa: TRY400
-            attempt.failure = "the operator could not try it; see its log"
-            attempt.login = Login.NOT_BEGUN
+            why = "the operator could not try it; see its log"
+            self._failed(attempt, Login.UNREACHED, why)
         notify()
+
+    def _failed(self, attempt: _Attempt, login: Login, why: str) -> None:
+        attempt.next_time = self.clock() + PAUSE_SECONDS
+        attempt.failure = why
+        attempt.login = login
+
+
+def _came_of(error: LoginError) -> Login:
+    if isinstance(error, BarredError):
+        return Login.BARRED
+    return Login.UNREACHED if isinstance(error, UnreachedError) else Login.REFUSED

@@ -14,46 +14,46 @@ from typing import Final
 from cloudimage.api.boot_test import BootTest, BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.meta import Event
-from cloudimage.api.reasons import CREDENTIALS_REASONS, ConditionType, Reason
+from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.api.status import CloudImageStatus
-from cloudimage.cloud.boot_servers import WantedServer
 from cloudimage.cloud.connection import Cloud
-from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.errors import CloudError, NoConsoleError
 from cloudimage.cloud.models import GlanceImage, TestServer
-from cloudimage.cloud.neutron import NetworkRef
 from cloudimage.controller.logic import retry
 from cloudimage.controller.logic.conditions import Draft, keep_first, sentences
 from cloudimage.controller.reconciler import now
 from cloudimage.failpoints import Point, failpoint
 from cloudimage.guest.keys import throw_away_key
 from cloudimage.guest.report import newest_report
-from cloudimage.guest.user_data import user_data
+from cloudimage.images import boot_server
 from cloudimage.images.boot_logins import Target
-from cloudimage.images.boot_testing import BootTesting, found
-from cloudimage.images.logic import boot_test, boot_test_state, boot_test_status, boot_verdict
+from cloudimage.images.boot_testing import BootTesting, Left, deleted, found
+from cloudimage.images.logic import (
+    boot_test,
+    boot_test_state,
+    boot_test_status,
+    boot_verdict,
+)
 from cloudimage.images.logic.boot_test import Phase
+from cloudimage.images.logic.boot_test_state import LOOK_SECONDS
 from cloudimage.images.logic.boot_test_status import Gate, waiting
 from cloudimage.images.logic.boot_verdict import Login, Outcome, Seen, Wait
 from cloudimage.kube import key_of
 from cloudimage.metrics import operator as metrics
 from cloudimage.patterns import Expression, PatternError
 from cloudimage.plaintext import plain_terminal
-from cloudimage.vocabulary.boot_test import server_marks, server_name
+from cloudimage.vocabulary.boot_test import server_name
 from cloudimage.vocabulary.marks import Marks
 
-LOOK_SECONDS: Final = 3.0
-"""Between two looks at a server."""
+INACTIVE_SECONDS: Final = 300.0
+"""Between two looks at an image that is not active, of which no server can be made."""
 TURN_SECONDS: Final = 60.0
 """Between two questions for a turn; an object is also queued when its turn has come."""
+LACKING_SECONDS: Final = 600.0
+"""Between two looks at an image that lacks its kernel; it is also queued when that is there."""
 CONSOLE_LINES: Final = 2000
-
-_PASSING: Final = CREDENTIALS_REASONS | {
-    Reason.CLOUD_UNREACHABLE,
-    Reason.CLOUD_ERROR,
-    Reason.CONFLICT,
-    Reason.NOT_FOUND,
-}
-"""What says nothing of the test: the same step is retried."""
+MATCHED: Final = 64 * 2**10
+"""Characters at the console's end in which a match is looked for, at each look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def look(
         StaleError: The object changed since it was read.
     """
     held = boot_test.is_held(resource, image)
-    one = _Look(tests, resource, cloud, image, gate if held else None)
+    one = _Look(tests, resource, cloud, image, gate if held else None, gate.lacks)
     seconds = one.step()
     return Trial(one.resource, one.image, boot_test.is_held(one.resource, one.image), seconds)
 
@@ -101,6 +101,7 @@ class _Look:
     cloud: Cloud
     image: GlanceImage
     gate: Gate | None
+    lacks: str
 
     @property
     def uid(self) -> str:
@@ -131,42 +132,70 @@ class _Look:
             return self._begin(test)
         if phase is Phase.OVER:
             return self._rest(test, state)
-        self.tests.turns.hold(self.resource)
+        if phase is Phase.RUNNING and state.server_id is None:
+            # Its turn went back when no server could be made.
+            if not self.tests.turns.ask(self.resource):
+                return self._queued(told=boot_test_state.is_told(self.resource))
+        elif not boot_test_state.has_waited(state, now()):
+            self.tests.turns.hold(self.resource)
         return self._clear(state) if phase is Phase.CLEARING else self._watch(test, state)
 
     def _end(self) -> float | None:
         """Take away what another spec, or a test of another image, has left, then begin."""
-        left = not self.tests.end(self.resource, self.cloud)
-        wanted = self.resource.spec.boot_test is not None
-        draft = waiting("An earlier test is ended first.", Reason.PENDING) if wanted else None
-        state = self.state if left else None
-        if wanted:
-            self._tell(state, draft)
+        if self.state is None:
+            raise ValueError("unreachable: then there is nothing to end")
+        ended = boot_test_state.ended(self.state, now())
+        state, error = self.tests.clear(self.resource, self.cloud, ended)
+        left = None if boot_test_state.is_clear(state) else state
+        if self.resource.spec.boot_test is not None:
+            server = f": server {state.server_id} is being deleted" if state.server_id else ""
+            self._tell(left, waiting(f"An earlier test is ended first{server}.", Reason.PENDING))
         else:
-            self._write(boot_test_status.without(self.resource, state))
+            self._write(boot_test_status.without(self.resource, left))
+        if error is not None:
+            raise error
         return LOOK_SECONDS if left else self._next()
 
     def _rest(self, test: BootTest, state: BootTestStatus) -> float | None:
         """Return the seconds until the image is tested again; ``every`` may have changed."""
         self.tests.turns.release(self.uid)
-        if state.result == "Passed":
-            state = state.model_copy(update={"next_test_time": boot_test.next_time(test, state)})
+        due = boot_test.due_again(self.resource, self.image, test, state)
+        state = state.model_copy(update={"next_test_time": due})
+        if state.cleanup is not None and self.tests.end(self.resource, self.cloud).is_nothing:
+            state = state.model_copy(update={"cleanup": None, "server_id": None})
         # Also where the spec has changed in something else, or another failure was told meanwhile.
         self._tell(state, boot_test_status.as_told(self.resource))
-        return _until(self.state.next_test_time if self.state else None)
+        return None if due is None else max(LOOK_SECONDS, (due - now()).total_seconds())
+
+    def _queued(self, *, told: bool) -> float:
+        """Wait for a turn."""
+        said = (
+            "It waits for its turn: maxConcurrentBootTests in the operator's settings limits how "
+            "many tests run at once, and how many of one namespace."
+        )
+        self._tell(self.state, None if told else waiting(said, Reason.PENDING))
+        return TURN_SECONDS
 
     def _begin(self, test: BootTest) -> float | None:
         known = boot_test.known_to_pass(test, self.image)
         if known is not None and not boot_test.is_of(self.state, test, self.image):
+            self.tests.turns.release(self.uid)
             said = f"The image passed this test at {known.finish_time:%Y-%m-%d %H:%M} UTC."
             reason = Reason.BOOT_TEST_PASSED
             self._tell(known, Draft(ConditionType.BOOTED, "True", reason, said))
             return _until(known.next_test_time)
+        if self.lacks:
+            self.tests.turns.release(self.uid)
+            self._tell(self.state, waiting(self.lacks, Reason.REFERENCE_NOT_READY))
+            return LACKING_SECONDS
         repeated = boot_test.is_repetition(self.resource, test, self.image)
-        if not self.tests.turns.ask(self.resource):
-            said = "It waits for its turn: a limited number of tests runs at once."
+        if self.image.status != "active":
+            self.tests.turns.release(self.uid)
+            said = f"The image is {self.image.status} in Glance: it is tested once it is active."
             self._tell(self.state, None if repeated else waiting(said, Reason.PENDING))
-            return TURN_SECONDS
+            return INACTIVE_SECONDS
+        if not self.tests.turns.ask(self.resource):
+            return self._queued(told=repeated)
         state = boot_test.begun(self.resource, test, self.image, now())
         self._tell(state, None if repeated else waiting("The server is being made."))
         failpoint(Point.BOOT_BEGUN, self.resource.metadata.name)
@@ -178,40 +207,34 @@ class _Look:
 
     def _watch(self, test: BootTest, state: BootTestStatus) -> float | None:
         servers = boot_test.sorted_out(state, found(self.cloud, self.resource, state))
-        for each in servers.others:
-            self.cloud.boot_servers.delete(each.id)
+        error = deleted(self.cloud, servers.others)
+        left = Left(tuple(each.id for each in servers.others), error)
+        waited = self.tests.waited(self.uid, left)
         if servers.ours is not None:
             return self._seen(test, state, servers.ours)
         if state.server_id is not None:
             said = "The test's server is gone: somebody else has deleted it."
             return self._finish(test, state, Outcome("Failed", Reason.BUILD_FAILED, said))
         if servers.others:
-            return LOOK_SECONDS  # never two at once
+            if waited < boot_test_state.LONGEST_END:
+                return self._second(left)
+            self.tests.abandon(self.resource, left)
         self._make(test, state)
+        return LOOK_SECONDS
+
+    def _second(self, left: Left) -> float:
+        """Wait until an earlier server is gone: never two at once."""
+        if left.error is not None:
+            raise left.error
+        if not boot_test_state.is_told(self.resource):
+            said = f"Server {', '.join(left.servers)} of an earlier test is deleted first."
+            self._tell(self.state, waiting(said))
         return LOOK_SECONDS
 
     def _make(self, test: BootTest, state: BootTestStatus) -> None:
         token = secrets.token_hex(16)
-        name = server_name(self.uid, token)
-        key = throw_away_key(name)
-        networks = None
-        if test.networks is not None:
-            networks = tuple(NetworkRef(id=each.id, name=each.name) for each in test.networks)
-        marks = {
-            **server_marks(self.uid, self.image.id, token),
-            boot_test.SERVER_MARK: boot_test.mark_of(state),
-            boot_test.KEY_MARK: key.fingerprint,
-        }
-        wanted = WantedServer(
-            name=name,
-            image_id=self.image.id,
-            flavor=test.flavor,
-            networks=networks,
-            key_name=name,
-            user_data=user_data(token, self.image.properties.get("os_type"), test.user),
-            metadata=marks,
-            volume_gib=test.volume_gib,
-        )
+        key = throw_away_key(server_name(self.uid, token))
+        wanted = boot_server.wanted(self.resource, test, self.image, state, token, key)
         self.tests.logins.keep(self.uid, token, key)
         server_id = self.cloud.boot_servers.create(wanted, key.public)
         failpoint(Point.BOOT_SERVER, self.resource.metadata.name)
@@ -225,7 +248,8 @@ class _Look:
             return self._follow(test, state, building)
         if state.active_seconds is None:
             state = state.model_copy(update={"active_seconds": _since(state.start_time)})
-        seen = self._looked_at(test, server)
+        self._tell(state, None)  # also if nothing more can be read
+        seen = self._looked_at(test, state, server)
         state = boot_verdict.facts(test, state, seen, now())
         verdict = boot_verdict.judge(test, state, seen, now())
         if seen.login is Login.KEY_LOST and isinstance(verdict, Wait) and verdict.log_in:
@@ -234,18 +258,26 @@ class _Look:
             self._log_in(test, server, seen)
         return self._follow(test, state, verdict)
 
-    def _looked_at(self, test: BootTest, server: TestServer) -> Seen:
-        console = self.cloud.boot_servers.console(server.id, CONSOLE_LINES)
+    def _looked_at(self, test: BootTest, state: BootTestStatus, server: TestServer) -> Seen:
+        console = ""
+        try:
+            console = self.cloud.boot_servers.console(server.id, CONSOLE_LINES)
+            before = self.tests.console_read(self.uid, server.id, now())
+            no_console = boot_verdict.missed(test, state, before, now())
+        except NoConsoleError as error:
+            no_console = str(error)
         login, failure = self.tests.logins.view(self.uid, server.token)
         pattern = _pattern(test)
         return Seen(
             server=server,
             console=console,
             report=newest_report(console, server.token) if server.token else None,
-            matched=pattern is not None and pattern.is_in(plain_terminal(console)),
+            matched=state.console_matched
+            or (pattern is not None and pattern.is_in(plain_terminal(console[-MATCHED:]))),
             fingerprint=server.metadata.get(boot_test.KEY_MARK),
             login=login,
             login_failure=failure,
+            no_console=no_console,
         )
 
     def _log_in(self, test: BootTest, server: TestServer, seen: Seen) -> None:
@@ -260,8 +292,7 @@ class _Look:
 
     def _start_again(self, state: BootTestStatus) -> float | None:
         """Begin again with another server: the key of this one went with an earlier process."""
-        failed = {"result": "Failed", "reason": Reason.PENDING, "finish_time": now()}
-        done = state.model_copy(update={**failed, "next_test_time": now()})
+        done = boot_test_state.ended(state, now())
         said = "The operator was started again and no longer has the key: it begins again."
         self._tell(done, waiting(said, Reason.PENDING))
         return self._clear(done)
@@ -282,6 +313,8 @@ class _Look:
         """Write down what came of a test, and count it."""
         if outcome.result == "Passed":
             self._mark(state)
+        elif old := boot_test.outdated_mark(self.image, outcome.reason, state.spec_digest):
+            self.image = self.cloud.glance.patch(self.image.id, old)
         held = self.gate is not None
         done, draft = boot_test_status.finished(test, state, outcome, now(), held=held)
         self._tell(done, draft)
@@ -298,21 +331,26 @@ class _Look:
         failpoint(Point.BOOT_MARKED, self.resource.metadata.name)
 
     def _clear(self, state: BootTestStatus) -> float | None:
-        """Take away the server of a test that is over."""
-        if not self.tests.end(self.resource, self.cloud):
+        """Take away what a test that is over has made."""
+        state, error = self.tests.clear(self.resource, self.cloud, state)
+        if error is not None:
+            raise error
+        if not boot_test_state.is_clear(state):
             return LOOK_SECONDS
         failpoint(Point.BOOT_CLEARED, self.resource.metadata.name)
-        self._tell(state.model_copy(update={"server_id": None}), None)
+        self._tell(state, None)
         return _until(state.next_test_time)
 
     def _troubled(self, error: CloudError) -> float:
         """Say why a step could not be done; return the seconds until the next look."""
         test, state, reason = self.resource.spec.boot_test, self.state, Reason(error.reason)
         running = state is not None and state.finish_time is None
-        if test is not None and state is not None and running and reason not in _PASSING:
-            outcome = Outcome("Failed", reason, str(error))
-            self._concluded(test, state, outcome)
-            return LOOK_SECONDS
+        if test is not None and state is not None and running:
+            if outcome := boot_verdict.of_failure(test, state, reason, str(error), now()):
+                self._concluded(test, state, outcome)
+                return LOOK_SECONDS
+            if state.server_id is None:
+                self.tests.turns.release(self.uid)
         pauses = retry.pauses(reason)
         said = f"{sentences(str(error), None)} {retry.outlook(pauses)}"
         if test is not None and running and not boot_test_state.is_told(self.resource):
@@ -321,9 +359,10 @@ class _Look:
         generation = self.resource.metadata.generation
         again = self.tests.backoff.after_failure(self.uid, generation, pauses, error.retry_after)
         self.tests.backoff.remember(self.uid, again)
-        if not running and again.count == 1:
-            left = f"What a boot test has left is not deleted yet: {said}"
-            self.tests.status.record_event(self.resource, Event("Warning", reason, left))
+        if again.count == 1 and (not running or boot_test_state.is_told(self.resource)):
+            what = "goes on once this has passed" if running else "has left something in Nova"
+            said = f"A boot test {what}: {said}"
+            self.tests.status.record_event(self.resource, Event("Warning", reason, said))
         return again.pause
 
     def _tell(self, state: BootTestStatus | None, draft: Draft | None) -> None:

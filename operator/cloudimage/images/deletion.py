@@ -20,8 +20,7 @@ from cloudimage.credentials import loader
 from cloudimage.credentials.logic import guard
 from cloudimage.failpoints import Point, failpoint
 from cloudimage.images import publishing, snapshots
-from cloudimage.images.boot_look import LOOK_SECONDS
-from cloudimage.images.boot_testing import BootTesting
+from cloudimage.images.boot_testing import BootTesting, Left
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.logic import (
     boot_test_state,
@@ -72,26 +71,24 @@ class Deletion:
 
         It is waited for two minutes at most: a server that Nova does not delete holds up nothing.
         """
-        if not boot_test_state.may_be_left(resource):
+        uid = resource.metadata.uid
+        if uid in self.tests.ended or not boot_test_state.may_be_left(resource):
             return None
-        over = boot_test_state.was_waited_for(resource, datetime.now(UTC))
         try:
             with self.clouds.borrow(loader.load(self.kube, resource)) as cloud:
-                if self.tests.end(resource, cloud):
-                    return None
+                left = self.tests.end(resource, cloud)
         except CloudError as error:
-            if not over:
-                return self._blocked_by_cloud(resource, error)
-            self._warn(resource, str(error))
+            left = Left(error=error)
+        waited = self.tests.waited(uid, left)
+        if left.is_nothing or waited >= boot_test_state.LONGEST_END:
+            self.tests.ended.add(uid)
+            self.tests.turns.release(uid)
+            if not left.is_nothing:
+                self.tests.abandon(resource, left)
             return None
-        if not over:
-            return LOOK_SECONDS
-        self._warn(resource, "Nova has not deleted it within two minutes")
-        return None
-
-    def _warn(self, resource: CloudImage, why: str) -> None:
-        left = f"A server of the boot test may be left: {why.rstrip('. ')}."
-        self.attempts.status.record_event(resource, Event("Warning", "ServerLeft", left))
+        if left.error is not None:
+            return self._blocked_by_cloud(resource, left.error)
+        return boot_test_state.LOOK_SECONDS
 
     def _with_cloud(self, resource: CloudImage) -> float | None:
         try:
@@ -145,7 +142,8 @@ class Deletion:
                 )
             cloud.glance.delete(image.id)
         except (ConflictError, ForbiddenError) as error:
-            return deletion.refused(Reason(error.reason), str(error), usage)
+            tests = self.tests.abandoned(resource.metadata.uid)
+            return deletion.refused(Reason(error.reason), str(error), usage, tests)
         except NotFoundError:
             logger.info("it was already deleted", extra={"image": image.id})
         return None

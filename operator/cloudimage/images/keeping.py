@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.connection import Cloud
-from cloudimage.cloud.glance import Glance
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.controller.reconciler import now
 from cloudimage.controller.status_writer import StatusWriter
@@ -14,6 +13,7 @@ from cloudimage.images.boot_testing import BootTesting
 from cloudimage.images.logic import (
     available_status,
     boot_test,
+    boot_test_status,
     follow_status,
     revisions,
 )
@@ -48,15 +48,26 @@ class Keeping:
     consumers: Consumers
     tests: BootTesting
 
-    def __call__(
+    def __call__(  # noqa: PLR0913 - what a look found, each from elsewhere
         self,
         resource: CloudImage,
         desired: Desired,
         cloud: Cloud,
         owned: OwnedImages,
         result: Result | None,
+        *,
+        compared: bool = False,
     ) -> Kept:
         """Do what the current image needs: its boot test, its metadata, its place.
+
+        Args:
+            resource: The CloudImage.
+            desired: What it wants.
+            cloud: Its own.
+            owned: How its images stand.
+            result: Of the transfer that has just made the current one.
+            compared: An image that is in use was compared with the spec not long ago: only its
+                boot test is looked at.
 
         Raises:
             CloudError: The cloud does not do it.
@@ -65,31 +76,31 @@ class Keeping:
         image = owned.current
         if image is None:
             raise ValueError("unreachable: without one a transfer is started")
+        if apart := boot_test.putting_apart(resource, image, made=result is not None):
+            image = cloud.glance.patch(image.id, apart)
         if result is not None:
-            image = self._put_apart(resource, cloud.glance, image)
             held = boot_test.is_held(resource, image)
             new = available_status.delivered(resource, desired, image, result, now(), held=held)
             resource = self.status.write(resource, new)
         plan = metadata_plan(self.status.kube, resource, image)
-        if boot_test.is_held(resource, image) and (patch := boot_test.needed_first(plan.patch)):
+        held = boot_test.is_held(resource, image)
+        tested = resource.spec.boot_test is not None
+        if tested and (patch := boot_test.needed_first(plan.patch, held=held)):
             image = cloud.glance.patch(image.id, patch)
-        gate = Gate(desired, image, revisions.serving(resource, owned))
+            if plan.event:
+                self.status.record_event(resource, plan.event)
+        lacks = boot_test_status.lacking(plan)
+        gate = Gate(desired, image, revisions.serving(resource, owned), lacks)
         trial = boot_look.look(self.tests, resource, cloud, image, gate)
         if trial.held:
             self._warn(trial.resource, result)
             return Kept(trial.resource, held=True, seconds=trial.seconds)
+        if compared and trial.image is image and resource.status.image_id == image.id:
+            return Kept(trial.resource, held=False, seconds=trial.seconds)
         owned = replace(owned, current=trial.image)
         resource = self._used(trial.resource, desired, cloud, owned, trial.image, result)
         self._warn(resource, result)
         return Kept(resource, held=False, seconds=trial.seconds)
-
-    def _put_apart(self, resource: CloudImage, glance: Glance, image: GlanceImage) -> GlanceImage:
-        """Return an image that was just made as one that is not used before it has passed.
-
-        Its transfer began while the spec did not ask for that.
-        """
-        changes = boot_test.putting_apart(resource, image)
-        return glance.patch(image.id, changes) if changes else image
 
     def _used(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
         self,
@@ -102,7 +113,7 @@ class Keeping:
     ) -> CloudImage:
         """Have the image used: give it its place, bring it in line, and age what came before."""
         plan = metadata_plan(self.status.kube, resource, image)
-        changes = (*plan.patch, *boot_test.opening(resource, owned, image))
+        changes = plan.patch
         image = rollout.roll_out(resource, cloud.glance, owned, image, changes, self.consumers)
         if changes:
             failpoint(Point.PATCHED, resource.metadata.name)

@@ -1,7 +1,7 @@
 """Reconciles one CloudImage: observe, decide, act once, write the status, say when to come back."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -12,7 +12,7 @@ from cloudimage.api.references import CloudCredentialsRef
 from cloudimage.api.status import CloudImageStatus, UploadStatus
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud
-from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.errors import CloudError, ConflictError
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.controller.logic import retry
 from cloudimage.controller.reconciler import Reconciler, now
@@ -29,9 +29,10 @@ from cloudimage.images.boot_testing import BootTesting
 from cloudimage.images.burned_ids import burn
 from cloudimage.images.deletion import Deletion
 from cloudimage.images.following import Following, Meaning
-from cloudimage.images.keeping import Keeping
+from cloudimage.images.keeping import Keeping, Kept
 from cloudimage.images.logic import (
     available_status,
+    boot_test_state,
     boot_test_status,
     burned_ids,
     follow_schedule,
@@ -134,7 +135,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             case contract.Failure() as failure:
                 delay = self._failed(resource, desired, failure)
                 self.runner.forget(uid)
-                return delay
+                return boot_test_state.sooner(resource, delay)
             case contract.Result() as result:
                 failpoint(Point.ENDED, resource.metadata.name)
                 return self._settle(resource, desired, result)
@@ -142,6 +143,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     def _settle(
         self, resource: CloudImage, desired: Desired, result: contract.Result | None
     ) -> float | None:
+        asked = resource
         resource = self.retried(resource)
         failed = schedule.has_failed_for_good(resource, desired)
         if failed and (due := self.following.until_due(resource, desired)) != 0.0:
@@ -149,6 +151,8 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         awakened = self.is_awakened(resource) or self.following.is_answered(resource.metadata.uid)
         if wait := self._not_before(resource, at_once=result is not None or awakened):
             return wait
+        at_rest = schedule.is_compared(resource, self.settings.resync_seconds, now())
+        compared = at_rest and result is None and not awakened and resource is asked
         try:
             config = loader.load(self.kube, resource)
             resource = self.guard.record(resource)
@@ -167,7 +171,8 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 resource = self._copied(resource, cloud, owned)
                 if owned.current is None:
                     return self._make(resource, desired, cloud, config, owned)
-                return self._keep(resource, desired, cloud, owned, result)
+                kept = self.keeping(resource, desired, cloud, owned, result, compared=compared)
+                return self._kept(kept, desired)
         except CloudError as error:
             return self._blocked_by_cloud(resource, error)
 
@@ -180,7 +185,9 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         owned: owned_images.OwnedImages,
     ) -> float | None:
         """Have the image made: by a person if the spec says so, else by a transfer."""
-        self.tests.give_way(resource, cloud)
+        resource = self.tests.give_way(resource, cloud)
+        if schedule.is_not_to_be_made(resource, desired):
+            return boot_test_state.sooner(resource, self.following.until_due(resource, desired))
         if uploads.is_awaited(desired):
             return self._await(resource, desired, cloud, config, owned)
         self._start(resource, desired, cloud, config, owned)
@@ -261,24 +268,19 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         due = schedule.next_resync(resource, self.settings.resync_seconds)
         return self.wait(resource, due, at_once=at_once)
 
-    def _keep(
-        self,
-        resource: CloudImage,
-        desired: Desired,
-        cloud: Cloud,
-        owned: owned_images.OwnedImages,
-        result: contract.Result | None,
-    ) -> float | None:
-        """Bring the current image in line; return the seconds until the next look."""
-        kept = self.keeping(resource, desired, cloud, owned, result)
-        uid, resource = resource.metadata.uid, kept.resource
+    def _kept(self, kept: Kept, desired: Desired) -> float | None:
+        """Return the seconds until the next look at a current image that was looked at."""
+        resource, uid = kept.resource, kept.resource.metadata.uid
         self.runner.forget(uid)
         self.attempts.backoff.clear(uid)
         if kept.held and kept.seconds is None:
             if back := boot_test_status.given_up(resource, now()):
                 self.write(resource, back)
                 return _CANCELLED_SECONDS
-            return self.following.until_due(resource, desired)
+            due = self.following.until_due(resource, desired)
+            # The image that serves may be deleted, and what the test lacks may come.
+            period = self.settings.resync_seconds
+            return period if due is None else min(due, period)
         due = schedule.until_next_look(resource, self.settings.resync_seconds, now())
         return due if kept.seconds is None else min(due, kept.seconds)
 
@@ -292,7 +294,8 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     ) -> None:
         """Start a transfer, after the status says so: a deletion must know of it."""
         for leftover in owned.leftovers:
-            cloud.glance.delete(leftover.id)
+            with suppress(ConflictError):  # a server of a test is being deleted; another look tries
+                cloud.glance.delete(leftover.id)
         self.runner.forget(resource.metadata.uid)
         settings, source, key = self.settings, desired.source, key_of(resource)
         if source is None:
@@ -347,7 +350,8 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         self.runner.forget(resource.metadata.uid)
         for leftover in owned.leftovers:
             if not uploads.goes_on(leftover, desired, now()):
-                cloud.glance.delete(leftover.id)
+                with suppress(ConflictError):
+                    cloud.glance.delete(leftover.id)
         origin = config.origin
         where = UploadStatus(
             project_id=cloud.glance.project_id, secret_uid=origin.secret_uid if origin else None

@@ -1,13 +1,16 @@
 """What is taken of Nova's answers about a test's server, whatever they have."""
 
+import json
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
+import requests
 
 from cloudimage.cloud import boot_servers, models
-from cloudimage.cloud.errors import CloudError
+from cloudimage.cloud.errors import CloudError, NoConsoleError, ServerRefusedError
 
 BODY: dict[str, Any] = {
     "id": "6a6b4b5c-0000-4000-8000-0123456789ab",
@@ -83,3 +86,31 @@ def test_what_is_not_of_novas_types_is_refused_without_being_quoted(
         server(**changes)
     assert "does not conform to the API" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_cloud_without_nova_has_no_servers_of_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that the making of one says that there is no Nova, and nothing is left to delete."""
+    monkeypatch.setattr(boot_servers, "offers", lambda *_: False)
+    nothing: Any = None
+    monkeypatch.setattr(boot_servers, "Neutron", lambda _: nothing)
+    nova = boot_servers.BootServers(nothing)
+    assert nova.find("uid") == ()
+    nova.delete_keys("uid")
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(404, NoConsoleError), (409, NoConsoleError), (501, ServerRefusedError)],
+)
+def test_a_console_that_nova_does_not_have_is_no_empty_one(
+    status: int, error: type[CloudError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As "Show Console Output" of Nova's API reference answers."""
+    answer = requests.Response()
+    answer.status_code, answer.headers["Content-Type"] = status, "application/json"
+    fault = {"message": "Guest does not have a console available.", "code": status}
+    answer._content = json.dumps({"itemNotFound": fault}).encode()
+    servers = boot_servers.BootServers(connection=MagicMock())
+    monkeypatch.setattr(servers._nova, "send", lambda *_, **__: answer)
+    with pytest.raises(error, match=r"test server: Guest does not have a console available$"):
+        servers.console("server", 10)

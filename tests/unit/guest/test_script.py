@@ -181,6 +181,15 @@ def test_seconds_count_from_the_first_report(guest: Guest) -> None:
     assert 2 <= report.seconds < 30
 
 
+@pytest.mark.parametrize(("began", "pause"), [("", "5"), ("-1000", "30")])
+def test_it_reports_seldom_once_the_guest_has_started(guest: Guest, began: str, pause: str) -> None:
+    """A console keeps only so much, and what others wrote to it is looked for as well."""
+    slept = guest.folder / "slept"
+    guest.program("sleep", f'echo "$1" >>{slept}')
+    guest.console(rounds="2", pause="5", began=began)
+    assert slept.read_text().split() == [pause, pause]
+
+
 def test_the_script_ends_at_once_and_reports_later(guest: Guest, shell: list[str]) -> None:
     """cloud-init waits for it, and for its output's end, before it is done itself."""
     script = guest.folder / "user-data"

@@ -19,7 +19,7 @@ import pytest
 
 from cloudimage.access.policy import OPEN, CloudPolicy
 from cloudimage.guest.keys import KeyPair, throw_away_key
-from cloudimage.guest.ssh import LoginError, log_in
+from cloudimage.guest.ssh import BarredError, LoginError, UnreachedError, log_in
 from testbed.commands import missing_rights, run
 from testbed.process import Service, free_ports
 
@@ -122,12 +122,13 @@ def test_the_key_lets_in_over_either_family(sshd: Sshd, address: Any) -> None:
 
 
 def test_another_key_does_not(sshd: Sshd) -> None:
-    with pytest.raises(LoginError, match=r"^127.0.0.1: \w+ is not let in by the key \("):
+    with pytest.raises(LoginError, match=r"^127.0.0.1: \w+ is not let in by the key \(") as raised:
         sshd.log_in(key=throw_away_key("other"))
+    assert not isinstance(raised.value, UnreachedError), "the server has shown its host key"
 
 
 def test_another_host_key_than_reported_gets_no_signature(sshd: Sshd) -> None:
-    with pytest.raises(LoginError, match="another host key than the server reported"):
+    with pytest.raises(UnreachedError, match="another host key than the server reported"):
         sshd.log_in(host_keys=[throw_away_key("x").fingerprint])
     assert "publickey" not in sshd.log()
     with pytest.raises(LoginError, match="reported no SSH host key"):
@@ -136,8 +137,10 @@ def test_another_host_key_than_reported_gets_no_signature(sshd: Sshd) -> None:
 
 def test_a_key_for_a_forced_command_is_no_login(sshd: Sshd) -> None:
     sshd.let_in(f'command="echo Please login as the user debian" {sshd.key.public}')
-    with pytest.raises(LoginError, match="gets no shell; what was said: Please login as the user"):
+    told = "gets no shell; what was said: Please login as the user"
+    with pytest.raises(LoginError, match=told) as raised:
         sshd.log_in()
+    assert not isinstance(raised.value, UnreachedError)
 
 
 def test_nothing_of_this_machine_is_used(
@@ -168,13 +171,13 @@ def test_nothing_of_this_machine_is_used(
 
 
 def test_only_what_the_policy_allows_is_connected_to(sshd: Sshd) -> None:
-    with pytest.raises(LoginError, match="cloudPolicy allows connections to none of"):
+    with pytest.raises(BarredError, match="cloudPolicy allows connections to none of"):
         sshd.log_in(V4, V6, policy=CloudPolicy())
     sshd.log_in(V4, V6, policy=CloudPolicy(allow_networks=("::1/128",)))
     assert "from ::1" in sshd.log()
     # The fixture's own look at the port was by IPv4.
     assert sshd.log().count("Connection from 127.0.0.1") <= 1
-    with pytest.raises(LoginError, match="no address"):
+    with pytest.raises(UnreachedError, match="no address"):
         log_in((), "x", sshd.key, [sshd.fingerprint], OPEN, 5)
 
 
@@ -223,7 +226,7 @@ def web(connection: socket.socket) -> None:
 def test_a_server_that_is_none_costs_a_bounded_time(serve: Any) -> None:
     with listening(serve) as port:
         start = time.monotonic()
-        with pytest.raises(LoginError) as raised:
+        with pytest.raises(UnreachedError) as raised:
             log_in((V4,), "debian", throw_away_key("x"), ["SHA256:x"], OPEN, 2, port)
     assert time.monotonic() - start < 5
     assert str(raised.value).isprintable()
@@ -231,7 +234,7 @@ def test_a_server_that_is_none_costs_a_bounded_time(serve: Any) -> None:
 
 def test_nobody_listens() -> None:
     [port] = free_ports(1)
-    with pytest.raises(LoginError, match="refused"):
+    with pytest.raises(UnreachedError, match="refused"):
         log_in((V4,), "debian", throw_away_key("x"), ["SHA256:x"], OPEN, 5, port)
 
 

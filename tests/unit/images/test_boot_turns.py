@@ -5,6 +5,7 @@ from typing import Any
 from kubernetes.client import ApiException
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.images import boot_turns
 from cloudimage.images.boot_turns import BootTurns
 from cloudimage.kube import Key, Kube
 from support.boot_states import state_of, untested, with_test
@@ -91,3 +92,24 @@ def test_an_api_server_that_is_away_holds_nothing_up() -> None:
     line, _ = turns()
     line.recover(Listed(ApiException(status=503)))
     assert line.ask(of("a", "1"))
+
+
+def test_a_turn_goes_back_when_its_object_no_longer_comes() -> None:
+    time = [0.0]
+    line, queued = turns(1)
+    line.clock = lambda: time[0]
+    away, waits, last = (of("a", each) for each in "123")
+    assert line.ask(away)
+    assert not line.ask(waits)
+    assert not line.ask(last)
+    time[0] += boot_turns.LEASE_SECONDS - 1
+    line.hold(away)
+    time[0] += boot_turns.LEASE_SECONDS - 1
+    assert not line.ask(last), "it was looked at since"
+    time[0] += 1
+    assert not line.ask(last)
+    assert queued == [Key("a", "2")], "whose turn it is"
+    # A turn that is not used goes back sooner: its object may wait for an upload by now.
+    time[0] += boot_turns.UNUSED_SECONDS
+    assert line.ask(last)
+    assert line.numbers() == {"running": 1, "waiting": 0}

@@ -64,6 +64,7 @@ _BY_REASON: Final[dict[str, Pauses]] = {
     Reason.CONVERSION_FAILED: SOURCE,
     Reason.NO_VALID_HOST: SERVER,
     Reason.BUILD_FAILED: SERVER,
+    Reason.SSH_UNREACHABLE: SERVER,
     Reason.LINT_FAILED: SOURCE,
     Reason.FORBIDDEN: PEOPLE,
     Reason.USAGE_UNKNOWN: PEOPLE,

@@ -102,6 +102,7 @@ def delivered(  # noqa: PLR0913 - what a look found, each from elsewhere
         "summary": _summary(resource, image, None, "100%"),
         # One that is to be tested first is not to be booted from yet.
         "image_id": resource.status.image_id or (None if held else image.id),
+        "described_image_id": image.id,
         **_made(result),
     }
     return next_status(resource, drafts, now, changes)
@@ -173,6 +174,7 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
     changes: dict[str, object] = {
         "digest": desired.content_key,
         "image_id": image.id,
+        "described_image_id": image.id,
         "disk_format": image.disk_format,
         "visibility": image.visibility,
         "size": image.size,
@@ -197,9 +199,9 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
 
 
 def _is_told(resource: CloudImage, image: GlanceImage) -> bool:
-    """Return whether the status tells how this image was made: it serves, or was tested."""
-    tested = resource.status.boot_test
-    return image.id in {resource.status.image_id, tested.image_id if tested else None}
+    """Return whether the status tells how this image was made."""
+    # One of an earlier version of this operator does not say of which image.
+    return image.id == (resource.status.described_image_id or resource.status.image_id)
 
 
 def _uploaded_file(image: GlanceImage) -> SourceStatus | None:

@@ -20,20 +20,28 @@ from cloudimage.durations import parse_duration
 from cloudimage.images.logic import boot_test_state
 from cloudimage.images.logic.owned_images import (
     PROVISIONAL,
-    OwnedImages,
     has_provisional_name,
     was_promoted,
 )
-from cloudimage.images.logic.revisions import replaced, with_suffix
+from cloudimage.images.logic.revisions import with_suffix
 from cloudimage.vocabulary.marks import UNTESTED, Marks
 
 RETRIED: Final = frozenset(
-    {Reason.NO_VALID_HOST, Reason.BUILD_FAILED, Reason.QUOTA_EXCEEDED, Reason.FORBIDDEN}
+    {
+        Reason.NO_VALID_HOST,
+        Reason.BUILD_FAILED,
+        Reason.SSH_UNREACHABLE,
+        Reason.QUOTA_EXCEEDED,
+        Reason.FORBIDDEN,
+    }
 )
 """What says nothing of the image and may pass; any other refusal waits for another spec."""
 
 BUILD_SECONDS: Final = 1800.0
 """How long Nova may take to make a server, most of which is its host's copy of the image."""
+
+_MARGIN: Final = timedelta(minutes=10)
+"""For so long after its time a test still waits for a Nova that does not answer."""
 
 SERVER_MARK: Final = "cloudimage_dev_boot_test"
 """Metadata of a server: which test of which spec it is for."""
@@ -41,11 +49,9 @@ KEY_MARK: Final = "cloudimage_dev_boot_key"
 """Metadata of a server: the fingerprint of its key."""
 
 PRIVATE: Final = "private"
-_GLANCES_DEFAULT: Final = "shared"
-"""The visibility of an image that was created without one ("Create image" in Glance's API)."""
 
 _SHOWING: Final = frozenset({"/name", "/owner", "/visibility", "/protected", "/os_hidden"})
-_NOT_RUNNING: Final = frozenset({"DELETED", "SOFT_DELETED"})
+NOT_RUNNING: Final = frozenset({"DELETED", "SOFT_DELETED"})
 _BOOTS_BY: Final = (
     "hw_",
     "os_type",
@@ -98,50 +104,81 @@ def digest_of(test: BootTest, image: GlanceImage) -> str:
 def is_held(resource: CloudImage, image: GlanceImage) -> bool:
     """Return whether the image may not be used before it has passed."""
     test = resource.spec.boot_test
-    if test is None or not test.required or was_promoted(resource, image):
+    if test is None or not test.required or _is_in_use(resource, image):
         return False
     return not has_passed(resource, image)
 
 
-def putting_apart(resource: CloudImage, image: GlanceImage) -> JsonPatch:
-    """Return the patch by which an image that was just made is one that waits for its test.
+def _is_in_use(resource: CloudImage, image: GlanceImage) -> bool:
+    """Return whether an image has its place; an earlier one that is returned to gave it up."""
+    if resource.status.image_id == image.id:
+        return True
+    return was_promoted(resource, image) and Marks.REPLACED not in image.properties
+
+
+def putting_apart(resource: CloudImage, image: GlanceImage, *, made: bool = False) -> JsonPatch:
+    """Return the patch by which an image that was never used is one that waits for its test.
 
     Args:
         resource: The CloudImage.
-        image: The image; its transfer may have begun while the spec asked for no test.
+        image: The image; it may have been made while the spec asked for no test, or by a person.
+        made: Its transfer has just ended.
     """
     test = resource.spec.boot_test
-    if test is None or not test.required or has_provisional_name(image):
+    if test is None or not test.required or has_passed(resource, image):
         return ()
-    if resource.status.image_id == image.id or has_passed(resource, image):
+    if not (has_provisional_name(image) or made or _was_never_shown(resource, image)):
         return ()
-    name = with_suffix(image.name or resource.metadata.name, PROVISIONAL)
-    return (
-        {"op": "replace", "path": "/name", "value": name},
-        {"op": "replace", "path": "/visibility", "value": PRIVATE},
-        {"op": "add", "path": f"/{Marks.BOOTED}", "value": UNTESTED},
+    if resource.status.image_id == image.id:
+        return ()
+    wanted: dict[str, tuple[str | None, str]] = {"/visibility": (image.visibility, PRIVATE)}
+    if not has_provisional_name(image):
+        name = with_suffix(image.name or resource.metadata.name, PROVISIONAL)
+        wanted["/name"] = (image.name, name)
+    mark = image.properties.get(Marks.BOOTED)
+    wanted[f"/{Marks.BOOTED}"] = (mark, UNTESTED)
+    return tuple(
+        {"op": "add" if path.endswith(Marks.BOOTED) else "replace", "path": path, "value": value}
+        for path, (found, value) in wanted.items()
+        if found != value
     )
 
 
-def needed_first(changes: JsonPatch) -> JsonPatch:
-    """Return what is changed of an image before its test: all but what makes it visible."""
-    return tuple(each for each in changes if each["path"] not in _SHOWING)
+def _was_never_shown(resource: CloudImage, image: GlanceImage) -> bool:
+    """Return whether an image is as it was made, though its spec wants it to be seen.
+
+    So is one that was uploaded, or whose operator was killed before it took its place. An earlier
+    image is hidden too, and an adopted one may be.
+    """
+    adopt = resource.spec.adopt
+    adopted = adopt is not None and adopt.id.lower() == image.id
+    as_made = image.hidden and not resource.spec.image.hidden
+    return as_made and not adopted and Marks.REPLACED not in image.properties
 
 
-def opening(resource: CloudImage, owned: OwnedImages, image: GlanceImage) -> JsonPatch:
-    """Return the patch that gives an image that was kept private Glance's own default back.
+def needed_first(changes: JsonPatch, *, held: bool) -> JsonPatch:
+    """Return what is changed of an image before its test.
 
     Args:
-        resource: The CloudImage; what its spec says of the visibility is part of the metadata.
-        owned: How its images stand: the visibility of an earlier one is taken over.
-        image: The image that takes its place now.
+        changes: What its spec wants to be changed.
+        held: It may not be used yet: then all but what makes it visible. Of one that is in use it
+            is what the result depends on, so that the test is of what the spec has now.
     """
-    kept = has_provisional_name(image) and image.visibility == PRIVATE
-    if not kept or resource.spec.image.visibility is not None or replaced(resource, owned):
+    if held:
+        return tuple(each for each in changes if each["path"] not in _SHOWING)
+    return tuple(each for each in changes if _matters(each["path"].removeprefix("/")))
+
+
+def _matters(name: str) -> bool:
+    """Return whether the result of a test depends on an attribute of the image."""
+    return name.startswith(_BOOTS_BY) or name in {"min_disk", "min_ram"}
+
+
+def outdated_mark(image: GlanceImage, outcome: Reason, digest: str) -> JsonPatch:
+    """Return the patch by which an image no longer says that it has passed what it fails now."""
+    if outcome not in BOOT_VERDICTS or passed_at(image, digest) is None:
         return ()
-    if resource.status.method == "Snapshot":
-        return ()  # it was private from the beginning
-    return ({"op": "replace", "path": "/visibility", "value": _GLANCES_DEFAULT},)
+    return ({"op": "remove", "path": f"/{Marks.BOOTED}"},)
 
 
 def has_passed(resource: CloudImage, image: GlanceImage) -> bool:
@@ -193,19 +230,19 @@ def phase(resource: CloudImage, image: GlanceImage, now: datetime) -> Phase:
         return Phase.DUE if boot_test_state.is_clear(state) else Phase.ENDING
     if state.finish_time is None:
         return Phase.RUNNING
-    if state.server_id is not None:
+    if not boot_test_state.is_clear(state):
         return Phase.CLEARING
-    return Phase.DUE if _is_due(resource, image, test, state, now) else Phase.OVER
+    due = due_again(resource, image, test, state)
+    return Phase.DUE if due is not None and now >= due else Phase.OVER
 
 
-def _is_due(
-    resource: CloudImage, image: GlanceImage, test: BootTest, state: BootTestStatus, now: datetime
-) -> bool:
-    if state.result == "Failed" and state.reason not in BOOT_VERDICTS:
-        due = state.next_test_time
-    else:
-        due = None if is_held(resource, image) else next_time(test, state)
-    return due is not None and now >= due
+def due_again(
+    resource: CloudImage, image: GlanceImage, test: BootTest, state: BootTestStatus
+) -> datetime | None:
+    """Return when the image is tested again after a result, by what the spec says now."""
+    if state.result == "Failed" and state.reason in RETRIED | {Reason.PENDING}:
+        return state.next_test_time
+    return None if is_held(resource, image) else next_time(test, state)
 
 
 def next_time(test: BootTest, state: BootTestStatus) -> datetime | None:
@@ -235,7 +272,7 @@ def mark_of(state: BootTestStatus) -> str:
 
 def sorted_out(state: BootTestStatus, servers: Iterable[TestServer]) -> Found:
     """Return which server is that of the test: the one that is known, else the first."""
-    alive = [each for each in servers if each.status not in _NOT_RUNNING]
+    alive = [each for each in servers if each.status not in NOT_RUNNING]
     fitting = sorted(
         (each for each in alive if _is_of(state, each)),
         key=lambda each: (each.id != state.server_id, each.created_at, each.id),
@@ -258,6 +295,13 @@ def deadline(test: BootTest, state: BootTestStatus) -> datetime | None:
         + timedelta(seconds=state.active_seconds)
         + parse_duration(test.expect.within)
     )
+
+
+def is_overdue(test: BootTest, state: BootTestStatus, now: datetime) -> bool:
+    """Return whether a test of which Nova tells nothing has gone on for too long."""
+    longest = timedelta(seconds=BUILD_SECONDS) + parse_duration(test.expect.within)
+    end = deadline(test, state) or (state.start_time or now) + longest
+    return now >= end + _MARGIN
 
 
 def begun(

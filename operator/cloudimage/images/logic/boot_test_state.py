@@ -8,13 +8,32 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import BOOT_VERDICTS, ConditionType, Reason
 from cloudimage.controller.logic.conditions import find
 
+LOOK_SECONDS: Final = 3.0
+"""Between two looks at a server."""
 LONGEST_END: Final = timedelta(minutes=2)
-"""How long a deletion waits for Nova to delete a server."""
+"""How long anything waits for Nova to delete a server."""
+LONGEST_OUTAGE: Final = timedelta(hours=1)
+"""The same while Nova cannot be asked; the turn of the test is given back before."""
 
 
 def is_clear(state: BootTestStatus | None) -> bool:
-    """Return whether a test has left nothing in the cloud."""
-    return state is None or (state.finish_time is not None and state.server_id is None)
+    """Return whether nothing is to be taken away: it is gone, or Nova does not delete it."""
+    if state is None or state.cleanup == "Abandoned":
+        return True
+    return state.finish_time is not None and state.server_id is None and state.cleanup is None
+
+
+def ended(state: BootTestStatus, now: datetime) -> BootTestStatus:
+    """Return the state of a test that goes no further; it says nothing of the image."""
+    if state.finish_time is not None:
+        return state
+    over = {"result": "Failed", "reason": Reason.PENDING, "finish_time": now}
+    return state.model_copy(update={**over, "next_test_time": now, "cleanup": "Pending"})
+
+
+def has_waited(state: BootTestStatus, now: datetime) -> bool:
+    """Return whether a test has been over for so long that it keeps no turn."""
+    return state.finish_time is not None and now - state.finish_time >= LONGEST_END
 
 
 def retried(state: BootTestStatus | None, now: datetime) -> BootTestStatus | None:
@@ -44,19 +63,19 @@ def is_told(resource: CloudImage) -> bool:
     return booted is not None and booted.status != "Unknown"
 
 
+def sooner(resource: CloudImage, seconds: float | None) -> float | None:
+    """Return the seconds until the next look; soon where a test is to be cleared away before."""
+    if is_clear(resource.status.boot_test):
+        return seconds
+    return LOOK_SECONDS if seconds is None else min(seconds, LOOK_SECONDS)
+
+
 def may_be_left(resource: CloudImage) -> bool:
     """Return whether an object that is deleted may have a test that is yet to be ended.
 
-    A status that was lost says nothing: then the spec counts.
+    A status that was lost says nothing, and a server may come after Nova has failed to answer.
     """
-    state = resource.status.boot_test
-    return not is_clear(state) or (state is None and resource.spec.boot_test is not None)
-
-
-def was_waited_for(resource: CloudImage, now: datetime) -> bool:
-    """Return whether a deletion has waited for the end of a test as long as it may."""
-    since = resource.metadata.deletion_timestamp
-    return since is None or now - since >= LONGEST_END
+    return resource.status.boot_test is not None or resource.spec.boot_test is not None
 
 
 def is_to_be_settled(resource: CloudImage) -> bool:

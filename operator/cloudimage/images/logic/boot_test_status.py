@@ -15,6 +15,7 @@ from cloudimage.images.logic import available_status, follow_status, property_ch
 from cloudimage.images.logic.boot_test import RETRIED, next_time
 from cloudimage.images.logic.boot_verdict import Outcome
 from cloudimage.images.logic.desired import Desired
+from cloudimage.images.logic.metadata import MetadataPlan
 from cloudimage.images.logic.status import next_status
 
 _BY_ITSELF: Final = frozenset({Reason.NO_VALID_HOST, Reason.BUILD_FAILED})
@@ -35,11 +36,13 @@ class Gate:
         desired: What the spec wants.
         image: The image.
         serving: The image of an earlier spec that serves meanwhile, if there is one.
+        lacks: What the image lacks that it needs to boot, such as its kernel; empty: nothing.
     """
 
     desired: Desired
     image: GlanceImage
     serving: GlanceImage | None
+    lacks: str = ""
 
 
 def told(
@@ -119,6 +122,12 @@ def without(resource: CloudImage, state: BootTestStatus | None) -> CloudImageSta
     return resource.status.model_copy(update={"boot_test": state, "conditions": left})
 
 
+def lacking(plan: MetadataPlan) -> str:
+    """Return what an image lacks of what its spec refers to, so that a test would prove nothing."""
+    unusable = (each for each in plan.drafts if each.type == ConditionType.READY)
+    return next((x.message for x in unusable if x.reason == Reason.REFERENCE_NOT_READY), "")
+
+
 def waiting(message: str, reason: Reason = Reason.PROGRESSING) -> Draft:
     """Return the condition while a test waits or runs."""
     said = f"The image is boot tested; see status.bootTest. {message}"
@@ -146,30 +155,38 @@ def finished(
         held: The image is not used before it has passed.
     """
     done = state.model_copy(
-        update={"result": outcome.result, "reason": outcome.reason, "finish_time": now}
+        update={
+            "result": outcome.result,
+            "reason": outcome.reason,
+            "finish_time": now,
+            "cleanup": "Pending",
+        }
     )
     kind = ConditionType.BOOTED
+    periodic = None if held else next_time(test, done)
     if outcome.result == "Passed":
         due = next_time(test, done)
         draft = Draft(kind, "True", outcome.reason, outcome.message)
     elif outcome.reason in BOOT_VERDICTS:
-        due = None if held else next_time(test, done)
-        again = retry.outlook(None) if due is None else _at(due)
-        draft = Draft(kind, "False", outcome.reason, f"{outcome.message} {again}")
+        due = periodic
+        draft = Draft(kind, "False", outcome.reason, f"{outcome.message} {_outlook(due)}")
     elif outcome.reason in RETRIED:
         pauses = retry.pauses(outcome.reason)
         due = now + timedelta(seconds=pauses.after(min(state.attempts, _STEADY)))
         said = f"{conditions.sentences(outcome.message, None)} {retry.outlook(pauses)}"
         draft = Draft(kind, "False", outcome.reason, said)
     else:
-        due = None
-        said = f"{conditions.sentences(outcome.message, None)} {retry.outlook(None)}"
+        due = periodic
+        said = f"{conditions.sentences(outcome.message, None)} {_outlook(due)}"
         draft = Draft(kind, "False", outcome.reason, said)
     return done.model_copy(update={"next_test_time": due}), draft
 
 
-def _at(due: datetime) -> str:
-    return f"Tested again at {due:%Y-%m-%d %H:%M} UTC."
+def _outlook(due: datetime | None) -> str:
+    # Not when: spec.bootTest.every may change without another test.
+    if due is None:
+        return retry.outlook(None)
+    return "Tested again as spec.bootTest.every says: status.bootTest.nextTestTime."
 
 
 def given_up(resource: CloudImage, now: datetime) -> CloudImageStatus | None:

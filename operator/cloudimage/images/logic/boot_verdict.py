@@ -7,15 +7,28 @@ from enum import Enum, auto
 from typing import Final, Literal
 
 from cloudimage.api.boot_test import BootExpectation, BootTest, BootTestStatus
-from cloudimage.api.reasons import Reason
+from cloudimage.api.reasons import CREDENTIALS_REASONS, Reason
 from cloudimage.cloud.models import TestServer
+from cloudimage.durations import parse_duration
 from cloudimage.guest.report import GuestReport, console_tail
-from cloudimage.images.logic.boot_test import BUILD_SECONDS, deadline
+from cloudimage.images.logic.boot_test import BUILD_SECONDS, deadline, is_overdue
 from cloudimage.plaintext import plain
 
 SETTLING_SECONDS: Final = 60.0
-"""For so long after its first report a guest may still lack what it should have: routers are asked
-and keys are written while it starts."""
+"""For so long after its first report, or a quarter of the whole time if that is longer, a guest may
+still lack what it should have: routers are asked and keys are written while it starts."""
+
+_UNSEEN: Final = timedelta(minutes=1)
+"""For so long nobody may have read the console before the end of the test's time. Nova keeps only
+the last of it, 100 KiB by default of its libvirt driver."""
+
+_PASSING: Final = CREDENTIALS_REASONS | {
+    Reason.CLOUD_UNREACHABLE,
+    Reason.CLOUD_ERROR,
+    Reason.CONFLICT,
+    Reason.NOT_FOUND,
+}
+"""What says nothing of the test: the same step is retried."""
 
 _MOST_LISTED: Final = 32
 _LONGEST: Final = 255
@@ -29,6 +42,12 @@ class Login(Enum):
     DONE = auto()
     KEY_LOST = auto()
     """The operator was started again since, and no longer has the private key."""
+    REFUSED = auto()
+    """The last one failed: the server was reached, and does not let in."""
+    UNREACHED = auto()
+    """The last one failed: no connection came about, so that nothing is known of the server."""
+    BARRED = auto()
+    """The operator's cloudPolicy allows none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +61,7 @@ class Seen:
         fingerprint: Of the key that has to let in, as OpenSSH writes it.
         login: How far the login is.
         login_failure: Why the last login failed; empty: none did.
+        no_console: Why its console says nothing of what it has shown; empty: it does.
     """
 
     server: TestServer
@@ -51,6 +71,7 @@ class Seen:
     fingerprint: str | None = None
     login: Login = Login.NOT_BEGUN
     login_failure: str = ""
+    no_console: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +100,13 @@ def of_building(state: BootTestStatus, server: TestServer, now: datetime) -> Out
     """Return what follows from a server that has not been ACTIVE yet; None: it is now."""
     if server.status == "ERROR":
         return of_fault(server)
-    if server.status == "ACTIVE" or state.active_seconds is not None:
+    # One that was launched may have stopped before anybody looked.
+    launched = server.status == "ACTIVE" or server.launched_at is not None
+    if launched or state.active_seconds is not None:
         return None
     began = state.start_time or now
+    if began < server.created_at <= now:
+        began = server.created_at
     if now - began < timedelta(seconds=BUILD_SECONDS):
         return Wait("Nova is making the server.")
     minutes = BUILD_SECONDS / 60
@@ -99,6 +124,18 @@ def of_fault(server: TestServer) -> Outcome:
     return Outcome("Failed", reason, f"Nova could not make the server: {fault}.")
 
 
+def of_failure(
+    test: BootTest, state: BootTestStatus, reason: Reason, message: str, now: datetime
+) -> Outcome | None:
+    """Return what comes of a test where Nova fails; None: the same step is retried."""
+    if reason not in _PASSING:
+        return Outcome("Failed", reason, message)
+    if not is_overdue(test, state, now):
+        return None
+    said = f"Nova told nothing of the server for too long: {message}"
+    return Outcome("Failed", Reason.BUILD_FAILED, said)
+
+
 def judge(test: BootTest, state: BootTestStatus, seen: Seen, now: datetime) -> Outcome | Wait:
     """Return what follows from a server that is, or was, ACTIVE."""
     late = (deadline(test, state) or now) <= now
@@ -113,20 +150,37 @@ def judge(test: BootTest, state: BootTestStatus, seen: Seen, now: datetime) -> O
     return missing
 
 
+def missed(test: BootTest, state: BootTestStatus, before: datetime | None, now: datetime) -> str:
+    """Return why a console that is read after the time shows too little, or the empty string.
+
+    Args:
+        test: What is wanted.
+        state: The test.
+        before: When the console was last read; None: by no operator that is known.
+        now: The present.
+    """
+    end = deadline(test, state)
+    if end is None or now < end or (before is not None and end - before <= _UNSEEN):
+        return ""
+    return "The console was not read at the end of the time, and may have lost what was on it"
+
+
 def _missing(test: BootTest, seen: Seen, *, late: bool) -> Iterator[Outcome | Wait]:
     """Yield what the server has not shown yet, in the order in which it is reported."""
     expect, report = test.expect, seen.report
     if report is None and _needs_report(expect):
         yield _silent(test, seen) if late else Wait("The server runs; its guest has not reported.")
     if report is not None:
-        settled = late or report.seconds >= SETTLING_SECONDS
+        quarter = parse_duration(expect.within).total_seconds() / 4
+        settled = late or report.seconds >= max(SETTLING_SECONDS, quarter)
         for outcome in _guests_faults(test, seen, report):
             yield outcome if settled else Wait(outcome.message)
     if expect.console_matches is not None and not seen.matched:
         what = f"No part of the console matches {expect.console_matches!r}"
         reason = Reason.CONSOLE_MISMATCH if seen.console else Reason.NO_CONSOLE
         message = f"{what} {_in_time(test)}."
-        yield _failed(reason, message) if late else Wait(f"{what} yet.")
+        outcome = _unread(seen) or _failed(reason, message)
+        yield outcome if late else Wait(f"{what} yet.")
     if expect.ssh:
         yield from _login(test, seen, late=late)
 
@@ -137,7 +191,14 @@ def _needs_report(expect: BootExpectation) -> bool:
     return looked_at or expect.ssh or expect.console_matches is None
 
 
+def _unread(seen: Seen) -> Outcome | None:
+    """Return what follows where Nova itself has no console: nothing is known of the guest."""
+    return _failed(Reason.BUILD_FAILED, f"{seen.no_console}.") if seen.no_console else None
+
+
 def _silent(test: BootTest, seen: Seen) -> Outcome:
+    if unread := _unread(seen):
+        return unread
     state = "" if seen.server.status == "ACTIVE" else f" (it is {seen.server.status} by now)"
     if not seen.console.strip():
         message = f"The server was ACTIVE{state} and wrote nothing to its console {_in_time(test)}."
@@ -162,9 +223,12 @@ def _guests_faults(test: BootTest, seen: Seen, report: GuestReport) -> Iterator[
             what = f"The guest has not got the IPv{version} address {lacking} that Nova gave"
             yield _failed(Reason.NO_ADDRESS, f"{what} the server. It has {has}.")
         elif wanted and all(each.version != version for each in there):
-            why = "" if given else " Nova gave the server none either: check the network's subnets."
-            what = f"The guest has no IPv{version} address. It has {has}.{why}"
-            yield _failed(Reason.NO_ADDRESS, what)
+            what = f"The guest has no IPv{version} address. It has {has}."
+            if given:
+                yield _failed(Reason.NO_ADDRESS, what)
+            else:
+                why = f"Nova gave the server none: no subnet of its networks has IPv{version}."
+                yield _failed(Reason.NETWORK_NOT_FOUND, f"{what} {why}")
     if expect.ssh_key and user_of(test, seen) is None:
         user = f"the user {test.user}" if test.user else "any user"
         yield _failed(
@@ -181,11 +245,12 @@ def _login(test: BootTest, seen: Seen, *, late: bool) -> Iterator[Outcome | Wait
         return
     if seen.login is Login.KEY_LOST:
         yield Wait("The key of the server is lost.", log_in=True)
-    elif late:
-        why = seen.login_failure or "it did not end"
-        yield _failed(Reason.SSH_FAILED, f"No login by ssh succeeded {_in_time(test)}: {why}.")
     elif seen.login is Login.RUNNING:
-        yield Wait("The operator is logging in by ssh.")
+        yield Wait("The operator is logging in by ssh.")  # for seconds, even if it is late
+    elif late or seen.login is Login.BARRED:
+        reason = Reason.SSH_FAILED if seen.login is Login.REFUSED else Reason.SSH_UNREACHABLE
+        why = seen.login_failure or "the guest reported too late for it"
+        yield _failed(reason, f"No login by ssh succeeded {_in_time(test)}: {why}.")
     else:
         yield Wait(seen.login_failure or "The operator is logging in by ssh.", log_in=True)
 
@@ -217,6 +282,7 @@ def _passed(test: BootTest, seen: Seen) -> str:
 def facts(test: BootTest, state: BootTestStatus, seen: Seen, now: datetime) -> BootTestStatus:
     """Return the state with what the guest has said."""
     report = seen.report
+    state = state.model_copy(update={"console_matched": seen.matched})
     if report is None:
         return state
     since = state.start_time or now

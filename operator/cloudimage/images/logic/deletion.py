@@ -42,7 +42,7 @@ def shared(shares: Sequence[ImageShare]) -> Blocker:
     return Blocker(Reason.SHARED, text)
 
 
-def refused(reason: Reason, words: str, usage: Usage) -> Blocker:
+def refused(reason: Reason, words: str, usage: Usage, tests: Sequence[str] = ()) -> Blocker:
     """Return the blocker when Glance refuses to delete an image.
 
     A conflict is the store's: see "Delete image" in Glance's API reference. Something was cloned
@@ -52,8 +52,12 @@ def refused(reason: Reason, words: str, usage: Usage) -> Blocker:
         reason: Conflict or Forbidden.
         words: Glance's own.
         usage: Who uses the image, as far as that is known.
+        tests: Ids of servers of boot tests that Nova has not deleted.
     """
     said = words.rstrip(". ")
+    if tests and reason is Reason.CONFLICT:
+        left = f"Nova has not deleted server {', '.join(tests)} of the boot test: delete it by hand"
+        return Blocker(Reason.IN_USE, f"{said}. {left}. {HOW_TO_LET_GO}", usage)
     if reason is Reason.CONFLICT:
         advice = (
             "Volumes or snapshots of other projects may be clones of it; an administrator can see "

@@ -10,7 +10,7 @@ from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.controller.logic.conditions import Draft
 from cloudimage.images.logic.desired import Desired
-from cloudimage.vocabulary.marks import UNTESTED, Marks
+from cloudimage.vocabulary.marks import Marks
 
 PROVISIONAL: Final = " (in the making)"
 """End of the name that an image has until it is verified, and has passed its boot test where that
@@ -81,9 +81,11 @@ def was_promoted(resource: CloudImage, image: GlanceImage) -> bool:
 
 
 def _has_served(resource: CloudImage, image: GlanceImage) -> bool:
-    """Return whether an image has taken its place, unless it was to be boot tested first."""
-    untested = image.properties.get(Marks.BOOTED) == UNTESTED
-    return was_promoted(resource, image) or not untested
+    """Return whether an image has taken its place, unless it was to be boot tested first.
+
+    One that has passed, and not taken its place before other bytes were wanted, was so too.
+    """
+    return was_promoted(resource, image) or Marks.BOOTED not in image.properties
 
 
 def _complete(image: GlanceImage) -> bool:

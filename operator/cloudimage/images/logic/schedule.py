@@ -5,7 +5,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.reasons import TERMINAL_IF_PROVEN, TERMINAL_REASONS, ConditionType, Reason
+from cloudimage.api.reasons import (
+    BOOT_VERDICTS,
+    TERMINAL_IF_PROVEN,
+    TERMINAL_REASONS,
+    ConditionType,
+    Reason,
+)
 from cloudimage.api.status import CloudImageStatus
 from cloudimage.controller.logic.conditions import find, is_true
 from cloudimage.images.logic import boot_test_state
@@ -67,6 +73,18 @@ def has_failed_for_good(resource: CloudImage, desired: Desired) -> bool:
 
     Only a change of it helps, or another version of a source that is followed.
     """
+    settled = not boot_test_state.is_to_be_settled(resource)
+    return settled and _has_failed(resource, desired)
+
+
+def is_not_to_be_made(resource: CloudImage, desired: Desired) -> bool:
+    """Return whether a transfer of this very spec has failed for good, whatever a test has left."""
+    stalled = find(resource.status.conditions, ConditionType.STALLED)
+    by_test = stalled is not None and stalled.reason in BOOT_VERDICTS
+    return not by_test and _has_failed(resource, desired)
+
+
+def _has_failed(resource: CloudImage, desired: Desired) -> bool:
     stalled = find(resource.status.conditions, ConditionType.STALLED)
     progress = resource.status.progress
     stage, followed = progress.stage if progress else None, resource.spec.follow is not None
@@ -75,7 +93,6 @@ def has_failed_for_good(resource: CloudImage, desired: Desired) -> bool:
         and stalled.status == "True"
         and is_terminal(desired, stalled.reason, stage, followed=followed)
         and stalled.observed_generation == resource.metadata.generation
-        and not boot_test_state.is_to_be_settled(resource)
     )
 
 
@@ -95,6 +112,22 @@ def next_resync(resource: CloudImage, period: float) -> datetime | None:
 
 
 def _resync(resource: CloudImage, period: float) -> datetime | None:
+    return None if boot_test_state.is_under_way(resource) else _comparison(resource, period)
+
+
+def is_compared(resource: CloudImage, period: float, now: datetime) -> bool:
+    """Return whether the image in use needs nothing but its boot test, if it is under way.
+
+    Args:
+        resource: The CloudImage.
+        period: Seconds between comparisons of a settled object.
+        now: The present.
+    """
+    due = _comparison(resource, period)
+    return due is not None and now < due
+
+
+def _comparison(resource: CloudImage, period: float) -> datetime | None:
     status = resource.status
     settled = (
         status.observed_generation == resource.metadata.generation
@@ -103,7 +136,6 @@ def _resync(resource: CloudImage, period: float) -> datetime | None:
         and not is_true(status.conditions, ConditionType.RECONCILING)
         and not is_true(status.conditions, ConditionType.STALLED)
         and not is_updating(status)
-        and not boot_test_state.is_under_way(resource)
     )
     if not settled or status.last_sync_time is None:
         return None

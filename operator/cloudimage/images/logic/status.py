@@ -92,6 +92,9 @@ def starting(
         "checksums": None,
         "image": None,
         "source": None,
+        "described_image_id": None,
+        # The image that comes is not as this spec wants it before that was applied to it.
+        "synced_generation": None,
         "upload": None,
         "lint": (),
     }

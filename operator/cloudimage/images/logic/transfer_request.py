@@ -37,7 +37,7 @@ def new_image(
         min_ram=image.min_ram_mib,
         compress=image.compress is True,
         tags=tuple(sorted(image.tags or ())),
-        visibility="private" if tested_first else image.visibility,
+        visibility=image.visibility,
         owner=image.owner,
         properties={
             **(image.properties or {}),

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.reasons import Reason
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.images.logic import boot_test, boot_test_state, owned_images, transfer_request
 from cloudimage.images.logic.boot_test import Phase
@@ -127,6 +128,20 @@ def test_an_image_waits_only_before_it_has_its_place() -> None:
     served = with_test(status={"imageID": IMAGE_ID})
     assert not boot_test.is_held(served, untested(served)), "whatever somebody called it"
     assert not boot_test.is_held(with_test(required=False), untested(resource))
+
+
+def test_an_earlier_image_that_is_returned_to_waits_too_unless_it_has_passed() -> None:
+    aside = {"name": "debian-12 2026-01-02", Marks.REPLACED: "2026-01-02T03:04:05Z"}
+    name, marks = aside.pop("name"), aside
+    resource = with_test(status={"imageID": EARLIER_ID})
+    old = glance_image(resource, name=name, hidden=True, properties=marks)
+    assert boot_test.is_held(resource, old)
+    assert boot_test.putting_apart(resource, old) == (), "it keeps its name until then"
+    known = passed(resource, name=name).properties
+    assert not boot_test.is_held(resource, glance_image(resource, properties={**known, **marks}))
+    back = with_test(status={"imageID": old.id})
+    assert not boot_test.is_held(back, old)
+    assert not boot_test.is_held(with_test(required=False), old)
 
 
 def test_an_image_waits_until_it_has_passed_this_very_test() -> None:
@@ -254,7 +269,7 @@ def test_a_first_image_that_is_tested_is_neither_found_nor_shown() -> None:
     assert name == "debian-12 (in the making)"
     public = cloud_image({"visibility": "public"}, bootTest={"flavor": "m1.small"})
     made = transfer_request.new_image(public, desired, name)
-    assert made.visibility == "private"
+    assert made.visibility == "public", "whether that is allowed is asked before the transfer"
     assert made.properties[Marks.BOOTED] == UNTESTED
     for other in (cloud_image({"visibility": "public"}), with_test(required=False)):
         made = transfer_request.new_image(other, desired, name)
@@ -263,37 +278,97 @@ def test_a_first_image_that_is_tested_is_neither_found_nor_shown() -> None:
         assert name_to_begin_with(other, nothing) == "debian-12"
 
 
+APART = {
+    "/name": "debian-12 (in the making)",
+    "/visibility": "private",
+    f"/{Marks.BOOTED}": UNTESTED,
+}
+
+
+def apart(resource: CloudImage, image: GlanceImage, *, made: bool = False) -> dict[str, str]:
+    patch = boot_test.putting_apart(resource, image, made=made)
+    return {each["path"]: each["value"] for each in patch}
+
+
 def test_one_that_was_made_before_it_was_to_be_tested_is_put_apart() -> None:
     resource = with_test()
     image = glance_image(resource, visibility="public")
-    patch = {each["path"]: each["value"] for each in boot_test.putting_apart(resource, image)}
-    assert patch == {
-        "/name": "debian-12 (in the making)",
-        "/visibility": "private",
-        f"/{Marks.BOOTED}": UNTESTED,
+    assert apart(resource, image, made=True) == APART
+    assert apart(with_test(status={"imageID": image.id}), image, made=True) == {}
+    assert apart(with_test(required=False), image, made=True) == {}
+    assert apart(resource, untested(resource), made=True) == {}
+    assert apart(cloud_image(), image, made=True) == {}
+
+
+def test_a_replacement_that_was_being_made_then_has_the_mark_too() -> None:
+    resource = with_test(status={"imageID": EARLIER_ID})
+    image = glance_image(resource, name="debian-12 (in the making)", hidden=True)
+    for made in (True, False):
+        assert apart(resource, image, made=made) == {f"/{Marks.BOOTED}": UNTESTED}
+    tested = with_test(status={"imageID": EARLIER_ID}, flavor="m1.large")
+    assert apart(tested, passed(resource, name="debian-12 (in the making)")) == {
+        f"/{Marks.BOOTED}": UNTESTED
     }
-    assert boot_test.putting_apart(with_test(status={"imageID": image.id}), image) == ()
-    assert boot_test.putting_apart(with_test(required=False), image) == ()
-    assert boot_test.putting_apart(resource, untested(resource)) == ()
-    assert boot_test.putting_apart(cloud_image(), image) == ()
+    assert apart(resource, passed(resource, name="debian-12 (in the making)")) == {}
+
+
+def test_one_that_a_person_uploaded_is_put_apart() -> None:
+    """By kubectl cloudimage upload, which tells the operator of no result."""
+    resource = with_test()
+    image = glance_image(resource, visibility="public", hidden=True)
+    assert apart(resource, image) == APART
+    held = with_test()
+    assert boot_test.is_held(held, glance_image(held, hidden=True, name=APART["/name"]))
+
+
+def test_what_was_or_may_have_been_used_is_not_put_apart() -> None:
+    resource = with_test()
+    hidden = glance_image(resource, hidden=True)
+    assert apart(resource, glance_image(resource)) == {}, "it is to be seen"
+    assert apart(with_test(status={"imageID": hidden.id}), hidden) == {}
+    earlier = glance_image(
+        resource, hidden=True, properties={Marks.REPLACED: "2026-01-02T03:04:05Z"}
+    )
+    assert apart(resource, earlier) == {}
+    kept = cloud_image({"hidden": True}, bootTest={"flavor": "f"})
+    assert apart(kept, hidden) == {}, "nothing tells it from one in use"
+    adopting = cloud_image(adopt={"id": hidden.id}, bootTest={"flavor": "f"})
+    assert apart(adopting, hidden) == {}
+
+
+def test_one_that_passed_and_never_took_its_place_is_a_leftover() -> None:
+    old = cloud_image(http={"checksum": {"sha256": "00" * 32}}, bootTest={"flavor": "m1.small"})
+    image = passed(old, id=EARLIER_ID, name="debian-12 (in the making)")
+    resource = with_test()
+    desired = Desired.of(resource.spec)
+    assert owned_images.classify(resource, desired, [image]).leftovers == (image,)
+    named = passed(old, id=EARLIER_ID, name="debian-12 2026-01-02")
+    assert owned_images.classify(resource, desired, [named]).previous == (named,)
 
 
 def test_what_it_needs_to_boot_is_set_before_its_test() -> None:
     shows = ("/name", "/visibility", "/os_hidden", "/protected", "/owner")
     patch = tuple({"op": "replace", "path": each} for each in (*shows, "/hw_firmware_type"))
-    assert [each["path"] for each in boot_test.needed_first(patch)] == ["/hw_firmware_type"]
+    needed = boot_test.needed_first(patch, held=True)
+    assert [each["path"] for each in needed] == ["/hw_firmware_type"]
 
 
-def test_an_image_gets_the_visibility_that_it_would_have_had() -> None:
-    resource = with_test()
-    owned = owned_images.OwnedImages(untested(resource), (), ())
-    (shared,) = boot_test.opening(resource, owned, untested(resource))
-    assert (shared["path"], shared["value"]) == ("/visibility", "shared")
-    public = cloud_image({"visibility": "private"}, bootTest={"flavor": "f"})
-    assert boot_test.opening(public, owned, untested(public)) == ()
-    assert boot_test.opening(resource, owned, glance_image(resource)) == ()
-    snapshot = with_test(status={"method": "Snapshot"})
-    assert boot_test.opening(snapshot, owned, untested(snapshot)) == ()
+def test_of_an_image_in_use_only_what_the_test_depends_on_comes_first() -> None:
+    boots = ("/hw_firmware_type", "/kernel_id", "/min_disk", "/min_ram")
+    others = ("/name", "/visibility", "/tags", "/description", "/cloudimage_dev_properties")
+    patch = tuple({"op": "replace", "path": each} for each in (*others, *boots))
+    assert tuple(each["path"] for each in boot_test.needed_first(patch, held=False)) == boots
+
+
+def test_an_image_that_fails_again_no_longer_says_that_it_passed() -> None:
+    resource = with_test(every="30d")
+    image = passed(resource, name="debian-12")
+    digest = boot_test.digest_of(wanted_of(resource), image)
+    [operation] = boot_test.outdated_mark(image, Reason.NO_ADDRESS, digest)
+    assert operation == {"op": "remove", "path": f"/{Marks.BOOTED}"}
+    assert boot_test.outdated_mark(image, Reason.NO_VALID_HOST, digest) == (), "not its fault"
+    assert boot_test.outdated_mark(image, Reason.NO_ADDRESS, "another") == ()
+    assert boot_test.outdated_mark(untested(resource), Reason.NO_ADDRESS, digest) == ()
 
 
 def test_an_image_that_was_never_used_is_a_leftover_once_it_is_not_wanted() -> None:
@@ -311,17 +386,13 @@ def test_an_image_that_was_never_used_is_a_leftover_once_it_is_not_wanted() -> N
 
 
 @pytest.mark.parametrize(
-    ("state", "left"),
-    [
-        ({}, True),
-        ({"serverID": "s"}, True),
-        ({"serverID": "s", "finishTime": NOW}, True),
-        ({"finishTime": NOW}, False),
-    ],
+    "state",
+    [{}, {"serverID": "s"}, {"serverID": "s", "finishTime": NOW}, {"finishTime": NOW}],
 )
-def test_a_deletion_ends_what_a_test_has_left(state: dict[str, Any], left: bool) -> None:
+def test_a_deletion_ends_what_a_test_has_left(state: dict[str, Any]) -> None:
     resource = with_test()
     image = untested(resource)
-    assert boot_test_state.may_be_left(with_state(resource, image, **state)) is left
+    tested = with_state(resource, image, **state)
+    assert boot_test_state.may_be_left(tested), "Nova may not have listed what it was making"
     assert boot_test_state.may_be_left(resource), "its status may have been lost"
     assert not boot_test_state.may_be_left(cloud_image())

@@ -9,7 +9,14 @@ from cloudimage.api.boot_test import BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.reasons import BOOT_VERDICTS, ConditionType, Reason
 from cloudimage.controller.logic.events import of_transitions
-from cloudimage.images.logic import boot_test_state, boot_test_status, schedule, status
+from cloudimage.images.logic import (
+    available_status,
+    boot_test_state,
+    boot_test_status,
+    metadata,
+    schedule,
+    status,
+)
 from cloudimage.images.logic.boot_test_status import Gate, waiting
 from cloudimage.images.logic.boot_verdict import Outcome
 from cloudimage.images.logic.desired import Desired
@@ -20,7 +27,7 @@ from support.boot_states import (
     wanted_of,
     with_test,
 )
-from support.image_status import after, ready, states
+from support.image_status import RESULT, after, ready, states
 from support.resources import NOW, cloud_image, glance_image
 
 LATER = NOW + timedelta(minutes=5)
@@ -85,7 +92,7 @@ def test_an_image_that_does_not_pass_is_not_used(reason: Reason) -> None:
     desired = Desired.of(failed.spec)
     assert not schedule.has_failed_for_good(failed, desired)
     assert failed.status.boot_test is not None
-    cleared = failed.status.boot_test.model_copy(update={"server_id": None})
+    cleared = failed.status.boot_test.model_copy(update={"server_id": None, "cleanup": None})
     done = after(failed, failed.status.model_copy(update={"boot_test": cleared}))
     assert schedule.has_failed_for_good(done, desired)
 
@@ -101,6 +108,7 @@ def test_an_earlier_image_serves_on_if_the_next_one_does_not_pass() -> None:
     [
         (Reason.NO_VALID_HOST, "Reconciling", True),
         (Reason.BUILD_FAILED, "Reconciling", True),
+        (Reason.SSH_UNREACHABLE, "Stalled", True),
         (Reason.QUOTA_EXCEEDED, "Stalled", True),
         (Reason.FORBIDDEN, "Stalled", True),
         (Reason.FLAVOR_NOT_FOUND, "Stalled", False),
@@ -166,6 +174,45 @@ def test_a_success_is_said_once() -> None:
     assert said.count("BootTestPassed") == 1
 
 
+def test_an_image_without_its_kernel_is_not_blamed_for_that() -> None:
+    """Its server would not boot; the kernel's own image may be made at the same time."""
+    resource = cloud_image({"kernelRef": {"name": "kernel"}}, bootTest={"flavor": "f"})
+    links = metadata.resolve(resource.spec.image, {"kernel": None})
+    bare = untested(resource)
+    lacks = boot_test_status.lacking(metadata.plan_metadata(resource, bare, links))
+    assert "CloudImage kernel does not exist" in lacks
+    has = untested(resource, properties={"kernel_id": EARLIER_ID})
+    assert boot_test_status.lacking(metadata.plan_metadata(resource, has, links)) == ""
+    draft = waiting(lacks, Reason.REFERENCE_NOT_READY)
+    new = boot_test_status.told(resource, None, draft, gate_of(resource), NOW)
+    assert states(new)["Reconciling"] == ("True", "ReferenceNotReady")
+    assert "Stalled" not in states(new)
+
+
+def test_how_an_image_was_made_outlives_its_test() -> None:
+    """BootTest is removed while the image waits for its turn, or after its test began."""
+    resource = cloud_image()
+    desired, image = Desired.of(resource.spec), untested(resource)
+    started = after(resource, status.starting(resource, desired, None, NOW))
+    told = available_status.delivered(started, desired, image, RESULT, NOW, held=True)
+    assert (told.image_id, told.described_image_id) == (None, image.id)
+    usage, promoted = None, glance_image(resource)
+    new = available_status.available(after(started, told), desired, promoted, usage, None, LATER)
+    assert new.source is not None
+    assert (new.source, new.method) == (told.source, told.method)
+    assert states(new)["Verified"] == ("True", "ChecksumMatched")
+
+
+def test_what_is_told_of_one_image_is_not_told_of_another() -> None:
+    resource = cloud_image()
+    desired, image = Desired.of(resource.spec), glance_image(resource)
+    made = available_status.available(resource, desired, image, None, RESULT, NOW)
+    assert made.source is not None
+    resource, other = after(resource, made), glance_image(resource, id=EARLIER_ID)
+    new = available_status.available(resource, desired, other, None, None, LATER)
+    assert (new.source, new.method, new.described_image_id) == (None, None, EARLIER_ID)
+
+
 def test_without_a_test_nothing_is_said_of_one() -> None:
     passed = concluded(ready(with_test()), Reason.BOOT_TEST_PASSED, held=False)
     bare = boot_test_status.without(passed, None)
@@ -178,7 +225,7 @@ def test_an_image_in_use_is_looked_at_when_its_test_is_due() -> None:
     passed = concluded(resource, Reason.BOOT_TEST_PASSED, held=False)
     assert schedule.next_resync(passed, 86400) is None, "its server is there"
     assert passed.status.boot_test is not None
-    cleared = passed.status.boot_test.model_copy(update={"server_id": None})
+    cleared = passed.status.boot_test.model_copy(update={"server_id": None, "cleanup": None})
     rests = after(passed, passed.status.model_copy(update={"boot_test": cleared}))
     assert schedule.next_resync(rests, 86400) == LATER + timedelta(hours=1)
     assert schedule.until_next_look(rests, 86400, NOW) > 40000
@@ -228,3 +275,42 @@ def test_a_version_that_does_not_boot_is_given_up() -> None:
         kept = concluded(base, reason, serving=True)
         assert boot_test_status.given_up(kept, LATER) is None
     assert boot_test_status.given_up(concluded(with_test(), Reason.TIMEOUT), LATER) is None
+
+
+def failed_transfer(**status: Any) -> CloudImage:
+    """Return a CloudImage whose transfer has failed for good."""
+    stalled = {
+        "type": "Stalled",
+        "status": "True",
+        "reason": "InvalidImage",
+        "message": "",
+        "observedGeneration": 3,
+        "lastTransitionTime": NOW,
+    }
+    return with_test(status={"conditions": [stalled], **status})
+
+
+def test_a_test_that_is_not_cleared_away_starts_no_transfer() -> None:
+    resource = failed_transfer()
+    desired = Desired.of(resource.spec)
+    state = state_of(resource, untested(resource), serverID="s")
+    left = failed_transfer(bootTest=state)
+    assert not schedule.has_failed_for_good(left, desired), "the test is to be ended"
+    assert schedule.is_not_to_be_made(left, desired)
+    assert schedule.has_failed_for_good(resource, desired)
+    of_the_test = concluded(with_test(), Reason.TIMEOUT)
+    assert not schedule.is_not_to_be_made(of_the_test, Desired.of(of_the_test.spec))
+
+
+def test_an_image_in_use_is_compared_as_usual_while_it_is_tested() -> None:
+    resource = ready(with_test())
+    tested = after(resource, resource.status.model_copy(update={"boot_test": running(resource)}))
+    assert schedule.next_resync(tested, 1800) is None, "its test is under way"
+    assert schedule.is_compared(tested, 1800, NOW + timedelta(seconds=3))
+    assert not schedule.is_compared(tested, 1800, NOW + timedelta(hours=1))
+    edited = after(tested, tested.status, generation=4)
+    assert not schedule.is_compared(edited, 1800, NOW)
+    held = boot_test_status.told(
+        resource, running(resource), waiting("It boots."), gate_of(resource), NOW
+    )
+    assert not schedule.is_compared(after(resource, held), 1800, NOW)

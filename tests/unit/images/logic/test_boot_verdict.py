@@ -20,6 +20,8 @@ V4, V6 = "198.51.100.7", "2001:db8::7"
 BOTH = (f"{V4}/24", f"{V6}/64")
 EARLY, LATE = at(seconds=40), at(minutes=20)
 ACTIVE = 12
+SETTLED = 150
+"""Seconds: a quarter of expect.within."""
 
 
 def judged(
@@ -36,6 +38,13 @@ def failed(outcome: Outcome | Wait) -> Reason:
     assert isinstance(outcome, Outcome), outcome
     assert outcome.result == "Failed"
     assert outcome.reason in BOOT_VERDICTS
+    return outcome.reason
+
+
+def not_its_fault(outcome: Outcome | Wait) -> Reason:
+    assert isinstance(outcome, Outcome), outcome
+    assert outcome.result == "Failed"
+    assert outcome.reason not in BOOT_VERDICTS
     return outcome.reason
 
 
@@ -97,26 +106,63 @@ def test_a_server_that_went_out_is_said_to_have() -> None:
         # One that Nova has not given, such as one of a tunnel, is no fault.
         ((*BOTH, "10.0.0.1/8"), (V4, V6), {}, False),
         ((), (), {}, False),
-        ((), (), {"ipv4": True}, True),
         (BOTH[:1], (V4,), {"ipv4": True}, False),
-        (BOTH[:1], (V4,), {"ipv6": True}, True),
         (BOTH[:1], (V4, "198.51.100.8"), {}, True),
     ],
 )
 def test_addresses_are_what_nova_gave_and_the_spec_wants(
     addresses: tuple[str, ...], given: tuple[str, ...], expect: dict[str, bool], wrong: bool
 ) -> None:
-    shown = {"report": report(*addresses, seconds=boot_verdict.SETTLING_SECONDS)}
+    shown = {"report": report(*addresses, seconds=SETTLED)}
     outcome = judged(shown, given=given, expect=expect)
     assert passes(outcome) is not wrong
     if wrong:
         assert failed(outcome) is Reason.NO_ADDRESS
 
 
+@pytest.mark.parametrize(
+    ("addresses", "given", "expect"),
+    [((), (), {"ipv4": True}), (BOTH[:1], (V4,), {"ipv6": True}), ((), (V6,), {"ipv4": True})],
+)
+def test_what_nova_does_not_give_no_image_can_have(
+    addresses: tuple[str, ...], given: tuple[str, ...], expect: dict[str, bool]
+) -> None:
+    shown = {"report": report(*addresses)}
+    outcome = judged(shown, LATE, given, expect={"ipv6": False, **expect})
+    assert not_its_fault(outcome) is Reason.NETWORK_NOT_FOUND
+
+
+def test_a_console_that_nova_does_not_have_says_nothing_of_the_guest() -> None:
+    words = "reading the console of the test server: Guest does not have a console available"
+    for expect in ({}, {"ipv4": False, "ipv6": False, "sshKey": False, "consoleMatches": "x"}):
+        outcome = judged({"no_console": words}, LATE, expect=expect)
+        assert not_its_fault(outcome) is Reason.BUILD_FAILED
+        assert isinstance(outcome, Outcome)
+        assert words in outcome.message
+        assert isinstance(judged({"no_console": words}, expect=expect), Wait)
+
+
 def test_what_is_missing_may_still_come() -> None:
     early = {"report": report(*BOTH[:1], seconds=boot_verdict.SETTLING_SECONDS - 1)}
     assert isinstance(judged(early), Wait)
     assert failed(judged(early, LATE)) is Reason.NO_ADDRESS, "unless the time is over"
+
+
+@pytest.mark.parametrize(
+    ("within", "seconds"), [("30s", 60), ("4m", 60), ("10m", 150), ("1h", 900)]
+)
+def test_who_gives_more_time_waits_longer_for_what_is_missing(within: str, seconds: int) -> None:
+    """A lease, or a key that an agent of the first boot writes, may take minutes."""
+    for lacks in (
+        report(*BOTH[:1], seconds=seconds - 1),
+        report(*BOTH, seconds=seconds - 1, keys={}),
+    ):
+        assert isinstance(
+            judged({"report": lacks}, at(seconds=35), expect={"within": within}), Wait
+        )
+    lacks = report(*BOTH[:1], seconds=seconds)
+    outcome = judged({"report": lacks}, at(seconds=35), expect={"within": within})
+    assert failed(outcome) is Reason.NO_ADDRESS
 
 
 @pytest.mark.parametrize(
@@ -134,7 +180,7 @@ def test_what_is_missing_may_still_come() -> None:
 def test_the_key_must_let_somebody_in(
     keys: dict[str, tuple[str, ...]], user: str | None, who: str | None
 ) -> None:
-    settled = report(*BOTH, seconds=boot_verdict.SETTLING_SECONDS, keys=keys)
+    settled = report(*BOTH, seconds=SETTLED, keys=keys)
     test = {} if user is None else {"user": user}
     outcome = judged({"report": settled}, **test)
     assert passes(outcome) is (who is not None)
@@ -165,6 +211,40 @@ def test_a_pattern_alone_needs_no_guest_that_reports() -> None:
     assert failed(judged({"console": ""}, LATE, expect=expect)) is Reason.NO_CONSOLE
 
 
+def test_what_matched_once_has_matched() -> None:
+    """The console keeps only the last of its text."""
+    resource = with_test()
+    image = untested(resource)
+    state = BootTestStatus.model_validate(state_of(resource, image, activeSeconds=ACTIVE))
+    shown = Seen(server(resource, image), "debian login:", matched=True)
+    new = boot_verdict.facts(wanted_of(resource), state, shown, at(seconds=30))
+    assert new.console_matched
+    assert "consoleMatched" in new.to_json()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "lost"),
+    [
+        (at(minutes=10), LATE, False),
+        (at(minutes=8), LATE, True),
+        (None, LATE, True),
+        (None, EARLY, False),
+    ],
+)
+def test_a_console_that_nobody_read_in_time_is_not_the_images_fault(
+    before: Any, now: Any, lost: bool
+) -> None:
+    resource = with_test()
+    image = untested(resource)
+    state = BootTestStatus.model_validate(state_of(resource, image, activeSeconds=ACTIVE))
+    said = boot_verdict.missed(wanted_of(resource), state, before, now)
+    assert bool(said) is lost
+    if lost:
+        shown = {"console": "x", "report": report(*BOTH), "no_console": said}
+        outcome = judged(shown, now, expect={"consoleMatches": "login:"})
+        assert not_its_fault(outcome) is Reason.BUILD_FAILED
+
+
 def test_nothing_expected_is_still_a_report() -> None:
     nothing = {"ipv4": False, "ipv6": False, "sshKey": False}
     assert isinstance(judged({"console": "x"}, expect=nothing), Wait)
@@ -181,14 +261,31 @@ def test_a_login_comes_last() -> None:
     running = judged(shown | {"login": Login.RUNNING}, expect=expect)
     assert isinstance(running, Wait)
     assert not running.log_in
-    again = judged(shown | {"login_failure": "refused"}, expect=expect)
-    assert isinstance(again, Wait)
-    assert again.log_in
-    late = judged(shown | {"login_failure": "refused"}, LATE, expect=expect)
+    for login in (Login.REFUSED, Login.UNREACHED):
+        again = judged(shown | {"login": login, "login_failure": "refused"}, expect=expect)
+        assert isinstance(again, Wait)
+        assert again.log_in
+    denied = {"login": Login.REFUSED, "login_failure": "not let in"}
+    late = judged(shown | denied, LATE, expect=expect)
     assert failed(late) is Reason.SSH_FAILED
     assert isinstance(late, Outcome)
-    assert "refused" in late.message
+    assert "not let in" in late.message
     assert passes(judged(shown | {"login": Login.DONE}, expect=expect))
+
+
+@pytest.mark.parametrize(
+    ("login", "now"),
+    [(Login.UNREACHED, LATE), (Login.BARRED, LATE), (Login.NOT_BEGUN, LATE), (Login.BARRED, EARLY)],
+)
+def test_a_server_that_was_never_reached_is_not_the_images_fault(login: Login, now: Any) -> None:
+    """Without a route every version that is followed would be given up."""
+    shown = {"report": report(*BOTH), "login": login, "login_failure": "No route to host"}
+    assert not_its_fault(judged(shown, now, expect={"ssh": True})) is Reason.SSH_UNREACHABLE
+
+
+def test_a_login_that_is_under_way_may_end() -> None:
+    shown = {"report": report(*BOTH), "login": Login.RUNNING}
+    assert isinstance(judged(shown, LATE, expect={"ssh": True}), Wait)
 
 
 def test_a_key_that_was_lost_is_never_the_images_fault() -> None:
@@ -215,13 +312,37 @@ def test_a_server_that_nova_does_not_make_says_nothing_of_the_image(
     image = untested(resource)
     state = BootTestStatus.model_validate(state_of(resource, image))
     now = NOW + timedelta(seconds=after)
-    found = boot_verdict.of_building(state, server(resource, image, status=status), now)
+    building = server(resource, image, status=status, launched_at=None)
+    found = boot_verdict.of_building(state, building, now)
     if reason is None:
         assert isinstance(found, Wait)
     else:
         assert isinstance(found, Outcome)
         assert found.reason is reason
         assert found.reason not in BOOT_VERDICTS
+
+
+def test_only_the_time_since_nova_has_the_server_counts_for_its_building() -> None:
+    resource = with_test()
+    image = untested(resource)
+    state = BootTestStatus.model_validate(state_of(resource, image))
+    late = NOW + timedelta(seconds=boot_verdict.BUILD_SECONDS + 60)
+    young = server(resource, image, status="BUILD", launched_at=None, created_at=late)
+    assert isinstance(boot_verdict.of_building(state, young, late), Wait), "Nova was away before"
+    # A clock that is ahead is not believed.
+    ahead = server(
+        resource, image, status="BUILD", launched_at=None, created_at=late + timedelta(days=1)
+    )
+    assert isinstance(boot_verdict.of_building(state, ahead, late), Outcome)
+
+
+def test_a_guest_that_has_shut_down_was_built() -> None:
+    resource = with_test()
+    image = untested(resource)
+    state = BootTestStatus.model_validate(state_of(resource, image))
+    off = server(resource, image, status="SHUTOFF")
+    late = NOW + timedelta(seconds=boot_verdict.BUILD_SECONDS)
+    assert boot_verdict.of_building(state, off, late) is None, "launched, then stopped"
 
 
 def test_a_server_that_runs_or_did_is_not_building() -> None:

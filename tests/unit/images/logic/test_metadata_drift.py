@@ -6,11 +6,12 @@ import pytest
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.models import GlanceImage
-from cloudimage.images.logic import metadata, owned_images
+from cloudimage.images.logic import available_status, metadata, owned_images, status
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.metadata import Links
 from cloudimage.vocabulary.marks import Marks
-from support.resources import cloud_image, glance_image
+from support.image_status import RESULT, after
+from support.resources import NOW, cloud_image, glance_image
 
 ID = "11111111-1111-4111-8111-111111111111"
 NOTHING = Links({}, {})
@@ -172,3 +173,19 @@ def test_an_image_of_this_spec_that_is_gone_was_deleted_by_somebody(
     if event:
         assert (event.type, event.reason) == ("Warning", "ImageDeleted")
         assert ID in event.message
+
+
+@pytest.mark.parametrize("policy", ["Correct", "Report"])
+def test_an_image_that_is_made_again_is_not_as_it_is_made_by_somebodys_hand(policy: str) -> None:
+    """It is made private and hidden, of the spec that was applied to the one before."""
+    resource = cloud_image({"visibility": "public"}, status=APPLIED, driftPolicy=policy)
+    desired = Desired.of(resource.spec)
+    assert resource.status.synced_generation == resource.metadata.generation
+    made = glance_image(resource, hidden=True, visibility="private")
+    resource = after(resource, status.starting(resource, desired, None, NOW))
+    told = available_status.delivered(resource, desired, made, RESULT, NOW)
+    resource = after(resource, told)
+    assert resource.status.image_id == made.id
+    found = plan_metadata(resource, image=made)
+    assert {"/os_hidden", "/visibility"} <= {each["path"] for each in found.patch}
+    assert (found.drafts, found.event) == ((), None)
