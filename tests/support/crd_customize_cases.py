@@ -76,6 +76,14 @@ REJECTED_CUSTOMIZE: dict[str, tuple[dict[str, Any], str]] = {
         _steps({"installPackages": ["--purge"]}),
         "must be a package's name",
     ),
+    "customize: labels before another step": (
+        _steps({"selinuxRelabel": True}, {"timezone": "UTC"}),
+        "make it the last step",
+    ),
+    "customize: labels twice": (
+        _steps({"selinuxRelabel": True}, {"selinuxRelabel": True}),
+        "make it the last step",
+    ),
     "customize: a network": (
         {"spec.customize": {"sparsify": True, "network": True}},
         "network: true is not offered yet",

@@ -77,6 +77,12 @@ _NETWORK_WHERE_NEEDED: Final = (
 )
 
 
+_LABELS_LAST: Final = (
+    "!has(self.steps) || self.steps.filter(x, has(x.selinuxRelabel)).size() == "
+    "(has(self.steps[self.steps.size() - 1].selinuxRelabel) ? 1 : 0)"
+)
+
+
 class RunStep(
     ApiModel,
     json_schema_extra=rules(
@@ -255,6 +261,10 @@ class Customize(
             "installPackages and update need network: true",
         ),
         (
+            _LABELS_LAST,
+            "selinuxRelabel labels what all other steps have done: make it the last step",
+        ),
+        (
             "!has(self.network) || !self.network",
             "network: true is not offered yet: what runs in an image gets no network",
         ),
@@ -262,7 +272,7 @@ class Customize(
 ):
     """What is done to the image, in this order: the steps, sparsify, compress.
 
-    Afterwards /etc/machine-id is empty and there is no random seed, so that no two servers share
+    After steps /etc/machine-id has no id and there is no random seed, so that no two servers share
     them.
     """
 

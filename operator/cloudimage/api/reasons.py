@@ -345,8 +345,9 @@ class Reason(StrEnum):
     """Every step of spec.customize was done."""
     CUSTOMIZE_FAILED = "CustomizeFailed"
     """A step of spec.customize failed, took too long, or used more than it may; the message and
-    status.customize say which, with the last of what it wrote. Nothing was uploaded. Change
-    spec.customize, or the source: the same step would fail again."""
+    status.customize say which, with the last of what it wrote unless that may have a part of a
+    Secret. Nothing was uploaded. Change spec.customize, or the source: the same step would fail
+    again."""
     CUSTOMIZE_NETWORK_FAILED = "CustomizeNetworkFailed"
     """A step of spec.customize failed that may reach servers (network: true); the message and
     status.customize say which, with the last of what it wrote. A server may have been away, or the
@@ -370,7 +371,8 @@ class Reason(StrEnum):
     have it done at the next transfer, or to Skip."""
     FILE_SYSTEM_UNKNOWN = "FileSystemUnknown"
     """What is in the image is not known: no Linux was found on it, or its file system is damaged or
-    newer than the program that reads it; the message says which. Nothing needs to be done."""
+    newer than the program that reads it; the message says which. The image is used, also with
+    spec.lint Enforce, which has not checked it then."""
     LINT_FAILED = "LintFailed"
     """spec.lint is Enforce, and the image has something that does not belong in a cloud, or lacks
     what does; status.lint has each finding. Nothing was uploaded. Have the image made without it,
@@ -385,7 +387,8 @@ class Reason(StrEnum):
     INVALID_REQUEST = "InvalidRequest"
     """The transfer could not understand the spec. Change the spec, or report a bug."""
     INTERRUPTED = "Interrupted"
-    """The transfer was stopped from outside. Retried at once."""
+    """The transfer was stopped from outside, or ran out of memory, or the virtual machine of
+    spec.customize ended. Retried at once, then with growing pauses."""
     JOB_NOT_STARTED = "JobNotStarted"
     """The transfer's Job cannot be created, or its pod cannot run: a quota, an admission policy, no
     node with enough room, a container image that cannot be pulled, or a volume that cannot be

@@ -107,14 +107,22 @@ def termination_message(outcome: Outcome) -> str:
     text = outcome.model_dump_json()
     if len(text.encode()) <= TERMINATION_MESSAGE_BYTES:
         return text
+    shorter = _shorter(outcome)
+    return text if shorter is None else termination_message(shorter)
+
+
+def _shorter(outcome: Outcome) -> Outcome | None:
+    """Return an outcome without what of it is needed least; None: nothing can be left out."""
+    least = {"warnings": (), "left_out": (), "method_reason": ""}
+    if isinstance(outcome, Result) and any(getattr(outcome, name) for name in least):
+        return outcome.model_copy(update=least)
     if isinstance(outcome, Result | Failure) and outcome.lint and outcome.lint.findings:
-        lint = outcome.lint.shorter()
-        return termination_message(outcome.model_copy(update={"lint": lint}))
+        return outcome.model_copy(update={"lint": outcome.lint.shorter()})
+    if isinstance(outcome, Result) and outcome.customize:
+        return outcome.model_copy(update={"customize": ()})
     if not isinstance(outcome, Failure):
-        less = {"warnings": (), "left_out": (), "method_reason": "", "customize": ()}
-        return outcome.model_copy(update=less).model_dump_json()
+        return None
     if any(each.message for each in outcome.customize):  # the outcome's own has the same
         steps = tuple(each.model_copy(update={"message": ""}) for each in outcome.customize)
-        return termination_message(outcome.model_copy(update={"customize": steps}))
-    shorter = outcome.message[: len(outcome.message) * 3 // 4]
-    return termination_message(outcome.model_copy(update={"message": shorter}))
+        return outcome.model_copy(update={"customize": steps})
+    return outcome.model_copy(update={"message": outcome.message[: len(outcome.message) * 3 // 4]})

@@ -28,6 +28,7 @@ class Rule(StrEnum):
     HOST_KEY = "SSHHostKey"
     MACHINE_ID = "MachineID"
     TOO_LARGE = "FileTooLarge"
+    UNREADABLE = "Unreadable"
     CLOUD_INIT = "CloudInitMissing"
     GROWPART = "GrowpartMissing"
     LOGS = "Logs"

@@ -109,17 +109,28 @@ def _through_us(
             made = Prepared(path, found, request.image)
             made = prepared(made, request.customize, request.appliance, context)
             path, found, target = made.path, made.found, replace(target, image=made.image)
-            # As it will be in Glance.
-            lint = look_into(Subject(path, found), request.lint, tools, cache)
-            if written := largest(path.name, found, target.image.disk_format, tools):
-                cache.reserve(folder / "converted", written)
-            result = deliver(target, choice, Located(path, found, tools), info)
+            with _remembering(made):
+                # As it will be in Glance.
+                lint = look_into(Subject(path, found), request.lint, tools, cache)
+                if written := largest(path.name, found, target.image.disk_format, tools):
+                    cache.reserve(folder / "converted", written)
+                result = deliver(target, choice, Located(path, found, tools), info)
     made_into = {
         "virtual_size": found.virtual_size,
         "customize": made.results,
         "lint": lint,
     }
     return _told(result.model_copy(update=made_into), expected, *examined.left_out)
+
+
+@contextmanager
+def _remembering(made: Prepared) -> Iterator[None]:
+    """Have a failure of the block say what came of the steps before it."""
+    try:
+        yield
+    except TransferError as error:
+        error.customize = error.customize or made.results
+        raise
 
 
 def _told(result: Result, expected: Expected, *left_out: str) -> Result:

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import pytest
+
 from cloudimage.api.cloudimage import CloudImageSpec
 from cloudimage.sources.customize import references_of, requested
+from cloudimage.transfer.contract import TransferError
 from cloudimage.transfer.customize import model
 
 SPEC: dict[str, Any] = {
@@ -43,7 +46,7 @@ def test_texts_are_put_in_and_taken_out_again() -> None:
         "customize-3": {"a": "A"},
     }
     whole = bare.with_texts(texts)
-    assert whole.secrets() == ("hunter22",)
+    assert [whole.has_secret(count) for count in range(5)] == [False, False, False, True, True]
     assert "hunter22" not in repr(whole)
     assert whole.without_texts() == bare
     assert "hunter22" not in whole.without_texts().model_dump_json()
@@ -53,6 +56,14 @@ def test_texts_are_put_in_and_taken_out_again() -> None:
     )
     assert isinstance(whole.steps[2], model.WriteFile)
     assert whole.steps[2].mode == "0600"
+
+
+def test_a_text_that_is_missing_is_told_by_its_step() -> None:
+    bare = requested(CloudImageSpec.model_validate(SPEC).customize)
+    assert bare is not None
+    texts = {"customize-1": {"text": ""}, "customize-2": {"text": ""}}
+    with pytest.raises(TransferError, match=r"of spec.customize.steps\[3\] cannot be read"):
+        bare.with_texts(texts)
 
 
 def test_without_it_nothing_is_asked() -> None:

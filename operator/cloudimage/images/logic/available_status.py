@@ -195,12 +195,6 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
         changes |= {"method": None, "method_reason": None, "customize": None}
     if usage is not None:
         changes["used_by"] = used_by(usage, now)
-    if resource.spec.provenance is None:
-        resource = _without(resource, ConditionType.PROVENANCE_COMPLETE)
-    if resource.spec.lint == "Skip":
-        resource = _without(resource, ConditionType.LINTED)
-    if resource.spec.customize is None:
-        resource = _without(resource, ConditionType.CUSTOMIZED)
     return next_status(resource, drafts, now, changes)
 
 
@@ -208,13 +202,6 @@ def _is_told(resource: CloudImage, image: GlanceImage) -> bool:
     """Return whether the status tells how this image was made."""
     # One of an earlier version of this operator does not say of which image.
     return image.id == (resource.status.described_image_id or resource.status.image_id)
-
-
-def _without(resource: CloudImage, kind: ConditionType) -> CloudImage:
-    """Return the CloudImage without a condition that its spec no longer asks for."""
-    left = tuple(each for each in resource.status.conditions if each.type != kind)
-    status = resource.status.model_copy(update={"conditions": left})
-    return resource.model_copy(update={"status": status})
 
 
 def _uploaded_file(image: GlanceImage) -> SourceStatus | None:

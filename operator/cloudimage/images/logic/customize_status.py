@@ -25,11 +25,18 @@ def begun(resource: CloudImage) -> list[Draft]:
     return [Draft(ConditionType.CUSTOMIZED, "Unknown", Reason.PENDING, "Not customized yet.")]
 
 
-def failed(reason: Reason, message: str) -> list[Draft]:
-    """Return the condition after a transfer failed, if it failed for a step."""
-    if reason not in _FAILURES:
-        return []
-    return [Draft(ConditionType.CUSTOMIZED, "False", reason, message)]
+def failed(failure: Failure, message: str) -> list[Draft]:
+    """Return the condition after a transfer failed, if it came to the steps.
+
+    Args:
+        failure: Why it failed.
+        message: The same, and what happens next.
+    """
+    reason = Reason(failure.reason)
+    unfinished = any(each.result != "Succeeded" for each in failure.customize)
+    if reason in _FAILURES or unfinished:
+        return [Draft(ConditionType.CUSTOMIZED, "False", reason, message)]
+    return [_done(len(failure.customize))] if failure.customize else []
 
 
 def current(resource: CloudImage, *, adopted: bool) -> list[Draft]:
@@ -44,11 +51,14 @@ def current(resource: CloudImage, *, adopted: bool) -> list[Draft]:
     if adopted:
         message = "The image was already in Glance; the operator does not know how it was made."
         return [Draft(ConditionType.CUSTOMIZED, "Unknown", Reason.ADOPTED, message)]
-    number = len(resource.spec.customize.steps or ())
+    return [_done(len(resource.spec.customize.steps or ()))]
+
+
+def _done(number: int) -> Draft:
     message = "What spec.customize asks for was done."
     if number:
         message = f"All steps of spec.customize ({number}) were done."
-    return [Draft(ConditionType.CUSTOMIZED, "True", Reason.CUSTOMIZED, message)]
+    return Draft(ConditionType.CUSTOMIZED, "True", Reason.CUSTOMIZED, message)
 
 
 def results(of: Iterable[StepResult]) -> tuple[StepStatus, ...] | None:

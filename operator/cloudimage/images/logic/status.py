@@ -42,8 +42,19 @@ def next_status(
     now: datetime,
     changes: Mapping[str, object] | None = None,
 ) -> CloudImageStatus:
-    """Return the status with other conditions and other fields, for the present generation."""
-    return with_conditions(resource.status, resource.metadata.generation, drafts, now, changes)
+    """Return the status with other conditions and other fields, for the present generation.
+
+    Conditions that the spec no longer asks for are gone.
+    """
+    spec = resource.spec
+    unasked: dict[str, bool] = {
+        ConditionType.PROVENANCE_COMPLETE: spec.provenance is None,
+        ConditionType.LINTED: spec.lint == "Skip",
+        ConditionType.CUSTOMIZED: spec.customize is None,
+    }
+    left = tuple(each for each in resource.status.conditions if not unasked.get(each.type))
+    status = resource.status.model_copy(update={"conditions": left})
+    return with_conditions(status, resource.metadata.generation, drafts, now, changes)
 
 
 def starting(
@@ -127,7 +138,7 @@ def failed(
         Draft(ConditionType.UPLOADED, "False", reason, message),
         *lint.drafts,
         Draft(ConditionType.STALLED, "True", reason, message),
-        *customize_status.failed(reason, message),
+        *customize_status.failed(failure, message),
     ]
     if reason is Reason.CHECKSUM_MISMATCH:
         drafts.append(Draft(ConditionType.VERIFIED, "False", reason, message))

@@ -104,7 +104,9 @@ def without_secrets(cloud_name: str, request: TransferRequest) -> str:
     bare = request.model_copy(update={"source": request.source.without_texts(), "customize": steps})
     own = {"cloud", "scratch", "cache", "appliance"}
     body = bare.model_dump(mode="json", exclude=own, exclude_none=True)
-    return json.dumps({"cloud": cloud_name, "request": body}, separators=(",", ":"))
+    # An annotation is counted in bytes of UTF-8.
+    whole = {"cloud": cloud_name, "request": body}
+    return json.dumps(whole, separators=(",", ":"), ensure_ascii=False)
 
 
 def manifest(

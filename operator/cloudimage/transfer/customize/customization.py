@@ -5,14 +5,18 @@ to it. All that the image brings along runs in a virtual machine (by emulation: 
 under what :mod:`cloudimage.transfer.tools.machine` leaves to it.
 """
 
+import os
 import shutil
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from cloudimage.sizes import size_text
 from cloudimage.transfer.contract import Limits, Reason, Stage, TransferError
 from cloudimage.transfer.customize.model import Customize
-from cloudimage.transfer.customize.outcome import failure, last_words, succeeded
+from cloudimage.transfer.customize.outcome import Facts, cause, failure, last_words, succeeded
 from cloudimage.transfer.customize.translation import Batch, batches
 from cloudimage.transfer.image.conversion import qcow2_size
 from cloudimage.transfer.image.inspection import Inspected, inspect
@@ -27,6 +31,21 @@ _FOLDER: Final = "customize"
 _DISK: Final = "disk.qcow2"
 _COPY: Final = "customized"
 _SMALLER: Final = "smaller"
+_SOCKET: Final = "tmp/libguestfsXXXXXX/guestfsd.sock"
+_LONGEST_SOCKET: Final = 107  # unix(7)
+_NEAR: Final = 16 * 2**20
+"""Bytes: so near to a limit, it was met."""
+_MEMORY_EVENTS: Final = Path("/sys/fs/cgroup/memory.events")
+_OF_THE_BYTES: Final = frozenset(
+    {
+        Reason.UNSAFE_IMAGE,
+        Reason.SOURCE_NOT_AN_IMAGE,
+        Reason.UNSUPPORTED_FORMAT,
+        Reason.IMAGE_TOO_LARGE,
+        Reason.CONVERSION_FAILED,
+    }
+)
+"""What a look at the result may fail for, which says nothing of the source."""
 _TABLES: Final = 64 * 2**20
 """Bytes that a qcow2 may have besides its data, whatever its size."""
 
@@ -106,21 +125,39 @@ class Workshop:
                 f"spec.customize needs the image of a disk, and this is {found.format}; formats "
                 f"that it can be are {', '.join(QEMU_FORMATS)}",
             )
+        if request.steps or request.sparsify:
+            self._check_path()
         self.meter.start(Stage.CUSTOMIZING)
         self._folder.mkdir(mode=0o700)
         try:
             most = self._copy(path, found)
             # Also where all files are counted that take space in the scratch.
             (self._folder / _DISK).hardlink_to(self.tools.folder / _COPY)
-            results = self._steps(request, most)
+            seconds = self._steps(request, most)
             if request.sparsify:
                 words = ("virt-sparsify", "--in-place", "--format", "qcow2", _DISK)
-                self._finish(request, self._machine(most).run(words, lambda _: None))
+                with self._watched(request, most, seconds) as watched:
+                    watched.ended = self._machine(most).run(words, lambda _: None)
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
-        result = self._packed(found, smaller=request.sparsify)
-        again = inspect(result, "qcow2", None, self.limits, self.tools, verified=True)
-        return Customized(result, again, results)
+        try:
+            result = self._packed(found, smaller=request.sparsify)
+            again = inspect(result, "qcow2", None, self.limits, self.tools, verified=True)
+        except TransferError as error:
+            if error.reason not in _OF_THE_BYTES:
+                raise
+            why = f"the image is not as it must be: {error.message}"
+            raise failure(request, seconds, why) from error  # the source has no part in it
+        return Customized(result, again, succeeded(request, seconds))
+
+    def _check_path(self) -> None:
+        longest = len(os.fsencode(self._folder.absolute() / _SOCKET))
+        if longest > _LONGEST_SOCKET:
+            raise TransferError(
+                Reason.CUSTOMIZE_UNAVAILABLE,
+                f"the path of the scratch is too long for libguestfs' sockets, by "
+                f"{longest - _LONGEST_SOCKET} bytes: give the operator a shorter one",
+            )
 
     def _copy(self, path: Path, found: Inspected) -> int:
         """Make the copy; return how many bytes it may come to."""
@@ -142,24 +179,28 @@ class Workshop:
 
     def _packed(self, found: Inspected, *, smaller: bool) -> Path:
         """Return the copy without what it no longer needs, compressed if that is asked for."""
-        copy = self.tools.folder / _COPY
+        copy, less = self.tools.folder / _COPY, self.tools.folder / _SMALLER
+        self.cache.reserve(copy, copy.stat().st_size)  # it grows no more
         if not (smaller or self.compress):
             return copy
-        self.cache.reserve(copy, copy.stat().st_size)  # it grows no more
         most = qcow2_size(_COPY, replace(found, format="qcow2"), self.tools)
-        self.cache.reserve(self.tools.folder / _SMALLER, most)
         compressed = ("-c",) * self.compress
-        self._convert(*compressed, *image(_COPY, "qcow2"), _SMALLER, most=most)
-        return (self.tools.folder / _SMALLER).replace(copy)
+        with self.cache.room(less) as room:
+            room.reserve(most)
+            self._convert(*compressed, *image(_COPY, "qcow2"), _SMALLER, most=most)
+            less.replace(copy)
+        self.cache.reserve(copy, copy.stat().st_size)
+        return copy
 
-    def _steps(self, request: Customize, most: int) -> tuple[StepResult, ...]:
+    def _steps(self, request: Customize, most: int) -> list[float | None]:
         seconds: list[float | None] = []
         for batch in batches(request.steps) if request.steps else ():
             lines: list[str] = []
-            ended = self._run(batch, most, lines)
-            seconds += batch.seconds(lines)
-            self._finish(request, ended, seconds)
-        return succeeded(request, seconds)
+            with self._watched(request, most, seconds) as watched:
+                watched.ended = self._run(batch, most, lines)
+                failed = watched.ended.status != 0 or watched.ended.late
+                seconds += batch.seconds(lines, failed=failed)
+        return seconds
 
     def _run(self, batch: Batch, most: int, lines: list[str]) -> Ended:
         files = self._folder / "files"
@@ -172,18 +213,33 @@ class Workshop:
         shutil.rmtree(files)  # secrets may be in it
         return ended
 
-    def _finish(
-        self, request: Customize, ended: Ended, seconds: list[float | None] | None = None
-    ) -> None:
-        """Raise what a run has failed for, if it has."""
-        if ended.status == 0 and not ended.late and None not in (seconds or ()):
+    @contextmanager
+    def _watched(
+        self, request: Customize, most: int, seconds: list[float | None]
+    ) -> Iterator["_Watched"]:
+        """Raise what the run of the block has failed for, if it has."""
+        watched, kills = _Watched(), _memory_kills()
+        yield watched
+        ended = watched.ended
+        if ended.status == 0 and not ended.late and None not in seconds:
             return
-        why = last_words(ended.stderr, request.secrets())
-        if ended.late:
-            why = f"it took over {self.bounds.seconds:.0f} s and was ended; {why}"
-        elif ended.status < 0:
-            why = f"it was ended by signal {-ended.status}; {why}"
-        raise failure(request, seconds or [], why.rstrip("; ") or f"exit status {ended.status}")
+        disk, bounds = (self._folder / _DISK).stat(), self.bounds
+        facts = Facts(
+            status=ended.status,
+            late=bounds.seconds if ended.late else None,
+            grown=size_text(bounds.growth) if disk.st_size > self._limit(most) - _NEAR else None,
+            cpu=bounds.cpu_seconds if ended.cpu_seconds > bounds.cpu_seconds else None,
+            full=shutil.disk_usage(self._folder).free < _NEAR,
+            out_of_memory=_memory_kills() > kills,
+        )
+        words = last_words(ended.stderr, hide=request.has_secret(len(seconds)))
+        reason, why = cause(facts, ended.stderr, words)
+        raise failure(request, seconds, why, reason)
+
+    @staticmethod
+    def _limit(most: int) -> int:
+        """Return the bytes that each file of a run may have."""
+        return max(most, 4 * 2**30)  # the appliance's own overlay is one of them
 
     def _machine(self, most: int) -> Machine:
         place = str((self._folder / "tmp").absolute())
@@ -203,6 +259,22 @@ class Workshop:
             },
             memory=self.bounds.addresses,
             cpu_seconds=self.bounds.cpu_seconds,
-            most_output=max(most, 4 * 2**30),  # the appliance's own overlay is one of the files
+            most_output=self._limit(most),
             seconds=self.bounds.seconds,
         )
+
+
+@dataclass
+class _Watched:
+    """A run whose end is to be judged."""
+
+    ended: Ended = field(default_factory=lambda: Ended(0, "", 0.0, late=False))
+
+
+def _memory_kills() -> int:
+    """Return how many processes of this container the kernel has ended for their memory."""
+    try:
+        words = _MEMORY_EVENTS.read_text().split()
+        return int(words[words.index("oom_kill") + 1])
+    except (OSError, ValueError, IndexError):  # of the first version, or no container
+        return 0

@@ -37,7 +37,9 @@ class Texted(Model):
             return self
         if self.reference not in texts:
             raise TransferError(
-                Reason.INVALID_CREDENTIALS, f"{self.reference} cannot be read: No such file"
+                Reason.INVALID_CREDENTIALS,
+                f"the Secret or ConfigMap of spec.customize.steps[{self.reference.split('-')[-1]}] "
+                "cannot be read: No such file",
             )
         return self.model_copy(update={"files": dict(texts[self.reference])})
 
@@ -193,7 +195,6 @@ class Customize(Model):
                     "script that decodes it",
                 )
 
-    def secrets(self) -> tuple[str, ...]:
-        """Return the texts that must be shown nowhere."""
-        secret = [each for each in self.steps if isinstance(each, Texted) and each.secret]
-        return tuple(text for each in secret for text in each.files.values())
+    def has_secret(self, count: int) -> bool:
+        """Return whether any of the first so many steps brings a Secret into the image."""
+        return any(isinstance(each, Texted) and each.secret for each in self.steps[:count])

@@ -1,6 +1,8 @@
 """What came of the steps, for the user; pure."""
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from cloudimage.plaintext import plain
@@ -14,11 +16,14 @@ MOST_BYTES: Final = 900
 """Of what a step wrote; with the rest of the outcome it must fit in a termination message."""
 
 _LINE_BYTES: Final = 200
-_LEAST_SECRET: Final = 4
-"""Characters: what is shorter is in every text."""
+_OWN: Final = re.compile(r"virt-(?:customize|sysprep|sparsify): error: .*")
+"""What the programs themselves say last; nothing of the image is in it."""
+_HIDDEN: Final = "what the image's programs wrote is not shown, since a step has a Secret"
+_CLOSED: Final = "appliance closed the connection unexpectedly"
+"""libguestfs' words when its virtual machine is gone."""
 _NOISE: Final = ("If reporting bugs,", "virt-customize -v -x", "virt-sysprep -v -x")
 _NO_NETWORK: Final = (
-    "spec.customize has no network: set spec.customize.network to true if the step needs one"
+    "Steps have no network: bring what this one needs by copyIn or writeFile, or leave it out"
 )
 _LOOKS_FOR_NETWORK: Final = (
     "Temporary failure resolving",
@@ -28,21 +33,64 @@ _LOOKS_FOR_NETWORK: Final = (
 )
 
 
-def last_words(stderr: str, secrets: Iterable[str]) -> str:
-    """Return the end of what a program wrote: plain, bounded, and without secrets.
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a run that failed, besides its words.
+
+    Attributes:
+        status: Its exit status; negative: the signal that ended it.
+        late: The seconds that it may take, where it took more.
+        grown: The text of the size that the image may gain, where it has.
+        cpu: The CPU seconds that it may take, where it did.
+        full: The scratch has no space left.
+        out_of_memory: The kernel ended a process of this container for its memory.
+    """
+
+    status: int
+    late: float | None = None
+    grown: str | None = None
+    cpu: int | None = None
+    full: bool = False
+    out_of_memory: bool = False
+
+
+def cause(facts: Facts, stderr: str, words: str) -> tuple[Reason, str]:
+    """Return why a run failed, with its last words.
+
+    A virtual machine whose qemu met a limit is just gone: libguestfs cannot say why.
+    """
+    if facts.full:
+        return Reason.INSUFFICIENT_SCRATCH, f"the scratch became full; {words}"
+    if facts.out_of_memory:
+        said = "it ran out of memory: raise customize.resources.limits.memory in the operator's"
+        return Reason.INTERRUPTED, f"{said} chart; {words}"
+    known = (
+        (facts.late, f"it took over {facts.late or 0:.0f} s and was ended"),
+        (facts.grown, f"the image grew by over {facts.grown}, the most that steps may add"),
+        (facts.cpu and _CLOSED in stderr, f"it used up its CPU time of {facts.cpu} s"),
+        (facts.status < 0, f"it was ended by signal {-facts.status}"),
+    )
+    for is_so, said in known:
+        if is_so:
+            return Reason.CUSTOMIZE_FAILED, f"{said}; {words}".rstrip("; ")
+    if _CLOSED in stderr:
+        said = "the virtual machine ended unexpectedly, as it does where a script powers it off"
+        return Reason.INTERRUPTED, f"{said}; {words}"
+    return Reason.CUSTOMIZE_FAILED, words or f"exit status {facts.status}"
+
+
+def last_words(stderr: str, *, hide: bool = False) -> str:
+    """Return the end of what a program wrote: plain and bounded.
 
     Args:
         stderr: What it wrote, and what the image's own programs did.
-        secrets: Texts of which nothing may be shown.
+        hide: Leave the latter out: they may have any part of a Secret in any form.
     """
-    for secret in secrets:
-        # A line by itself is as secret as the whole, and longer ones may have shorter ones in them.
-        parts = {secret, *secret.splitlines(), *(line.strip() for line in secret.splitlines())}
-        for part in sorted(parts, key=len, reverse=True):
-            if len(part) >= _LEAST_SECRET:
-                stderr = stderr.replace(part, "***")
     stderr = stderr.rpartition(f"{BEGINS}\n")[2]
-    lines = [plain(line, _LINE_BYTES) for line in stderr.splitlines()[-4 * MOST_LINES :]]
+    raw = stderr.splitlines()
+    if hide:
+        raw = [*[each for each in raw if _OWN.match(each)][-1:], _HIDDEN]
+    lines = [plain(line, _LINE_BYTES) for line in raw[-4 * MOST_LINES :]]
     said = [line for line in lines if line and not line.startswith(_NOISE)][-MOST_LINES:]
     while said and len("; ".join(said).encode()) > MOST_BYTES:
         said = said[1:] if len(said) > 1 else [plain(said[0], MOST_BYTES)]
@@ -57,13 +105,19 @@ def succeeded(request: Customize, seconds: Iterable[float | None]) -> tuple[Step
     )
 
 
-def failure(request: Customize, seconds: list[float | None], why: str) -> TransferError:
-    """Return the failure of a step.
+def failure(
+    request: Customize,
+    seconds: list[float | None],
+    why: str,
+    reason: Reason = Reason.CUSTOMIZE_FAILED,
+) -> TransferError:
+    """Return the failure of a step, or of what comes after all of them.
 
     Args:
         request: What was to be done.
         seconds: How long each step took that was begun; None: it did not end.
         why: What went wrong, with the last words.
+        reason: The same, for machines.
     """
     failed = len(seconds) - 1 if seconds and seconds[-1] is None else None
     results = []
@@ -75,7 +129,9 @@ def failure(request: Customize, seconds: list[float | None], why: str) -> Transf
             results.append(StepResult(step=step.type, result="Succeeded", seconds=took))
         else:
             results.append(StepResult(step=step.type, result="NotRun"))
-    if failed is None:
+    if failed is None and request.steps and len(seconds) == len(request.steps):
+        message = f"all steps of spec.customize were done, but then: {why}"
+    elif failed is None:
         message = f"the image could not be customized: {why}"
     else:
         step = request.steps[failed]
@@ -83,8 +139,8 @@ def failure(request: Customize, seconds: list[float | None], why: str) -> Transf
     if not request.network and any(each in why for each in _LOOKS_FOR_NETWORK):
         message = f"{message}. {_NO_NETWORK}"
     # Who is asked by the network may answer otherwise the next time.
-    network = request.network and failed is not None
-    reason = Reason.CUSTOMIZE_NETWORK_FAILED if network else Reason.CUSTOMIZE_FAILED
+    if request.network and failed is not None and reason is Reason.CUSTOMIZE_FAILED:
+        reason = Reason.CUSTOMIZE_NETWORK_FAILED
     error = TransferError(reason, message)
     error.customize = tuple(results)
     return error

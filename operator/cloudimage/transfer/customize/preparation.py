@@ -7,6 +7,7 @@ from typing import Final
 from cloudimage.transfer.contract import NewImage, Reason, TransferError
 from cloudimage.transfer.customize.customization import Workshop
 from cloudimage.transfer.customize.model import Customize
+from cloudimage.transfer.customize.translation import check_lengths
 from cloudimage.transfer.image.inspection import Inspected
 from cloudimage.transfer.source.base import Context
 from cloudimage.transfer.step_result import StepResult
@@ -70,9 +71,10 @@ def check_possible(request: Customize, image: NewImage, appliance: Path | None) 
     Raises:
         TransferError: ``CustomizeUnavailable``: libguestfs or its appliance is not here;
             ``UnsupportedFormat``: the image is signed as it is; ``CustomizeFailed``: a file is not
-            text; ``InvalidRequest``: it needs a network.
+            text, or a step is too long; ``InvalidRequest``: it needs a network.
     """
     request.check_texts()
+    check_lengths(request.steps)
     if request.network:
         raise TransferError(
             Reason.INVALID_REQUEST,

@@ -5,6 +5,7 @@ of them is being done is told by marks between them: the deletion of a file that
 the programs announce on their standard output. Nothing of the image writes there.
 """
 
+import json
 import re
 import shlex
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from itertools import pairwise
 from pathlib import PurePosixPath
 from typing import Final
 
-from cloudimage.transfer.contract import TEXT
+from cloudimage.transfer.contract import TEXT, Reason, TransferError
 from cloudimage.transfer.customize.model import (
     AppendLine,
     CopyIn,
@@ -33,14 +34,22 @@ from cloudimage.transfer.customize.model import (
 BEGINS: Final = "cloudimage: a script begins"
 """What the log of a run has before what a script writes."""
 
+MOST_WORDS: Final = 52 * 2**10
+"""Bytes of arguments in one run: what starts it takes 64 KiB with all else."""
+
 _ROOT: Final = "0:0"
 _MARK: Final = "/.cloudimage-step-"
 _MARKED: Final = re.compile(r"\[ *(\d+(?:\.\d+)?)\] Deleting: /\.cloudimage-step-(\d+)")
 _SYSPREP: Final = re.compile(r'\[ *(\d+(?:\.\d+)?)\] Performing "')
 
+_WITHOUT_ID: Final = "$_ = q() unless $. == 1 && /^uninitialized$/"
+"""Perl, for each line."""
+
 _FINISH: Final = (
-    # virt-customize writes both, and systemd takes D-Bus' number for the machine's.
-    *("--write", "/etc/machine-id:"),
+    # virt-customize writes an id where there is none. "uninitialized" stays: to systemd it means
+    # the first boot, which an empty file does not (machine-id(5)).
+    *("--touch", "/etc/machine-id", "--edit", f"/etc/machine-id:{_WITHOUT_ID}"),
+    # systemd takes D-Bus' number for the machine's.
     *("--delete", "/var/lib/dbus/machine-id"),
     *("--delete", "/var/lib/systemd/random-seed"),
     *("--delete", "/var/lib/urandom/random-seed"),
@@ -58,15 +67,19 @@ class Batch:
         count: How many there are.
         words: The program and its arguments, but for the image.
         files: What it uploads, by the names of files in its folder.
+        relabels: Whether its last step is the labels.
     """
 
     first: int
     count: int
     words: tuple[str, ...]
     files: Mapping[str, str]
+    relabels: bool = False
 
-    def seconds(self, lines: Iterable[str]) -> list[float | None]:
+    def seconds(self, lines: Iterable[str], *, failed: bool = False) -> list[float | None]:
         """Return how long each step took by the program's standard output; None: it did not end.
+
+        Labels come after all else, so that a program that failed then failed for them.
 
         The list ends with the step that was being done, if the program came to one.
         """
@@ -82,19 +95,51 @@ class Batch:
             if start is None:
                 break
             spans.append(None if end is None else max(0.0, end - start))
+        if failed and self.relabels and len(spans) == self.count:
+            spans[-1] = None
         return spans
 
 
 def batches(steps: tuple[Step, ...]) -> tuple[Batch, ...]:
     """Return the runs that do the steps in their order; the last one finishes the image.
 
-    virt-sysprep does what it is for before it customizes, so each such step begins a run.
+    virt-sysprep does what it is for before it customizes, so each such step begins a run; so does
+    one whose words would be too many with those before it.
     """
-    starts = [number for number, step in enumerate(steps) if number and isinstance(step, Sysprep)]
+    starts: list[int] = []
+    length = 0
+    for number, step in enumerate(steps):
+        own = _length(step, number)
+        if number and (isinstance(step, Sysprep) or length + own > MOST_WORDS):
+            starts.append(number)
+            length = 0
+        length += own
     edges = [0, *starts, len(steps)]
     return tuple(
         _batch(steps, first, end, last=end == len(steps)) for first, end in pairwise(edges)
     )
+
+
+def check_lengths(steps: tuple[Step, ...]) -> None:
+    """Refuse a step that no run can take.
+
+    Raises:
+        TransferError: ``CustomizeFailed``.
+    """
+    for number, step in enumerate(steps):
+        if _length(step, number) > MOST_WORDS:
+            raise TransferError(
+                Reason.CUSTOMIZE_FAILED,
+                f"step {number + 1} of spec.customize has too many files, or too long names, for "
+                "one step: make it several steps, with fewer keys in each ConfigMap or Secret",
+            )
+
+
+def _length(step: Step, number: int) -> int:
+    """Return the bytes of a step's arguments as they are sent to where programs are started."""
+    if isinstance(step, Sysprep):
+        return 0
+    return len(json.dumps(_options(step, f"files/{number}").words))
 
 
 def _batch(steps: tuple[Step, ...], first: int, end: int, *, last: bool) -> Batch:
@@ -111,7 +156,8 @@ def _batch(steps: tuple[Step, ...], first: int, end: int, *, last: bool) -> Batc
         words += [*_mark(number), *made.words]
         files.update(made.files)
     words += [*_mark(end), *(_FINISH if last else ())]
-    return Batch(first, end - first, (*program, "--no-logfile", *words), files)
+    relabels = isinstance(steps[end - 1], SelinuxRelabel)
+    return Batch(first, end - first, (*program, "--no-logfile", *words), files, relabels)
 
 
 def _mark(number: int) -> tuple[str, str]:
@@ -142,7 +188,8 @@ def _options(step: Step, name: str) -> _Options:  # noqa: PLR0911, C901 - a line
         case Timezone(name=zone):
             return _Options(("--timezone", zone), {})
         case HostnameReset():
-            return _Options(("--hostname", "localhost"), {})
+            # --hostname knows some distributions only, and also sets names that nothing replaces.
+            return _Options(("--write", "/etc/hostname:localhost\n"), {})
         case EnableServices(units=units):
             return _script(name, _command("systemctl", "enable", "--", *units))
         case DisableServices(units=units):
@@ -172,13 +219,25 @@ def _script(name: str, text: str) -> _Options:
 
 
 def _written(step: WriteFile, name: str) -> _Options:
+    mode = step.mode.zfill(4)  # without a 0 in front the program takes it as decimal
+    place = PurePosixPath(step.path)
     words = (
-        *("--mkdir", str(PurePosixPath(step.path).parent)),
+        *("--mkdir", str(place.parent)),
+        *_no_folders(str(place.parent), place.name),
         *("--upload", f"{name}:{step.path}"),
-        *("--chmod", f"{step.mode}:{step.path}"),
+        *("--chmod", f"{mode}:{step.path}"),
     )
     owning = _owned(name, step.owner or _ROOT, step.path)
     return _Options((*words, *owning.words), {name: step.files.get(TEXT, ""), **owning.files})
+
+
+def _no_folders(place: str, *names: str) -> tuple[str, str]:
+    """Refuse names of folders: --upload would put the file into one, under our name for it."""
+    check = '[ ! -d "$each" ] || { echo "$each is a folder" >&2; exit 1; }'
+    return (
+        "--run-command",
+        f"cd {shlex.quote(place)} && for each in {shlex.join(names)}; do {check}; done",
+    )
 
 
 def _owned(name: str, owner: str, *paths: str) -> _Options:
@@ -190,6 +249,8 @@ def _copied(step: CopyIn, name: str) -> _Options:
     words = ["--mkdir", step.directory]
     files: dict[str, str] = {}
     keys = sorted(step.files)
+    if keys:
+        words += _no_folders(step.directory, *keys)
     for number, key in enumerate(keys):
         local, there = f"{name}-{number}", f"{step.directory}/{key}"
         files[local] = step.files[key]

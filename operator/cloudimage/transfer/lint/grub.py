@@ -10,10 +10,12 @@ paths inside the same device.
 import os
 import re
 import shutil
+import signal
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.tools.toolbox import Toolbox, ToolError
 
 MOST_READ: Final = 2**20
@@ -22,6 +24,8 @@ MOST_READ: Final = 2**20
 _PROGRAMS: Final = ("grub-fstest", "grub2-fstest")
 """Of Debian, and of Fedora and SUSE."""
 _MOST_VOLUMES: Final = 64
+_ENDED: Final = frozenset({-signal.SIGXCPU, -signal.SIGKILL})
+"""By a limit of time, or by the kernel for want of memory: neither says anything of the image."""
 _LONGEST_PATH: Final = 4096
 _LONGEST_NAME: Final = 255
 _VOLUME: Final = re.compile(
@@ -91,7 +95,7 @@ class Disk:
 
         Raises:
             UnreadableError: The disk cannot be read.
-            TransferError: The program is missing, or takes too long.
+            TransferError: The program is missing, takes too long, or was ended.
         """
         found = [
             Volume(
@@ -131,9 +135,13 @@ class Disk:
             TransferError: As for :meth:`volumes`.
         """
         places = tuple(places)
-        found = self._listed(
-            f"({device}){path.rstrip('/')}/" for device, path in places if _is_path(path)
-        )
+        names = [f"({device}){path.rstrip('/')}/" for device, path in places if _is_path(path)]
+        try:
+            found = iter(list(self._listed(names)))
+        except _AbsentError:
+            if len(places) > 1:
+                raise
+            return [None]
         return [next(found) if _is_path(path) else None for _, path in places]
 
     def _listed(self, names: Iterable[str]) -> Iterator[tuple[Entry, ...] | None]:
@@ -150,6 +158,10 @@ class Disk:
         except ToolError as error:
             if error.status > 0 and _ABSENT.search(error.message):
                 raise _AbsentError from error
+            if error.status in _ENDED:
+                raise TransferError(
+                    Reason.CONVERSION_FAILED, f"the image cannot be looked into: {error.message}"
+                ) from error
             raise UnreadableError(
                 error.message.removeprefix(f"{self._program}: error: ")
             ) from error

@@ -26,6 +26,8 @@ LOOK_SECONDS: Final = 120.0
 
 _READER_MEMORY: Final = 512 * 2**20
 _READER_CPU_SECONDS: Final = 30
+_OTHERS: Final = frozenset({"freebsd", "openbsd", "netbsd", "dragonfly", "illumos", "solaris"})
+"""``ID`` of systems with an os-release that are not Linux: their passwords are elsewhere."""
 _NO_DISK: Final = "{} has no file systems of a guest that could be looked into"
 HOW_TO_ASK: Final = "set spec.lint to Warn or Enforce to have it done"
 
@@ -67,8 +69,8 @@ def look_into(subject: Subject, mode: LintMode, tools: Toolbox, cache: Cache) ->
 
     Raises:
         LintError: ``Enforce``, and there are findings.
-        TransferError: ``Enforce``, and there is no room, a program is missing, or the image cannot
-            be read to its end.
+        TransferError: ``Enforce``, and there is no room, a program is missing or takes too long,
+            or the image cannot be unpacked.
     """
     if mode == "Skip":
         return None
@@ -114,10 +116,11 @@ def _read(name: str, tools: Toolbox) -> LintResult:
     try:
         volumes = disk.volumes()
         root = find_root(disk, volumes)
-        if root is not None:
+        if root is not None and root.release.get("ID") not in _OTHERS:
             return LintResult.of(findings(gather(root)), root.release.get("PRETTY_NAME", "Linux"))
-        if is_windows(disk, volumes):
-            why = "it has Windows, for which there are no rules"
+        if root is not None or is_windows(disk, volumes):
+            name = "Windows" if root is None else root.release["ID"]
+            why = f"it has {name}, for which there are no rules"
         elif volumes:
             kinds = ", ".join(dict.fromkeys(each.kind for each in volumes))
             why = f"none of its file systems ({kinds}) has an /etc/os-release"
@@ -125,10 +128,6 @@ def _read(name: str, tools: Toolbox) -> LintResult:
             why = "no file system was recognised on it"
     except UnreadableError as error:
         why = f"its file system cannot be read: {error}"
-    except TransferError as error:
-        if error.reason is not Reason.CONVERSION_FAILED:
-            raise
-        why = f"its file system cannot be read: {error.message}"
     return LintResult.unknown("FileSystemUnknown", why)
 
 

@@ -1,12 +1,14 @@
 """Finds a guest's root among the file systems of its disk, and what is mounted into it."""
 
+import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from cloudimage.transfer.lint.grub import MOST_READ, Disk, Entry, Volume
+from cloudimage.transfer.lint.grub import MOST_READ, Disk, Entry, UnreadableError, Volume
 
 RELEASES: Final = ("/etc/os-release", "/usr/lib/os-release")  # os-release(5)
 
@@ -37,9 +39,13 @@ class Place:
 class Root:
     """A guest's files by the paths that they have when it runs.
 
+    One that cannot be read is remembered, and is as if it were not there: what else is in the guest
+    is to be known all the same.
+
     Attributes:
         release: What its os-release says, by the names of os-release(5).
         cut: Paths of files that are larger than what is read of them.
+        unreadable: Why files and folders cannot be read, by path.
     """
 
     disk: Disk
@@ -47,14 +53,11 @@ class Root:
     release: Mapping[str, str]
     mounts: Mapping[str, Place] = field(default_factory=dict)
     cut: list[str] = field(default_factory=list)
+    unreadable: dict[str, str] = field(default_factory=dict)
 
     def read(self, path: str) -> str | None:
-        """Return the beginning of a file as text; None if it is not there.
-
-        Raises:
-            UnreadableError: It cannot be read.
-        """
-        content = self.disk.read(*self._at(path))
+        """Return the beginning of a file as text; None if it is not there."""
+        content = self._beginning(path, MOST_READ + 1)
         if content is None:
             return None
         if len(content) > MOST_READ:
@@ -62,22 +65,40 @@ class Root:
         return content[:MOST_READ].decode(errors="surrogateescape")
 
     def has(self, path: str) -> bool:
-        """Return whether there is a file of that path.
-
-        Raises:
-            UnreadableError: As for :meth:`read`.
-        """
-        return self.disk.read(*self._at(path), 1) is not None
+        """Return whether there is a file of that path."""
+        return self._beginning(path, 1) is not None
 
     def listings(self, paths: Iterable[str]) -> dict[str, tuple[Entry, ...]]:
-        """Return what is in folders, by their paths; nothing where there is no such folder.
-
-        Raises:
-            UnreadableError: As for :meth:`read`.
-        """
+        """Return what is in folders, by their paths; nothing where there is no such folder."""
         paths = tuple(dict.fromkeys(paths))
-        found = self.disk.listings(map(self._at, paths))
-        return {path: entries or () for path, entries in zip(paths, found, strict=True)}
+        # Of a folder that is damaged there is as little as of one that is not there.
+        all_of_them = tuple(dict.fromkeys([*paths, *map(posixpath.dirname, paths)]))
+        try:
+            listed = self.disk.listings(map(self._at, all_of_them))
+            found = dict(zip(all_of_them, listed, strict=True))
+        except UnreadableError:  # one of them
+            found = {path: self._listing(path) for path in paths}
+        for path in paths:
+            folder, name = posixpath.split(path)
+            beside = found.get(folder) or ()
+            is_there = any(each.name == name and each.size is None for each in beside)
+            if found[path] is None and is_there and path not in self.mounts:
+                self.unreadable[path] = "nothing in it can be listed"
+        return {path: found[path] or () for path in paths}
+
+    def _listing(self, path: str) -> tuple[Entry, ...] | None:
+        try:
+            return self.disk.listings([self._at(path)])[0]
+        except UnreadableError as error:
+            self.unreadable[path] = str(error)
+            return None
+
+    def _beginning(self, path: str, most: int) -> bytes | None:
+        try:
+            return self.disk.read(*self._at(path), most)
+        except UnreadableError as error:
+            self.unreadable[path] = str(error)
+            return None
 
     def _at(self, path: str) -> tuple[str, str]:
         for point in sorted(self.mounts, key=len, reverse=True):
@@ -94,14 +115,28 @@ def find_root(disk: Disk, volumes: Iterable[Volume]) -> Root | None:
         UnreadableError: None was found, and a file system cannot be read.
     """
     volumes = tuple(volumes)
+    failures: list[UnreadableError] = []
     for volume in volumes:
-        for folder in _folders(disk, volume):
+        for folder in _folders(disk, volume, failures):
             for path in RELEASES:
-                content = disk.read(volume.device, f"{folder}{path}")
+                content = None
+                with _remembered(failures):
+                    content = disk.read(volume.device, f"{folder}{path}")
                 if content is not None and (release := _assigned(content)):
                     root = Root(disk, Place(volume.device, folder), release)
-                    return Root(disk, root.place, release, _mounts(root, volumes))
+                    return replace(root, mounts=_mounts(root, volumes))
+    if failures:
+        raise failures[0]
     return None
+
+
+@contextmanager
+def _remembered(failures: list[UnreadableError]) -> Iterator[None]:
+    """Have a failure of the block remembered: what is sought may be elsewhere on the disk."""
+    try:
+        yield
+    except UnreadableError as error:
+        failures.append(error)
 
 
 def is_windows(disk: Disk, volumes: Iterable[Volume]) -> bool:
@@ -114,20 +149,22 @@ def is_windows(disk: Disk, volumes: Iterable[Volume]) -> bool:
     return any(disk.listings(places))
 
 
-def _folders(disk: Disk, volume: Volume) -> Iterator[str]:
+def _folders(disk: Disk, volume: Volume, failures: list[UnreadableError]) -> Iterator[str]:
     """Yield the folders of a file system that may be a root."""
     yield ""
     if volume.kind == "btrfs":
         yield from _SUBVOLUMES
         for above, below in _NESTED:
-            yield from (f"{each}{below}" for each in _members(disk, volume, above))
-    for system in _members(disk, volume, _DEPLOYED):
-        yield from _members(disk, volume, f"{system}/deploy")
+            yield from (f"{each}{below}" for each in _members(disk, volume, above, failures))
+    for system in _members(disk, volume, _DEPLOYED, failures):
+        yield from _members(disk, volume, f"{system}/deploy", failures)
 
 
-def _members(disk: Disk, volume: Volume, folder: str) -> list[str]:
+def _members(disk: Disk, volume: Volume, folder: str, failures: list[UnreadableError]) -> list[str]:
     """Return the folders in a folder; the first of very many."""
-    (found,) = disk.listings([(volume.device, folder)])
+    found = None
+    with _remembered(failures):
+        (found,) = disk.listings([(volume.device, folder)])
     folders = [f"{folder}/{each.name}" for each in found or () if each.size is None]
     return folders[:_MOST_TRIED]
 

@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from cloudimage.transfer.findings import Finding, Rule
-from cloudimage.transfer.lint.system import AGENTS, GROWERS, MACHINE_IDS, Password, System
+from cloudimage.transfer.lint.system import (
+    AGENTS,
+    GROWERS,
+    GROWING,
+    MACHINE_IDS,
+    Password,
+    System,
+)
 
 _HASH: Final = re.compile(r"\$[^:]+|_[./0-9A-Za-z]{19}|[./0-9A-Za-z]{13}")
 """What crypt(5) makes of a password: with a prefix, BSDi's, and the traditional one."""
@@ -103,10 +110,15 @@ def _identity(system: System) -> Iterator[Finding]:
             )
     for path in system.cut:
         yield Finding.of(Rule.TOO_LARGE, path, "the file is too large to be read to its end")
+    for path, why in system.unreadable.items():
+        yield Finding.of(
+            Rule.UNREADABLE, path, f"it cannot be read, so that what is in it is not known: {why}"
+        )
 
 
 def _programs(system: System) -> Iterator[Finding]:
-    if not system.agents:
+    unknown = system.unreadable.keys()
+    if not system.agents and not unknown & set(AGENTS):
         yield Finding.of(
             Rule.CLOUD_INIT,
             AGENTS[0],
@@ -117,7 +129,7 @@ def _programs(system: System) -> Iterator[Finding]:
         yield Finding.of(
             Rule.CLOUD_INIT, path, "this file keeps cloud-init from running; remove it"
         )
-    if not system.growers and system.is_partitioned:
+    if not system.growers and system.is_partitioned and not unknown & GROWING:
         yield Finding.of(
             Rule.GROWPART,
             GROWERS[0],

@@ -16,7 +16,8 @@ AGENTS: Final = (
     "/usr/bin/afterburn",
     "/usr/bin/tiny-cloud",
     "/sbin/tiny-cloud",
-    "/usr/bin/cirros-apply",
+    "/sbin/cirros-apply",
+    "/usr/sbin/cloud-init",
     "/usr/bin/glean",
     "/usr/local/bin/glean",
 )
@@ -28,11 +29,12 @@ GROWERS: Final = (
     "/usr/bin/growpart",
     "/usr/local/bin/growpart",
     "/sbin/growpart",
+    "/usr/sbin/growpart",
     "/usr/share/initramfs-tools/hooks/growroot",
     "/usr/libexec/coreos-growpart",
     "/usr/libexec/ignition-ostree-growfs",
     "/usr/sbin/ignition-ostree-growfs",
-    "/usr/bin/cirros-apply",  # with its own way, in its initramfs
+    *("/lib/tiny-cloud/init-early", "/lib/tiny-cloud/init", "/sbin/tiny-cloud"),  # by sfdisk
 )
 """Programs that let the root partition have the flavor's disk."""
 
@@ -52,6 +54,9 @@ _OTHER_KEY_FILES: Final = ("/etc/dropbear/authorized_keys",)
 _HISTORY: Final = re.compile(r"\.(?:\w+_)?history")
 _NO_LOG: Final = frozenset({"lastlog", "faillog", "tallylog", "README"})
 """Tables with a place for each user, and what explains the folder."""
+GROWING: Final = frozenset({*GROWERS, REPART, *_REPART_FOLDERS, _DRACUT})
+"""All that is looked at for what lets the root partition grow."""
+
 _LOGS: Final = "/var/log"
 _LOG_DEPTH: Final = 3
 _MOST_FOLDERS: Final = 64
@@ -86,6 +91,7 @@ class System:
         logs: Files that something was written to.
         histories: The same, of shells.
         cut: Files that are larger than what is read of them.
+        unreadable: Why files and folders cannot be read, by path.
         disabled: Files that keep cloud-init from running.
     """
 
@@ -100,14 +106,14 @@ class System:
     logs: tuple[str, ...] = ()
     histories: tuple[str, ...] = ()
     cut: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     disabled: tuple[str, ...] = ()
 
 
 def gather(root: Root) -> System:
-    """Return what there is of a guest.
+    """Return what there is of a guest, and what of it cannot be read.
 
     Raises:
-        UnreadableError: Its file system cannot be read.
         TransferError: The program that reads it is missing, or takes too long.
     """
     accounts = list(_fields(root, "/etc/passwd"))
@@ -118,6 +124,8 @@ def gather(root: Root) -> System:
     passwords = [*_passwords(root, "/etc/shadow"), *_of_passwd(accounts)]
     agents = next(((each,) for each in AGENTS if root.has(each)), ())
     found = {path: root.read(path) for path in MACHINE_IDS}
+    logs = tuple(_logs(root))
+    disabled = tuple(filter(root.has, _DISABLING))
     return System(
         release=root.release,
         is_partitioned="," in root.place.device,
@@ -127,10 +135,11 @@ def gather(root: Root) -> System:
         keys=dict(_keys(root, homes, folders)),
         host_keys=tuple(_host_keys(folders)),
         machine_ids={path: text for path, text in found.items() if text is not None},
-        logs=tuple(_logs(root)),
+        logs=logs,
         histories=tuple(_histories(homes, folders)),
         cut=tuple(dict.fromkeys(root.cut)),
-        disabled=tuple(filter(root.has, _DISABLING)),
+        unreadable=root.unreadable,
+        disabled=disabled,
     )
 
 

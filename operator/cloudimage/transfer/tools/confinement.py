@@ -33,6 +33,7 @@ class Program:
         name: What it is called.
         stdout: What it writes.
         stderr: What it complains of.
+        cpu_seconds: What it took, with what it started and waited for; once :meth:`wait` returned.
     """
 
     def __init__(self, order: Order, listener: socket.socket | None = None) -> None:
@@ -47,6 +48,7 @@ class Program:
                 started, or cannot be run.
         """
         self.name = Path(order.program).name
+        self.cpu_seconds = 0.0
         with ExitStack() as ours, ExitStack() as theirs:
             # The leash comes first: whatever interrupts us, the program ends when we let go of it.
             self._leash, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -89,7 +91,10 @@ class Program:
         """Return its exit status once it has ended; that of a signal is negative."""
         told = self._leash.recv(STATUS.size)
         # Without a word the launcher has died, and what it started with it.
-        return int(STATUS.unpack(told)[0]) if told else -signal.SIGKILL
+        if not told:
+            return -signal.SIGKILL
+        status, self.cpu_seconds = STATUS.unpack(told)
+        return int(status)
 
 
 def _pipe(ours: ExitStack, theirs: ExitStack) -> tuple[IO[bytes], int]:

@@ -31,8 +31,8 @@ from cloudimage.transfer import prctl
 from cloudimage.transfer.tools import landlock, seccomp
 from cloudimage.transfer.tools.landlock import Right
 
-STATUS: Final = struct.Struct("i")
-"""How an exit status is sent; negative after a signal."""
+STATUS: Final = struct.Struct("id")
+"""How an exit status, negative after a signal, and the CPU seconds are sent."""
 
 MOST: Final = 64 * 2**10
 """Bytes of a request, and of a report."""
@@ -214,10 +214,12 @@ class _Programs:
         self._poll.unregister(handle)
         if self._leashes.pop(ended.leash, None) is not None:
             self._poll.unregister(ended.leash)
-        _, status = os.waitpid(ended.pid, 0)
+        _, status, usage = os.wait4(ended.pid, 0)
+        cpu_seconds = usage.ru_utime + usage.ru_stime  # with those of what it waited for
         os.close(handle)
         with suppress(OSError), socket.socket(fileno=ended.leash) as leash:  # nobody may be there
-            leash.send(STATUS.pack(os.waitstatus_to_exitcode(status)), socket.MSG_NOSIGNAL)
+            told = STATUS.pack(os.waitstatus_to_exitcode(status), cpu_seconds)
+            leash.send(told, socket.MSG_NOSIGNAL)
         # It cannot have started any, but that is not all that we rely on.
         prctl.end_children(but=[each.pid for each in self._running.values()])
 

@@ -85,7 +85,8 @@ class Machine:
                         tell(line.decode(errors="replace").rstrip("\n"))
                 status = program.wait()
                 # What it started holds its standard error open until it is ended.
-                return Ended(status, said.result().decode(errors="replace"), late=late.is_set())
+                stderr = said.result().decode(errors="replace")
+                return Ended(status, stderr, program.cpu_seconds, late=late.is_set())
             finally:
                 timer.cancel()
 
@@ -97,9 +98,11 @@ class Ended:
     Attributes:
         status: Its exit status; negative: the signal that ended it.
         stderr: The last of its standard error.
+        cpu_seconds: What it took, with what it started.
         late: It took too long, and was ended.
     """
 
     status: int
     stderr: str
+    cpu_seconds: float
     late: bool

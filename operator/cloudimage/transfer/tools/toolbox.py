@@ -195,7 +195,7 @@ class Toolbox:
         with self.stream(*command, accept=accept, output=output) as stdout:
             text = stdout.read(_MOST_OUTPUT + 1)
             if len(text) > _MOST_OUTPUT:
-                raise ToolError(f"it wrote more than {_MOST_OUTPUT} bytes", -signal.SIGKILL)
+                raise ToolError(f"it wrote more than {_MOST_OUTPUT} bytes", 0)
             return text
 
     def json(self, *command: str, accept: frozenset[int] = frozenset({0})) -> dict[str, Any]:

@@ -67,6 +67,46 @@ def test_another_failure_says_nothing_of_the_steps() -> None:
     assert (found.status, found.reason) == ("Unknown", Reason.PENDING)
 
 
+@pytest.mark.parametrize(
+    ("steps", "reason", "expected"),
+    [
+        ((DONE, DONE), TransferReason.LINT_FAILED, ("True", Reason.CUSTOMIZED)),
+        ((DONE, DONE), TransferReason.CUSTOMIZE_FAILED, ("False", Reason.CUSTOMIZE_FAILED)),
+        (
+            (DONE, StepResult(step="run", result="Failed", message="gone")),
+            TransferReason.INTERRUPTED,
+            ("False", Reason.INTERRUPTED),
+        ),
+    ],
+)
+def test_what_came_of_the_steps_outlives_a_later_failure(
+    steps: tuple[StepResult, ...], reason: TransferReason, expected: tuple[str, Reason]
+) -> None:
+    failed = Failure(reason=reason, message="no", stage=Stage.UPLOADING, customize=steps)
+    found = status.failed(cloud_image(customize=STEPS), failed, NOW, None)
+    condition = find(found.conditions, ConditionType.CUSTOMIZED)
+    assert condition is not None
+    assert (condition.status, condition.reason) == expected
+    assert found.customize is not None
+
+
+def test_what_the_spec_no_longer_asks_for_is_gone_at_once() -> None:
+    """Not only once there is an image: the next transfer may never make one."""
+    resource = cloud_image(customize=STEPS)
+    desired = Desired.of(resource.spec)
+    started = status.starting(resource, desired, None, NOW)
+    resource = cloud_image(customize=STEPS, status=started.to_json())
+    said = status.failed(resource, failure(TransferReason.CUSTOMIZE_FAILED), NOW, None)
+    plain = cloud_image(lint="Skip", status=said.to_json())
+    for found in (
+        status.starting(plain, Desired.of(plain.spec), None, NOW),
+        status.failed(plain, failure(TransferReason.SOURCE_NOT_FOUND), NOW, None),
+    ):
+        assert find(said.conditions, ConditionType.LINTED) is not None
+        assert find(found.conditions, ConditionType.LINTED) is None
+    assert find(status.starting(plain, desired, None, NOW).conditions, "Customized") is None
+
+
 def result() -> Result:
     source = SourceInfo(format="qcow2", size=1, actual_size=1, virtual_size=1, checksums={})
     return Result(

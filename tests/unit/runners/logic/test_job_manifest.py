@@ -335,6 +335,32 @@ def test_a_result_keeps_all_but_its_sentences() -> None:
     assert read == result.model_copy(update={"warnings": ()})
 
 
+def test_last_words_leave_out_sentences_before_findings() -> None:
+    found = tuple(Finding.of(Rule.HOST_KEY, f"/etc/ssh/{number}", "m" * 60) for number in range(9))
+    source = SourceInfo(format="raw", size=1, actual_size=1, virtual_size=1, checksums={})
+    result = Result(
+        image_id="id",
+        disk_format="raw",
+        size=1,
+        virtual_size=1,
+        hash_algo="sha512",
+        hash_value="ab" * 64,
+        source=source,
+        warnings=("w" * 3000,),
+        lint=LintResult.of(found, "Debian"),
+    )
+    read = Result.model_validate_json(transfer_job.termination_message(result))
+    assert read == result.model_copy(update={"warnings": ()})
+
+
+def test_an_annotation_has_letters_as_they_are() -> None:
+    """It may have 256 KiB of UTF-8, whatever the alphabet of a script."""
+    resource = cloud_image(http={**WHOLE, "url": "https://example.org/ü"})
+    written = without_secrets("c", request(resource))
+    assert "ü" in written
+    assert "\\u00fc" not in written
+
+
 def test_last_words_keep_the_worst_findings() -> None:
     found = tuple(
         Finding.of(Rule.HOST_KEY, f"/etc/ssh/{number}{'p' * 200}", "m" * 400)

@@ -144,6 +144,8 @@ def test_nothing_grows_the_root(look_at: LookAt, files: Files, package: str) -> 
         {"usr/lib/dracut/modules.d/50growroot/module-setup.sh": "#!/bin/bash\n"},
         {"usr/lib/dracut/modules.d/55kiwi-repart/module-setup.sh": "#!/bin/bash\n"},
         {"usr/share/initramfs-tools/hooks/growroot": "#!/bin/sh\n"},
+        {"usr/sbin/growpart": "#!/bin/sh\n"},
+        {"sbin/tiny-cloud": "#!/bin/sh\n"},
     ],
     ids=lambda files: next(iter(files)),
 )
@@ -160,6 +162,13 @@ def test_repart_that_has_nothing_to_do(look_at: LookAt) -> None:
 def test_nothing_takes_the_key(look_at: LookAt) -> None:
     (finding,) = look_at(base=without("usr/bin/cloud-init")).findings
     assert (finding.rule, finding.path) == (Rule.CLOUD_INIT, "/usr/bin/cloud-init")
+
+
+def test_cirros(look_at: LookAt) -> None:
+    """Of a snapshot: its root is on the disk, and what takes the key is its own."""
+    files = {"sbin/cirros-apply": "#!/bin/sh\n", "sbin/growpart": "#!/bin/sh\n"}
+    base = without("usr/bin/cloud-init", "usr/bin/growpart")
+    assert look_at(files, base=base).outcome == "Clean"
 
 
 def test_cloud_init_that_is_disabled(look_at: LookAt) -> None:
@@ -194,6 +203,18 @@ def test_ignition_in_its_place(look_at: LookAt) -> None:
 )
 def test_no_finding(look_at: LookAt, files: Files) -> None:
     assert look_at(files).outcome == "Clean"
+
+
+def test_no_linux(look_at: LookAt) -> None:
+    """A FreeBSD that has run: its passwords are where nothing looks."""
+    base = without("etc/os-release", "usr/lib/os-release")
+    files = {
+        "etc/os-release": Path("../var/run/os-release"),
+        "var/run/os-release": 'NAME=FreeBSD\nID=freebsd\nPRETTY_NAME="FreeBSD 14.2-RELEASE"\n',
+    }
+    result = look_at(base=base | files)
+    assert result.outcome == "FileSystemUnknown"
+    assert "it has freebsd, for which there are no rules" in result.message
 
 
 def test_the_worst_first_and_the_rest_counted(look_at: LookAt) -> None:

@@ -56,7 +56,8 @@ def test_names_with_anything_in_them(look_at: LookAt) -> None:
     files = {f"var/log/{name}": "x" for name in names}
     files |= {f"home/{name}/.bash_history": "ls\n" for name in names}
     result = look_at(files)
-    assert {each.rule for each in result.findings} == {Rule.LOGS, Rule.HISTORY}
+    # A folder with a line feed in its name cannot be found by what stands before it.
+    assert {each.rule for each in result.findings} == {Rule.LOGS, Rule.HISTORY, Rule.UNREADABLE}
     for each in result.findings:
         assert each.path.isprintable(), each
         assert each.message.isprintable(), each
@@ -105,8 +106,61 @@ def test_folder_with_very_many_files(look_at: LookAt, monkeypatch: pytest.Monkey
     """Its listing is longer than what is taken of any program."""
     monkeypatch.setattr(toolbox, "_MOST_OUTPUT", 2**16)
     result = look_at({f"var/log/{number:04}{'n' * 240}": "" for number in range(500)})
-    assert result.outcome == "FileSystemUnknown"
-    assert "it wrote more than 65536 bytes" in result.message
+    (finding,) = result.findings
+    assert (finding.rule, finding.path) == (Rule.UNREADABLE, "/var/log")
+    assert "it wrote more than 65536 bytes" in finding.message
+
+
+def test_what_cannot_be_read_hides_nothing_else(
+    tmp_path: Path, look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a log folder that is too long, nor a damaged home."""
+    monkeypatch.setattr(toolbox, "_MOST_OUTPUT", 2**16)
+    files = {f"var/log/{number:04}{'n' * 240}": "" for number in range(500)}
+    files["etc/shadow"] = FROM_OUTSIDE
+    files["home/other/.bash_history"] = "ls\n"
+    system = file_system(tmp_path / "system", "ext2", tree(tmp_path / "guest", CLEAN, files))
+    place = "set_inode_field /home/debian block[0] 4000000000"
+    command = ["/usr/sbin/debugfs", "-w", "-R", place, system]
+    subprocess.run(command, check=True, capture_output=True)
+    path = disk(tmp_path / "disk", "gpt", system)
+    found = {(each.rule, each.path) for each in look(path).findings}
+    assert {
+        (Rule.PASSWORD, "/etc/shadow"),
+        (Rule.HISTORY, "/home/other/.bash_history"),
+        (Rule.UNREADABLE, "/var/log"),
+        (Rule.UNREADABLE, "/home/debian"),
+    } <= found
+    with pytest.raises(TransferError) as caught:
+        look(path, mode="Enforce")
+    assert caught.value.reason is Reason.LINT_FAILED
+
+
+def test_what_cannot_be_read_is_not_said_to_be_missing(tmp_path: Path, look: Look) -> None:
+    system = file_system(tmp_path / "system", "ext2", tree(tmp_path / "guest", CLEAN))
+    change = ["/usr/sbin/debugfs", "-w", "-R", "set_inode_field /usr/bin block[0] 4000000000"]
+    subprocess.run([*change, system], check=True, capture_output=True)
+    found = {each.rule for each in look(disk(tmp_path / "disk", "gpt", system)).findings}
+    assert found == {Rule.UNREADABLE}
+
+
+def test_file_where_a_folder_is_expected(look_at: LookAt) -> None:
+    base = {name: each for name, each in CLEAN.items() if name != "root/.ssh/authorized_keys"}
+    assert look_at({"root/.ssh": "", "etc/dropbear": ""}, base=base).outcome == "Clean"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize("place", ["/", "/ostree", "/etc"])
+def test_damage_beside_the_root(tmp_path: Path, look: Look, place: str, order: int) -> None:
+    """Another file system of the disk cannot be read, and hides nothing."""
+    files = {"etc/x": "", "ostree/deploy/x": ""}
+    first = file_system(tmp_path / "first", "ext2", tree(tmp_path / "1", files))
+    change = ["/usr/sbin/debugfs", "-w", "-R", f"set_inode_field {place} block[0] 4000000000"]
+    subprocess.run([*change, first], check=True, capture_output=True)
+    folder = tree(tmp_path / "2", CLEAN, {"etc/shadow": FROM_OUTSIDE})
+    root = file_system(tmp_path / "root", "ext4", folder)
+    result = look(disk(tmp_path / "disk", "gpt", *(first, root)[::order]))
+    assert [each.rule for each in result.findings] == [Rule.PASSWORD]
 
 
 def test_file_of_many_gibibytes(look: Look, tmp_path: Path) -> None:
@@ -145,7 +199,8 @@ def test_no_superblock(tmp_path: Path, look: Look, kind: Kind, place: int) -> No
 
 def test_folder_that_is_damaged(tmp_path: Path, look: Look) -> None:
     """Its block is behind the end of the disk: the program says so, and so do we."""
-    system = file_system(tmp_path / "system", "ext2", tree(tmp_path / "guest", CLEAN))
+    files = {"etc/os-release": "ID=debian\n", "etc/shadow": FROM_OUTSIDE}
+    system = file_system(tmp_path / "system", "ext2", tree(tmp_path / "guest", files))
     change = ["/usr/sbin/debugfs", "-w", "-R", "set_inode_field /etc block[0] 4000000000", system]
     subprocess.run(change, check=True, capture_output=True)
     result = look(disk(tmp_path / "disk", "gpt", system))
@@ -161,13 +216,19 @@ def test_data_disk(tmp_path: Path, look: Look) -> None:
     assert "none of its file systems (ext*) has an /etc/os-release" in result.message
 
 
+@pytest.mark.parametrize("limit", ["LOOK_SECONDS", "_READER_CPU_SECONDS"])
 def test_reading_that_takes_too_long(
-    tmp_path: Path, look_at: LookAt, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, look: Look, monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(looking, "LOOK_SECONDS", 0.0)
-    result = look_at()
-    assert result.outcome == "FileSystemUnknown"
-    assert "took too long" in result.message
+    """How busy the machine is says nothing of the image: no look that is enforced passes by it."""
+    folder = tree(tmp_path / "guest", CLEAN, {"etc/shadow": FROM_OUTSIDE})
+    path = disk(tmp_path / "disk", "gpt", file_system(tmp_path / "system", "ext4", folder))
+    monkeypatch.setattr(looking, limit, 0)
+    result = look(path)
+    assert result.outcome == "NotLookedInto"
+    with pytest.raises(TransferError) as caught:
+        look(path, mode="Enforce")
+    assert caught.value.reason is Reason.CONVERSION_FAILED
 
 
 def test_reader_that_is_missing(
