@@ -19,7 +19,7 @@ from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
 
-OF_THE_CURRENT = frozenset(Marks) - {Marks.REPLACED}
+OF_THE_CURRENT = frozenset(Marks) - {Marks.REPLACED, Marks.BOOTED}
 pytestmark = [pytest.mark.cluster, pytest.mark.cloud]
 
 IMAGE: dict[str, Any] = {

@@ -35,7 +35,7 @@ STATUS: dict[str, Any] = {
         "scope": "AllProjects",
         "lastCheckTime": "2026-01-01T00:00:00Z",
     },
-    "conditions": [READY, {**READY, "type": "Verified"}],
+    "conditions": [READY, *({**READY, "type": each} for each in ("Verified", "Booted"))],
 }
 
 
@@ -80,7 +80,7 @@ def test_wide_adds_id_reason_and_message(cluster: Cluster, namespace: str) -> No
     heading, debian = cells(table)
     row = dict(zip(heading, debian, strict=True))
     assert row["IMAGE ID"] == IMAGE_ID
-    assert row["VERSION"] == "20260101-1"
+    assert (row["VERSION"], row["BOOTED"]) == ("20260101-1", "True")
     assert (row["REASON"], row["MESSAGE"]) == ("Available", "The image is there.")
 
 

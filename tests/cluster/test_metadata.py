@@ -87,7 +87,7 @@ def test_a_property_taken_out_is_removed_and_one_of_others_stays_until_purge(
     resource = change(namespace, unique, propertyPolicy="Purge")
     purged = image_of(images, resource)
     assert set(merged) - set(purged) == {"by_hand"}
-    assert set(Marks) - {Marks.REPLACED} <= set(purged)
+    assert set(Marks) - {Marks.REPLACED, Marks.BOOTED} <= set(purged)
 
 
 def test_what_was_set_is_known_although_the_status_was_lost(
