@@ -44,7 +44,7 @@ def test_with_a_network_the_next_try_may_do() -> None:
 
 def test_without_a_network_the_message_says_so() -> None:
     """And advises nothing that the API server would refuse."""
-    why = "Temporary failure resolving 'deb.debian.org'"
+    why = "Temporary failure resolving 'mirror.example.org'"
     assert "Steps have no network: bring what" in failure(REQUEST, [None], why).message
     assert "network: true" not in failure(REQUEST, [None], why).message
     assert "network" not in failure(REQUEST, [None], "no").message

@@ -8,6 +8,7 @@ import pytest
 from cloudimage.transfer.findings import LintResult, Rule
 from support.guests import CLEAN, PASSWD, SHADOW, Files
 
+HOME = "/root"  # in the guest
 LookAt = Callable[..., LintResult]
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ me@example.org\n"
 UBUNTU = {"usr/lib/os-release": 'ID=ubuntu\nID_LIKE="debian"\nPRETTY_NAME=Ubuntu\n'}
@@ -51,7 +52,7 @@ FOUND: dict[str, tuple[Files, Rule, str, str]] = {
     ),
     "keys of root": (
         {"root/.ssh/authorized_keys": KEY},
-        *(Rule.AUTHORIZED_KEY, "/root/.ssh/authorized_keys", "a key lets its owner into"),
+        *(Rule.AUTHORIZED_KEY, f"{HOME}/.ssh/authorized_keys", "a key lets its owner into"),
     ),
     "keys of a user": (
         {"home/debian/.ssh/authorized_keys2": f"# a comment\n\n{KEY}{KEY}"},
@@ -94,7 +95,7 @@ FOUND: dict[str, tuple[Files, Rule, str, str]] = {
     ),
     "history of root": (
         {"root/.bash_history": "mysql -psecret\n"},
-        *(Rule.HISTORY, "/root/.bash_history", "commands that somebody typed"),
+        *(Rule.HISTORY, f"{HOME}/.bash_history", "commands that somebody typed"),
     ),
     "history of another shell": (
         {"home/debian/.ash_history": "ls\n"},
@@ -102,7 +103,7 @@ FOUND: dict[str, tuple[Files, Rule, str, str]] = {
     ),
     "large file": (
         {"root/.ssh/authorized_keys": "#" * 2**20 + f"\n{KEY}"},
-        *(Rule.TOO_LARGE, "/root/.ssh/authorized_keys", "too large to be read to its end"),
+        *(Rule.TOO_LARGE, f"{HOME}/.ssh/authorized_keys", "too large to be read to its end"),
     ),
 }
 
