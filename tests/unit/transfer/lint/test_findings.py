@@ -1,4 +1,4 @@
-"""Each finding, on a real file system; and what is none."""
+"""Each finding, on a real file system, and what is not a finding."""
 
 from collections.abc import Callable
 from pathlib import Path
