@@ -27,23 +27,27 @@ from support.boot_servers import (
 )
 from support.fault_proxy import Fault, FaultProxy
 from support.openstack_actions import make_image, wait_until
+from support.projects import Project, own_project
 from testbed.openstack import OpenStack
 from testbed.paths import REPOSITORY
 
 pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("boot-refusals")]
 
-PROJECT = "tiny"
-"""Nobody else makes servers there, so its quota is ours to change."""
+
+@pytest.fixture(scope="module")
+def project(openstack: OpenStack) -> Iterator[Project]:
+    with own_project(openstack, f"boot-refusals-{uuid.uuid4()}") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def tenant(openstack: OpenStack) -> Connection:
-    return openstack.connect(PROJECT)
+def tenant(project: Project) -> Connection:
+    return project.connect()
 
 
 @pytest.fixture(scope="module")
-def cloud(openstack: OpenStack) -> Iterator[Cloud]:
-    with open_cloud(CloudConfig(openstack.cloud(PROJECT))) as opened:
+def cloud(project: Project) -> Iterator[Cloud]:
+    with open_cloud(CloudConfig(project.entry)) as opened:
         yield opened
 
 
@@ -118,9 +122,14 @@ def test_what_does_not_fit_the_image_or_is_not_there(
 
 
 def test_a_quota_that_is_used_up_is_told_by_its_name(
-    openstack: OpenStack, cloud: Cloud, tenant: Connection, uid: str, image_id: str
+    openstack: OpenStack,
+    project: Project,
+    cloud: Cloud,
+    tenant: Connection,
+    uid: str,
+    image_id: str,
 ) -> None:
-    admin, project = openstack.connect("admin"), openstack.project_id(PROJECT)
+    admin = openstack.connect("admin")
     words = {
         "instances": "instances",
         "cores": "cores",
@@ -129,7 +138,7 @@ def test_a_quota_that_is_used_up_is_told_by_its_name(
         "metadata_items": "metadata items",
     }
     for resource, word in words.items():
-        with quota(admin, project, **{resource: 0}):
+        with quota(admin, project.id, **{resource: 0}):
             error = refused(cloud, tenant, uid, image_id)
         assert (error.reason, word in str(error)) == ("QuotaExceeded", True), error
 
@@ -147,28 +156,28 @@ def documented() -> Rules:
 
 
 @contextmanager
-def limited(openstack: OpenStack, rules: Rules) -> Iterator[dict[str, Any]]:
+def limited(project: Project, rules: Rules) -> Iterator[dict[str, Any]]:
     """Yield an entry whose application credential may make these requests alone."""
-    connection = openstack.connect(f"{PROJECT}-password")
+    connection = project.connect()
     identity: Any = connection.identity
     path = f"/users/{connection.current_user_id}/application_credentials"
     body = {"application_credential": {"name": str(uuid.uuid4()), "access_rules": rules}}
     made = identity.post(path, json=body).json()["application_credential"]
     auth = {
-        "auth_url": openstack.auth_url,
+        "auth_url": project.openstack.auth_url,
         "application_credential_id": made["id"],
         "application_credential_secret": made["secret"],
     }
     try:
-        yield openstack.cloud(PROJECT) | {"auth": auth}
+        yield project.entry | {"auth_type": "v3applicationcredential", "auth": auth}
     finally:
         identity.delete(f"{path}/{made['id']}")
 
 
 def test_the_documented_access_rules_suffice_for_a_test(
-    openstack: OpenStack, tenant: Connection, uid: str, image_id: str
+    project: Project, tenant: Connection, uid: str, image_id: str
 ) -> None:
-    with limited(openstack, documented()) as entry, open_cloud(CloudConfig(entry)) as cloud:
+    with limited(project, documented()) as entry, open_cloud(CloudConfig(entry)) as cloud:
         servers = cloud.boot_servers
         server_id = servers.create(wanted(uid, image_id), PUBLIC_KEY)
         until(servers, server_id, built)
@@ -182,11 +191,11 @@ def test_the_documented_access_rules_suffice_for_a_test(
 
 
 def test_an_access_rule_that_is_missing_is_named(
-    openstack: OpenStack, tenant: Connection, uid: str, image_id: str
+    project: Project, tenant: Connection, uid: str, image_id: str
 ) -> None:
     without = {("POST", "/v2.1/servers"), ("GET", "/v2.1/servers/*"), ("GET", "/v2.1/os-keypairs")}
     rules = [each for each in documented() if (each["method"], each["path"]) not in without]
-    with limited(openstack, rules) as entry, open_cloud(CloudConfig(entry)) as cloud:
+    with limited(project, rules) as entry, open_cloud(CloudConfig(entry)) as cloud:
         error = refused(cloud, tenant, uid, image_id)
         assert (error.reason, "POST /v2.1/servers" in str(error)) == ("Forbidden", True), error
         with pytest.raises(CloudError, match=r"GET /v2.1/servers/\*$") as caught:
@@ -206,14 +215,14 @@ OLD = {
 
 
 def test_an_old_nova_is_said_to_be_one_and_needs_no_such_word_where_networks_are_named(
-    openstack: OpenStack, tenant: Connection, uid: str, image_id: str
+    project: Project, tenant: Connection, uid: str, image_id: str
 ) -> None:
     nova: Any = tenant.compute.get_endpoint()
     old = Fault("POST", "/servers", "answer", status=406, content=json.dumps(OLD).encode())
     lost = Fault("POST", "/servers", "lose answer", times=9)
     with FaultProxy(nova, old, lost) as proxy:
         url = f"{proxy.url}{urlsplit(nova).path}"
-        config = CloudConfig(openstack.cloud(PROJECT) | {"compute_endpoint_override": url})
+        config = CloudConfig(project.entry | {"compute_endpoint_override": url})
         with open_cloud(config) as cloud:
             error = refused(cloud, tenant, uid, image_id, networks=None)
             assert error.reason == "ServerRefused"
@@ -226,9 +235,9 @@ def test_an_old_nova_is_said_to_be_one_and_needs_no_such_word_where_networks_are
             assert [each.name for each in cloud.boot_servers.find(uid)] == [wish.name]
 
 
-def test_a_cloud_without_nova_boots_nothing(openstack: OpenStack) -> None:
+def test_a_cloud_without_nova_boots_nothing(project: Project) -> None:
     absent = {"compute_service_type": "absent", "block_storage_service_type": "absent"}
-    with open_cloud(CloudConfig(openstack.cloud(PROJECT) | absent)) as cloud:
+    with open_cloud(CloudConfig(project.entry | absent)) as cloud:
         with pytest.raises(CloudError, match="no compute service") as caught:
             cloud.boot_servers.create(wanted(str(uuid.uuid4()), "image"), PUBLIC_KEY)
         assert caught.value.reason == "ServerRefused"

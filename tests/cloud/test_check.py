@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from cloudimage.cli.app import app
 from support.boot_servers import quota
 from support.openstack_actions import make_image
+from support.projects import own_project
 from testbed.openstack import OpenStack
 from testbed.process import free_ports
 
@@ -70,12 +71,10 @@ def test_an_administrator_may_all(check: Check) -> None:
     assert states(found)["look up projects"] == "ok"
 
 
-def test_a_quota_that_is_used_up(openstack: OpenStack, check: Check) -> None:
-    openstack.set_quota("tiny", "image_count_total", 0)
-    try:
-        status, found = check("tiny")
-    finally:
-        openstack.set_quota("tiny", "image_count_total", 10_000)
+def test_a_quota_that_is_used_up(openstack: OpenStack, check: Check, unique: str) -> None:
+    with own_project(openstack, unique) as project:
+        project.set_quota("image_count_total", 0)
+        status, found = check("images-password", auth=project.entry["auth"])
     assert status == 2
     assert states(found)["make images"] == "missing"
     assert "image_count_total 0 of 0 used" in found["quota"]["text"]
@@ -126,10 +125,10 @@ BOOT_TEST = [
 ]
 
 
-def test_what_a_boot_test_needs_of_nova(openstack: OpenStack, check: Check) -> None:
-    admin, project = openstack.connect("admin"), openstack.project_id("tiny")
-    with quota(admin, project, instances=0):
-        status, found = check("tiny", "--boot-test")
+def test_what_a_boot_test_needs_of_nova(openstack: OpenStack, check: Check, unique: str) -> None:
+    admin = openstack.connect("admin")
+    with own_project(openstack, unique) as project, quota(admin, project.id, instances=0):
+        status, found = check("images-password", "--boot-test", auth=project.entry["auth"])
     assert (status, list(found)[-len(BOOT_TEST) :]) == (0, BOOT_TEST)
     assert {found[each]["state"] for each in BOOT_TEST[:4]} == {"ok"}
     assert "by id" in found["boot test: networks"]["text"]

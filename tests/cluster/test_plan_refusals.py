@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from support.namespaces import SECRET
+from support.namespaces import SECRET, Namespace
 from support.plans import Planner, manifest
+from support.projects import own_project
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
 
@@ -41,16 +42,20 @@ def test_a_right_that_is_missing_is_said_beforehand(
 
 
 def test_a_quota_that_is_too_small(
-    plan: Planner, openstack: OpenStack, sources: Sources, qcow2_disk: Path, unique: str
+    plan: Planner,
+    namespace: Namespace,
+    openstack: OpenStack,
+    sources: Sources,
+    qcow2_disk: Path,
+    unique: str,
 ) -> None:
     url = sources.put(f"{unique}.qcow2", qcow2_disk)
-    ref = {"secretName": SECRET, "cloudName": "tiny"}
+    ref = {"secretName": SECRET, "cloudName": "small"}
     document = manifest(unique, url, {"diskFormat": "raw"}, cloudCredentialsRef=ref)
-    openstack.set_quota("tiny", "image_size_total", 60)
-    try:
+    with own_project(openstack, unique) as project:
+        project.set_quota("image_size_total", 60)
+        namespace.put_secret(openstack, small=project.entry)
         status, found = plan(document)
-    finally:
-        openstack.set_quota("tiny", "image_size_total", 5)
     assert status == 1
     assert found["quota"]["reason"] == "QuotaExceeded"
     assert "it takes 64.0 MiB of image_size_total" in found["quota"]["text"]
