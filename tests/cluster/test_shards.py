@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudimage.api.cloudimage import CloudImage
 from cloudimage.shard import Shard
 from support.namespaces import Namespace, images_of, wait_until
 from support.shares import Shares, members
@@ -68,6 +69,15 @@ def leads(operator: Operator) -> bool:
     return '"leading"' in operator.log()
 
 
+def stands_by(operator: Operator) -> bool:
+    return '"standing by"' in operator.log()
+
+
+def is_seen(resource: CloudImage) -> bool:
+    """Tell whether the operator has looked at the newest spec."""
+    return resource.status.observed_generation == resource.metadata.generation
+
+
 def looked_at(operator: Operator, name: str) -> bool:
     """Tell whether its log has anything of a namespace."""
     return f'"{name}"' in operator.log()
@@ -108,21 +118,19 @@ def test_operators_divide_the_objects_and_hand_them_over(
     last.create(moving, slowly, sha256_of(qcow2_disk), image={"diskFormat": "raw"})
     last.wait(moving, lambda each: each.status.progress is not None)
     two = [operators.start(Shard(index, 2)) for index in range(2)]
-    assert all(wait_until(lambda: '"standing by"' in each.log(), 20) for each in two)
+    assert wait_until(lambda: all(map(stands_by, two)), 20)
     three[0].kill()
     for operator in three[1:]:
         assert not any(map(leads, two))
         operator.stop()
-    assert all(wait_until(lambda: leads(each), 4 * SECONDS) for each in two)
+    assert wait_until(lambda: all(map(leads, two)), 4 * SECONDS)
     moved = last.wait_condition(moving, "Ready")
     assert [each["id"] for each in images_of(images, moved.metadata.uid)] == [moved.status.image_id]
 
     # Each still has the image it had, and a change is acted on.
     for team, before in zip(teams, ready, strict=True):
         team.patch(unique, {"spec": {"image": {"properties": {"os_distro": "debian"}}}})
-        after = team.wait(
-            unique, lambda each: each.status.observed_generation == each.metadata.generation
-        )
+        after = team.wait(unique, is_seen)
         team.wait_condition(unique, "Ready")
         assert after.status.image_id == before.status.image_id
         assert after.status.transfers_started == 1

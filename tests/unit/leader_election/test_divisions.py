@@ -51,19 +51,23 @@ class Requests(Leases):
         """Make no client."""
 
     def read(self) -> Lease | None:
+        """Return the Lease of its terms."""
         self.server.meanwhile()
         found = self.server.stored.get(self.terms.name)
         return Lease.parsed(found) if found else None
 
     def read_all(self) -> list[Lease]:
+        """Return every Lease."""
         self.server.meanwhile()
         return [Lease.parsed(each) for each in self.server.stored.values()]
 
     def create(self, body: Mapping[str, Any]) -> None:
+        """Create one."""
         self.server.meanwhile()
         self.server.write(body, new=True)
 
     def replace(self, body: Mapping[str, Any]) -> None:
+        """Replace one."""
         self.server.meanwhile()
         self.server.write(body, new=False)
 
@@ -104,8 +108,8 @@ class Process:
                     self.start()
             else:
                 self.leads = self.leadership._take() is None
-        except ApiException as error:
-            assert error.status == 409
+        except ApiException:
+            pass  # refused: somebody else has written; it tries again
         finally:
             self.busy = False
 

@@ -14,8 +14,14 @@ TERMS = Terms("cloudimage-system", "cloudimage-operator")
 OF_THREE = ("b-0-of-3", "b-1-of-3")
 NAMES = {
     **dict.fromkeys(OF_THREE, False),
-    **{"b": True, "b-0-of-2": True, "b-12-of-16": True},
-    **{"b-0": False, "bb": False, "b-of-2": False, "b-0-of-2-x": False, "xb-0-of-2": False},
+    "b": True,
+    "b-0-of-2": True,
+    "b-12-of-16": True,
+    "b-0": False,
+    "bb": False,
+    "b-of-2": False,
+    "b-0-of-2-x": False,
+    "xb-0-of-2": False,
     "b-0-of-\u0662": False,
 }
 """Leases, and whether nobody may act by b-1-of-3 while somebody holds them."""
