@@ -83,6 +83,20 @@ def convert(
             )
     if shape == "raw":
         return _raw_stream(path.name, found, tools)
+    target = convert_to_file(path, found, wanted, tools, meter)
+    path.unlink()
+    return as_file(target, shape)
+
+
+def convert_to_file(
+    path: Path, found: Inspected, wanted: TargetFormat, tools: Toolbox, meter: Meter
+) -> Path:
+    """Convert a file into one beside it, which is returned.
+
+    Raises:
+        TransferError: ``ConversionFailed`` or ``InsufficientScratch``.
+    """
+    shape = wanted.format or found.format
     meter.start(Stage.CONVERTING)
     target = path.with_name("converted")
     options = ["-o", _OPTIONS[shape]] if shape in _OPTIONS else []
@@ -91,13 +105,13 @@ def convert(
     opened = image(path.name, QEMU_FORMATS[found.format])
     try:
         # With the bytes that are reserved for it, and no more.
-        output = Output(target.name, largest(path.name, found, shape, tools))
+        written = largest(path.name, found, shape, tools) or found.virtual_size
+        output = Output(target.name, written)
         words = ("convert", "-O", QEMU_FORMATS[shape], *options, *opened, target.name)
         tools.run("qemu-img", *words, output=output)
     except ToolError as error:
         raise _failure(error) from error
-    path.unlink()
-    return as_file(target, shape)
+    return target
 
 
 def largest(name: str, found: Inspected, wanted: DiskFormat | None, tools: Toolbox) -> int:
