@@ -137,7 +137,7 @@ class Cache:
         return any((self._folder / f"{key}{suffix}").exists() for suffix in (".data", ".part"))
 
     def drop(self, key: str) -> None:
-        """Remove the file of a key unless it is being made; transfers that use it keep their link."""
+        """Remove a file unless it is being made; transfers that use it keep their link."""
         self._remove(key)
 
     def sweep(self) -> None:

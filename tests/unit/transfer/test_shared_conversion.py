@@ -11,7 +11,8 @@ import pytest
 
 from cloudimage.transfer.companions import making
 from cloudimage.transfer.contract import Result
-from cloudimage.transfer.image import shared_conversion
+from cloudimage.transfer.image.conversion import convert_to_file
+from cloudimage.transfer.image.shared_conversion import SharedConversion
 from support.fake_glance import TransferBench
 from support.transfer_images import MIB, make, raw_disk
 from testbed.sources import Sources
@@ -44,13 +45,12 @@ def qcow2(raw: Path) -> Path:
 def conversions(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     """The formats that files were converted to for several transfers."""
     done: list[str | None] = []
-    convert = shared_conversion.convert_to_file
 
     def counted(path: Path, found: Any, wanted: Any, *rest: Any) -> Path:
         done.append(wanted.format)
-        return convert(path, found, wanted, *rest)
+        return convert_to_file(path, found, wanted, *rest)
 
-    monkeypatch.setattr(shared_conversion, "convert_to_file", counted)
+    monkeypatch.setattr(f"{SharedConversion.__module__}.convert_to_file", counted)
     return done
 
 

@@ -33,7 +33,7 @@ class SharedConversion:
 
     Attributes:
         sha256: Of the source file.
-        others: Tells whether other transfers are making the same of the same source.
+        others: Returns whether other transfers are making the same of the same source.
     """
 
     cache: Cache
