@@ -36,7 +36,8 @@ BUILD.info({"version": __version__, "revision": revision(), "python": platform.p
 
 LEADER = Gauge(
     "cloudimage_leader",
-    "1 while this process is the leader; 0 while it is on standby.",
+    "1 while this process is the leader of its shard; 0 while it is on standby.",
+    ("shard",),
 )
 
 OBJECTS = ObjectStates()
