@@ -189,6 +189,7 @@ LABELS: Final = {
     "result": "`Passed` or `Failed`",
     "revision": "commit that the container was built from",
     "service": "type of the OpenStack service; `discovery` for requests for a service's versions",
+    "shard": "which part of the namespaces, from 0; 0 where one operator has them all",
     "stage": "stage of a transfer, as in status.progress",
     "state": "of a connection: `idle` or `lent`; of an image: `unfinished` or `finished`; "
     "of a boot test: `running` or `waiting`",
