@@ -8,6 +8,7 @@ variable nothing at all happens.
 
 import os
 import signal
+import threading
 from enum import StrEnum
 from typing import Final
 
@@ -73,4 +74,5 @@ def failpoint(point: Point, name: str) -> None:
     """
     if _halts and (halt := f"{point}:{name.partition(' ')[0]}") in _halts:
         _halts.discard(halt)
-        os.kill(os.getpid(), signal.SIGSTOP)
+        # To this thread, which could go on until another one has taken a signal of the process.
+        signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)

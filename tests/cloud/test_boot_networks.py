@@ -10,11 +10,12 @@ import pytest
 from openstack.connection import Connection
 
 from cloudimage.cloud.config import CloudConfig
-from cloudimage.cloud.connection import Cloud, connected, open_cloud
+from cloudimage.cloud.connection import Cloud, connected
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.neutron import NetworkRef, Neutron
-from support.boot_servers import PUBLIC_KEY, built, cleared, keys_of, until, wanted
-from support.openstack_actions import make_image, wait_until
+from support.boot_servers import PUBLIC_KEY, built, keys_of, until, wanted
+from support.openstack_actions import wait_until
+from support.projects import Project, own_project
 from testbed.openstack import OpenStack
 
 pytestmark = [
@@ -24,35 +25,14 @@ pytestmark = [
     pytest.mark.xdist_group("testbed-boot"),
 ]
 
-PROJECT = "tiny"
-"""Nobody else has networks there, so Nova chooses as is expected here."""
-
 SUBNETS = ("198.18.8.0/24", "fd7a:8::/64")
 
 
 @pytest.fixture(scope="module")
-def tenant(boot_bed: OpenStack) -> Connection:
-    return boot_bed.connect(PROJECT)
-
-
-@pytest.fixture(scope="module")
-def cloud(boot_bed: OpenStack) -> Iterator[Cloud]:
-    with open_cloud(CloudConfig(boot_bed.cloud(PROJECT))) as opened:
-        yield opened
-
-
-@pytest.fixture
-def uid(cloud: Cloud, tenant: Connection) -> Iterator[str]:
-    made = str(uuid.uuid4())
-    with cleared(cloud.boot_servers, tenant, made):
+def project(boot_bed: OpenStack) -> Iterator[Project]:
+    """Nobody else has networks there, so Nova chooses as is expected here."""
+    with own_project(boot_bed, f"boot-networks-{uuid.uuid4()}") as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def image_id(tenant: Connection) -> Iterator[str]:
-    image = make_image(tenant, b"\0" * 4096)
-    yield image.id
-    tenant.image.delete_image(image)
 
 
 @contextmanager
@@ -124,7 +104,13 @@ def test_an_administrators_network_is_the_own_or_a_shared_one(
 
 
 def test_what_neutron_or_nova_with_it_refuses(
-    boot_bed: OpenStack, cloud: Cloud, tenant: Connection, uid: str, image_id: str, unique: str
+    boot_bed: OpenStack,
+    project: Project,
+    cloud: Cloud,
+    tenant: Connection,
+    uid: str,
+    image_id: str,
+    unique: str,
 ) -> None:
     admin = boot_bed.connect("admin")
     named = (NetworkRef(name=unique),)
@@ -154,11 +140,11 @@ def test_what_neutron_or_nova_with_it_refuses(
         until_gone(cloud, server_id)
         cloud.boot_servers.delete_keys(uid)
     with network(tenant, unique, SUBNETS[0]):
-        admin.network.update_quota(boot_bed.project_id(PROJECT), ports=0)
+        admin.network.update_quota(project.id, ports=0)
         try:
             error = refused(cloud, tenant, uid, image_id, None)
         finally:
-            admin.network.delete_quota(boot_bed.project_id(PROJECT))
+            admin.network.delete_quota(project.id)
         assert (error.reason, "ports" in str(error)) == ("QuotaExceeded", True), error
         # The one network that there is, is what Nova chooses.
         server_id = cloud.boot_servers.create(wanted(uid, image_id, networks=None), PUBLIC_KEY)

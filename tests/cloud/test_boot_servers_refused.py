@@ -18,7 +18,6 @@ from cloudimage.cloud.neutron import NetworkRef
 from support.boot_servers import (
     PUBLIC_KEY,
     built,
-    cleared,
     flavor,
     keys_of,
     quota,
@@ -38,31 +37,6 @@ pytestmark = [pytest.mark.cloud, pytest.mark.xdist_group("boot-refusals")]
 def project(openstack: OpenStack) -> Iterator[Project]:
     with own_project(openstack, f"boot-refusals-{uuid.uuid4()}") as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def tenant(project: Project) -> Connection:
-    return project.connect()
-
-
-@pytest.fixture(scope="module")
-def cloud(project: Project) -> Iterator[Cloud]:
-    with open_cloud(CloudConfig(project.entry)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def uid(cloud: Cloud, tenant: Connection) -> Iterator[str]:
-    made = str(uuid.uuid4())
-    with cleared(cloud.boot_servers, tenant, made):
-        yield made
-
-
-@pytest.fixture(scope="module")
-def image_id(tenant: Connection) -> Iterator[str]:
-    image = make_image(tenant, b"\0" * 4096)
-    yield image.id
-    tenant.image.delete_image(image)
 
 
 @contextmanager

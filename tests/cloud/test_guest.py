@@ -81,6 +81,19 @@ class Booted:
         assert report is not None
         return report
 
+    def complete(self, seconds: float = BOOT_SECONDS) -> GuestReport:
+        """Wait until the guest has all addresses that Nova gave it, and return its report."""
+        given = self.addresses()
+
+        def is_complete() -> bool:
+            report = self.report()
+            return report is not None and given <= {str(each.ip) for each in report.addresses}
+
+        wait_until(is_complete, seconds)
+        report = self.report()
+        assert report is not None
+        return report
+
     def addresses(self) -> set[str]:
         """Return the addresses that Nova gave it."""
         server = self.cloud.compute.get_server(self.server.id)
@@ -149,7 +162,7 @@ def booted(cloud: Connection, network: str, unique: str) -> Iterator[Boot]:
 
 def test_a_good_guest_says_all_that_nova_gave_it(booted: Boot, network: str) -> None:
     server = booted(guest_qcow2("good"))
-    report = server.settled()
+    report = server.complete()
     assert {str(each.ip) for each in report.addresses} == server.addresses()
     assert {each.version for each in report.addresses} == {4, 6}
     assert report.interfaces == ("eth0",)
@@ -164,7 +177,7 @@ def test_a_guest_lets_its_key_in_over_either_family(
     boot_bed: OpenStack, port: str, booted: Boot, network: str
 ) -> None:
     server = booted(guest_qcow2("good"), nics=[{"port": port}])
-    report = server.settled()
+    report = server.complete()
     key, other = server.key, throw_away_key("other")
     with inside(boot_bed, network) as entrance:
         for address in sorted(server.addresses()):
@@ -199,7 +212,7 @@ def test_a_guest_without_a_family_says_so(booted: Boot, family: int) -> None:
 
 @pytest.mark.parametrize("what", ["key", "shell"])
 def test_a_guest_that_does_not_let_the_key_in_says_so(booted: Boot, what: str) -> None:
-    report = booted(guest_qcow2(f"without-{what}")).settled()
+    report = booted(guest_qcow2(f"without-{what}")).complete()
     assert report.keys == {}
     assert {each.version for each in report.addresses} == {4, 6}
 
@@ -242,7 +255,7 @@ def test_a_debian_lets_its_default_user_in_and_root_only_to_be_told_so(
 ) -> None:
     """The real cloud-init: it writes root's key also, for a command that names the other user."""
     server = booted(cloud_debian_qcow2(), flavor="m1.small", nics=[{"port": port}])
-    report = server.settled(DEBIAN_SECONDS)
+    report = server.complete(DEBIAN_SECONDS)
     assert report.keys == {"debian": (server.key.fingerprint,)}
     assert {str(each.ip) for each in report.addresses} == server.addresses()
     assert report.interfaces == ("eth0",)

@@ -37,3 +37,25 @@ def test_it_halts_once_at_its_point() -> None:
     assert os.WSTOPSIG(status) == signal.SIGSTOP
     process.send_signal(signal.SIGCONT)
     assert process.wait(20) == 0
+
+
+_THREADS = """
+import os, threading
+from cloudimage.failpoints import Point, failpoint
+def work():
+    failpoint(Point.MARKED, "debian")
+    os.write(1, b"went on")
+threading.Thread(target=work).start()
+"""
+
+
+def test_the_thread_that_is_there_does_not_go_on() -> None:
+    """Any thread may take a signal of the process, and the others run until it does."""
+    for _ in range(20):
+        halts = {"CLOUDIMAGE_HALT_AT": "marked:debian"}
+        with subprocess.Popen(
+            [sys.executable, "-c", _THREADS], env={**os.environ, **halts}, stdout=subprocess.PIPE
+        ) as process:
+            os.waitpid(process.pid, os.WUNTRACED)
+            process.kill()
+            assert process.communicate()[0] == b""
