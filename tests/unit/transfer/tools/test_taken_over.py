@@ -25,7 +25,7 @@ from cloudimage.transfer.tools import landlock, launcher, seccomp
 {change}
 launcher.main()
 """
-NO_LANDLOCK = "landlock.restrict = lambda _: False"
+NO_LANDLOCK = "landlock.restrict = lambda *_: False"
 NO_FILTER = "seccomp.Filters.load = lambda *_, **__: None"
 
 with_landlock = pytest.mark.skipif(not landlock.version(), reason="the kernel has no Landlock")
