@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,14 +13,19 @@ from typing import Final
 from bench.buckets import bucket
 from bench.copying import copying
 from bench.many import many
+from bench.peer import peer
 from bench.reading import by_us, reading
 from bench.registries import registries
 from bench.results import Bar, Limit
 from bench.rig import Rig, shell, timed
 from bench.scale import MIB, Scale
+from bench.store import store
 from bench.tenants import tenants
 from bench.watch import Peak, bytes_in, cpu_seconds, memory, watching, worst_lag
 from cloudimage.runners.child import ChildRunner
+from cloudimage.transfer.request import TransferRequest
+
+_PROJECTS: Final = 4
 
 
 def conversion(rig: Rig, scale: Scale) -> Bar:
@@ -115,7 +121,7 @@ def crowd(rig: Rig, scale: Scale) -> Bar:
     bar = Bar("crowd", f"{scale.at_once} transfers at once, by the operator's own runner")
     source = rig.image("raw", scale.each, scale.each // 2)
     with rig.served(source) as url:
-        together = partial(_together, rig, url, source, scale.at_once)
+        together = partial(_together, rig, rig.request(url, source, "raw"), scale.at_once)
         lag: list[float] = []
         puts = timed(partial(_puts, rig, source, scale.at_once))
         before = _cpu(rig)
@@ -134,6 +140,27 @@ def crowd(rig: Rig, scale: Scale) -> Bar:
     return bar
 
 
+def fanout(rig: Rig, scale: Scale) -> Bar:
+    """One qcow2 becomes raw in four projects: against the PUTs of the finished raw file alone."""
+    bar = Bar("fanout", f"one qcow2 URL to raw in Glance, {_PROJECTS} times at once")
+    source = rig.image("qcow2", scale.raw, scale.raw // 2, compress=True)
+    raw = rig.folder / "fanout.raw"
+    shell("qemu-img", "convert", "-f", "qcow2", "-O", "raw", source, raw)
+    puts: list[float] = []
+    ours: list[float] = []
+    with rig.served(source) as url:
+        cache = {"cache": rig.scratch / "cache"}
+        for _ in range(scale.repeats):
+            puts.append(timed(partial(_puts, rig, raw, _PROJECTS)))
+            request = rig.request(url, source, "raw").model_copy(update=cache)
+            ours.append(timed(partial(_together, rig, request, _PROJECTS)))
+            shutil.rmtree(cache["cache"])
+    raw.unlink()
+    bar.seconds = {f"{_PROJECTS} curl -T at once": min(puts), "ours": min(ours)}
+    bar.limits = [Limit(f"ours / {_PROJECTS} curl -T at once", min(ours) / min(puts), 1.15)]
+    return bar
+
+
 def _cpu(rig: Rig) -> float:
     """Return the processor time so far of this process and of all servers."""
     servers = [row[1] for part in (rig.openstack, rig.sources) for row in part.status()]
@@ -145,9 +172,8 @@ def _puts(rig: Rig, source: Path, count: int) -> None:
         list(pool.map(lambda _: rig.put(source, "raw"), range(count)))
 
 
-def _together(rig: Rig, url: str, source: Path, count: int) -> None:
+def _together(rig: Rig, request: TransferRequest, count: int) -> None:
     runner = ChildRunner(count)
-    request = rig.request(url, source, "raw")
     ended = threading.Semaphore(0)
     uids = [str(number) for number in range(count)]
     for uid in uids:
@@ -173,6 +199,6 @@ BARS: Final[dict[str, Callable[[Rig, Scale], Bar]]] = {
     each.__name__: each
     for each in (
         *(conversion, passage, bucket, registries, copying),
-        *(footprint, crowd, reading, many, tenants),
+        *(store, footprint, crowd, fanout, reading, peer, many, tenants),
     )
 }

@@ -25,7 +25,7 @@ from cloudimage.controller.attempts import Attempts
 from cloudimage.controller.faults import FaultTeller, surviving
 from cloudimage.controller.logic.retry import ENTRY
 from cloudimage.controller.reference_index import ReferenceIndex
-from cloudimage.controller.tenants import TenantIndex
+from cloudimage.controller.tenants import TenantIndex, shared_image
 from cloudimage.controller.watch import Watch, key_in
 from cloudimage.controller.workqueue import WorkQueue
 from cloudimage.credentials.guard import SecretGuard
@@ -175,7 +175,7 @@ class Operator:
         self.queue.add(key)
 
     async def _started(self, **_: object) -> None:
-        metrics.LEADER.set(1)
+        metrics.LEADER.labels(str(self.settings.shard_index)).set(1)
         sweep(self.settings.scratch)
         self.queue.start()
         self.share_queue.start()
@@ -184,7 +184,7 @@ class Operator:
         self._lag = asyncio.create_task(watch_loop_lag())
         # Before any object is looked at: what runs already must not be started again.
         await asyncio.to_thread(self.runner.recover, self._notify)
-        await asyncio.to_thread(self.turns.recover, self.images.kube)
+        await asyncio.to_thread(self.turns.recover, self.images.kube, self.settings.shard)
 
     async def _stopped(self, **_: object) -> None:
         self._housekeeping.cancel()
@@ -205,8 +205,11 @@ class Operator:
         await asyncio.to_thread(self.clouds.close_idle)
 
     async def _image_event(self, event: kopf.RawEvent, **_: object) -> None:
-        self._tenants.saw_image(key_in(event), event)
-        key = self._images_watch.take(event)
+        key = key_in(event)
+        if not self._owns(key):
+            return
+        self._tenants.saw_image(key, event)
+        self._images_watch.take(event)
         image = _parsed(CloudImage, event)
         metrics.FOLLOWED.update(key, follow_status.made(image) if image else None)
         if image is not None:
@@ -218,6 +221,9 @@ class Operator:
             self.shares.look_again(share)
             self.share_queue.add(share, urgent=True)
 
+    def _owns(self, key: Key) -> bool:
+        return self.settings.shard.owns(key.namespace)
+
     def _sweep(self, place: Place) -> None:
         """Have a cloud looked at for orphans now and then, from when a CloudImage names it."""
         if place not in self._places:
@@ -225,8 +231,12 @@ class Operator:
             self.orphan_queue.add(place, self.settings.resync_seconds)
 
     async def _share_event(self, event: kopf.RawEvent, **_: object) -> None:
-        self._tenants.saw_share(key_in(event), event)
-        key = self._shares_watch.take(event)
+        key = key_in(event)
+        # With its CloudImage, so that the members of an image are changed by one operator.
+        if not self._owns(shared_image(key, event["object"]) or key):
+            return
+        self._tenants.saw_share(key, event)
+        self._shares_watch.take(event)
         share = _parsed(ImageShare, event)
         if share is not None and (target := members.target(share)):
             self._shares.set_targets(key, (Key(*target),))
@@ -270,7 +280,8 @@ def _runner(settings: Settings, kube: Kube, spawn: Callable[[], Process]) -> Run
     children = ChildRunner(most, spawn=spawn)
     if settings.job is None:
         return children
-    jobs = JobRunner(most, Jobs(kube.client), kube, settings.job, settings.namespaces)
+    where = settings.namespaces, settings.shard
+    jobs = JobRunner(most, Jobs(kube.client), kube, settings.job, *where)
     if settings.runner == "job":
         return jobs
     mounts, customizes = bool(settings.job_image), bool(settings.customize_image)

@@ -18,6 +18,7 @@ from cloudimage.access.policy import LOOPBACK, CloudPolicy
 from cloudimage.addresses import ANYWHERE, Networks
 from cloudimage.leader_election.rules import Terms
 from cloudimage.runners.logic.job_manifest import JobTemplate
+from cloudimage.shard import Shard
 from cloudimage.transfer.contract import Limits, UrlPolicy
 
 
@@ -143,6 +144,10 @@ class Settings(BaseSettings):
     is one operator."""
     lease_seconds: Annotated[int, Field(ge=3)] = 15
     """Seconds after which another operator takes over from one that is lost."""
+    shard_count: _Count = 1
+    """How many operators divide the namespaces, each with a Lease of its own."""
+    shard_index: Annotated[int, Field(ge=0)] = 0
+    """Which part this operator has, from 0."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -166,6 +171,19 @@ class Settings(BaseSettings):
         if self.runner == "job" and not self.job_image:
             raise ValueError("the runner job needs --job-image (env var: CLOUDIMAGE_JOB_IMAGE)")
         return self
+
+    @model_validator(mode="after")
+    def _shard_exists(self) -> Self:
+        if self.shard_index >= self.shard_count:
+            raise ValueError("--shard-index counts from 0 and is less than --shard-count")
+        if self.shard_count > 1 and not self.lease:
+            raise ValueError("--shard-count needs --lease (env var: CLOUDIMAGE_LEASE)")
+        return self
+
+    @cached_property
+    def shard(self) -> Shard:
+        """The namespaces whose objects are this operator's."""
+        return Shard(self.shard_index, self.shard_count)
 
     @cached_property
     def policy(self) -> UrlPolicy:
@@ -224,7 +242,7 @@ class Settings(BaseSettings):
     @cached_property
     def terms(self) -> Terms | None:
         """The Lease without which nothing is done; None: this operator is the only one."""
-        return Terms.of(self.lease, self.lease_seconds) if self.lease else None
+        return Terms.of(self.lease, self.lease_seconds, self.shard) if self.lease else None
 
 
 def _api_server() -> tuple[str, ...]:

@@ -189,10 +189,34 @@ def test_a_lease_says_which_pod_acts(render: Render, values: dict[str, Any]) -> 
     [(where, named), (also, any_name)] = grants(objects, LEASES)
     assert where == also == namespace
     assert (named["verbs"], named["resourceNames"]) == (["get", "update"], [name])
-    assert any_name["verbs"] == ["create"]
+    assert any_name["verbs"] == ["create", "list"]
     binding = only([each for each in objects if each["kind"] == "RoleBinding"], "RoleBinding")
     assert binding["metadata"]["namespace"] == namespace
     assert binding["subjects"] == only(objects, "ClusterRoleBinding")["subjects"]
+
+
+def test_shards_are_deployments_of_their_own(render: Render) -> None:
+    objects = render(shards=3, replicas=2)
+    deployments = [each for each in objects if each["kind"] == "Deployment"]
+    name = only(render(), "Deployment")["metadata"]["name"]
+    assert [each["metadata"]["name"] for each in deployments] == [f"{name}-{i}" for i in range(3)]
+    for index, each in enumerate(deployments):
+        template = each["spec"]["template"]
+        assert each["spec"]["replicas"] == 2
+        selected = each["spec"]["selector"]["matchLabels"]
+        assert selected["cloudimage.dev/shard"] == str(index)
+        assert selected.items() <= template["metadata"]["labels"].items()
+        [constraint] = template["spec"]["topologySpreadConstraints"]
+        assert constraint["labelSelector"]["matchLabels"] == selected
+        shard = {"CLOUDIMAGE_SHARD_INDEX": str(index), "CLOUDIMAGE_SHARD_COUNT": "3"}
+        assert shard.items() <= environment([each]).items()
+    [(_, named), _] = grants(objects, LEASES)
+    # Those that were there before as well: what has run out is taken from its holder.
+    assert {name, f"{name}-2-of-3", f"{name}-1-of-2"} <= set(named["resourceNames"])
+    assert len(set(named["resourceNames"])) == 36
+    alone = render(leaderElection={"enabled": True})
+    assert "CLOUDIMAGE_SHARD_COUNT" not in environment(alone)
+    assert "cloudimage.dev/shard" not in str(only(alone, "Deployment"))
 
 
 def test_replicas_are_spread_and_evicted_one_at_a_time(render: Render) -> None:

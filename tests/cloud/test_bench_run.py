@@ -11,13 +11,18 @@ from testbed.sources import Sources
 
 pytestmark = [pytest.mark.cloud, pytest.mark.slow]
 
-BARS = ["conversion", "passage", "bucket", "registries", "copying", "footprint", "crowd", "reading"]
+BARS = [
+    *("conversion", "passage", "bucket", "registries", "copying", "store"),
+    *("footprint", "crowd", "fanout", "reading"),
+]
 RATIOS = {
     "conversion": ["ours / the shell way", "ours / the slowest stage alone"],
     "passage": ["ours / curl -T"],
     "bucket": ["s3 / http"],
     "registries": ["artifact: oci / http", "containerDisk: oci / http"],
     "copying": ["ours / the slower of both"],
+    "store": ["ours / the shell way"],
+    "fanout": ["ours / 4 curl -T at once"],
     "crowd": ["ours / what the slowest shared resource allows"],
 }
 

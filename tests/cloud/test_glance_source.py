@@ -32,7 +32,7 @@ def put(bench: Bench) -> Iterator[Put]:
         content = None if path is None else path.read_bytes()
         wanted = {"disk_format": shape, "visibility": "private", **attributes}
         made.append(make_image(other, content, **wanted).id)
-        return made[-1]
+        return str(made[-1])
 
     yield image
     admin = bench.openstack.connect("admin")
@@ -148,7 +148,8 @@ def test_a_deactivated_image_is_refused(
     bench: Bench, put: Put, asked: Callable[..., Row], disk: Path
 ) -> None:
     image_id = put(disk)
-    bench.openstack.connect("admin").image.deactivate_image(image_id)
+    glance: Any = bench.openstack.connect("admin").image
+    glance.deactivate_image(image_id)
     assert "reactivate" in fail(asked(image_id), Reason.SOURCE_REFUSED).message
 
 

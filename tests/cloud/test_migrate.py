@@ -1,5 +1,7 @@
 """What ``cloudimage migrate`` makes of images as Nova writes them, and which ones it finds."""
 
+from typing import Any
+
 import pytest
 
 from cloudimage.cli import migrate
@@ -49,7 +51,8 @@ def test_every_image_that_can_be_seen_is_listed(
     offered = make_image(openstack.connect("consumer"), bytes(8), visibility="shared")
     made.add(offered.id)
     images_project = images.session.get_project_id()
-    openstack.connect("consumer").image.add_member(offered.id, member_id=images_project)
+    glance: Any = openstack.connect("consumer").image
+    glance.add_member(offered.id, member_id=images_project)
 
     def listed() -> set[str]:
         with opened("images") as glance:

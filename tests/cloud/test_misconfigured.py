@@ -215,7 +215,7 @@ def test_a_catalogue_without_such_an_image_service(openstack: OpenStack) -> None
 def test_an_endpoint_that_is_not_glance(
     openstack: OpenStack, context: tuple[ssl.SSLContext, str]
 ) -> None:
-    entry, glance = openstack.cloud("images"), openstack.connect("images").image.get_endpoint()
+    entry, glance = openstack.cloud("images"), str(openstack.connect("images").image.get_endpoint())
 
     def by(url: str) -> CloudError:
         return ended(entry | {"image_endpoint_override": url})

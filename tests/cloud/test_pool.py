@@ -89,7 +89,7 @@ def test_a_refused_login_is_tried_anew(
 
 def test_the_wish_of_a_busy_glance_is_passed_on(openstack: OpenStack, unique: str) -> None:
     busy = Fault(*("GET", unique, "answer"), status=503, headers=(("Retry-After", "77"),), times=1)
-    catalog = openstack.connect("images").image.get_endpoint()
+    catalog: Any = openstack.connect("images").image.get_endpoint()
     with FaultProxy(catalog, busy) as proxy:
         entry = openstack.cloud("images") | {"image_endpoint_override": proxy.url}
         pool = ConnectionPool()

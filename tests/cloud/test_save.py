@@ -32,7 +32,7 @@ def put(bench: Bench) -> Iterator[Put]:
     def image(path: Path, shape: str = "raw", **attributes: Any) -> str:
         wanted = {"disk_format": shape, "visibility": "private", **attributes}
         made.append(make_image(own, path.read_bytes(), **wanted).id)
-        return made[-1]
+        return str(made[-1])
 
     yield image
     for each in made:
@@ -129,7 +129,7 @@ def test_a_run_that_was_stopped_is_resumed(
     target: Path,
     number: signal.Signals,
 ) -> None:
-    image, running = put(disk), []
+    image, running = put(disk), list[subprocess.Popen[bytes]]()
 
     def stop(_: str) -> None:
         running[0].send_signal(number)

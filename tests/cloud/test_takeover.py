@@ -65,7 +65,7 @@ def test_whatever_was_done_before_the_end_is_the_same(
         done = look(left=99)
         aside = cloud.glance.get(old.id)
         assert aside is not None
-        assert (done.name, done.hidden, done.tags) == ("debian-12", False, {"t"})
+        assert (done.name, done.hidden, {*done.tags}) == ("debian-12", False, {"t"})
         assert (aside.name, aside.hidden) == (f"debian-12 ({old.created_at:%Y-%m-%d})", True)
         members = {each.project_id for each in cloud.glance.members(new.id)}
         assert members == {openstack.project_id("consumer")}

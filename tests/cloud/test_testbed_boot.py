@@ -67,7 +67,8 @@ def test_a_server_boots_and_its_snapshot_boots_and_nothing_of_them_stays(
     wait_for_boot(images, server)
     snapshot = images.compute.create_server_image(server, unique, wait=True, timeout=BOOT_SECONDS)
     qcow2 = tmp_path / "snapshot.qcow2"
-    images.image.download_image(snapshot, output=qcow2)
+    glance: Any = images.image
+    glance.download_image(snapshot, output=qcow2)
     run("qemu-img", "compare", qcow2, bootable_qcow2())
     again = boot(images, snapshot.id)
     wait_for_boot(images, again)
@@ -75,13 +76,13 @@ def test_a_server_boots_and_its_snapshot_boots_and_nothing_of_them_stays(
         delete(images, each)
         assert guests(each) == []
         assert not boot_bed.server_disk(each.id).parent.exists()
-    images.image.delete_image(snapshot)
+    glance.delete_image(snapshot)
 
 
 def test_a_server_on_a_volume_boots_and_its_volume_is_snapshot_while_it_runs(
     boot_bed: OpenStack, images: Connection, image_id: str, unique: str, tmp_path: Path
 ) -> None:
-    cinder = images.block_storage
+    cinder: Any = images.block_storage
     server = on_volume(images, unique, image_id)
     wait_for_boot(images, server)
     [attached] = images.compute.volume_attachments(server)
@@ -93,7 +94,7 @@ def test_a_server_on_a_volume_boots_and_its_volume_is_snapshot_while_it_runs(
     wait_available(images, copy)
     uploaded(images, copy.id, tmp_path / "volume")
     run("qemu-img", "compare", tmp_path / "volume", bootable_qcow2())
-    images.image.delete_image(image)
+    images.image.delete_image(image.id)
     cinder.delete_volume(copy)
     cinder.delete_snapshot(snapshot)
     cinder.wait_for_delete(snapshot, interval=0.2, wait=SECONDS)

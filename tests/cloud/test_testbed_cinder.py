@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openstack.connection import Connection
@@ -48,7 +49,7 @@ def test_a_volume_is_uploaded_with_the_bytes_of_its_image(
 def test_a_snapshot_becomes_a_volume_with_the_same_bytes(
     images: Connection, image_id: str, disk: Path, unique: str, tmp_path: Path
 ) -> None:
-    cinder = images.block_storage
+    cinder: Any = images.block_storage
     with volume(images, unique, image_id) as volume_id:
         snapshot = cinder.create_snapshot(name=unique, volume_id=volume_id)
         wait_available(images, snapshot)
@@ -79,7 +80,7 @@ def test_a_volume_in_use_is_not_uploaded_without_force(
 def test_a_server_on_a_volume_is_snapshot_as_an_empty_image_that_names_a_volume_snapshot(
     images: Connection, image_id: str, disk: Path, unique: str, tmp_path: Path
 ) -> None:
-    cinder = images.block_storage
+    cinder: Any = images.block_storage
     server = on_volume(images, unique, image_id)
     [attached] = images.compute.volume_attachments(server)
     image = images.compute.create_server_image(server, unique, wait=True, timeout=SECONDS)
@@ -90,7 +91,7 @@ def test_a_server_on_a_volume_is_snapshot_as_an_empty_image_that_names_a_volume_
     copy = cinder.create_volume(name=unique, snapshot_id=snapshot.id)
     wait_available(images, copy)
     uploaded(images, copy.id, tmp_path / "volume")
-    images.image.delete_image(image)
+    images.image.delete_image(image.id)
     cinder.delete_volume(copy)
     cinder.delete_snapshot(snapshot)
     cinder.wait_for_delete(snapshot, interval=0.1, wait=SECONDS)

@@ -8,6 +8,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from openstack.connection import Connection
@@ -24,7 +25,7 @@ def images(openstack: OpenStack, unique: str) -> Iterator[Connection]:
     publisher = openstack.connect("images")
     yield publisher
     for image in publisher.image.images(name=unique):
-        publisher.image.delete_image(image)
+        publisher.image.delete_image(image.id)
 
 
 def test_a_shared_image_is_listed_by_its_member_after_acceptance(
@@ -34,13 +35,15 @@ def test_a_shared_image_is_listed_by_its_member_after_acceptance(
     image = make_image(images, data, name=unique)
     consumer = openstack.connect("consumer")
     consumer_id = openstack.project_id("consumer")
-    images.image.add_member(image, member_id=consumer_id)
+    glance: Any = images.image
+    glance.add_member(image, member_id=consumer_id)
 
     def listed() -> bool:
         return image.id in {each.id for each in consumer.image.images()}
 
     assert not listed()
-    consumer.image.update_member(consumer_id, image, status="accepted")
+    theirs: Any = consumer.image
+    theirs.update_member(consumer_id, image, status="accepted")
     assert listed()
     assert consumer.image.download_image(image).content == data
     assert image.hash_value == hashlib.sha512(data).hexdigest()
@@ -105,7 +108,8 @@ def test_glance_downloads_from_loopback_and_admin_copies_to_the_other_store(
         threading.Thread(target=source.serve_forever, daemon=True).start()
         image = make_image(images, name=unique)
         uri = f"http://127.0.0.1:{source.server_port}/image.raw"
-        images.image.import_image(image, method="web-download", uri=uri)
+        glance: Any = images.image
+        glance.import_image(image, method="web-download", uri=uri)
         wait_until(lambda: imported(images, image.id))
         source.shutdown()
     assert images.image.download_image(image).content == data
@@ -123,6 +127,6 @@ def test_an_unknown_service_is_refused(openstack: OpenStack) -> None:
 
 
 def test_the_openstack_command_works(openstack: OpenStack) -> None:
-    command = [openstack.program("openstack"), "--os-cloud", "consumer", "image", "list"]
+    command = [str(openstack.program("openstack")), "--os-cloud", "consumer", "image", "list"]
     env = {**os.environ, "OS_CLIENT_CONFIG_FILE": str(openstack.clouds_yaml)}
     subprocess.run(command, env=env, check=True)

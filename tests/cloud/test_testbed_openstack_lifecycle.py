@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -122,8 +123,9 @@ def test_glance_converts_when_the_plugin_is_chosen(second_bed: OpenStack, tmp_pa
     subprocess.run(command, check=True)
     publisher = second_bed.connect("images")
     image = make_image(publisher, disk_format="qcow2")
-    publisher.image.stage_image(image, data=qcow2.read_bytes())
-    publisher.image.import_image(image, method="glance-direct")
+    glance: Any = publisher.image
+    glance.stage_image(image, data=qcow2.read_bytes())
+    glance.import_image(image, method="glance-direct")
     wait_until(lambda: imported(publisher, image.id))
     stored = publisher.image.get_image(image)
     assert (stored.disk_format, stored.size) == ("raw", MIB)

@@ -31,4 +31,4 @@ def test_a_signed_image_is_not_converted(bench: Bench, qcow2: Path) -> None:
     assert "img_signature" in failure.message
     assert "Set diskFormat to qcow2" in failure.message
     unsigned = {"img_signature_hash_method": "SHA-256"}
-    assert succeed(bench.request(bench.put(qcow2), properties=unsigned, disk_format="raw"))
+    succeed(bench.request(bench.put(qcow2), properties=unsigned, disk_format="raw"))

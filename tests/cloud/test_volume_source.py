@@ -82,7 +82,7 @@ def test_cinder_converts_and_what_it_made_becomes_the_image(
 def test_a_snapshot_of_a_volume_leaves_no_volume(
     bench: Bench, images: Connection, filled: str, disk: Path, unique: str
 ) -> None:
-    cinder = images.block_storage
+    cinder: Any = images.block_storage
     snapshot = cinder.create_snapshot(name=unique, volume_id=filled)
     wait_available(images, snapshot)
     try:

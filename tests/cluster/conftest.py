@@ -117,6 +117,6 @@ def no_probe_left(openstack: OpenStack) -> Callable[[], bool]:
     def looked() -> bool:
         params = {"name": PROBE, "os_hidden": "true"}
         left = openstack.connect("admin").image.get("/images", params=params).json()["images"]
-        return left == []
+        return not left
 
     return looked

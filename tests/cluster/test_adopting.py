@@ -50,7 +50,7 @@ def images(openstack: OpenStack) -> Connection:
 
 
 def observe(namespace: Namespace, name: str, **wanted: Any) -> None:
-    unmanaged = {"managementPolicy": "Unmanaged", "import": wanted, "source": None}
+    unmanaged: dict[str, Any] = {"managementPolicy": "Unmanaged", "import": wanted, "source": None}
     namespace.create(name, "", **unmanaged)
 
 

@@ -97,7 +97,8 @@ def bench(
     yield bench
     # Nothing is left of any test, whatever came of it.
     namespace = bench.namespace
-    listed = namespace.objects.list_namespaced_custom_object(*namespace.address)["items"]
+    answer: Any = namespace.objects.list_namespaced_custom_object(*namespace.address)
+    listed = answer["items"]
     for each in listed:
         namespace.delete(each["metadata"]["name"])
     for each in listed:

@@ -11,9 +11,10 @@ import yaml
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.names import RETRY_ANNOTATION
 from cloudimage.catalogue import KEY, entries, find
+from support.layouts import LAYOUTS, Layout
 from support.namespaces import SECRET, Namespace, content_of, images_of, said
 from support.transfer_keys import Signer
-from support.upstream import LAYOUTS, Layout, Upstream
+from support.upstream import Upstream
 from testbed.images import disk, sha256_of
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack

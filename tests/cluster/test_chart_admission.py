@@ -116,7 +116,11 @@ def operators_own(cluster: Cluster, tmp_path: Path) -> Iterator[tuple[str, Path]
         "stringData": {"clouds.yaml": "good", "cacert": "ca"},
     }
     # With more rights than the chart gives: what is refused is refused by the policy alone.
-    for thing, name in ((role, "more"), (binding, "more"), (secret, "openstack")):
+    wanted: tuple[tuple[dict[str, Any], str], ...] = (
+        *((role, "more"), (binding, "more")),
+        (secret, "openstack"),
+    )
+    for thing, name in wanted:
         body = {**thing, "metadata": {**thing.get("metadata", {}), "name": name}}
         words = ("create", "--namespace", operator.namespace, "-f", "-")
         cluster.run_kubectl(*words, stdin=json.dumps(body))

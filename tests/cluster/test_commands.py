@@ -103,8 +103,8 @@ class Bench:
     ) -> None:
         """Replace the status, as the operator does."""
         address = (*self.address(plural), name)
-        body = self.objects.get_namespaced_custom_object(*address) | {"status": status}
-        self.objects.replace_namespaced_custom_object_status(*address, body)
+        body: Any = self.objects.get_namespaced_custom_object(*address)
+        self.objects.replace_namespaced_custom_object_status(*address, body | {"status": status})
 
     def put_finalizers(self, *finalizers: str) -> None:
         """Replace those of debian-12."""
@@ -117,7 +117,9 @@ class Bench:
 
     def metadata(self, name: str) -> Any:
         """Return the metadata of a CloudImage."""
-        return self.objects.get_namespaced_custom_object(*self.address(), name)["metadata"]
+        found: Any = self.objects.get_namespaced_custom_object(*self.address(), name)
+        metadata: dict[str, Any] = found["metadata"]
+        return metadata
 
     def run(self, *words: str, status: int = 0, stdin: str | None = None) -> str:
         """Run a command that ends with that exit status; return all that it printed."""
@@ -184,7 +186,7 @@ def test_get_by_kubectl_is_the_same_without_the_slow_client(
 def test_tab_offers_names_by_kubectl(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(bench.cluster.kubectl.parent))
     script = Path(sys.executable).with_name("kubectl_complete-cloudimage")
-    command = [sys.executable, "-X", "importtime", script, "get", *bench.options, "deb"]
+    command = [sys.executable, "-X", "importtime", str(script), "get", *bench.options, "deb"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "debian-12\n:4\n"
     assert " kubernetes\n" not in done.stderr
@@ -231,7 +233,7 @@ def test_as_a_plugin_of_kubectl(bench: Bench, monkeypatch: pytest.MonkeyPatch) -
 def test_describe_knows_its_shares_and_its_events(bench: Bench) -> None:
     bench.create_share()
     bench.put_status("debian-12", STALLED)
-    event = {
+    event: Any = {
         "metadata": {"generateName": "debian-12."},
         "type": "Warning",
         "reason": "ChecksumMismatch",
@@ -371,7 +373,8 @@ def test_no_crd_installed(connected: Connected) -> None:
 
 
 def test_without_the_right(bench: Bench) -> None:
-    bench.core.create_namespaced_service_account(bench.namespace, {"metadata": {"name": "nobody"}})
+    account: Any = {"metadata": {"name": "nobody"}}
+    bench.core.create_namespaced_service_account(bench.namespace, account)
     kubeconfig = bench.cluster.token_kubeconfig(bench.namespace, "nobody")
     done = CliRunner().invoke(app, ["get", "--kubeconfig", str(kubeconfig)])
     assert done.exit_code == 1

@@ -44,7 +44,7 @@ def create(namespace: Namespace, sources: Sources, small_disk: Path) -> Create:
 def finalizers(namespace: Namespace, secret: str) -> list[str] | None:
     """Return the Secret's finalizers; None when it is gone."""
     path = f"metadata.name={secret}"
-    listed = namespace.core.list_namespaced_secret(namespace.name, field_selector=path).items
+    listed: Any = namespace.core.list_namespaced_secret(namespace.name, field_selector=path).items
     return next((each.metadata.finalizers or [] for each in listed), None)
 
 
@@ -64,7 +64,7 @@ def tls_proxies(openstack: OpenStack, folder: Path) -> Iterator[tuple[dict[str, 
     authority.issue_server(stem)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(stem.with_suffix(".crt"), stem.with_suffix(".key"))
-    glance = openstack.connect("images").image.get_endpoint()
+    glance: Any = openstack.connect("images").image.get_endpoint()
     with FaultProxy(openstack.auth_url, tls=tls) as door, FaultProxy(glance, tls=tls) as images:
         entry = through(openstack.cloud("images"), door)
         yield entry | {"image_endpoint_override": images.url}, authority.pem
@@ -222,7 +222,7 @@ def test_the_secret_waits_for_the_last_one_and_keeps_the_finalizers_of_others(
     for name in names:
         recorded = namespace.wait_condition(name, "Ready").status.credentials_secret
         assert recorded == unique
-    assert set(finalizers(namespace, unique)) == {"example.org/ours", CREDENTIALS_FINALIZER}
+    assert set(finalizers(namespace, unique) or ()) == {"example.org/ours", CREDENTIALS_FINALIZER}
     namespace.core.delete_namespaced_secret(unique, namespace.name)
     namespace.delete(names[0])
     namespace.wait_gone(names[0])

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def behind_proxy(namespace: Namespace, openstack: OpenStack, *faults: Fault) -> Iterator[str]:
     """Yield the name of a cloud in the Secret whose Glance answers through a proxy with faults."""
-    upstream = openstack.connect("images").session.get_endpoint(service_type="image")
+    upstream: Any = openstack.connect("images").session.get_endpoint(service_type="image")
     with FaultProxy(upstream, *faults) as proxy:
         behind = openstack.cloud("images") | {"image_endpoint_override": proxy.url}
         namespace.put_secret(openstack, "behind-proxy", behind=behind)

@@ -58,7 +58,7 @@ def messages(namespace: Namespace, name: str, reason: str) -> list[str]:
     listed = namespace.core.list_namespaced_event(
         namespace.name, field_selector=f"involvedObject.name={name},reason={reason}"
     )
-    return [each.message for each in listed.items]
+    return [str(each.message) for each in listed.items]
 
 
 def test_what_is_changed_by_hand_is_put_back_and_said(

@@ -131,7 +131,7 @@ def test_a_name_that_comes_to_mean_another_image_is_a_new_revision(
         listed = namespace.core.list_namespaced_event(
             namespace.name, field_selector=f"involvedObject.name={unique}"
         )
-        return [each.message for each in listed.items if each.reason == "SourceAmbiguous"]
+        return [str(each.message) for each in listed.items if each.reason == "SourceAmbiguous"]
 
     assert wait_until(lambda: bool(said()), 30)
     assert first in said()[0]
@@ -211,7 +211,7 @@ def test_metadata_comes_along_and_stays_when_its_cloud_goes(
 
     # Drift is corrected, though the source says otherwise by now.
     other.image.update_image(first, our_own="later")
-    images.image.update_image(ready.status.image_id, tags=["x"], our_own="by hand")
+    images.image.update_image(str(ready.status.image_id), tags=["x"], our_own="by hand")
     assert wait_until(lambda: shown(ready.status.image_id) == expected, 60)
     assert ("Normal", "DriftCorrected") in namespace.events(unique)
 

@@ -1,7 +1,7 @@
 """Secrets and clouds of a hostile tenant, on the running operator: they harm that tenant alone."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,7 @@ def hostile() -> Iterator[HostileCloud]:
 
 def put_text(namespace: Namespace, name: str, text: str) -> None:
     """Create a Secret with that very text as clouds.yaml."""
-    body: dict[str, Any] = {"metadata": {"name": name}, "stringData": {"clouds.yaml": text}}
+    body: Any = {"metadata": {"name": name}, "stringData": {"clouds.yaml": text}}
     namespace.core.create_namespaced_secret(namespace.name, body)
 
 
@@ -90,6 +90,10 @@ class Tenant:
         resource = self._namespace.get(name)
         ready = [] if resource is None else resource.status.conditions
         return next((each.reason for each in ready if each.type == "Ready"), None)
+
+    def comes_to(self, name: str, reasons: Collection[str]) -> bool:
+        """Wait until it has one of these reasons; tell whether it came to that in time."""
+        return wait_until(lambda: self.reason(name) in reasons, 90)
 
 
 @pytest.fixture
@@ -135,10 +139,7 @@ def test_clouds_that_did_harm_end_with_a_reason_and_nothing_of_inner_words(
     own_namespace.wait_condition("good", "Ready")
     peak = 0
     for mode, reasons in CLOUDS.items():
-        assert wait_until(lambda mode=mode, reasons=reasons: tenant.reason(mode) in reasons, 90), (
-            mode,
-            tenant.reason(mode),
-        )
+        assert tenant.comes_to(mode, reasons), (mode, tenant.reason(mode))
         peak = max(peak, memory(own_namespace))
     assert peak - before < MEMORY
     assert own_namespace.operator.service.process() == process
@@ -158,7 +159,6 @@ def test_clouds_that_drip_hold_a_worker_for_a_minute_at_most(
     for mode in modes:
         tenant.create(mode, "hostile", mode)
     for mode in modes:
-        reached = wait_until(lambda mode=mode: tenant.reason(mode) == "CloudUnreachable", 90)
-        assert reached, (mode, tenant.reason(mode))
+        assert tenant.comes_to(mode, {"CloudUnreachable"}), (mode, tenant.reason(mode))
     tenant.create("good")
     own_namespace.wait_condition("good", "Ready")

@@ -59,7 +59,7 @@ def objects_and_log(namespace: Namespace, name: str) -> list[str]:
     status = resource.status.model_dump(mode="json", exclude={"conditions"})
     return [
         *(condition.message for condition in resource.status.conditions),
-        *(event.message for event in listed.items),
+        *(str(event.message) for event in listed.items),
         json.dumps(status, ensure_ascii=False),
     ]
 
@@ -127,10 +127,10 @@ def test_the_commands_show_a_hostile_object_without_its_effects(
         }
         status["conditions"] = [*status["conditions"], stalled]
         address = (*namespace.address, unique)
-        body = namespace.objects.get_namespaced_custom_object(*address)
+        body: Any = namespace.objects.get_namespaced_custom_object(*address)
         body["status"] = status
         namespace.objects.replace_namespaced_custom_object_status(*address, body)
-        event = {
+        event: Any = {
             "apiVersion": "v1",
             "kind": "Event",
             "metadata": {"generateName": "x-"},

@@ -67,3 +67,16 @@ def test_raw_image_is_streamed_unless_a_look_is_asked_for(
     namespace.create(name, "", source=source, image={"name": name, **shape}, lint="Warn")
     asked = namespace.wait_condition(name, "Ready")
     assert said(asked, "Linted")[:2] == ("True", "Clean")
+
+
+def test_what_enforce_could_not_check_is_said(
+    namespace: Namespace, sources: Sources, tmp_path: Path, unique: str
+) -> None:
+    system = file_system(tmp_path / "system", "ext4", tree(tmp_path / "data", {"notes": "x"}))
+    make(disk(tmp_path / "raw", "gpt", system), tmp_path / "image", "qcow2", compress=True)
+    checksum = {"sha256": sha256_of(tmp_path / "image")}
+    source = {"http": {"url": sources.put(unique, tmp_path / "image"), "checksum": checksum}}
+    namespace.create(unique, "", source=source, lint="Enforce")
+    ready = namespace.wait_condition(unique, "Ready")
+    assert said(ready, "Linted")[:2] == ("Unknown", "FileSystemUnknown")
+    assert namespace.told_once(unique, "Warning", "FileSystemUnknown")

@@ -128,7 +128,11 @@ def test_a_whole_project_becomes_ready_by_what_was_written(
         ),
     }
     member = openstack.connect("images").session.get_project_id()
-    consumer.image.add_member(wanted[f"{unique}-qcow2"], member_id=member)
+    glance: dict[str, Any] = {
+        "consumer": consumer.image,
+        "admin": openstack.connect("admin").image,
+    }
+    glance["consumer"].add_member(wanted[f"{unique}-qcow2"], member_id=member)
     skipped = {
         old.put(f"{unique}-queued", None): "its status is queued",
         old.put(f"{unique}-empty", b""): "no bytes of its own",
@@ -136,7 +140,7 @@ def test_a_whole_project_becomes_ready_by_what_was_written(
         old.put(f"{unique}-snap", b"x", image_type="snapshot"): "--snapshots takes it",
     }
     deactivated = old.put(f"{unique}-off", b"x")
-    openstack.connect("admin").image.deactivate_image(deactivated)
+    glance["admin"].deactivate_image(deactivated)
     skipped[deactivated] = "deactivated"
     theirs = make_image(images, b"x", visibility="community", tags=[unique])
     skipped[theirs.id] = "belongs to project"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def slow_creation(
     namespace: Namespace, openstack: OpenStack, seconds: float
 ) -> Iterator[tuple[Event, Fault]]:
     """Have each creation of an image take its time on the way; yield what tells of the first."""
-    catalog = openstack.connect("images").session.get_endpoint(service_type="image")
+    catalog: Any = openstack.connect("images").session.get_endpoint(service_type="image")
     came = Event()
 
     def hold(_token: str) -> None:
@@ -142,7 +143,8 @@ def test_orphans_are_reported_and_unfinished_ones_deleted_when_asked_for(
     glance = openstack.connect("images").image
     namespace.create(unique, sources.put(unique, raw_disk), sha256_of(raw_disk))
     ready = namespace.wait_condition(unique, "Ready")
-    secret = namespace.core.read_namespaced_secret("openstack", namespace.name).metadata.uid
+    read: Any = namespace.core.read_namespaced_secret("openstack", namespace.name)
+    secret = read.metadata.uid
     made = glance.get(f"/images/{ready.status.image_id}").json()
     assert made[SECRET_MARK] == secret
 

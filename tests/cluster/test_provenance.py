@@ -61,7 +61,8 @@ def test_the_build_is_told_and_the_next_one_too(
         "checksum": {"from": {"url": sums, "filename": "$(name)"}},
     }
     source = {"http": http}
-    spec = {"provenance": "SCS", "follow": {"every": "6h"}, "revisionHistoryLimit": 2}
+    spec: dict[str, Any] = {"provenance": "SCS", "revisionHistoryLimit": 2}
+    spec |= {"follow": {"every": "6h"}}
     namespace.create(unique, "", image=IMAGE, source=source, **spec)
     made = namespace.wait_condition(unique, "ProvenanceComplete", "False")
     missing = said(made, "ProvenanceComplete")[2]
@@ -149,4 +150,4 @@ def test_an_unknown_variable_is_not_admitted(
     with pytest.raises(ApiException) as caught:
         namespace.create(unique, "https://example.org/x", image=image)
     assert caught.value.status == 422
-    assert "$(version), $(built) and $(source.checksum)" in caught.value.body
+    assert "$(version), $(built) and $(source.checksum)" in str(caught.value.body)

@@ -55,7 +55,7 @@ def wait_data(namespace: Namespace, name: str, expected: dict[str, str] | None) 
     assert wait_until(lambda: data(namespace, name) == expected, 60), data(namespace, name)
 
 
-def publish(name: str, key: str = "image", **more: str) -> dict[str, Any]:
+def publish(name: str, key: str = "image", **more: str | None) -> dict[str, Any]:
     """Return a part of a spec."""
     return {"publish": {"configMap": {"name": name, "key": key, **more}}}
 
@@ -162,7 +162,7 @@ def test_two_objects_do_not_fight_for_a_key(
 def test_an_immutable_config_map_is_left(
     publishing: Namespace, source: tuple[str, str], unique: str
 ) -> None:
-    theirs = {"metadata": {"name": unique}, "data": {"a": "b"}, "immutable": True}
+    theirs: Any = {"metadata": {"name": unique}, "data": {"a": "b"}, "immutable": True}
     publishing.core.create_namespaced_config_map(publishing.name, theirs)
     publishing.create(unique, *source, **publish(unique))
     publishing.wait_condition(unique, "Published", "False", "ConfigMapRefused")

@@ -12,7 +12,7 @@ import kubernetes
 import pytest
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.status import CloudImageStatus
+from cloudimage.api.meta import ResourceStatus
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.controller.attempts import Attempts
 from cloudimage.credentials.guard import SecretGuard
@@ -22,7 +22,7 @@ from cloudimage.images.boot_turns import BootTurns
 from cloudimage.images.following import Following
 from cloudimage.images.keeping import Keeping
 from cloudimage.images.reconciler import CloudImageReconciler
-from cloudimage.kube import Key, Kube
+from cloudimage.kube import Key, Kube, R
 from cloudimage.runners.base import Transfer
 from cloudimage.runners.child import ChildRunner
 from cloudimage.runners.looks import Looks
@@ -109,7 +109,7 @@ class MeddledKube(Kube):
 
     times: list[int] = field(default_factory=list)
 
-    def write_status(self, resource: CloudImage, status: CloudImageStatus) -> CloudImage:
+    def write_status(self, resource: R, status: ResourceStatus) -> R:
         """Write the status, too late perhaps."""
         if self.times:
             self.times.pop()
@@ -207,9 +207,10 @@ def test_what_failed_for_the_spec_before_an_edit_is_tried_by_the_new_one(
 def test_a_busy_cloud_gets_the_time_it_asks_for(
     bench: Bench, openstack: OpenStack, unique: str
 ) -> None:
-    listing = ("GET", "os_hidden=false", "answer")
-    busy = Fault(*listing, status=503, headers=(("Retry-After", "400"),), times=99)
-    with FaultProxy(openstack.connect("images").image.get_endpoint(), busy) as proxy:
+    wait = (("Retry-After", "400"),)
+    busy = Fault("GET", "os_hidden=false", "answer", status=503, headers=wait, times=99)
+    glance: Any = openstack.connect("images").image.get_endpoint()
+    with FaultProxy(glance, busy) as proxy:
         entry: dict[str, Any] = openstack.cloud("images")
         busy_one = entry | {"image_endpoint_override": proxy.url}
         bench.namespace.put_secret(openstack, busy=busy_one)

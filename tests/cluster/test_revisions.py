@@ -98,15 +98,16 @@ def test_shares_move_over(
 ) -> None:
     first = make(namespace, sources, qcow2_disk, unique, image={"visibility": "shared"})
     consumer = openstack.project_id("consumer")
-    images.image.add_member(first.status.image_id, member_id=consumer)
+    glance: Any = images.image
+    glance.add_member(first.status.image_id, member_id=consumer)
     second = revise(namespace, unique)
-    members = images.image.members(second.status.image_id)
+    members = glance.members(second.status.image_id)
     assert [(each.member_id, each.status) for each in members] == [(consumer, "pending")]
     # Returning to an earlier image does not bring back what was taken away since.
-    images.image.remove_member(consumer, second.status.image_id)
+    glance.remove_member(consumer, second.status.image_id)
     again = revise(namespace, unique, None)
     assert again.status.image_id == first.status.image_id
-    assert list(images.image.members(again.status.image_id)) == []
+    assert list(glance.members(again.status.image_id)) == []
 
 
 def test_returning_to_an_earlier_spec_takes_no_transfer(

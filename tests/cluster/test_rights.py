@@ -152,7 +152,7 @@ def environment(operator: Operator) -> dict[str, str]:
 
 def live(namespace: Namespace, sources: Sources, signer: Signer, disk: Path) -> None:
     """Lead a CloudImage and an ImageShare through their lives, by Secrets and a ConfigMap."""
-    keys = {"metadata": {"name": "keys"}, "data": {"keys.asc": signer.public()}}
+    keys: Any = {"metadata": {"name": "keys"}, "data": {"keys.asc": signer.public()}}
     namespace.core.create_namespaced_config_map(namespace.name, keys)
     name = namespace.name
     sources.put(name, disk)
@@ -172,7 +172,7 @@ def live(namespace: Namespace, sources: Sources, signer: Signer, disk: Path) -> 
     shares.wait_gone("image")
     namespace.delete("image")
     namespace.wait_gone("image")
-    secret = namespace.core.read_namespaced_secret(SECRET, namespace.name)
+    secret: Any = namespace.core.read_namespaced_secret(SECRET, namespace.name)
     assert not secret.metadata.finalizers
 
 

@@ -98,7 +98,7 @@ def test_an_object_becomes_an_image_once_its_key_is_right(
     assert content_of(images, image["id"]) == sha256_of(qcow2_disk)
     assert ready.status.source is not None
     assert ready.status.source.version
-    assert ready.status.revisions[0].source.endswith(f"/{BUCKET}/{unique}")
+    assert str(ready.status.revisions[0].source).endswith(f"/{BUCKET}/{unique}")
 
     # The same bytes by a checksum, and no longer by a store's word.
     checksum = {"sha256": sha256_of(qcow2_disk)}

@@ -255,7 +255,7 @@ def test_samples_become_ready(
     namespace, cloud = own_namespace, openstack.cloud("images")
     namespace.put_secret(openstack, "openstack-regions", east=cloud, west=cloud)
     clouds = json.dumps({"clouds": {"old": openstack.cloud("consumer")}})
-    old_cloud = {"metadata": {"name": "old-cloud"}, "stringData": {"clouds.yaml": clouds}}
+    old_cloud: Any = {"metadata": {"name": "old-cloud"}, "stringData": {"clouds.yaml": clouds}}
     namespace.core.create_namespaced_secret(namespace.name, old_cloud)
     samples = documents("keyrings", *(f"cloudimage-{name}" for name in IMAGES))
     bodies = [localize(body) for body in samples]

@@ -93,7 +93,7 @@ def test_another_trigger_is_another_snapshot_and_nothing_else_is(
     }
 
     # What is lost is not made up for by a snapshot of another moment.
-    images.image.delete_image(second.status.image_id)
+    images.image.delete_image(str(second.status.image_id))
     stalled = namespace.wait_condition(unique, "Stalled", reason="SourceChanged")
     assert "trigger" in (condition_of(stalled, "Stalled") or ("", "", ""))[2]
     assert snapshots_of(images, first.metadata.uid) == []
@@ -131,7 +131,7 @@ def test_what_a_kill_leaves_goes_with_the_object_or_with_the_next_spec(
     namespace, names = halting, [f"{unique}-deleted", f"{unique}-changed"]
     halts = " ".join(f"{Point.SNAPSHOT}:{name}" for name in names)
     namespace.operator.start(CLOUDIMAGE_HALT_AT=halts, CLOUDIMAGE_MAX_CONCURRENT_TRANSFERS="8")
-    uids = []
+    uids: list[str] = []
     for name in names:
         create(namespace, name, server, diskFormat="qcow2")
         # Nova makes one snapshot of a server at a time.

@@ -5,6 +5,7 @@ import json
 import lzma
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -165,7 +166,7 @@ def test_a_store_is_chosen(
 ) -> None:
     url = sources.put(unique, qcow2_disk)
     stores = {"method": "Upload", "stores": ["slow"]}
-    spec = {"import": stores, "revisionHistoryLimit": 0}
+    spec: dict[str, Any] = {"import": stores, "revisionHistoryLimit": 0}
     namespace.create(unique, url, sha256_of(qcow2_disk), **spec)
     ready = namespace.wait_condition(unique, "Ready")
     [image] = images_of(openstack.connect("images"), ready.metadata.uid)

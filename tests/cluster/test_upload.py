@@ -174,7 +174,7 @@ def test_it_is_created_and_any_first_file_is_taken_but_no_second(
     done = user.run("upload", other, "--name", name, status=1)
     assert "has its image already" in done.stderr
     # What is lost is made again of the same file alone.
-    openstack.connect("images").image.delete_image(ready.status.image_id)
+    openstack.connect("images").image.delete_image(str(ready.status.image_id))
     namespace.patch(name, {"metadata": {"annotations": {"cloudimage.dev/retry": "1"}}})
     namespace.wait_condition(name, "Ready", "False", "AwaitingUpload")
     assert "SourceChanged" in user.run("upload", other, "--name", name, status=1).stderr
@@ -206,7 +206,7 @@ def test_an_upload_that_was_killed_is_begun_again_here_and_guarded_elsewhere(
     tmp_path: Path,
     unique: str,
 ) -> None:
-    cloud, running = openstack.connect("images"), []
+    cloud, running = openstack.connect("images"), list[subprocess.Popen[str]]()
     uid = awaiting(namespace, unique)
 
     def kill(_: str) -> None:

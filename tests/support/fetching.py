@@ -10,8 +10,9 @@ from pathlib import Path
 from cloudimage.transfer.contract import Checksum, Limits, UrlPolicy
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.source.hashes import Fetched
 from cloudimage.transfer.source.http.client import Client
-from cloudimage.transfer.source.http.fetch import Fetched, fetch
+from cloudimage.transfer.source.http.fetch import fetch
 from cloudimage.transfer.source.http.model import HttpSource
 
 CONTENT = random.Random(2).randbytes(300_000)

@@ -83,7 +83,7 @@ def cut(base: Build, size: float) -> Build:
     def build(disk: Path, path: Path) -> None:
         base(disk, path)
         data = path.read_bytes()
-        path.write_bytes(data[: int(len(data) * size) if isinstance(size, float) else size])
+        path.write_bytes(data[: size if isinstance(size, int) else int(len(data) * size)])
 
     return build
 
@@ -204,7 +204,7 @@ def vhdx_with_log(_: Path, path: Path) -> None:
     for place in (2**16, 2**17):
         data[place + 48 : place + 64] = identity
         struct.pack_into("<I", data, place + 4, 0)
-        struct.pack_into("<I", data, place + 4, _crc32c(data[place : place + 4096]))
+        struct.pack_into("<I", data, place + 4, _crc32c(bytes(data[place : place + 4096])))
     path.write_bytes(data)
 
 

@@ -14,6 +14,7 @@ from kubernetes.client import ApiException
 from openstack.connection import Connection
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.names import API_VERSION, GROUP, VERSION
 from testbed.kubernetes import Cluster
 from testbed.openstack import OpenStack
@@ -169,7 +170,7 @@ class Namespace:
         return (GROUP, VERSION, self.name, "cloudimages")
 
 
-def condition_of(resource: CloudImage, kind: str) -> tuple[str, str, str] | None:
+def condition_of(resource: CloudImage | ImageShare, kind: str) -> tuple[str, str, str] | None:
     """Return status, reason and message of a condition; None when it is absent."""
     for each in resource.status.conditions:
         if each.type == kind:
@@ -177,7 +178,7 @@ def condition_of(resource: CloudImage, kind: str) -> tuple[str, str, str] | None
     return None
 
 
-def said(resource: CloudImage, kind: str) -> tuple[str, str, str]:
+def said(resource: CloudImage | ImageShare, kind: str) -> tuple[str, str, str]:
     """Return status, reason and message of a condition that must be there."""
     condition = condition_of(resource, kind)
     assert condition is not None, f"{kind} is not among the conditions"

@@ -7,8 +7,9 @@ from pathlib import Path
 from cloudimage.transfer.contract import UNRESTRICTED, Checksum, Limits
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.source.hashes import Fetched
 from cloudimage.transfer.source.http.client import Client
-from cloudimage.transfer.source.http.fetch import Fetched, cache_key, fetch
+from cloudimage.transfer.source.http.fetch import cache_key, fetch
 from cloudimage.transfer.source.http.model import HttpSource
 
 CONTENT = random.Random(5).randbytes(2_000_000)

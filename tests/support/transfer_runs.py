@@ -19,6 +19,7 @@ from cloudimage.transfer.contract import (
     EVENTS,
     UNRESTRICTED,
     Failure,
+    Latest,
     Progress,
     Reason,
     Result,
@@ -50,7 +51,7 @@ class Transfer:
         self.stdin.flush()
         self.events = self._events()
 
-    def _events(self) -> Iterator[Progress | Result | Failure]:
+    def _events(self) -> Iterator[Progress | Result | Latest | Failure]:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             yield EVENTS.validate_json(line)

@@ -7,6 +7,7 @@ Size" or the geometry, which cannot say every size (block/vpc.c).
 
 import struct
 from pathlib import Path
+from typing import Any
 
 from support.hostile_images import Build
 
@@ -102,7 +103,7 @@ def dynamic(creator: bytes, **odd: int | tuple[int, int, int]) -> Build:
     return build
 
 
-def _others(odd: dict[str, int | tuple[int, int, int]]) -> dict[str, object]:
+def _others(odd: dict[str, int | tuple[int, int, int]]) -> dict[str, Any]:
     return {name: value for name, value in odd.items() if name != "size"}
 
 

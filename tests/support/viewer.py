@@ -1,6 +1,7 @@
 """A user of the cluster who may look at our objects and change nothing."""
 
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -40,11 +41,11 @@ def viewer(namespace: Namespace, folder: Path) -> Path:
     namespace.cluster.run_kubectl(
         "apply", "-n", namespace.name, "-f", "-", stdin=yaml.dump(objects)
     )
-    body = {"spec": {"expirationSeconds": 600}}
-    token = core.create_namespaced_service_account_token(name, namespace.name, body).status.token
+    body: Any = {"spec": {"expirationSeconds": 600}}
+    made: Any = core.create_namespaced_service_account_token(name, namespace.name, body)
     config = yaml.safe_load(namespace.cluster.kubeconfig.read_text())
     for user in config["users"]:
-        user["user"] = {"token": token}
+        user["user"] = {"token": made.status.token}
     path = folder / "viewer"
     path.write_text(yaml.safe_dump(config))
     return path

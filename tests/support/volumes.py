@@ -42,7 +42,7 @@ def volumes(
     connection: Connection, name: str, image_id: str | None, *, count: int
 ) -> Iterator[list[str]]:
     """Make volumes side by side, and delete them at the end."""
-    cinder = connection.block_storage
+    cinder: Any = connection.block_storage
     made = [cinder.create_volume(name=name, size=1, image_id=image_id) for _ in range(count)]
     try:
         for each in made:
@@ -84,13 +84,14 @@ def uploaded(cloud: Connection, volume_id: str, file: Path) -> None:
     """Make an image of the volume, put its bytes into the file, raw, and delete the image."""
     answer = upload(cloud, volume_id)
     assert answer.status_code == 202, answer.text
-    image = cloud.image.get_image(answer.json()["os-volume_upload_image"]["image_id"])
+    glance: Any = cloud.image
+    image = glance.get_image(answer.json()["os-volume_upload_image"]["image_id"])
     try:
-        image = cloud.image.wait_for_status(image, "active", interval=0.1, wait=SECONDS)
+        image = glance.wait_for_status(image, "active", interval=0.1, wait=SECONDS)
         qcow2 = file.with_suffix(".qcow2")
-        cloud.image.download_image(image, output=qcow2)
+        glance.download_image(image, output=qcow2)
         with qcow2.open("rb") as content:
             assert hashlib.file_digest(content, "sha512").hexdigest() == image.hash_value
         run("qemu-img", "convert", "-f", "qcow2", "-O", "raw", qcow2, file)
     finally:
-        cloud.image.delete_image(image)
+        glance.delete_image(image)

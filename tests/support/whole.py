@@ -80,7 +80,7 @@ class Platform:
         self.enforce(name)
         namespace = Namespace.of(Pod(self.cluster, name))  # type: ignore[arg-type]  # what it takes of an Operator, this has
         known = yaml.safe_load(self.openstack.clouds_yaml.read_text())["clouds"]
-        clouds = {name: self._as_pods_see(cloud) for name, cloud in known.items()}
+        clouds: dict[str, Any] = {name: self._as_pods_see(cloud) for name, cloud in known.items()}
         namespace.put_secret(self.openstack, **clouds)
         return namespace
 
@@ -107,7 +107,8 @@ class Platform:
                 ("block_storage", "cinder", "/v3"),
             )
         }
-        return json.loads(self._rewritten(json.dumps(cloud))) | overrides
+        entry: dict[str, Any] = json.loads(self._rewritten(json.dumps(cloud)))
+        return entry | overrides
 
     def _rewritten(self, text: str) -> str:
         return text.replace("127.0.0.1", self.cluster.host)

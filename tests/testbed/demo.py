@@ -84,11 +84,23 @@ class Stage:
 
 def main() -> int:
     """Run the demo and return its exit status."""
+    what = "etcd, kube-apiserver, Keystone, Glance, Placement, Nova and a source server"
+    return perform(what, OpenStack(), play)
+
+
+def perform(what: str, openstack: OpenStack, play: Callable[[Stage], None]) -> int:
+    """Start the servers and the operator, play, and end them all; return the exit status.
+
+    Args:
+        what: Is started.
+        openstack: One of it.
+        play: Plays the steps; raises NotSeenError.
+    """
     started = time.monotonic()
-    parts = (Kubernetes(), OpenStack(), Sources())
+    parts = (Kubernetes(), openstack, Sources())
     operator: Operator | None = None
     try:
-        step("Starting etcd, kube-apiserver, Keystone, Glance, Placement, Nova and a source server")
+        step(f"Starting {what}")
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda part: part.up(), parts))
         operator = prepare(parts[0])

@@ -5,8 +5,7 @@ The cloud is the one whose servers really boot; each step is seen, or the exit s
 
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
@@ -18,21 +17,15 @@ from testbed.demo import (
     Stage,
     apply_secret,
     console,
-    leave,
-    prepare,
+    perform,
     step,
     wait_for,
 )
 from testbed.images import sha256_of
 from testbed.images.guests import guest_qcow2
-from testbed.kubernetes import Kubernetes
 from testbed.openstack import OpenStack
 from testbed.openstack.seed import FLAVOR
 from testbed.openstack.tenant_network import network_of_both
-from testbed.sources import Sources
-
-if TYPE_CHECKING:
-    from testbed.operator import Operator
 
 NETWORK = "provider-net"
 SECONDS = 600.0
@@ -46,28 +39,21 @@ def main() -> int:
     if lacking := missing_rights():
         console.print(f"Servers that really boot need {lacking}.")
         return 1
-    started = time.monotonic()
-    parts = (Kubernetes(), OpenStack.booting(), Sources())
-    operator: Operator | None = None
-    try:
-        step("Starting an OpenStack whose servers really boot, etcd, kube-apiserver and a source")
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda part: part.up(), parts))
-        operator = prepare(parts[0])
-        with network_of_both(parts[1].connect("images"), NETWORK):
-            play(Stage(*parts, operator))
-    except (NotSeenError, RuntimeError) as error:
-        console.print(f"[red]The demo failed:[/red] {error}", markup=True)
-        if operator is not None:
-            console.print(operator.service.tail(), markup=False)
-        return 1
-    finally:
-        leave(operator, parts)
-    console.print(f"[green]All steps seen in {time.monotonic() - started:.0f} s.[/green]")
-    return 0
+    what = "an OpenStack whose servers really boot, etcd, kube-apiserver and a source"
+    return perform(what, OpenStack.booting(), play)
 
 
 def play(stage: Stage) -> None:
+    """Play the steps, with a network of IPv4 and IPv6.
+
+    Raises:
+        NotSeenError: One did not show what it should.
+    """
+    with network_of_both(stage.openstack.connect("images"), NETWORK):
+        play_steps(stage)
+
+
+def play_steps(stage: Stage) -> None:
     """Play the steps in their order.
 
     Raises:

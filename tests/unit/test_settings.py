@@ -111,6 +111,8 @@ def test_spellings_of_yes_and_no(made: list[Settings], value: str, *, expected: 
         ("job_pod", '{"hostNetwork": true}', "hostNetwork cannot be set"),
         ("lease", "images", "images is not NAMESPACE/NAME of a Lease"),
         ("lease_seconds", "2", "greater than or equal to 3"),
+        ("shard_count", "0", "greater than or equal to 1"),
+        ("shard_index", "-1", "greater than or equal to 0"),
     ],
 )
 def test_a_wrong_value_is_refused_by_its_name(
@@ -135,6 +137,12 @@ def test_all_that_is_wrong_is_said_at_once(made: list[Settings]) -> None:
     status, text = run(CLOUDIMAGE_RUNNER="job")
     assert status == 2
     assert "the runner job needs --job-image" in text
+    status, text = run("--shard-index", "2", CLOUDIMAGE_SHARD_COUNT="2", CLOUDIMAGE_LEASE="a/b")
+    assert status == 2
+    assert "counts from 0 and is less than --shard-count" in text
+    status, text = run(CLOUDIMAGE_SHARD_COUNT="2")
+    assert status == 2
+    assert "--shard-count needs --lease" in text
     assert made == []
 
 

@@ -84,7 +84,24 @@ test compares them.
 
 {{/* Not empty where a Lease says which pod acts. */}}
 {{- define "cloudimage-operator.leaderElection" -}}
-{{- if or .Values.leaderElection.enabled (gt (int .Values.replicas) 1) }}yes{{ end }}
+{{- if or .Values.leaderElection.enabled (gt (int .Values.replicas) 1) (gt (int .Values.shards) 1) }}yes{{ end }}
+{{- end }}
+
+{{/*
+The Leases that the operator writes. Those of other numbers of shards too, from which it takes over;
+without shards, it has no right to more than its own.
+*/}}
+{{- define "cloudimage-operator.leases" -}}
+{{- $fullname := include "cloudimage-operator.fullname" . }}
+{{- $names := list $fullname }}
+{{- if gt (int .Values.shards) 1 }}
+{{- range $count := untilStep 2 9 1 }}
+{{- range $index := until $count }}
+{{- $names = append $names (printf "%s-%d-of-%d" $fullname $index $count) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- toYaml $names }}
 {{- end }}
 
 {{- define "cloudimage-operator.image" -}}

@@ -91,16 +91,7 @@ def transfer(**given: Any) -> None:  # noqa: ANN401  # its options
 
 
 @click.command()
-@click.argument("place", metavar="URL|FILE")
-@options.source
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(["json"]),
-    show_default="text",
-    help="Output format.",
-)
-@options.scratch
+@options.image
 def inspect(place: str, output: str | None, **given: Any) -> None:  # noqa: ANN401  # its options
     """Show what an image is, as qemu-img info does, without trusting the file.
 
@@ -119,16 +110,7 @@ def inspect(place: str, output: str | None, **given: Any) -> None:  # noqa: ANN4
 
 
 @click.command()
-@click.argument("place", metavar="URL|FILE")
-@options.source
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(["json"]),
-    show_default="text",
-    help="Output format.",
-)
-@options.scratch
+@options.image
 def lint(place: str, output: str | None, **given: Any) -> None:  # noqa: ANN401  # its options
     """Look into an image for what does not belong in a cloud, as spec.lint has it done.
 

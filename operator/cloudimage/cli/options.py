@@ -142,6 +142,23 @@ def scratch(command: Command) -> Command:
     )
 
 
+def image(command: Command) -> Command:
+    """Add an image that no CloudImage has made, how to fetch it, and how to show what it is."""
+    return _all(
+        command,
+        click.argument("place", metavar="URL|FILE"),
+        source,
+        click.option(
+            "--output",
+            "-o",
+            type=click.Choice(["json"]),
+            show_default="text",
+            help="Output format.",
+        ),
+        scratch,
+    )
+
+
 def _all(command: Command, *options: Callable[[Command], Command]) -> Command:
     for option in reversed(options):
         command = option(command)

@@ -42,6 +42,7 @@ def run(**given: str | bool | None) -> None:
     settings.scratch.mkdir(parents=True, exist_ok=True)
     sweep(settings.scratch)  # one that only stands by would keep it for ever
     load_kubernetes_config()
+    metrics.LEADER.labels(str(settings.shard_index)).set(0)
     if settings.metrics_address:
         metrics.serve(settings.metrics_address)
     build = {"version": __version__, "commit": revision()}

@@ -42,11 +42,8 @@ class TenantIndex:
         if event["type"] == "DELETED":
             self._shares.pop(key, None)
             return
-        spec = _part(event["object"], "spec")
-        ref = _part(spec, "imageRef")
-        name, namespace = ref.get("name"), ref.get("namespace", key.namespace)
-        target = Key(namespace, name) if isinstance(name, str) else None
-        self._shares[key] = (_secret(spec), target)
+        share = event["object"]
+        self._shares[key] = (_secret(_part(share, "spec")), shared_image(key, share))
 
     def of_image(self, key: Key) -> Tenants:
         """Return the tenants of a CloudImage."""
@@ -58,6 +55,15 @@ class TenantIndex:
         if target is None:
             return _tenants(key.namespace, secret)
         return (key.namespace, *_tenants(target.namespace, self._secrets.get(target, ""))[1:])
+
+
+def shared_image(key: Key, share: Mapping[str, Any]) -> Key | None:
+    """Return the CloudImage that an ImageShare is of; None: it names none."""
+    ref = _part(_part(share, "spec"), "imageRef")
+    name, namespace = ref.get("name"), ref.get("namespace", key.namespace)
+    if isinstance(name, str) and isinstance(namespace, str):
+        return Key(namespace, name)
+    return None
 
 
 def _part(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:

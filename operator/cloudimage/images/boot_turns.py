@@ -17,6 +17,7 @@ from cloudimage.controller.logic.fairness import FairLine
 from cloudimage.controller.tenants import tenants_of
 from cloudimage.images.logic import boot_test_state
 from cloudimage.kube import Key, Kube, key_of
+from cloudimage.shard import WHOLE, Shard
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ class BootTurns:
         with self._lock:
             return {"running": self._line.taken, "waiting": self._line.waiting}
 
-    def recover(self, kube: Kube) -> None:
-        """Count the tests that run already, before any other may begin.
+    def recover(self, kube: Kube, shard: Shard = WHOLE) -> None:
+        """Count the tests of a shard that run already, before any other may begin.
 
         Where the API server does not tell, each is counted when it is looked at.
         """
@@ -66,7 +67,8 @@ class BootTurns:
             logger.warning("boot tests that run are not counted yet", extra=without_text(error))
             return
         for each in known:
-            if not boot_test_state.is_clear(each.status.boot_test):
+            ours = shard.owns(each.metadata.namespace)
+            if ours and not boot_test_state.is_clear(each.status.boot_test):
                 self.hold(each)
 
     def ask(self, resource: CloudImage) -> bool:

@@ -49,7 +49,7 @@ class Meaning:
     @property
     def failed(self) -> bool:
         """Whether no image can be made of it, for good."""
-        return schedule.has_failed_for_good(self.resource, self.desired)
+        return schedule.needs_no_look(self.resource, self.desired)
 
     @property
     def is_open(self) -> bool:

@@ -15,6 +15,7 @@ from cloudimage.images.logic import (
     boot_test,
     boot_test_status,
     follow_status,
+    lint_status,
     revisions,
 )
 from cloudimage.images.logic.boot_test_status import Gate
@@ -73,7 +74,7 @@ class Keeping:
             CloudError: The cloud does not do it.
             StaleError: The object changed since it was read.
         """
-        image = owned.current
+        before, image = resource, owned.current
         if image is None:
             raise ValueError("unreachable: without one a transfer is started")
         if apart := boot_test.putting_apart(resource, image, made=result is not None):
@@ -93,13 +94,13 @@ class Keeping:
         gate = Gate(desired, image, revisions.serving(resource, owned), lacks)
         trial = boot_look.look(self.tests, resource, cloud, image, gate)
         if trial.held:
-            self._warn(trial.resource, result)
+            self._warn(before, trial.resource, result)
             return Kept(trial.resource, held=True, seconds=trial.seconds)
         if compared and trial.image is image and resource.status.image_id == image.id:
             return Kept(trial.resource, held=False, seconds=trial.seconds)
         owned = replace(owned, current=trial.image)
         resource = self._used(trial.resource, desired, cloud, owned, trial.image, result)
-        self._warn(resource, result)
+        self._warn(before, resource, result)
         return Kept(resource, held=False, seconds=trial.seconds)
 
     def _used(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
@@ -133,6 +134,7 @@ class Keeping:
         new = retention.settle(resource, cloud, owned, previous, now())
         return self.status.write(resource, new)
 
-    def _warn(self, resource: CloudImage, result: Result | None) -> None:
-        for event in available_status.warnings(result) if result else ():
+    def _warn(self, before: CloudImage, resource: CloudImage, result: Result | None) -> None:
+        weak = available_status.warnings(result) if result else []
+        for event in (*weak, *lint_status.unchecked(before, resource)):
             self.status.record_event(resource, event)

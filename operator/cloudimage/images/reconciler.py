@@ -145,7 +145,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     ) -> float | None:
         asked = resource
         resource = self.retried(resource)
-        failed = schedule.has_failed_for_good(resource, desired)
+        failed = schedule.needs_no_look(resource, desired)
         if failed and (due := self.following.until_due(resource, desired)) != 0.0:
             return due
         awakened = self.is_awakened(resource) or self.following.is_answered(resource.metadata.uid)

@@ -5,6 +5,7 @@ Why not the client library's own: see docs/decisions/0018-leader-election.md.
 
 import logging
 import os
+import random
 import signal
 import socket
 import threading
@@ -19,7 +20,7 @@ from typing import Final, Protocol
 
 from cloudimage.leader_election import rules
 from cloudimage.leader_election.lease_client import API_ERRORS, Leases
-from cloudimage.leader_election.rules import Step, Terms, View
+from cloudimage.leader_election.rules import Lease, Step, Terms, View
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Leadership:
     leases: Leases
     me: str = field(default_factory=lambda: f"{socket.gethostname()}_{uuid.uuid4()}")
     _view: View | None = None
+    _others: dict[str, View] = field(default_factory=dict)
     _renewed: float = 0.0
     _done: threading.Event = field(default_factory=threading.Event)
     _threads: tuple[threading.Thread, ...] = ()
@@ -55,19 +57,48 @@ class Leadership:
 
     def acquire(self, stopping: threading.Event) -> bool:
         """Wait until this process holds the Lease; return False when it is to stop before that."""
-        holder: str | None = None
+        told: Lease | None = None
         while not stopping.is_set():
             try:
-                if self._try(_TAKING) in _TAKING:
+                other = self._take()
+                if other is None:
                     logger.info("leading", extra={"lease": self.terms.name, "identity": self.me})
                     return True
+                if told is None or (other.name, other.holder) != (told.name, told.holder):
+                    told = other
+                    logger.info("standing by", extra={"lease": told.name, "holder": told.holder})
             except API_ERRORS as error:
                 logger.warning("the Lease could not be acquired", extra={"error": str(error)})
-            if self._view is not None and self._view.lease.holder != holder:
-                holder = self._view.lease.holder
-                logger.info("standing by", extra={"lease": self.terms.name, "holder": holder})
-            stopping.wait(self.terms.retry)
+            # Not all at the same time: of two divisions that begin at once each sees the other.
+            stopping.wait(self.terms.retry * random.uniform(0.75, 1.25))  # noqa: S311  # no secret
         return False
+
+    def _take(self) -> Lease | None:
+        """Take the Lease; return None once it is ours, else the one by which somebody may act."""
+        if (other := self._excluding()) is not None:
+            return other
+        if self._try(_TAKING) is Step.WAIT and self._view is not None:
+            return self._view.lease
+        # Again: whoever began meanwhile sees our Lease, or we see theirs.
+        if (other := self._excluding()) is not None:
+            self._give_back()
+        return other
+
+    def _excluding(self) -> Lease | None:
+        """Return a Lease of another division by which somebody may act, or None.
+
+        One that has run out is taken from its holder, who finds that out should it go on.
+        """
+        for found in self.leases.read_all():
+            if not (self.terms.excludes(found.name) and found.holder):
+                continue
+            now = clock()
+            view = rules.seen(self._others.get(found.name), found, now) or View(found, now)
+            self._others[found.name] = view
+            if view.valid(now):
+                return found
+            self.leases.replace(rules.released(found, datetime.now(UTC)))
+        return None
 
     def keep(self, lost: Callable[[str], None]) -> None:
         """Renew the Lease from now on.
@@ -89,11 +120,14 @@ class Leadership:
         for thread in self._threads:
             thread.join()
         try:
-            found = self.leases.read()
-            if found is not None and found.holder == self.me:
-                self.leases.replace(rules.released(found, datetime.now(UTC)))
+            self._give_back()
         except API_ERRORS as error:
             logger.warning("the Lease is not released: it will expire", extra={"error": str(error)})
+
+    def _give_back(self) -> None:
+        found = self.leases.read()
+        if found is not None and found.holder == self.me:
+            self.leases.replace(rules.released(found, datetime.now(UTC)))
 
     def _try(self, allowed: frozenset[Step]) -> Step:
         """Look at the Lease, write it if that is allowed, and return what was to be done."""

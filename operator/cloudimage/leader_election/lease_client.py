@@ -18,7 +18,7 @@ API_ERRORS: Final = (ApiException, HTTPError)
 
 @dataclass
 class Leases:
-    """The three requests for one Lease; each may raise :data:`API_ERRORS`."""
+    """The few requests for one Lease and those beside it; each may raise :data:`API_ERRORS`."""
 
     terms: Terms
     _api: kubernetes.client.CoordinationV1Api = field(init=False, repr=False)
@@ -46,6 +46,15 @@ class Leases:
             raise
         return Lease.parsed(json.loads(answer.data))
 
+    def read_all(self) -> list[Lease]:
+        """Return every Lease of the namespace as it is now."""
+        answer: Any = self._api.list_namespaced_lease(
+            self.terms.namespace,
+            _preload_content=False,
+            _request_timeout=self.terms.answer_within,
+        )
+        return [Lease.parsed(each) for each in json.loads(answer.data)["items"]]
+
     def create(self, body: Mapping[str, Any]) -> None:
         """Create it; refused when there is one."""
         self._api.create_namespaced_lease(
@@ -55,9 +64,9 @@ class Leases:
         )
 
     def replace(self, body: Mapping[str, Any]) -> None:
-        """Write it; refused when it has changed since it was read."""
+        """Write a Lease; refused when it has changed since it was read."""
         self._api.replace_namespaced_lease(
-            self.terms.name,
+            body["metadata"]["name"],
             self.terms.namespace,
             body,  # type: ignore[arg-type]  # to the client it is a V1Lease
             _request_timeout=self.terms.answer_within,

@@ -3,13 +3,19 @@
 Source: https://pkg.go.dev/k8s.io/client-go/tools/leaderelection. Clocks are never compared: who
 waits measures by its own clock for how long a Lease has not changed. Whoever holds it stops earlier
 than that, so two never act at once as long as their clocks run at about the same rate.
+
+Where operators divide the namespaces, each part has a Lease of its own. The number of parts is in
+its name: operators that count otherwise have other objects, and must not act at the same time.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
+
+from cloudimage.shard import WHOLE, Shard
 
 RELEASED_SECONDS: Final = 1
 """What a released Lease is for: the API server refuses one for no time at all."""
@@ -20,16 +26,19 @@ class Terms:
     """Which Lease, and its times in seconds; in the proportions that client-go has by default.
 
     Attributes:
+        operator: What all operators that divide the objects are called.
         seconds: A Lease that has not changed for so long may be taken from its holder.
+        shard: The part that the holder of this Lease has.
     """
 
     namespace: str
-    name: str
+    operator: str
     seconds: int = 15
+    shard: Shard = WHOLE
 
     @classmethod
-    def of(cls, lease: str, seconds: int) -> "Terms":
-        """Return the terms of the Lease that is called ``namespace/name``.
+    def of(cls, lease: str, seconds: int, shard: Shard = WHOLE) -> "Terms":
+        """Return the terms of the Lease for a part of ``namespace/operator``.
 
         Raises:
             ValueError: It is called otherwise.
@@ -37,7 +46,19 @@ class Terms:
         namespace, _, name = lease.partition("/")
         if not namespace or not name or "/" in name:
             raise ValueError(f"{lease} is not NAMESPACE/NAME of a Lease")
-        return cls(namespace, name, seconds)
+        return cls(namespace, name, seconds, shard)
+
+    @property
+    def name(self) -> str:
+        """What the Lease is called."""
+        shard = self.shard
+        part = f"-{shard.index}-of-{shard.count}" if shard.count > 1 else ""
+        return self.operator + part
+
+    def excludes(self, name: str) -> bool:
+        """Return whether nobody may act by this Lease while somebody holds that one."""
+        other = re.fullmatch(rf"{re.escape(self.operator)}(?:-\d+-of-(\d+))?", name, re.ASCII)
+        return other is not None and int(other[1] or 1) != self.shard.count
 
     @property
     def renew_within(self) -> float:
@@ -60,12 +81,14 @@ class Lease:
     """A coordination.k8s.io/v1 Lease as the API server has it.
 
     Attributes:
+        name: What it is called.
         holder: Who holds it; empty: nobody.
         seconds: For how long since its last change, as its holder said.
         version: Another one after each change.
         body: The whole object.
     """
 
+    name: str
     holder: str
     seconds: float
     version: str
@@ -76,6 +99,7 @@ class Lease:
         """Return the Lease of an object."""
         spec = body.get("spec") or {}
         return cls(
+            name=body["metadata"]["name"],
             holder=spec.get("holderIdentity") or "",
             seconds=spec.get("leaseDurationSeconds") or 0,
             version=body["metadata"]["resourceVersion"],

@@ -36,7 +36,8 @@ BUILD.info({"version": __version__, "revision": revision(), "python": platform.p
 
 LEADER = Gauge(
     "cloudimage_leader",
-    "1 while this process is the leader; 0 while it is on standby.",
+    "1 while this process is the leader of its shard; 0 while it is on standby.",
+    ("shard",),
 )
 
 OBJECTS = ObjectStates()
@@ -188,6 +189,7 @@ LABELS: Final = {
     "result": "`Passed` or `Failed`",
     "revision": "commit that the container was built from",
     "service": "type of the OpenStack service; `discovery` for requests for a service's versions",
+    "shard": "which part of the namespaces, from 0; 0 where one operator has them all",
     "stage": "stage of a transfer, as in status.progress",
     "state": "of a connection: `idle` or `lent`; of an image: `unfinished` or `finished`; "
     "of a boot test: `running` or `waiting`",

@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from types import TracebackType
 from typing import IO, Final, Protocol, Self
 
 from cloudimage.transfer.forkserver import NUMBER
@@ -53,7 +54,13 @@ class Process(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
         """Close the pipes and wait for its end."""
 
 

@@ -24,6 +24,7 @@ from cloudimage.runners.job_client import API_ERRORS, Found, Jobs
 from cloudimage.runners.logic import job_outcome
 from cloudimage.runners.logic.job_manifest import TERMINATION_GRACE_SECONDS, JobTemplate, manifest
 from cloudimage.runners.metrics import StageMeter
+from cloudimage.shard import WHOLE, Shard
 from cloudimage.transfer.contract import Failure, Reason, Result, Stage
 from cloudimage.transfer.request import TransferRequest
 
@@ -56,12 +57,14 @@ class JobRunner(TransfersInTurn[JobTransfer]):
 
     Attributes:
         namespaces: Where Jobs of ours can be; empty: everywhere.
+        shard: Whose objects' Jobs are ours.
     """
 
     jobs: Jobs
     kube: Kube
     template: JobTemplate
     namespaces: tuple[str, ...] = ()
+    shard: Shard = WHOLE
     _stopping: bool = False
 
     def recover(self, notify: Callable[[Key], None]) -> None:
@@ -71,6 +74,8 @@ class JobRunner(TransfersInTurn[JobTransfer]):
             ApiException: They cannot be listed.
         """
         for each in self.jobs.find(self.namespaces):
+            if not self.shard.owns(each.key.namespace):
+                continue
             known, owner = self._transfers.get(each.uid), self.kube.read(CloudImage, each.owner)
             if owner is None or owner.metadata.uid != each.uid:
                 # Its labels may be anybody's; Kubernetes deletes it with its owner, if it had one.

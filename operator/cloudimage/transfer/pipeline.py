@@ -1,13 +1,15 @@
 """The transfer's stages in their order."""
 
+import json
 import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+from cloudimage.transfer.companions import making
 from cloudimage.transfer.contract import Result, Stage, TransferError
 from cloudimage.transfer.customize.preparation import Prepared, check_possible, prepared
 from cloudimage.transfer.declaration import settled
@@ -26,11 +28,12 @@ from cloudimage.transfer.glance.keeping import keep
 from cloudimage.transfer.glance.methods import Choice
 from cloudimage.transfer.glance.preflight import check_rights
 from cloudimage.transfer.image.conversion import largest
+from cloudimage.transfer.image.shared_conversion import SharedConversion
 from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.lint.looking import Subject, look_into, unseen
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import TransferRequest
-from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, telling_when_full
+from cloudimage.transfer.scratch import FOLDER_PREFIX, Cache, redacted_name, telling_when_full
 from cloudimage.transfer.source.base import Context, Made, Reader
 from cloudimage.transfer.source.registry import open_source
 from cloudimage.transfer.tools.toolbox import Toolbox
@@ -85,7 +88,8 @@ def _through_us(
         list_age=request.list_age,
         interrupts=target.interrupts,
     )
-    with open_source(request.source, context) as source:
+    beside = making(request.cache or folder, _made(request))
+    with open_source(request.source, context) as source, beside as others:
         meter.start(Stage.FETCHING)
         expected = source.expect()
         told = expected.hashes
@@ -98,6 +102,8 @@ def _through_us(
             pure = choice.method == "Upload" and not source.is_kept() and not request.must_be_read
             # Only a checksum that is known beforehand tells in time that it is another file.
             pure = pure and (pinned is None or pinned.algorithm in told)
+            # One fetch is enough for all that want the same.
+            pure = pure and not others()
             if pure and (result := _streamed(source, target, choice)):
                 return _told(result, expected)
             declared = request.source.format or expected.format
@@ -109,18 +115,26 @@ def _through_us(
             made = Prepared(path, found, request.image)
             made = prepared(made, request.customize, request.appliance, context)
             path, found, target = made.path, made.found, replace(target, image=made.image)
-            with _remembering(made):
+            sha256 = examined.fetched.checksums["sha256"]
+            shared = SharedConversion(cache, sha256, others) if not request.customize else None
+            with _remembering(made), shared.left() if shared else nullcontext():
                 # As it will be in Glance.
                 lint = look_into(Subject(path, found), request.lint, tools, cache)
                 if written := largest(path.name, found, target.image.disk_format, tools):
                     cache.reserve(folder / "converted", written)
-                result = deliver(target, choice, Located(path, found, tools), info)
+                result = deliver(target, choice, Located(path, found, tools, shared), info)
     made_into = {
         "virtual_size": found.virtual_size,
         "customize": made.results,
         "lint": lint,
     }
     return _told(result.model_copy(update=made_into), expected, *examined.left_out)
+
+
+def _made(request: TransferRequest) -> str:
+    """Return a name for what is made of the source: the same where others make the same."""
+    shape = [request.image.disk_format, request.image.compress]
+    return redacted_name(json.dumps([request.source.model_dump_json(), shape]))
 
 
 @contextmanager

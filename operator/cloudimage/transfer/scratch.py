@@ -136,6 +136,10 @@ class Cache:
         """Return whether the file of a source, or a part of it, is there."""
         return any((self._folder / f"{key}{suffix}").exists() for suffix in (".data", ".part"))
 
+    def drop(self, key: str) -> None:
+        """Remove a file unless it is being made; transfers that use it keep their link."""
+        self._remove(key)
+
     def sweep(self) -> None:
         """Remove what dead processes left and nobody can use."""
         for path in self._folder.glob("*.part"):

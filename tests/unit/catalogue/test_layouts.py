@@ -22,9 +22,10 @@ from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.look import look
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import LookRequest
+from support.layouts import LAYOUTS
 from support.resources import cloud_image
 from support.transfer_keys import Signer
-from support.upstream import LAYOUTS, Upstream, digest
+from support.upstream import Upstream, digest
 from testbed.sources import Sources
 
 SIGNED: Final = sorted(each.name for each in entries() if each.keyring)

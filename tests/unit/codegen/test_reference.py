@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from cloudimage.api import reasons
 from cloudimage.api.kinds import CLOUD_IMAGE, KINDS, Kind
 from cloudimage.codegen import crd, files, reference
 from support.schemas import walk
@@ -62,6 +63,15 @@ def test_words_are_documented_by_the_docstrings_below_them() -> None:
     }
     with pytest.raises(ValueError, match=r"Silent: no docstring below \['One'\]"):
         reference.member_docs(Silent)
+
+
+@pytest.mark.parametrize("parts", [(*reasons._PARTS, Words), reasons._PARTS[1:]])
+def test_reasons_and_their_parts_have_the_same_members(
+    monkeypatch: pytest.MonkeyPatch, parts: tuple[type[StrEnum], ...]
+) -> None:
+    monkeypatch.setattr(reasons, "_PARTS", parts)
+    with pytest.raises(ValueError, match="only in"):
+        reasons.member_docs(reasons.Reason)
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)

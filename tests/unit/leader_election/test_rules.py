@@ -8,14 +8,29 @@ from typing import Any
 import pytest
 
 from cloudimage.leader_election.rules import Lease, Step, Terms, View, held, released, seen, step
+from cloudimage.shard import Shard
 
 TERMS = Terms("cloudimage-system", "cloudimage-operator")
+OF_THREE = ("b-0-of-3", "b-1-of-3")
+NAMES = {
+    **dict.fromkeys(OF_THREE, False),
+    "b": True,
+    "b-0-of-2": True,
+    "b-12-of-16": True,
+    "b-0": False,
+    "bb": False,
+    "b-of-2": False,
+    "b-0-of-2-x": False,
+    "xb-0-of-2": False,
+    "b-0-of-\u0662": False,
+}
+"""Leases, and whether nobody may act by b-1-of-3 while somebody holds them."""
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def lease(holder: str, version: str = "1", seconds: float = 15) -> Lease:
     spec = {"holderIdentity": holder, "leaseDurationSeconds": seconds}
-    return Lease.parsed({"metadata": {"resourceVersion": version}, "spec": spec})
+    return Lease.parsed({"metadata": {"name": "x", "resourceVersion": version}, "spec": spec})
 
 
 THEIRS = View(lease("other"), since=100)
@@ -31,7 +46,7 @@ THEIRS = View(lease("other"), since=100)
         (THEIRS.lease, THEIRS, 115, Step.TAKE),
         (lease("", seconds=1), View(lease("", seconds=1), 100), 100, Step.TAKE),
         (lease("me"), THEIRS, 114, Step.RENEW),
-        (Lease.parsed({"metadata": {"resourceVersion": "1"}}), None, 0, Step.TAKE),
+        (Lease.parsed({"metadata": {"name": "x", "resourceVersion": "1"}}), None, 0, Step.TAKE),
     ],
     ids=[
         *("none", "deleted", "deleted-long-ago", "others", "run-out"),
@@ -82,6 +97,15 @@ def test_a_lease_has_a_namespace_and_a_name(name: str) -> None:
     with pytest.raises(ValueError, match="NAMESPACE/NAME"):
         Terms.of(name, 15)
     assert Terms.of("a/b", 9) == Terms("a", "b", 9)
+
+
+def test_each_shard_has_a_lease_that_says_how_many_there_are() -> None:
+    second = Terms.of("a/b", 9, Shard(1, 3))
+    assert second.name == "b-1-of-3"
+    assert {each: second.excludes(each) for each in NAMES} == NAMES
+    assert Terms.of("a/b", 9).name == "b"
+    of_one = {each: each in ("b-0-of-2", "b-12-of-16", *OF_THREE) for each in NAMES}
+    assert {each: Terms.of("a/b", 9).excludes(each) for each in NAMES} == of_one
 
 
 @dataclass

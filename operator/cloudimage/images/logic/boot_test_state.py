@@ -5,7 +5,7 @@ from typing import Final
 
 from cloudimage.api.boot_test import BootTestStatus
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.reasons import BOOT_VERDICTS, ConditionType, Reason
+from cloudimage.api.reasons import ConditionType, Reason
 from cloudimage.controller.logic.conditions import find
 
 LOOK_SECONDS: Final = 3.0
@@ -76,15 +76,3 @@ def may_be_left(resource: CloudImage) -> bool:
     A status that was lost says nothing, and a server may come after Nova has failed to answer.
     """
     return resource.status.boot_test is not None or resource.spec.boot_test is not None
-
-
-def is_to_be_settled(resource: CloudImage) -> bool:
-    """Return whether a test that has failed leaves something to do: to clear away, or to give up.
-
-    A version that is followed is given up where there is one before it.
-    """
-    stalled = find(resource.status.conditions, ConditionType.STALLED)
-    follow = resource.status.follow if resource.spec.follow else None
-    given_up = follow is None or follow.previous is None
-    failed = stalled is not None and stalled.reason in BOOT_VERDICTS
-    return not is_clear(resource.status.boot_test) or (failed and not given_up)

@@ -18,6 +18,7 @@ _UNSEEN: Final = (
 )
 _PASSING: Final = frozenset({Reason.PENDING, Reason.LINT_FAILED})
 """What is said of an image that is being made, or was not."""
+_UNCHECKED: Final = frozenset({Reason.NOT_LOOKED_INTO, Reason.FILE_SYSTEM_UNKNOWN})
 _STATUSES: Final[dict[str, ConditionStatus]] = {"Clean": "True", "FindingsFound": "False"}
 
 
@@ -75,6 +76,23 @@ def warnings(result: Result) -> list[Event]:
     if result.lint is None or result.lint.outcome != "FindingsFound":
         return []
     return [Event("Warning", Reason.FINDINGS_FOUND, result.lint.message)]
+
+
+def unchecked(before: CloudImage, after: CloudImage) -> list[Event]:
+    """Return the Event for an image that Enforce lets pass, because what is in it is unknown.
+
+    Args:
+        before: The CloudImage before a look.
+        after: It after that look; only a change is an Event.
+    """
+    told = find(after.status.conditions, ConditionType.LINTED)
+    if after.spec.lint != "Enforce" or told is None or told.reason not in _UNCHECKED:
+        return []
+    known = find(before.status.conditions, ConditionType.LINTED)
+    if known is not None and known.reason == told.reason:
+        return []
+    said = f"{told.message} spec.lint is Enforce, which has not checked this image."
+    return [Event("Warning", Reason(told.reason), said)]
 
 
 def _told(lint: LintResult) -> Told:

@@ -68,23 +68,28 @@ def spec_changed(resource: CloudImage) -> bool:
     return resource.status.observed_generation != resource.metadata.generation
 
 
-def has_failed_for_good(resource: CloudImage, desired: Desired) -> bool:
-    """Return whether this very spec has failed for good.
-
-    Only a change of it helps, or another version of a source that is followed.
-    """
-    settled = not boot_test_state.is_to_be_settled(resource)
-    return settled and _has_failed(resource, desired)
+def needs_no_look(resource: CloudImage, desired: Desired) -> bool:
+    """Return whether no image can be made of this very spec, and a test has left nothing."""
+    is_clear = boot_test_state.is_clear(resource.status.boot_test)
+    return is_clear and is_not_to_be_made(resource, desired)
 
 
 def is_not_to_be_made(resource: CloudImage, desired: Desired) -> bool:
-    """Return whether a transfer of this very spec has failed for good, whatever a test has left."""
+    """Return whether a transfer of this very spec has failed for good, whatever a test has left.
+
+    After a verdict of a test there is an image, which is looked at like any: what it refers to, or
+    the image that serves meanwhile, may become another one.
+    """
     stalled = find(resource.status.conditions, ConditionType.STALLED)
     by_test = stalled is not None and stalled.reason in BOOT_VERDICTS
-    return not by_test and _has_failed(resource, desired)
+    return not by_test and has_failed_for_good(resource, desired)
 
 
-def _has_failed(resource: CloudImage, desired: Desired) -> bool:
+def has_failed_for_good(resource: CloudImage, desired: Desired) -> bool:
+    """Return whether a transfer or a boot test of this very spec has failed for good.
+
+    Only a change of it helps, or another version of a source that is followed.
+    """
     stalled = find(resource.status.conditions, ConditionType.STALLED)
     progress = resource.status.progress
     stage, followed = progress.stage if progress else None, resource.spec.follow is not None

@@ -22,6 +22,7 @@ from cloudimage.transfer.glance.upload import upload
 from cloudimage.transfer.image.conversion import Payload, TargetFormat, as_file, convert
 from cloudimage.transfer.image.glance_rules import check_result
 from cloudimage.transfer.image.inspection import Inspected, shape_of
+from cloudimage.transfer.image.shared_conversion import SharedConversion
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.source.base import Stream
@@ -50,15 +51,21 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Located:
-    """An inspected file in the scratch."""
+    """An inspected file in the scratch.
+
+    Attributes:
+        shared: Converts it also for other transfers; None: nobody else can want the same.
+    """
 
     path: Path
     found: Inspected
     tools: Toolbox
+    shared: SharedConversion | None = None
 
     def as_wanted(self, wanted: TargetFormat, meter: Meter) -> Payload:
         """Return the file as what is wanted."""
-        return convert(self.path, self.found, wanted, self.tools, meter)
+        how = (self.path, self.found, wanted, self.tools, meter)
+        return (self.shared and self.shared.convert(*how)) or convert(*how)
 
 
 def choose_method(request: TransferRequest, target: UploadContext) -> Choice:

@@ -21,7 +21,6 @@ class HashedBody:
         name: Of the image.
 
     Attributes:
-        sha512: The hash so far.
         sent: Bytes so far.
     """
 
@@ -30,11 +29,19 @@ class HashedBody:
         self._meter = meter
         self._name = name
         self._used = False
-        self.sha512 = hashlib.sha512()
+        self._hash = hashlib.sha512() if payload.sha512 is None else None
         self.sent = 0
 
     def __len__(self) -> int:
         return self._payload.size
+
+    @property
+    def sha512(self) -> str:
+        """The hash of what was sent."""
+        if self._payload.sha512 is not None:
+            return self._payload.sha512()
+        assert self._hash is not None  # noqa: S101 - one of both computes it
+        return self._hash.hexdigest()
 
     @property
     def complete(self) -> bool:
@@ -51,14 +58,15 @@ class HashedBody:
         self._used = True
         with closing(self._payload.open()) as chunks:
             for chunk in chunks:
-                self.sha512.update(chunk)
+                if self._hash is not None:
+                    self._hash.update(chunk)
                 yield chunk
                 self.sent += len(chunk)
                 self._meter.count(self.sent)
                 failpoint(Point.SENDING, self._name)
 
 
-def compare(stored: dict[str, Any], payload: Payload, sha512: Any) -> None:  # noqa: ANN401 - hashlib's type has no name
+def compare(stored: dict[str, Any], payload: Payload, sha512: str) -> None:
     """Compare what Glance says of its bytes with what they must be.
 
     A Glance that hashes by another algorithm than SHA-512 says so only now, so that the bytes are
@@ -67,23 +75,23 @@ def compare(stored: dict[str, Any], payload: Payload, sha512: Any) -> None:  # n
     Args:
         stored: What Glance shows of the image.
         payload: What its bytes must be.
-        sha512: Their hash.
+        sha512: Their hash, as hexadecimal digits.
 
     Raises:
         TransferError: ``UploadMismatch``, or ``UploadFailed`` for a hash that is not known here.
     """
     algorithm, theirs = stored["os_hash_algo"], stored["os_hash_value"]
     ours = sha512 if algorithm == "sha512" else hash_of(payload.open(), algorithm)
-    if stored["size"] != payload.size or theirs != ours.hexdigest():
+    if stored["size"] != payload.size or theirs != ours:
         raise TransferError(
             Reason.UPLOAD_MISMATCH,
             f"Glance has {exact_text(stored['size'])} with {algorithm} {theirs}, but "
-            f"{exact_text(payload.size)} with {ours.hexdigest()} were sent",
+            f"{exact_text(payload.size)} with {ours} were sent",
         )
 
 
-def hash_of(chunks: Chunks, algorithm: str) -> Any:  # noqa: ANN401 - hashlib's type has no name
-    """Hash a payload's bytes.
+def hash_of(chunks: Chunks, algorithm: str) -> str:
+    """Return the hash of a payload's bytes, as hexadecimal digits.
 
     Raises:
         TransferError: ``UploadFailed`` for an algorithm that is not known here.
@@ -98,4 +106,4 @@ def hash_of(chunks: Chunks, algorithm: str) -> Any:  # noqa: ANN401 - hashlib's 
     with closing(chunks):
         for chunk in chunks:
             found.update(chunk)
-    return found
+    return found.hexdigest()

@@ -37,11 +37,13 @@ class Payload:
         open: Returns the bytes from the start each time. To be closed after use. It raises
             ``TransferError`` before its last chunk if the bytes are not whole, so that who counts
             ``size`` bytes has them all.
+        sha512: Returns their SHA-512 once all were read, where whoever opens them computes it.
     """
 
     format: DiskFormat
     size: int
     open: Callable[[], Chunks]
+    sha512: Callable[[], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,20 @@ def convert(
             )
     if shape == "raw":
         return _raw_stream(path.name, found, tools)
+    target = convert_to_file(path, found, wanted, tools, meter)
+    path.unlink()
+    return as_file(target, shape)
+
+
+def convert_to_file(
+    path: Path, found: Inspected, wanted: TargetFormat, tools: Toolbox, meter: Meter
+) -> Path:
+    """Convert a file into one beside it, which is returned.
+
+    Raises:
+        TransferError: ``ConversionFailed`` or ``InsufficientScratch``.
+    """
+    shape = wanted.format or found.format
     meter.start(Stage.CONVERTING)
     target = path.with_name("converted")
     options = ["-o", _OPTIONS[shape]] if shape in _OPTIONS else []
@@ -91,13 +107,13 @@ def convert(
     opened = image(path.name, QEMU_FORMATS[found.format])
     try:
         # With the bytes that are reserved for it, and no more.
-        output = Output(target.name, largest(path.name, found, shape, tools))
+        written = largest(path.name, found, shape, tools) or found.virtual_size
+        output = Output(target.name, written)
         words = ("convert", "-O", QEMU_FORMATS[shape], *options, *opened, target.name)
         tools.run("qemu-img", *words, output=output)
     except ToolError as error:
         raise _failure(error) from error
-    path.unlink()
-    return as_file(target, shape)
+    return target
 
 
 def largest(name: str, found: Inspected, wanted: DiskFormat | None, tools: Toolbox) -> int:

@@ -49,8 +49,12 @@ class Streamed:
         self._checksum = checksum
         self._edges = edges
         self.found = Inspected(shape, content.size, content.size)
-        self.payload = Payload(shape, content.size, self._chunks)
+        sha512 = self._sha512 if checksum and checksum.algorithm == "sha512" else None
+        self.payload = Payload(shape, content.size, self._chunks, sha512)
         self.fetched = Fetched(0, {})
+
+    def _sha512(self) -> str:
+        return self.fetched.checksums.get("sha512", "")
 
     def _chunks(self) -> Chunks:
         hashes, held = Hashes(self._checksum), b""

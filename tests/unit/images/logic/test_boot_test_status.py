@@ -88,13 +88,9 @@ def test_an_image_that_does_not_pass_is_not_used(reason: Reason) -> None:
     assert "Reconciling" not in shown
     events = list(of_transitions((), failed.status.conditions))
     assert [each.reason for each in events if each.type == "Warning"].count(reason) == 1
-    # Its server is taken away first, then nothing more is done.
     desired = Desired.of(failed.spec)
-    assert not schedule.has_failed_for_good(failed, desired)
-    assert failed.status.boot_test is not None
-    cleared = failed.status.boot_test.model_copy(update={"server_id": None, "cleanup": None})
-    done = after(failed, failed.status.model_copy(update={"boot_test": cleared}))
-    assert schedule.has_failed_for_good(done, desired)
+    assert schedule.has_failed_for_good(failed, desired)
+    assert not schedule.needs_no_look(failed, desired), "there is an image, and one may serve"
 
 
 def test_an_earlier_image_serves_on_if_the_next_one_does_not_pass() -> None:
@@ -261,7 +257,7 @@ def test_a_version_that_does_not_boot_is_given_up() -> None:
     }
     base = cloud_image(status=follow, follow={"every": "1h"}, bootTest={"flavor": "f"})
     failed = concluded(base, Reason.TIMEOUT, serving=True)
-    assert not schedule.has_failed_for_good(failed, Desired.of(failed.spec))
+    assert not schedule.needs_no_look(failed, Desired.of(failed.spec))
     back = boot_test_status.given_up(failed, LATER)
     assert back is not None
     assert back.resolved_source is not None
@@ -295,9 +291,9 @@ def test_a_test_that_is_not_cleared_away_starts_no_transfer() -> None:
     desired = Desired.of(resource.spec)
     state = state_of(resource, untested(resource), serverID="s")
     left = failed_transfer(bootTest=state)
-    assert not schedule.has_failed_for_good(left, desired), "the test is to be ended"
+    assert not schedule.needs_no_look(left, desired), "the test is to be ended"
     assert schedule.is_not_to_be_made(left, desired)
-    assert schedule.has_failed_for_good(resource, desired)
+    assert schedule.needs_no_look(resource, desired)
     of_the_test = concluded(with_test(), Reason.TIMEOUT)
     assert not schedule.is_not_to_be_made(of_the_test, Desired.of(of_the_test.spec))
 

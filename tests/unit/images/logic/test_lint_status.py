@@ -15,6 +15,7 @@ from support.image_status import LATER, RESULT, after, states
 from support.resources import NOW, cloud_image, glance_image
 
 CLEAN = LintResult(outcome="Clean", message="Nothing was found in the image (Debian).")
+UNKNOWN = LintResult(outcome="FileSystemUnknown", message="No Linux was found.")
 FOUND = LintResult.of((Finding.of(Rule.HOST_KEY, "/etc/ssh/ssh_host_rsa_key", "remove it"),), "D")
 
 
@@ -121,6 +122,27 @@ def test_one_event_for_findings() -> None:
     assert (event.type, event.reason) == ("Warning", Reason.FINDINGS_FOUND)
     assert "/etc/ssh/ssh_host_rsa_key: remove it" in event.message
     assert lint_status.warnings(with_lint(CLEAN)) == lint_status.warnings(with_lint(None)) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "lint", "expected"),
+    [
+        ("Enforce", UNKNOWN, ["FileSystemUnknown"]),
+        ("Enforce", None, ["NotLookedInto"]),
+        ("Enforce", CLEAN, []),
+        ("Warn", UNKNOWN, []),
+    ],
+)
+def test_one_event_for_what_enforce_has_not_checked(
+    mode: str, lint: LintResult | None, expected: list[str]
+) -> None:
+    resource = cloud_image(lint=mode)
+    done = made(resource, lint)
+    events = lint_status.unchecked(resource, done)
+    assert [each.reason for each in events] == expected
+    assert all(each.type == "Warning" for each in events)
+    assert all("spec.lint is Enforce" in each.message for each in events)
+    assert lint_status.unchecked(done, looked_at_again(done)) == []
 
 
 @pytest.mark.parametrize(

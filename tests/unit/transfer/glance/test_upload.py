@@ -10,7 +10,7 @@ import pytest
 from cloudimage.transfer.contract import Limits, NewImage, Reason, TransferError
 from cloudimage.transfer.glance import image_lifecycle
 from cloudimage.transfer.glance.errors import AwayError
-from cloudimage.transfer.glance.hashed_body import HashedBody
+from cloudimage.transfer.glance.hashed_body import HashedBody, compare
 from cloudimage.transfer.glance.image_lifecycle import Stored, UploadContext, image_id
 from cloudimage.transfer.glance.quota import Usage
 from cloudimage.transfer.glance.upload import upload
@@ -215,6 +215,21 @@ def test_stream_is_never_sent_twice() -> None:
     assert b"".join(body) == CONTENT
     with pytest.raises(TransferError):
         list(body)
+
+
+def test_a_hash_that_the_source_computes_is_not_computed_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hashlib, "sha512", None)
+    known = "0" * 128
+    payload = Payload("raw", len(CONTENT), cast("Any", chunks), lambda: known)
+    body = HashedBody(payload, Meter(lambda _: None), "n")
+    assert b"".join(body) == CONTENT
+    assert body.sha512 == known
+    stored = {"size": len(CONTENT), "os_hash_algo": "sha512", "os_hash_value": "1" * 128}
+    with pytest.raises(TransferError, match=known) as caught:
+        compare(stored, payload, body.sha512)
+    assert caught.value.reason is Reason.UPLOAD_MISMATCH
 
 
 def test_stream_that_is_given_up_is_closed() -> None:

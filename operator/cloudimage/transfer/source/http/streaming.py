@@ -34,8 +34,12 @@ class StreamedFile:
         self._client = client
         self._probe = probe
         self.found = Inspected("raw", probe.total, probe.total)
-        self.payload = Payload("raw", probe.total, self._chunks)
+        sha512 = self._sha512 if source.checksum and source.checksum.algorithm == "sha512" else None
+        self.payload = Payload("raw", probe.total, self._chunks, sha512)
         self.fetched = Fetched(0, {})
+
+    def _sha512(self) -> str:
+        return self.fetched.checksums.get("sha512", "")
 
     def _chunks(self) -> Chunks:
         probe, hashes, held = self._probe, Hashes(self._source.checksum), b""

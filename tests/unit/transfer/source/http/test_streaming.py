@@ -95,6 +95,16 @@ def test_raw_goes_straight(bench: Bench, url: str, disk: Path, wanted: str | Non
     assert received(straight) == (disk.read_bytes(), None)
     assert straight.fetched.checksums == {"sha256": sha256(disk).value}
     assert straight.fetched.size == DISK_SIZE
+    assert straight.payload.sha512 is None
+
+
+def test_the_hash_that_glance_has_too_is_computed_once(bench: Bench, url: str, disk: Path) -> None:
+    value = hashlib.sha512(disk.read_bytes()).hexdigest()
+    straight = bench.must(HttpSource(url=url, checksum=Checksum(algorithm="sha512", value=value)))
+    assert straight.payload.sha512 is not None
+    assert straight.payload.sha512() == ""  # nothing is known before all was read
+    assert received(straight) == (disk.read_bytes(), None)
+    assert straight.payload.sha512() == value
 
 
 def test_payload_can_be_had_again(bench: Bench, url: str, disk: Path) -> None:

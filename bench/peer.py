@@ -1,0 +1,150 @@
+"""The bar against k-orc's openstack-resource-controller, built from its own Go module."""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from bench.fleet import kubernetes_bed
+from bench.results import Bar, Limit
+from bench.rig import Rig
+from bench.scale import GIB, Scale
+from bench.watch import cpu_seconds
+from support.namespaces import SECRET, Namespace, condition_of, wait_until
+from testbed.commands import run
+from testbed.images import sha256_of
+from testbed.kubernetes import Cluster, toolchain
+from testbed.operator import Operator
+from testbed.paths import cache_dir
+from testbed.process import Service, answers, free_ports
+
+_MODULE: Final = "github.com/k-orc/openstack-resource-controller/v2"
+_VERSION: Final = "v2.6.0"
+_API: Final = ("openstack.k-orc.cloud", "v1alpha1", "images")
+_PATIENCE_SECONDS: Final = 300.0
+
+
+def peer(rig: Rig, scale: Scale) -> Bar:
+    """A raw image with its sha256, from its creation in Kubernetes to Ready, in turns."""
+    bar = Bar("peer", f"raw URL with a sha256, kubectl apply to Ready, against k-orc {_VERSION}")
+    source = rig.image("raw", scale.raw // 2, scale.raw // 4)
+    digest, gib = sha256_of(source), scale.raw / 2 / GIB
+    with (
+        kubernetes_bed() as cluster,
+        _operator(cluster, rig.folder / "ours") as namespace,
+        rig.served(source) as url,
+    ):
+        namespace.put_secret(rig.openstack)
+        with _controller(cluster, namespace.name, rig.folder / "theirs") as theirs:
+            ours = namespace.operator.service.process()
+            sides: dict[str, tuple[psutil.Process | None, Callable[[], None]]] = {
+                "k-orc": (theirs, lambda: _theirs(namespace, url, digest)),
+                "ours": (ours, lambda: _ours(namespace, url, digest)),
+            }
+            for _, image in sides.values():
+                image()  # what is made once is no part of it
+            taken: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
+            for _ in range(2 * scale.repeats):
+                for side, (process, image) in sides.items():
+                    taken[side].append(_measured(process, image))
+    for side, each in taken.items():
+        bar.seconds[f"{side}, fastest"] = min(seconds for seconds, _ in each)
+        bar.seconds[f"{side}, processor time a GiB"] = min(cpu for _, cpu in each) / gib
+    ratio = bar.seconds["ours, fastest"] / bar.seconds["k-orc, fastest"]
+    bar.limits = [
+        Limit("ours / k-orc", ratio, 0.95),
+        Limit("processor time a GiB", bar.seconds["ours, processor time a GiB"], 3.2, " s"),
+    ]
+    return bar
+
+
+def _measured(process: psutil.Process | None, image: Callable[[], None]) -> tuple[float, float]:
+    """Return the seconds, and those of the processor, that one image takes."""
+    if process is None:
+        raise RuntimeError("unreachable: it was just started")
+    os.sync()
+    before, begin = cpu_seconds([process.pid]), time.monotonic()
+    image()
+    return time.monotonic() - begin, cpu_seconds([process.pid]) - before
+
+
+@contextmanager
+def _operator(cluster: Cluster, folder: Path) -> Iterator[Namespace]:
+    operator = Operator(cluster, cluster.new_namespace("peer"), folder)
+    operator.install()
+    operator.start()
+    try:
+        yield Namespace.of(operator)
+    finally:
+        operator.stop()
+
+
+@contextmanager
+def _controller(cluster: Cluster, namespace: str, folder: Path) -> Iterator[psutil.Process]:
+    """Yield the running controller of the peer, with its CRDs."""
+    go, target = toolchain.ensure(), cache_dir() / "bench" / f"k-orc-{_VERSION}"
+    environment = {**toolchain.ENVIRONMENT, "GOBIN": str(target), "CGO_ENABLED": "0"}
+    if not (target / "manager").exists():
+        run(go, "install", f"{_MODULE}/cmd/manager@{_VERSION}", env=environment)
+    answer = run(go, "mod", "download", "-json", f"{_MODULE}@{_VERSION}", env=environment)
+    crds = Path(json.loads(answer)["Dir"]) / "config" / "crd" / "bases"
+    cluster.run_kubectl("apply", "--server-side", "-f", str(crds))
+    [port] = free_ports(1)
+    service = Service("k-orc", folder)
+    probe = f"127.0.0.1:{port}"
+    words = ("--namespace", namespace, "--health-probe-bind-address", probe)
+    service.start([target / "manager", *words], {"KUBECONFIG": str(cluster.kubeconfig)})
+    try:
+        service.wait(lambda: answers(f"http://{probe}/readyz"))
+        process = service.process()
+        if process is None:
+            raise RuntimeError("the peer's controller has ended")
+        yield process
+    finally:
+        service.stop()
+
+
+def _ours(namespace: Namespace, url: str, digest: str) -> None:
+    name = f"image-{uuid.uuid4().hex[:8]}"
+    namespace.create(name, url, digest)
+    namespace.wait(
+        name,
+        lambda resource: (condition_of(resource, "Ready") or [""])[0] == "True",
+        _PATIENCE_SECONDS,
+    )
+    namespace.delete(name)
+    namespace.wait_gone(name)
+
+
+def _theirs(namespace: Namespace, url: str, digest: str) -> None:
+    name = f"image-{uuid.uuid4().hex[:8]}"
+    group, version, plural = _API
+    place = (group, version, namespace.name, plural)
+    download = {"url": url, "hash": {"algorithm": "sha256", "value": digest}}
+    body = {
+        "apiVersion": f"{group}/{version}",
+        "kind": "Image",
+        "metadata": {"name": name},
+        "spec": {
+            "cloudCredentialsRef": {"secretName": SECRET, "cloudName": "images"},
+            "managementPolicy": "managed",
+            "resource": {"content": {"diskFormat": "raw", "download": download}},
+        },
+    }
+    objects: Any = namespace.objects
+    objects.create_namespaced_custom_object(*place, body)
+
+    def is_available() -> bool:
+        found = objects.get_namespaced_custom_object(*place, name)
+        conditions = found.get("status", {}).get("conditions", [])
+        return any(each["type"] == "Available" and each["status"] == "True" for each in conditions)
+
+    if not wait_until(is_available, _PATIENCE_SECONDS):
+        raise RuntimeError("the peer's image never became available")
+    objects.delete_namespaced_custom_object(*place, name)
