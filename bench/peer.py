@@ -89,17 +89,18 @@ def _operator(cluster: Cluster, folder: Path) -> Iterator[Namespace]:
 def _controller(cluster: Cluster, namespace: str, folder: Path) -> Iterator[psutil.Process]:
     """Yield the running controller of the peer, with its CRDs."""
     go, target = toolchain.ensure(), cache_dir() / "bench" / f"k-orc-{_VERSION}"
-    environment = {**toolchain.ENVIRONMENT, "GOBIN": str(target), "CGO_ENABLED": "0"}
-    if not (target / "manager").exists():
-        run(go, "install", f"{_MODULE}/cmd/manager@{_VERSION}", env=environment)
+    environment = {**toolchain.ENVIRONMENT, "CGO_ENABLED": "0"}
     answer = run(go, "mod", "download", "-json", f"{_MODULE}@{_VERSION}", env=environment)
-    crds = Path(json.loads(answer)["Dir"]) / "config" / "crd" / "bases"
+    module = Path(json.loads(answer)["Dir"])
+    if not target.exists():
+        run(go, "-C", module, "build", "-o", target, "./cmd/manager", env=environment)
+    crds = module / "config" / "crd" / "bases"
     cluster.run_kubectl("apply", "--server-side", "-f", str(crds))
     [port] = free_ports(1)
     service = Service("k-orc", folder)
     probe = f"127.0.0.1:{port}"
     words = ("--namespace", namespace, "--health-probe-bind-address", probe)
-    service.start([target / "manager", *words], {"KUBECONFIG": str(cluster.kubeconfig)})
+    service.start([target, *words], {"KUBECONFIG": str(cluster.kubeconfig)})
     try:
         service.wait(lambda: answers(f"http://{probe}/readyz"))
         process = service.process()
