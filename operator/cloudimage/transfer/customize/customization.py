@@ -19,7 +19,6 @@ from cloudimage.transfer.contract import Limits, Reason, Stage, TransferError, U
 from cloudimage.transfer.customize import growth
 from cloudimage.transfer.customize.model import Customize
 from cloudimage.transfer.customize.network.machine import with_network
-from cloudimage.transfer.customize.network.proxy import Proxy
 from cloudimage.transfer.customize.network.traffic import NONE, Traffic
 from cloudimage.transfer.customize.outcome import (
     Facts,
@@ -265,6 +264,9 @@ class Workshop:
         disk = ("--network" if network else "--no-network", "--format", "qcow2", "--add", _DISK)
         machine = self._machine(most)
         if network:
+            # Here: no other transfer needs h11.
+            from cloudimage.transfer.customize.network.proxy import Proxy  # noqa: PLC0415
+
             with Proxy(self._folder / _PROXY, self.policy) as proxy:
                 networked = with_network(machine, self._folder / _PROXY)
                 ended = networked.run((program, *disk, *words), lines.append)
