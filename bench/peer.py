@@ -96,6 +96,11 @@ def _controller(cluster: Cluster, namespace: str, folder: Path) -> Iterator[psut
         run(go, "-C", module, "build", "-o", target, "./cmd/manager", env=environment)
     crds = module / "config" / "crd" / "bases"
     cluster.run_kubectl("apply", "--server-side", "-f", str(crds))
+    # Its controllers need each kind from the start; the API server serves one a moment later.
+    served = ("api-resources", "--api-group", _API[0], "-o", "name")
+    kinds = len(list(crds.glob("*.yaml")))
+    if not wait_until(lambda: len(cluster.run_kubectl(*served).split()) == kinds, 60):
+        raise RuntimeError("the API server does not serve the peer's kinds")
     [port] = free_ports(1)
     service = Service("k-orc", folder)
     probe = f"127.0.0.1:{port}"

@@ -1,6 +1,7 @@
 """Glance's API as far as a transfer needs it; every failure is a ``TransferError``."""
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -23,6 +24,9 @@ from cloudimage.vocabulary.marks import Marks
 
 _STORED_SECONDS: Final = 1800.0
 """How long Glance may take to answer after the last byte: a store may copy or flush them first."""
+
+_USAGE_SECONDS: Final = 10.0
+"""For so long the quota's usage is not asked for again: Glance asks Keystone for each limit."""
 
 _CHUNK: Final = 256 * 2**10
 _PATCH_TYPE: Final = "application/openstack-images-v2.1-json-patch"
@@ -52,6 +56,7 @@ class Glance:
         Raises:
             TransferError: ``CloudError`` or ``InvalidCredentials``.
         """
+        self._usage: tuple[float, dict[str, Usage]] | None = None
         ca_file: str | None = None
         if cloud.ca_certificate is not None:
             ca_file = str(folder / "ca.pem")
@@ -184,18 +189,23 @@ class Glance:
         A Glance before Yoga cannot say it, nor one without Keystone's limits: then it is empty.
         So it is when the question fails: Glance itself refuses what is too much, only later.
         """
+        if self._usage is not None and time.monotonic() - self._usage[0] < _USAGE_SECONDS:
+            return self._usage[1]
         try:
             response = self._call("GET", "/info/usage")
             self._expect(response, HTTPStatus.OK, "report the quota's usage")
-            return {
+            usage = {
                 name: Usage(used=int(each["usage"]), limit=int(each["limit"]))
                 for name, each in response.json()["usage"].items()
             }
         except TransferError as error:
             _log.info("the quota is not known: %s", error.message)
+            return {}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             _log.warning("Glance's answer about the quota is not understood: %r", error)
-        return {}
+            return {}
+        self._usage = time.monotonic(), usage
+        return usage
 
     def _info(self, path: str) -> dict[str, Any] | None:
         response = self._call("GET", path)
