@@ -22,7 +22,10 @@ _OWN: Final = re.compile(r"virt-(?:customize|sysprep|sparsify): error: .*")
 _HIDDEN: Final = "what the image's programs wrote is not shown, since a step has a Secret"
 _CLOSED: Final = "appliance closed the connection unexpectedly"
 """libguestfs' words when its virtual machine is gone."""
-_NOISE: Final = ("If reporting bugs,", "virt-customize -v -x", "virt-sysprep -v -x")
+_EXITED: Final = re.compile(r"virt-(?:customize|sysprep): error: .*: command exited with an error")
+"""Their words when a command of the image failed, or when its virtual machine went meanwhile."""
+_ADVICE: Final = "If reporting bugs,"
+_NOISE: Final = (_ADVICE, "virt-customize -v -x", "virt-sysprep -v -x")
 _NO_NETWORK: Final = (
     "Steps have no network: set spec.customize.network to true, or bring what this one needs by "
     "copyIn or writeFile"
@@ -88,16 +91,28 @@ def cause(facts: Facts, stderr: str, words: str) -> tuple[Reason, str]:
         )
     known = (
         (facts.grown, f"the image grew by over {facts.grown}, the most that steps may add"),
-        (facts.cpu and _CLOSED in stderr, f"it used up its CPU time of {facts.cpu} s"),
+        (facts.cpu and _is_gone(stderr), f"it used up its CPU time of {facts.cpu} s"),
         (facts.status < 0, f"it was ended by signal {-facts.status}"),
     )
     for is_so, said in known:
         if is_so:
             return Reason.CUSTOMIZE_FAILED, f"{said}; {words}".rstrip("; ")
-    if _CLOSED in stderr:
+    if _is_gone(stderr):
         said = "the virtual machine ended unexpectedly, as it does where a script powers it off"
         return Reason.INTERRUPTED, f"{said}; {words}"
     return facts.of_the_step, words or f"exit status {facts.status}"
+
+
+def _is_gone(stderr: str) -> bool:
+    """Return whether the virtual machine ended before the program did.
+
+    libguestfs says so, unless a command of the image was running: then the programs say what they
+    say of one that failed. But of that one they show what it wrote, which is in the image, and a
+    script of ours always writes something.
+    """
+    lines = [each for each in stderr.partition(_ADVICE)[0].splitlines() if each]
+    silent = bool(lines) and _EXITED.fullmatch(lines[-1]) is not None
+    return _CLOSED in stderr or (silent and all(map(_OWN.fullmatch, lines)))
 
 
 def asked_for(traffic: Traffic, *, hide: bool) -> str:

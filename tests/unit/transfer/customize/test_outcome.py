@@ -152,5 +152,21 @@ def test_a_limit_that_was_met_is_named(facts: Facts, reason: Reason, said: str) 
     assert said in why
 
 
+EXITED = (
+    "virt-customize: error: echo 'cloudimage: a script begins'; exec /.cloudimage-0: command "
+    "exited with an error\n\nIf reporting bugs, run virt-customize with debugging enabled and "
+    "include the complete output:\n\n  virt-customize -v -x [...]\n"
+)
+
+
+def test_a_machine_that_went_while_a_script_ran() -> None:
+    """virt-customize 1.48.2 has the same words for that as for a script that failed."""
+    gone, why = cause(Facts(1), EXITED, "words")
+    assert (gone, why.endswith("; words")) == (Reason.INTERRUPTED, True)
+    assert cause(Facts(1, cpu=60), EXITED, "words")[1].startswith("it used up its CPU time of 60 s")
+    failed = f"cloudimage: a script begins\n{EXITED}"
+    assert cause(Facts(1), failed, "words") == (Reason.CUSTOMIZE_FAILED, "words")
+
+
 def test_cpu_time_is_not_blamed_for_what_a_step_says() -> None:
     assert cause(Facts(1, cpu=3600), "E: no", "E: no") == (Reason.CUSTOMIZE_FAILED, "E: no")
