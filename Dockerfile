@@ -63,7 +63,7 @@ CMD ["run"]
 
 FROM runtime AS guestfs
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends guestfs-tools \
+ && apt-get install --yes --no-install-recommends guestfish guestfs-tools \
  && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log /var/cache/ldconfig/aux-cache
 
 # libguestfs' virtual machine, made once: no pod has a kernel, root's rights or KVM to make it with.

@@ -31,7 +31,17 @@ ACCEPTED_CUSTOMIZE: dict[str, dict[str, Any]] = {
         {"sysprep": {"operations": ["ssh-hostkeys"]}},
         {"selinuxRelabel": True},
     ),
+    "a larger disk": {
+        "spec.image.minDiskGiB": 8,
+        **_steps({"growRoot": {"toGiB": 8}}, {"timezone": "UTC"}),
+    },
     "nothing but sparsify": {"spec.customize": {"sparsify": True}},
+    "steps with a network": {
+        "spec.customize": {
+            "network": True,
+            "steps": [{"installPackages": ["nginx", "libc6:i386", "vim=2:9"]}, {"update": True}],
+        }
+    },
 }
 
 REJECTED_CUSTOMIZE: dict[str, tuple[dict[str, Any], str]] = {
@@ -84,9 +94,22 @@ REJECTED_CUSTOMIZE: dict[str, tuple[dict[str, Any], str]] = {
         _steps({"selinuxRelabel": True}, {"selinuxRelabel": True}),
         "make it the last step",
     ),
-    "customize: a network": (
-        {"spec.customize": {"sparsify": True, "network": True}},
-        "network: true is not offered yet",
+    "customize: an update without a network": (
+        {"spec.customize": {"network": False, "steps": [{"update": True}]}},
+        "installPackages and update need network: true",
+    ),
+    "customize: a disk that grows late": (
+        _steps({"timezone": "UTC"}, {"growRoot": {"toGiB": 8}}),
+        "make it the first step",
+    ),
+    "customize: a disk that grows twice": (
+        _steps({"growRoot": {"toGiB": 8}}, {"growRoot": {"toGiB": 9}}),
+        "make it the first step",
+    ),
+    "customize: a disk of nothing": (_steps({"growRoot": {"toGiB": 0}}), "greater than or equal"),
+    "customize: a disk that no server need have": (
+        {"spec.image.minDiskGiB": 8, **_steps({"growRoot": {"toGiB": 9}})},
+        "must not make the disk larger than image.minDiskGiB",
     ),
     "customize: an upload": (
         {

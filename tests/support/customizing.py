@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloudimage.transfer.contract import Limits
+from cloudimage.transfer.contract import Limits, UrlPolicy
 from cloudimage.transfer.customize.customization import Bounds, Customized, Workshop
 from cloudimage.transfer.customize.model import Customize, Step
 from cloudimage.transfer.image.inspection import inspect
@@ -17,6 +17,7 @@ from cloudimage.transfer.tools.toolbox import Toolbox
 from testbed.images.libguestfs import appliance
 
 BOUNDS = Bounds()
+POLICY = UrlPolicy()
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Bench:
     """A transfer's folder with a source file in it."""
 
     folder: Path
+    policy: UrlPolicy = POLICY
 
     @classmethod
     def of(cls, folder: Path, image: Path) -> "Bench":
@@ -38,7 +40,9 @@ class Bench:
         cache = Cache(self.folder, limits, shared=False)
         meter = Meter(lambda _: None)
         found = inspect(self.folder / "source", "qcow2", None, limits, tools, verified=True)
-        workshop = Workshop(tools, cache, limits, meter, appliance(), bounds=bounds, **more)
+        workshop = Workshop(
+            tools, cache, limits, meter, appliance(), self.policy, bounds=bounds, **more
+        )
         return workshop.customize(self.folder / "source", found, request)
 
     def run(self, *steps: Step, bounds: Bounds = BOUNDS) -> Customized:

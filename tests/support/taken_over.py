@@ -19,7 +19,7 @@ from cloudimage.transfer.tools import landlock, launcher, seccomp
 {change}
 launcher.main()
 """
-NO_LANDLOCK = "landlock.restrict = lambda _: False"
+NO_LANDLOCK = "landlock.restrict = lambda *_: False"
 NO_FILTER = "seccomp.Filters.load = lambda *_, **__: None"
 """Changes to the launcher: what a kernel without Landlock has, and a program without a filter."""
 

@@ -106,6 +106,7 @@ NEEDS = (
     Need("python3-dev", "boot", pattern="usr/include/python3*/Python.h"),
     # Steps in an image: libguestfs, and what its appliance and a guest are made of.
     Need("libguestfs-tools", "customize", ("virt-sysprep", "libguestfs-make-fixed-appliance")),
+    Need("libguestfs-xfs", "customize", pattern="usr/lib/*/guestfs/supermin.d/packages-xfs"),
     Need("kmod", "customize", pattern="usr/sbin/depmod"),
     Need("mmdebstrap", "customize", ("mmdebstrap",)),
     Need("e2fsprogs", "customize", pattern="usr/sbin/mke2fs"),

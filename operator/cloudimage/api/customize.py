@@ -83,6 +83,12 @@ _LABELS_LAST: Final = (
 )
 
 
+_GROWTH_FIRST: Final = (
+    "!has(self.steps) || self.steps.filter(x, has(x.growRoot)).size() == "
+    "(has(self.steps[0].growRoot) ? 1 : 0)"
+)
+
+
 class RunStep(
     ApiModel,
     json_schema_extra=rules(
@@ -175,6 +181,24 @@ class SysprepStep(ApiModel):
     )
 
 
+_GROWTH_FITS: Final = (
+    "!has(self.customize) || !has(self.customize.steps) || !has(self.image) || "
+    "!has(self.image.minDiskGiB) || self.image.minDiskGiB == 0 || "
+    "self.customize.steps.all(x, !has(x.growRoot) || x.growRoot.toGiB <= self.image.minDiskGiB)"
+)
+
+
+class GrowRootStep(ApiModel):
+    """A larger disk, which the root partition and its file system then fill."""
+
+    to_gib: int = Field(
+        alias="toGiB",
+        ge=1,
+        le=65536,
+        description="The size of the disk, in GiB; not less than it has.",
+    )
+
+
 CUSTOMIZE_RULES: Final = (
     (
         "!has(self.customize) || (has(self.source) && !has(self.source.upload))",
@@ -183,6 +207,10 @@ CUSTOMIZE_RULES: Final = (
     (
         "!has(self.customize) || !has(self.__import__) || self.__import__.method != 'WebDownload'",
         "customize changes the bytes before Glance gets them: not with import.method WebDownload",
+    ),
+    (
+        _GROWTH_FITS,
+        "growRoot must not make the disk larger than image.minDiskGiB, the least disk of a server",
     ),
 )
 """Of the whole spec."""
@@ -199,6 +227,7 @@ _KINDS: Final = (
     "enableServices",
     "disableServices",
     "sysprep",
+    "growRoot",
     "selinuxRelabel",
 )
 _ONE_KIND: Final = f"[{', '.join(f'has(self.{kind})' for kind in _KINDS)}].exists_one(x, x)"
@@ -242,6 +271,12 @@ class Step(
     sysprep: SysprepStep | None = Field(
         default=None, description="Take out what belongs to one machine, by virt-sysprep."
     )
+    grow_root: GrowRootStep | None = Field(
+        default=None,
+        description="Make the disk larger, and have the root fill it, before all other steps. The "
+        "root must be the last partition of the disk, or the whole of it: ext2, ext3, ext4, XFS or "
+        "Btrfs, in a GPT or MBR.",
+    )
     selinux_relabel: SetTrue | None = Field(
         default=None,
         description="Relabel the files for SELinux, where the image has it; at its next boot if "
@@ -265,8 +300,8 @@ class Customize(
             "selinuxRelabel labels what all other steps have done: make it the last step",
         ),
         (
-            "!has(self.network) || !self.network",
-            "network: true is not offered yet: what runs in an image gets no network",
+            _GROWTH_FIRST,
+            "growRoot makes room for all other steps: make it the first step",
         ),
     ),
 ):
@@ -281,8 +316,9 @@ class Customize(
     )
     network: bool | None = Field(
         default=None,
-        description="Whether steps may reach servers. Not offered yet: true is refused, and steps "
-        "have no network at all.",
+        description="Whether steps may reach servers: by HTTP and HTTPS, through a proxy of the "
+        "transfer's own that reaches what the operator's urlPolicy allows. Defaults to false: no "
+        "network at all.",
     )
     sparsify: bool | None = Field(
         default=None,

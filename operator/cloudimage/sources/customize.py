@@ -97,6 +97,8 @@ def _of_system(step: Step) -> model.Step | None:
         return model.Timezone(name=step.timezone)
     if step.hostname_reset:
         return model.HostnameReset()
+    if step.grow_root:
+        return model.GrowRoot(gib=step.grow_root.to_gib)
     if step.sysprep:
         return model.Sysprep(operations=step.sysprep.operations)
     return model.SelinuxRelabel() if step.selinux_relabel else None

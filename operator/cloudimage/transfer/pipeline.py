@@ -51,7 +51,7 @@ def transfer(request: TransferRequest, meter: Meter, interrupts: Interrupts) -> 
     """
     request = settled(request)
     if request.customize:
-        check_possible(request.customize, request.image, request.appliance)
+        check_possible(request.customize, request.image, request.appliance, request.limits)
     limits = request.limits
     with telling_when_full(), workspace(request.scratch, interrupts) as folder:
         stores = tuple(dict.fromkeys(request.method.stores))

@@ -22,7 +22,7 @@ _LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
 
 def appliance() -> Path:
     """Return the folder of a fixed appliance, made once for each version of libguestfs."""
-    command = ["dpkg-query", "--show", "libguestfs0", "guestfs-tools"]
+    command = ["dpkg-query", "--show", "libguestfs0", "guestfs-tools", "libguestfs-xfs"]
     version = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     return _made("appliance", version.encode() + _MAKER.read_bytes(), _make_appliance)
 

@@ -81,14 +81,16 @@ class TransferReason(StrEnum):
     CUSTOMIZED = "Customized"
     """Every step of spec.customize was done."""
     CUSTOMIZE_FAILED = "CustomizeFailed"
-    """A step of spec.customize failed, took too long, or used more than it may; the message and
-    status.customize say which, with the last of what it wrote unless that may have a part of a
-    Secret. Nothing was uploaded. Change spec.customize, or the source: the same step would fail
-    again."""
+    """A step of spec.customize failed, took too long, used more than it may, or needs a server that
+    the operator's URL policy refuses; the message and status.customize say which, with the last of
+    what it wrote unless that may have a part of a Secret. Nothing was uploaded. Change
+    spec.customize, or the source, or have the operator's administrator change urlPolicy: the same
+    step would fail again."""
     CUSTOMIZE_NETWORK_FAILED = "CustomizeNetworkFailed"
-    """A step of spec.customize failed that may reach servers (network: true); the message and
-    status.customize say which, with the last of what it wrote. A server may have been away, or the
-    operator's URL policy refused it. Retried with growing pauses."""
+    """A step of spec.customize failed that had asked servers for something (network: true); the
+    message and status.customize say which, with the last of what it wrote, and which servers could
+    not be reached. The next try may get another answer. Retried with growing pauses. What the
+    operator's URL policy refuses is CustomizeFailed."""
     CUSTOMIZE_UNAVAILABLE = "CustomizeUnavailable"
     """This operator has no container image with libguestfs, which spec.customize needs: its
     administrator sets the chart's customize.image.repository. Then give the annotation

@@ -7,16 +7,27 @@ under what :mod:`cloudimage.transfer.tools.machine` leaves to it.
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from cloudimage.sizes import size_text
-from cloudimage.transfer.contract import Limits, Reason, Stage, TransferError
+from cloudimage.sizes import exact_text, size_text
+from cloudimage.transfer.contract import Limits, Reason, Stage, TransferError, UrlPolicy
+from cloudimage.transfer.customize import growth
 from cloudimage.transfer.customize.model import Customize
-from cloudimage.transfer.customize.outcome import Facts, cause, failure, last_words, succeeded
+from cloudimage.transfer.customize.network.machine import with_network
+from cloudimage.transfer.customize.network.traffic import NONE, Traffic
+from cloudimage.transfer.customize.outcome import (
+    Facts,
+    asked_for,
+    cause,
+    failure,
+    last_words,
+    succeeded,
+)
 from cloudimage.transfer.customize.translation import Batch, batches
 from cloudimage.transfer.image.conversion import qcow2_size
 from cloudimage.transfer.image.inspection import Inspected, inspect
@@ -31,6 +42,7 @@ _FOLDER: Final = "customize"
 _DISK: Final = "disk.qcow2"
 _COPY: Final = "customized"
 _SMALLER: Final = "smaller"
+_PROXY: Final = "proxy.sock"
 _SOCKET: Final = "tmp/libguestfsXXXXXX/guestfsd.sock"
 _LONGEST_SOCKET: Final = 107  # unix(7)
 _NEAR: Final = 16 * 2**20
@@ -92,6 +104,7 @@ class Workshop:
         tools: Of the transfer's own folder, in which the image is.
         cache: Keeps the space for what is written.
         appliance: The folder of libguestfs' fixed appliance.
+        policy: Which servers steps may reach, where they have a network.
         compress: Compress the result.
     """
 
@@ -100,6 +113,7 @@ class Workshop:
     limits: Limits
     meter: Meter
     appliance: Path
+    policy: UrlPolicy
     compress: bool = False
     bounds: Bounds = Bounds()
 
@@ -127,10 +141,13 @@ class Workshop:
             )
         if request.steps or request.sparsify:
             self._check_path()
+        size, found = request.disk_size, _grown(found, request)
         self.meter.start(Stage.CUSTOMIZING)
         self._folder.mkdir(mode=0o700)
         try:
             most = self._copy(path, found)
+            if size is not None:
+                self._enlarge(size, most)
             # Also where all files are counted that take space in the scratch.
             (self._folder / _DISK).hardlink_to(self.tools.folder / _COPY)
             seconds = self._steps(request, most)
@@ -160,13 +177,22 @@ class Workshop:
             )
 
     def _copy(self, path: Path, found: Inspected) -> int:
-        """Make the copy; return how many bytes it may come to."""
+        """Make the copy, with a disk as large as it is to be; return the bytes that it may have."""
         needed = qcow2_size(path.name, found, self.tools)
         whole = found.virtual_size + found.virtual_size // 1024 + _TABLES
         most = max(needed, min(whole, needed + self.bounds.growth))
         self.cache.reserve(self.tools.folder / _COPY, most)
         self._convert(*image(path.name, QEMU_FORMATS[found.format]), _COPY, most=most)
         return most
+
+    def _enlarge(self, size: int, most: int) -> None:
+        words = ("qemu-img", "resize", "-q", "-f", "qcow2", _COPY, str(size))
+        try:
+            self.tools.run(*words, output=Output(_COPY, most))
+        except ToolError as error:
+            raise TransferError(
+                Reason.CONVERSION_FAILED, f"the disk cannot be made larger: {error.message}"
+            ) from error
 
     def _convert(self, *words: str, most: int) -> None:
         output = Output(words[-1], most)
@@ -194,22 +220,59 @@ class Workshop:
 
     def _steps(self, request: Customize, most: int) -> list[float | None]:
         seconds: list[float | None] = []
+        if request.disk_size is not None:
+            with self._watched(request, most, seconds) as watched:
+                self._grow(request, request.disk_size, most, seconds, watched)
         for batch in batches(request.steps) if request.steps else ():
             lines: list[str] = []
             with self._watched(request, most, seconds) as watched:
-                watched.ended = self._run(batch, most, lines)
+                watched.ended = self._run(batch, most, lines, watched, network=request.network)
                 failed = watched.ended.status != 0 or watched.ended.late
                 seconds += batch.seconds(lines, failed=failed)
         return seconds
 
-    def _run(self, batch: Batch, most: int, lines: list[str]) -> Ended:
+    def _grow(
+        self,
+        request: Customize,
+        size: int,
+        most: int,
+        seconds: list[float | None],
+        watched: "_Watched",
+    ) -> None:
+        seconds.append(None)
+        start, lines, machine = time.monotonic(), list[str](), self._machine(most)
+        guestfish = ("guestfish", "--format=qcow2", "--add", _DISK, "--")
+        watched.ended = machine.run((*guestfish, *growth.look()), lines.append)
+        if watched.ended.status != 0:
+            return
+        try:
+            words = growth.grow(growth.place_of(lines), size)
+        except growth.CannotGrowError as error:
+            raise failure(request, seconds, str(error)) from error
+        watched.ended = machine.run((*guestfish, *words), lines.append)
+        if watched.ended.status == 0:
+            seconds[-1] = time.monotonic() - start
+
+    def _run(
+        self, batch: Batch, most: int, lines: list[str], watched: "_Watched", *, network: bool
+    ) -> Ended:
         files = self._folder / "files"
         files.mkdir(mode=0o700, exist_ok=True)
         for name, text in batch.files.items():
             (self._folder / name).write_text(text)
         program, *words = batch.words
-        disk = ("--no-network", "--format", "qcow2", "--add", _DISK)
-        ended = self._machine(most).run((program, *disk, *words), lines.append)
+        disk = ("--network" if network else "--no-network", "--format", "qcow2", "--add", _DISK)
+        machine = self._machine(most)
+        if network:
+            # Here: no other transfer needs h11.
+            from cloudimage.transfer.customize.network.proxy import Proxy  # noqa: PLC0415
+
+            with Proxy(self._folder / _PROXY, self.policy) as proxy:
+                networked = with_network(machine, self._folder / _PROXY)
+                ended = networked.run((program, *disk, *words), lines.append)
+                watched.traffic = proxy.traffic
+        else:
+            ended = machine.run((program, *disk, *words), lines.append)
         shutil.rmtree(files)  # secrets may be in it
         return ended
 
@@ -231,9 +294,13 @@ class Workshop:
             cpu=bounds.cpu_seconds if ended.cpu_seconds > bounds.cpu_seconds else None,
             full=shutil.disk_usage(self._folder).free < _NEAR,
             out_of_memory=_memory_kills() > kills,
+            traffic=watched.traffic,
         )
-        words = last_words(ended.stderr, hide=request.has_secret(len(seconds)))
+        hide = request.has_secret(len(seconds))
+        words = last_words(ended.stderr, hide=hide)
         reason, why = cause(facts, ended.stderr, words)
+        if told := asked_for(watched.traffic, hide=hide):
+            why = f"{why}. By the network, {told}"
         raise failure(request, seconds, why, reason)
 
     @staticmethod
@@ -264,11 +331,25 @@ class Workshop:
         )
 
 
+def _grown(found: Inspected, request: Customize) -> Inspected:
+    """Return what the image is with the disk that it is to have.
+
+    Raises:
+        TransferError: ``CustomizeFailed``: the disk is larger.
+    """
+    size = request.disk_size or found.virtual_size
+    if size < found.virtual_size:
+        larger = f"the disk has {exact_text(found.virtual_size)} already, and only grows"
+        raise failure(request, [None], larger)
+    return replace(found, virtual_size=size)
+
+
 @dataclass
 class _Watched:
     """A run whose end is to be judged."""
 
     ended: Ended = field(default_factory=lambda: Ended(0, "", 0.0, late=False))
+    traffic: Traffic = NONE
 
 
 def _memory_kills() -> int:

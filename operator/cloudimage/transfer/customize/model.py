@@ -126,6 +126,17 @@ class Sysprep(Model):
     operations: tuple[SysprepOperation, ...]
 
 
+class GrowRoot(Model):
+    """A larger disk, which the root file system fills; the first step, where it is one.
+
+    Attributes:
+        gib: The disk's size.
+    """
+
+    type: Literal["growRoot"] = "growRoot"
+    gib: int
+
+
 class SelinuxRelabel(Model):
     """Labels of SELinux."""
 
@@ -144,6 +155,7 @@ Step = (
     | EnableServices
     | DisableServices
     | Sysprep
+    | GrowRoot
     | SelinuxRelabel
 )
 
@@ -161,6 +173,12 @@ class Customize(Model):
     network: bool = False
     sparsify: bool = False
     compress: bool = False
+
+    @property
+    def disk_size(self) -> int | None:
+        """Bytes that the disk is to have; None: as many as it has."""
+        first = self.steps[0] if self.steps else None
+        return first.gib * 2**30 if isinstance(first, GrowRoot) else None
 
     def with_texts(self, texts: Texts) -> Self:
         """Return it with what Secrets and ConfigMaps say; it may hold secrets then.

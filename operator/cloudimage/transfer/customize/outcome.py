@@ -8,6 +8,7 @@ from typing import Final
 from cloudimage.plaintext import plain
 from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.customize.model import Customize
+from cloudimage.transfer.customize.network.traffic import NONE, Traffic
 from cloudimage.transfer.customize.translation import BEGINS
 from cloudimage.transfer.step_result import StepResult
 
@@ -21,9 +22,17 @@ _OWN: Final = re.compile(r"virt-(?:customize|sysprep|sparsify): error: .*")
 _HIDDEN: Final = "what the image's programs wrote is not shown, since a step has a Secret"
 _CLOSED: Final = "appliance closed the connection unexpectedly"
 """libguestfs' words when its virtual machine is gone."""
-_NOISE: Final = ("If reporting bugs,", "virt-customize -v -x", "virt-sysprep -v -x")
+_EXITED: Final = re.compile(r"virt-(?:customize|sysprep): error: .*: command exited with an error")
+"""Their words when a command of the image failed, or when its virtual machine went meanwhile."""
+_ADVICE: Final = "If reporting bugs,"
+_NOISE: Final = (_ADVICE, "virt-customize -v -x", "virt-sysprep -v -x")
 _NO_NETWORK: Final = (
-    "Steps have no network: bring what this one needs by copyIn or writeFile, or leave it out"
+    "Steps have no network: set spec.customize.network to true, or bring what this one needs by "
+    "copyIn or writeFile"
+)
+_BY_PROXY: Final = (
+    "Steps reach servers by HTTP and HTTPS only, by the proxy that the variables http_proxy and "
+    "https_proxy name: have this one use it"
 )
 _LOOKS_FOR_NETWORK: Final = (
     "Temporary failure resolving",
@@ -44,6 +53,7 @@ class Facts:
         cpu: The CPU seconds that it may take, where it did.
         full: The scratch has no space left.
         out_of_memory: The kernel ended a process of this container for its memory.
+        traffic: What it asked the network for, where it has one.
     """
 
     status: int
@@ -52,6 +62,17 @@ class Facts:
     cpu: int | None = None
     full: bool = False
     out_of_memory: bool = False
+    traffic: Traffic = NONE
+
+    @property
+    def of_the_step(self) -> Reason:
+        """The reason where no limit was met: who is asked may answer otherwise the next time.
+
+        What the URL policy refused, it would refuse again.
+        """
+        asked, refused = self.traffic.asked, self.traffic.refused
+        passing = asked and (self.traffic.unreached or not refused)
+        return Reason.CUSTOMIZE_NETWORK_FAILED if passing else Reason.CUSTOMIZE_FAILED
 
 
 def cause(facts: Facts, stderr: str, words: str) -> tuple[Reason, str]:
@@ -64,19 +85,51 @@ def cause(facts: Facts, stderr: str, words: str) -> tuple[Reason, str]:
     if facts.out_of_memory:
         said = "it ran out of memory: raise customize.resources.limits.memory in the operator's"
         return Reason.INTERRUPTED, f"{said} chart; {words}"
+    if facts.late:
+        return facts.of_the_step, f"it took over {facts.late:.0f} s and was ended; {words}".rstrip(
+            "; "
+        )
     known = (
-        (facts.late, f"it took over {facts.late or 0:.0f} s and was ended"),
         (facts.grown, f"the image grew by over {facts.grown}, the most that steps may add"),
-        (facts.cpu and _CLOSED in stderr, f"it used up its CPU time of {facts.cpu} s"),
+        (facts.cpu and _is_gone(stderr), f"it used up its CPU time of {facts.cpu} s"),
         (facts.status < 0, f"it was ended by signal {-facts.status}"),
     )
     for is_so, said in known:
         if is_so:
             return Reason.CUSTOMIZE_FAILED, f"{said}; {words}".rstrip("; ")
-    if _CLOSED in stderr:
+    if _is_gone(stderr):
         said = "the virtual machine ended unexpectedly, as it does where a script powers it off"
         return Reason.INTERRUPTED, f"{said}; {words}"
-    return Reason.CUSTOMIZE_FAILED, words or f"exit status {facts.status}"
+    return facts.of_the_step, words or f"exit status {facts.status}"
+
+
+def _is_gone(stderr: str) -> bool:
+    """Return whether the virtual machine ended before the program did.
+
+    libguestfs says so, unless a command of the image was running: then the programs say what they
+    say of one that failed. But of that one they show what it wrote, which is in the image, and a
+    script of ours always writes something.
+    """
+    lines = [each for each in stderr.partition(_ADVICE)[0].splitlines() if each]
+    silent = bool(lines) and _EXITED.fullmatch(lines[-1]) is not None
+    return _CLOSED in stderr or (silent and all(map(_OWN.fullmatch, lines)))
+
+
+def asked_for(traffic: Traffic, *, hide: bool) -> str:
+    """Return what the network had to do with a failure; "": nothing that is known.
+
+    Args:
+        traffic: What was asked for.
+        hide: Leave names of servers out: programs of the image chose them, and may have made them
+            of a Secret.
+    """
+    told = []
+    for verb, whys in (("refused", traffic.refused), ("not reached", traffic.unreached)):
+        if whys and hide:
+            told.append(f"servers were {verb}, which are not shown, since a step has a Secret")
+        elif whys:
+            told.append(f"{verb}: {'; '.join(whys)}")
+    return "; ".join(told)
 
 
 def last_words(stderr: str, *, hide: bool = False) -> str:
@@ -136,11 +189,8 @@ def failure(
     else:
         step = request.steps[failed]
         message = f"step {failed + 1} of spec.customize ({step.type}) failed: {why}"
-    if not request.network and any(each in why for each in _LOOKS_FOR_NETWORK):
-        message = f"{message}. {_NO_NETWORK}"
-    # Who is asked by the network may answer otherwise the next time.
-    if request.network and failed is not None and reason is Reason.CUSTOMIZE_FAILED:
-        reason = Reason.CUSTOMIZE_NETWORK_FAILED
+    if any(each in why for each in _LOOKS_FOR_NETWORK):
+        message = f"{message}. {_BY_PROXY if request.network else _NO_NETWORK}"
     error = TransferError(reason, message)
     error.customize = tuple(results)
     return error

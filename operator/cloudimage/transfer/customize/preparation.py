@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cloudimage.transfer.contract import NewImage, Reason, TransferError
+from cloudimage.transfer.contract import Limits, NewImage, Reason, TransferError
 from cloudimage.transfer.customize.customization import Workshop
 from cloudimage.transfer.customize.model import Customize
 from cloudimage.transfer.customize.translation import check_lengths
-from cloudimage.transfer.image.inspection import Inspected
+from cloudimage.transfer.image.inspection import Inspected, check_size
 from cloudimage.transfer.source.base import Context
 from cloudimage.transfer.step_result import StepResult
 from cloudimage.transfer.verify.image_signature import SIGNATURE
@@ -56,7 +56,8 @@ def prepared(
         context.cache,
         context.limits,
         context.meter,
-        check_possible(request, given.image, appliance),
+        check_possible(request, given.image, appliance, context.limits),
+        context.policy,
         compress=wanted == "qcow2" and (request.compress or given.image.compress),
     )
     made = workshop.customize(given.path, given.found, request)
@@ -65,22 +66,20 @@ def prepared(
     return Prepared(made.path, made.found, image, made.results)
 
 
-def check_possible(request: Customize, image: NewImage, appliance: Path | None) -> Path:
+def check_possible(
+    request: Customize, image: NewImage, appliance: Path | None, limits: Limits
+) -> Path:
     """Return the folder of the appliance, if an image can be customized here.
 
     Raises:
         TransferError: ``CustomizeUnavailable``: libguestfs or its appliance is not here;
             ``UnsupportedFormat``: the image is signed as it is; ``CustomizeFailed``: a file is not
-            text, or a step is too long; ``InvalidRequest``: it needs a network.
+            text, or a step is too long; ``ImageTooLarge``: the disk is to grow beyond its limits.
     """
     request.check_texts()
     check_lengths(request.steps)
-    if request.network:
-        raise TransferError(
-            Reason.INVALID_REQUEST,
-            "spec.customize.network cannot be true yet: what runs in an image gets no network "
-            "here. Leave it out, and take the steps out that need it",
-        )
+    if request.disk_size is not None:
+        check_size(request.disk_size, image.min_disk, limits)
     if SIGNATURE in image.properties:
         raise TransferError(
             Reason.UNSUPPORTED_FORMAT,

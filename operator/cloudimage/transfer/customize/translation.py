@@ -20,6 +20,7 @@ from cloudimage.transfer.customize.model import (
     CopyIn,
     DisableServices,
     EnableServices,
+    GrowRoot,
     HostnameReset,
     InstallPackages,
     Run,
@@ -104,17 +105,20 @@ def batches(steps: tuple[Step, ...]) -> tuple[Batch, ...]:
     """Return the runs that do the steps in their order; the last one finishes the image.
 
     virt-sysprep does what it is for before it customizes, so each such step begins a run; so does
-    one whose words would be too many with those before it.
+    one whose words would be too many with those before it. The disk's growth is not among them.
     """
     starts: list[int] = []
     length = 0
-    for number, step in enumerate(steps):
+    begin = 1 if steps and isinstance(steps[0], GrowRoot) else 0
+    if begin == len(steps):
+        return ()
+    for number, step in list(enumerate(steps))[begin:]:
         own = _length(step, number)
-        if number and (isinstance(step, Sysprep) or length + own > MOST_WORDS):
+        if number > begin and (isinstance(step, Sysprep) or length + own > MOST_WORDS):
             starts.append(number)
             length = 0
         length += own
-    edges = [0, *starts, len(steps)]
+    edges = [begin, *starts, len(steps)]
     return tuple(
         _batch(steps, first, end, last=end == len(steps)) for first, end in pairwise(edges)
     )
@@ -137,7 +141,7 @@ def check_lengths(steps: tuple[Step, ...]) -> None:
 
 def _length(step: Step, number: int) -> int:
     """Return the bytes of a step's arguments as they are sent to where programs are started."""
-    if isinstance(step, Sysprep):
+    if isinstance(step, Sysprep | GrowRoot):
         return 0
     return len(json.dumps(_options(step, f"files/{number}").words))
 
@@ -196,8 +200,8 @@ def _options(step: Step, name: str) -> _Options:  # noqa: PLR0911, C901 - a line
             return _script(name, _command("systemctl", "disable", "--", *units))
         case SelinuxRelabel():
             return _Options(("--selinux-relabel",), {})
-        case Sysprep():
-            raise ValueError("unreachable: it begins a run")
+        case Sysprep() | GrowRoot():
+            raise ValueError("unreachable: it begins a run, or is one")
 
 
 def _executable(script: str) -> str:

@@ -112,6 +112,9 @@ class Order:
         spawns: Whether it may start other programs, and make files in the folder, each of
             ``most_output`` bytes at the most. All of them end with it.
         readable: What it may read besides, with ``spawns``.
+        programs: Files besides the system's that may be run, with ``spawns``.
+        loops: Whether it makes connections to itself, with ``spawns``: of TCP by IPv4, and, where
+            the kernel has Landlock for that, to the ports that the kernel itself gives out.
     """
 
     program: str
@@ -126,12 +129,14 @@ class Order:
     lists_folders: bool = False
     spawns: bool = False
     readable: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    loops: bool = False
 
     @property
     def kind(self) -> seccomp.Kind:
         """Which system calls it gets."""
         writes = self.spawns or self.output is not None
-        return seccomp.Kind(serves=self.serves, writes=writes, spawns=self.spawns)
+        return seccomp.Kind(self.serves, writes, spawns=self.spawns, loops=self.loops)
 
     def to_json(self) -> bytes:
         """Return it as it is sent."""
@@ -304,7 +309,7 @@ def _confine(order: Order, filters: seccomp.Filters | str) -> None:
     if order.spawns:
         prctl.be_ordinary()
     prctl.gain_no_privileges()
-    landlock.restrict(_files(order))
+    landlock.restrict(_files(order), landlock.given_ports() if order.loops else ())
     _limit(resource.RLIMIT_AS, order.memory)
     _limit(resource.RLIMIT_DATA, order.memory)
     _limit(resource.RLIMIT_CPU, order.cpu_seconds, order.cpu_seconds + _XCPU_SECONDS)
@@ -340,6 +345,7 @@ def _files(order: Order) -> dict[Path, Right]:
         allowed[Path("/")] = Right.READ_DIR
     if order.spawns:
         allowed |= dict.fromkeys(map(Path, (*order.readable, *_SPAWNERS_FACTS)), look)
+        allowed |= dict.fromkeys(map(Path, order.programs), look | Right.EXECUTE)
         allowed[Path(order.folder)] = _OWN_FOLDER
     if order.output is not None:
         written = Right.READ_FILE | Right.WRITE_FILE | Right.TRUNCATE

@@ -1,7 +1,8 @@
 """Programs that start others: libguestfs', whose qemu runs what an image brings along.
 
 They have a folder of their own and nothing else to write, read what they are given, and reach
-nothing by a network: sockets are of Unix only. All that they start ends with them.
+nothing by a network: sockets are of Unix only, but where the virtual machine itself has a network.
+All that they start ends with them.
 """
 
 import threading
@@ -31,6 +32,8 @@ class Machine:
         cpu_seconds: CPU seconds of each process.
         most_output: Bytes of each file.
         seconds: By the clock; then all is ended.
+        programs: Files besides the system's that they may run.
+        loops: Whether qemu may make connections of TCP to itself, as its user network needs.
     """
 
     folder: Path
@@ -40,6 +43,8 @@ class Machine:
     cpu_seconds: int
     most_output: int
     seconds: float
+    programs: tuple[Path, ...] = ()
+    loops: bool = False
 
     def run(self, words: tuple[str, ...], tell: Callable[[str], None]) -> "Ended":
         """Run a program to its end.
@@ -62,6 +67,8 @@ class Machine:
             most_output=self.most_output,
             spawns=True,
             readable=tuple(map(str, self.readable)),
+            programs=tuple(map(str, self.programs)),
+            loops=self.loops,
         )
         if len(order.to_json()) > MOST:
             raise TransferError(

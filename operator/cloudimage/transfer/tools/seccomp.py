@@ -4,7 +4,9 @@ It is a list of what is allowed: what qemu's tools, decompressors and gpgv need,
 musl of today. What is not in it does not exist for them (``ENOSYS``), so that a libc that tries
 something newer falls back to what there is. It has no way to make a process, to reach another one,
 to make or connect a socket, or to change a file but by writing to it. Programs that start others,
-such as libguestfs', have these ways in their own folder, and sockets of Unix only: no network.
+such as libguestfs', have these ways in their own folder, and sockets of Unix only: no network. With
+a virtual machine that has a network they connect to themselves by TCP as well, as libslirp does for
+each connection of the guest. No filter sees to whom; that is for Landlock, and for the node.
 """
 
 import errno
@@ -46,10 +48,12 @@ _ITSELF: Final = """
     sigaltstack sigreturn sysinfo times ugetrlimit uname wait4 waitid
 """
 _SERVING: Final = """
-    accept accept4 getpeername getsockname getsockopt recvfrom recvmsg recvmmsg sendmmsg sendmsg
-    sendto setsockopt shutdown
+    accept accept4 getpeername getsockname getsockopt recvfrom recvmsg recvmmsg setsockopt shutdown
 """
 """With a socket that it was given; none of them reaches another one, since that is a stream."""
+
+_SENDING: Final = {"sendto": 3, "sendmsg": 2, "sendmmsg": 3}
+"""Likewise; and which argument has the flags."""
 
 _WRITING: Final = "copy_file_range fallocate ftruncate ftruncate64"
 
@@ -95,6 +99,7 @@ _REFUSALS: Final = {
     errno.EAFNOSUPPORT: ("socket", "socketpair"),
     errno.EPERM: ("fork", "vfork", "ptrace", "connect", "bind", "unlink", "unlinkat", "rename"),
 }
+_SOCKET_TYPE: Final = 0xF  # linux/net.h; the rest are flags
 _LOW: Final = 0xFFFFFFFF
 _UNKNOWN: Final = -1  # __NR_SCMP_ERROR
 
@@ -106,11 +111,13 @@ class Kind(NamedTuple):
         serves: It answers by a socket that it was given.
         writes: It has a file to write.
         spawns: It starts other programs, which write in its folder.
+        loops: They connect to themselves by TCP.
     """
 
     serves: bool
     writes: bool
     spawns: bool = False
+    loops: bool = False
 
 
 class Filters:
@@ -165,8 +172,10 @@ class Filters:
         for name in " ".join(named).split():
             self._add(rules, seccomp.ALLOW, name)
         self._add_conditional(rules)
+        if kind.serves or kind.spawns:
+            self._add_sending(rules)
         if kind.spawns:
-            self._add_spawning(rules)
+            self._add_spawning(rules, loops=kind.loops)
         else:
             self._add_thread_only(rules)
         for name, place in (("open", 1), ("openat", 2)):
@@ -179,16 +188,29 @@ class Filters:
                     self._add(rules, seccomp.ERRNO(number), name)
         return rules
 
-    def _add_spawning(self, rules: Any) -> None:  # noqa: ANN401 - as above
-        """Allow processes without namespaces of their own, and sockets of Unix."""
+    def _add_sending(self, rules: Any) -> None:  # noqa: ANN401 - as above
+        """Allow to send by a connection that there is.
+
+        TCP Fast Open also makes one, to any address, past what Landlock says of connect(2).
+        """
+        seccomp, arg = self._seccomp, self._seccomp.Arg
+        for name, flags in _SENDING.items():
+            sends = arg(flags, seccomp.MASKED_EQ, socket.MSG_FASTOPEN, 0)
+            self._add(rules, seccomp.ALLOW, name, sends)
+
+    def _add_spawning(self, rules: Any, *, loops: bool) -> None:  # noqa: ANN401 - as above
+        """Allow processes without namespaces of their own, and sockets of Unix, or TCP's."""
         seccomp, arg = self._seccomp, self._seccomp.Arg
         flags = 1 if platform.machine().startswith("s390") else 0
         self._add(rules, seccomp.ALLOW, "clone", arg(flags, seccomp.MASKED_EQ, _NAMESPACES, 0))
         for name in ("socket", "socketpair"):
             self._add(rules, seccomp.ALLOW, name, arg(0, seccomp.EQ, socket.AF_UNIX))
-            self._add(
-                rules, seccomp.ERRNO(errno.EAFNOSUPPORT), name, arg(0, seccomp.NE, socket.AF_UNIX)
-            )
+            others = arg(0, seccomp.GT, socket.AF_INET if loops else socket.AF_UNIX)
+            self._add(rules, seccomp.ERRNO(errno.EAFNOSUPPORT), name, others)
+        if loops:  # of no other protocol, such as MPTCP, whose connections Landlock may not know
+            stream = arg(1, seccomp.MASKED_EQ, _SOCKET_TYPE, socket.SOCK_STREAM)
+            tcp = (arg(0, seccomp.EQ, socket.AF_INET), stream, arg(2, seccomp.EQ, 0))
+            self._add(rules, seccomp.ALLOW, "socket", *tcp)
         for each in _PR_SPAWNING:
             self._add(rules, seccomp.ALLOW, "prctl", arg(0, seccomp.MASKED_EQ, _LOW, each))
         self._add(rules, seccomp.ERRNO(errno.EPERM), "ptrace")

@@ -4,9 +4,11 @@ import pytest
 
 from cloudimage.transfer.contract import Reason
 from cloudimage.transfer.customize import model
+from cloudimage.transfer.customize.network.traffic import Traffic
 from cloudimage.transfer.customize.outcome import (
     MOST_BYTES,
     Facts,
+    asked_for,
     cause,
     failure,
     last_words,
@@ -35,19 +37,49 @@ def test_a_failure_before_the_first_step_is_nobodys() -> None:
     assert {each.result for each in error.customize} == {"NotRun"}
 
 
-def test_with_a_network_the_next_try_may_do() -> None:
-    networked = model.Customize(steps=STEPS, network=True)
-    assert failure(networked, [None], "x").reason is Reason.CUSTOMIZE_NETWORK_FAILED
-    # Nothing was asked of a server yet.
-    assert failure(networked, [], "x").reason is Reason.CUSTOMIZE_FAILED
+@pytest.mark.parametrize(
+    ("traffic", "reason"),
+    [
+        (Traffic(), Reason.CUSTOMIZE_FAILED),
+        (Traffic(asked=3), Reason.CUSTOMIZE_NETWORK_FAILED),
+        (Traffic(3, unreached=("a: refused",)), Reason.CUSTOMIZE_NETWORK_FAILED),
+        (Traffic(3, refused=("a has an address",)), Reason.CUSTOMIZE_FAILED),
+        (Traffic(3, ("a has an address",), ("b: refused",)), Reason.CUSTOMIZE_NETWORK_FAILED),
+    ],
+)
+@pytest.mark.parametrize("late", [None, 3600.0])
+def test_with_a_network_the_next_try_may_do(
+    traffic: Traffic, reason: Reason, late: float | None
+) -> None:
+    """But where nothing was asked for, or the URL policy would refuse it again."""
+    assert cause(Facts(1, late=late, traffic=traffic), "E: no", "E: no")[0] is reason
 
 
-def test_without_a_network_the_message_says_so() -> None:
-    """And advises nothing that the API server would refuse."""
+def test_a_limit_that_the_image_met_is_no_servers_fault() -> None:
+    facts = Facts(1, grown="16.0 GiB", traffic=Traffic(asked=3))
+    assert cause(facts, "", "")[0] is Reason.CUSTOMIZE_FAILED
+
+
+def test_what_the_network_had_to_do_with_it() -> None:
+    traffic = Traffic(3, ("token-1234.test has the address 10.0.0.1",), ("b: refused", "c: late"))
+    assert asked_for(traffic, hide=False) == (
+        "refused: token-1234.test has the address 10.0.0.1; not reached: b: refused; c: late"
+    )
+    # A program of the image chose the names, and may have made them of the Secret.
+    hidden = asked_for(traffic, hide=True)
+    assert "1234" not in hidden
+    assert "servers were refused, which are not shown, since a step has a Secret" in hidden
+    assert asked_for(Traffic(asked=3), hide=False) == ""
+
+
+def test_what_looks_for_the_network_is_told_how_there_is_one() -> None:
     why = "Temporary failure resolving 'mirror.example.org'"
-    assert "Steps have no network: bring what" in failure(REQUEST, [None], why).message
-    assert "network: true" not in failure(REQUEST, [None], why).message
+    assert "set spec.customize.network to true" in failure(REQUEST, [None], why).message
     assert "network" not in failure(REQUEST, [None], "no").message
+    networked = model.Customize(steps=STEPS, network=True)
+    told = failure(networked, [None], why).message
+    assert "by the proxy that the variables http_proxy and https_proxy name" in told
+    assert "to true" not in told
 
 
 def test_all_steps_that_succeeded_are_told() -> None:
@@ -118,6 +150,22 @@ def test_a_limit_that_was_met_is_named(facts: Facts, reason: Reason, said: str) 
     found, why = cause(facts, CLOSED, "words")
     assert (found, why.endswith("words")) == (reason, True)
     assert said in why
+
+
+EXITED = (
+    "virt-customize: error: echo 'cloudimage: a script begins'; exec /.cloudimage-0: command "
+    "exited with an error\n\nIf reporting bugs, run virt-customize with debugging enabled and "
+    "include the complete output:\n\n  virt-customize -v -x [...]\n"
+)
+
+
+def test_a_machine_that_went_while_a_script_ran() -> None:
+    """virt-customize 1.48.2 has the same words for that as for a script that failed."""
+    gone, why = cause(Facts(1), EXITED, "words")
+    assert (gone, why.endswith("; words")) == (Reason.INTERRUPTED, True)
+    assert cause(Facts(1, cpu=60), EXITED, "words")[1].startswith("it used up its CPU time of 60 s")
+    failed = f"cloudimage: a script begins\n{EXITED}"
+    assert cause(Facts(1), failed, "words") == (Reason.CUSTOMIZE_FAILED, "words")
 
 
 def test_cpu_time_is_not_blamed_for_what_a_step_says() -> None:

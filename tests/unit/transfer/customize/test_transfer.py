@@ -56,7 +56,6 @@ def test_without_an_appliance_nothing_is_fetched(bench: TransferBench, folder: s
 @pytest.mark.parametrize(
     ("customize", "reason", "said"),
     [
-        ({"network": True}, Reason.INVALID_REQUEST, "network cannot be true yet"),
         (
             {"steps": [{"type": "run", "reference": "a", "files": {"k": "\ufffd"}}]},
             Reason.CUSTOMIZE_FAILED,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.contract import Limits, Reason, TransferError
+from cloudimage.transfer.contract import Limits, Reason, TransferError, UrlPolicy
 from cloudimage.transfer.customize.customization import Customized, Workshop
 from cloudimage.transfer.customize.model import Customize
 from cloudimage.transfer.image.inspection import inspect
@@ -38,7 +38,8 @@ def customize(tmp_path: Path) -> Customizing:
         cache = Cache(folder, limits, shared=False)
         found = inspect(folder / "source", "qcow2", None, limits, tools, verified=True)
         meter = Meter(lambda _: None)
-        workshop = Workshop(tools, cache, most or limits, meter, tmp_path, compress=compress)
+        policy = UrlPolicy()
+        workshop = Workshop(tools, cache, most or limits, meter, tmp_path, policy, compress)
         return workshop.customize(folder / "source", found, asked)
 
     return customized

@@ -131,7 +131,7 @@ from cloudimage.transfer.tools import landlock, launcher, seccomp
 {change}
 launcher.main()
 """
-NO_LANDLOCK = "landlock.restrict = lambda _: False"
+NO_LANDLOCK = "landlock.restrict = lambda *_: False"
 NO_FILTER = "seccomp.Filters.load = lambda *_, **__: None"
 REFUSED = """
 def load(*_, **__):

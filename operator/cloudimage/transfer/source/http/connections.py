@@ -44,7 +44,7 @@ class Gate:
         self._places = places
         self._last: socket.socket | None = None
         self._deadline = math.inf
-        self._alarm = _Alarm(self._cut)
+        self._alarm = _Alarm(self.cut)
         self.late = False
 
     def connect(self, connection: HTTPConnection, *, checked: bool) -> socket.socket:
@@ -119,7 +119,8 @@ class Gate:
             self._last.close()
             self._last = None
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
+        """Cut the connection that is in use, and make no other; from any thread."""
         self.late = True
         if self._last is not None:
             with suppress(OSError):
