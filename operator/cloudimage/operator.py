@@ -37,6 +37,7 @@ from cloudimage.images.keeping import Keeping
 from cloudimage.images.logic import follow_status, metadata
 from cloudimage.images.orphans import OrphanSweeper, Place
 from cloudimage.images.reconciler import CloudImageReconciler
+from cloudimage.images.watching import CloudWatcher, PlaceIndex
 from cloudimage.kube import Key, Kube, R
 from cloudimage.metrics import operator as metrics
 from cloudimage.runners.base import Runner
@@ -69,6 +70,8 @@ class Operator:
     _shares: ReferenceIndex = field(default_factory=ReferenceIndex)
     _tenants: TenantIndex = field(default_factory=TenantIndex)
     _places: set[Place] = field(default_factory=set)
+    _watched: set[Place] = field(default_factory=set)
+    _index: PlaceIndex = field(default_factory=PlaceIndex)
     _housekeeping: asyncio.Task[None] = field(init=False, repr=False)
     _lag: asyncio.Task[None] = field(init=False, repr=False)
 
@@ -131,6 +134,16 @@ class Operator:
             tenants=lambda place: place.tenants,
             deadline=self.settings.reconcile_seconds,
         )
+        self.watcher = CloudWatcher(
+            kube, self.clouds, self._index, self._wake, self._watched.discard
+        )
+        self.watch_queue: WorkQueue[Place] = WorkQueue(
+            self.watcher,
+            _SWEEPS_AT_ONCE,
+            "views",
+            tenants=lambda place: place.tenants,
+            deadline=self.settings.reconcile_seconds,
+        )
         self._images_watch = Watch(self.queue, self.images.gone)
         self._shares_watch = Watch(self.share_queue, self.shares.gone)
         self._tell_metrics()
@@ -180,6 +193,7 @@ class Operator:
         self.queue.start()
         self.share_queue.start()
         self.orphan_queue.start()
+        self.watch_queue.start()
         self._housekeeping = asyncio.create_task(self._close_idle())
         self._lag = asyncio.create_task(watch_loop_lag())
         # Before any object is looked at: what runs already must not be started again.
@@ -189,7 +203,8 @@ class Operator:
     async def _stopped(self, **_: object) -> None:
         self._housekeeping.cancel()
         self._lag.cancel()
-        await asyncio.gather(self.queue.stop(), self.share_queue.stop(), self.orphan_queue.stop())
+        queues = (self.queue, self.share_queue, self.orphan_queue, self.watch_queue)
+        await asyncio.gather(*(each.stop() for each in queues))
         await asyncio.to_thread(self.runner.stop)
         await asyncio.to_thread(self.looks.stop)
         self.tests.stop()
@@ -212,6 +227,7 @@ class Operator:
         self._images_watch.take(event)
         image = _parsed(CloudImage, event)
         metrics.FOLLOWED.update(key, follow_status.made(image) if image else None)
+        self._index.update(key, image)
         if image is not None:
             self._sweep(Place.of(image))
         names = metadata.references_of(image.spec.image).values() if image else ()
@@ -225,10 +241,13 @@ class Operator:
         return self.settings.shard.owns(key.namespace)
 
     def _sweep(self, place: Place) -> None:
-        """Have a cloud looked at for orphans now and then, from when a CloudImage names it."""
+        """Have a cloud watched, and looked at for orphans, from when a CloudImage names it."""
         if place not in self._places:
             self._places.add(place)
             self.orphan_queue.add(place, self.settings.resync_seconds)
+        if place not in self._watched:
+            self._watched.add(place)
+            self.watch_queue.add(place)
 
     async def _share_event(self, event: kopf.RawEvent, **_: object) -> None:
         key = key_in(event)

@@ -1,7 +1,11 @@
 """Glance: images found by a property, read, changed and deleted."""
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import islice
 from typing import Any
@@ -18,6 +22,9 @@ _NO_PARTS = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, HTTPStatus.NOT_IMPLEMENTED}
 )
 """What Glance answers where its store reads only from the beginning."""
+
+_PAGE = "1000"
+"""What ``api_limit_max`` is unless the cloud sets it; of a lower one, Glance lists so many."""
 
 _PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 
@@ -51,6 +58,39 @@ def _image(body: dict[str, Any]) -> GlanceImage:
             if key not in BASE_ATTRIBUTES and value is not None
         },
     )
+
+
+def _date(text: str | None) -> datetime | None:
+    """Return the time of a header (RFC 9110), or None if it is not readable."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePage:
+    """A page of a listing, which costs something to read only where it is not the one of before.
+
+    Attributes:
+        content: What Glance sent.
+        date: When, by its own clock; None: it did not say.
+    """
+
+    content: bytes
+    date: datetime | None
+
+    def images(self) -> tuple[list[GlanceImage], bool]:
+        """Return what it lists, and whether there is another page.
+
+        Raises:
+            CloudError: It is no listing of images.
+        """
+        with translated("listing images"):
+            body = json.loads(self.content)
+            # Only that there is a next page is taken from the answer: a link may lead anywhere.
+            return [_image(each) for each in body["images"]], bool(body.get("next"))
 
 
 def _member(body: dict[str, Any]) -> Member:
@@ -125,6 +165,27 @@ class Glance:
 
         with translated("listing images"):
             return [_image(each) for each in islice(pages(fetch), at_most)]
+
+    def page(self, query: Mapping[str, str], since: datetime | None = None) -> ImagePage:
+        """Return a page of the credentials' own images, the oldest first, as it came.
+
+        Those that are made meanwhile come last, so that no page before them moves.
+
+        Args:
+            query: Further parameters of ``GET /v2/images``.
+            since: Only images that were changed at or after that time; None: all.
+
+        Raises:
+            CloudError: The list could not be read, which is never the same as an empty list.
+        """
+        sorting = {"sort": "created_at:asc,id:asc", "limit": _PAGE}
+        own = {"owner": self.project_id or "", "visibility": "all", **sorting}
+        if since is not None:
+            own["updated_at"] = f"gte:{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        with translated("listing images"):
+            response = self._proxy.get("/images", params={**own, **query})
+            raise_from_response(response)
+            return ImagePage(response.content, _date(response.headers.get("Date")))
 
     def get(self, image_id: str) -> GlanceImage | None:
         """Return the image, or None.

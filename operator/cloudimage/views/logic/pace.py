@@ -1,0 +1,48 @@
+"""What of a cloud's images is listed next, and when."""
+
+from dataclasses import dataclass
+from typing import Final
+
+SECONDS_PER_REQUEST: Final = 20.0
+"""A cloud is asked no more than three times a minute, however many images it has."""
+
+_SHORTEST: Final = 40.0
+_LONGEST_WHOLE: Final = 60.0
+_LONGEST_PAUSE: Final = 600.0
+_CHANGES_SECONDS: Final = 50.0
+_CHANGES_COST: Final = 2
+"""A listing of those that are hidden, and one of the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The next listing.
+
+    Attributes:
+        delay: Seconds until then.
+        is_whole: Of all images, not only of those that changed.
+    """
+
+    delay: float
+    is_whole: bool
+
+
+def next_look(cost: int | None, whole_for: float, failed: int = 0) -> Look:
+    """Return what is listed next.
+
+    Only a whole listing shows what was deleted. While one costs no more than the requests of a
+    minute, there is no other; above that it comes as often as its share of the requests allows.
+
+    Args:
+        cost: Requests of the last whole listing; None: there was none yet.
+        whole_for: Seconds since that.
+        failed: How many listings could not be read in a row.
+    """
+    if failed:
+        return Look(min(_SHORTEST * 2**failed, _LONGEST_PAUSE), is_whole=True)
+    if cost is None:
+        return Look(0.0, is_whole=True)
+    if (shortest := cost * SECONDS_PER_REQUEST) <= _LONGEST_WHOLE:
+        return Look(max(_SHORTEST, shortest), is_whole=True)
+    left = 1 / SECONDS_PER_REQUEST - _CHANGES_COST / _CHANGES_SECONDS
+    return Look(_CHANGES_SECONDS, is_whole=whole_for + _CHANGES_SECONDS >= cost / left)
