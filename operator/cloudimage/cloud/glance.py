@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from keystoneauth1.adapter import Adapter
 from openstack.exceptions import raise_from_response
@@ -23,7 +23,7 @@ _NO_PARTS = frozenset(
 )
 """What Glance answers where its store reads only from the beginning."""
 
-_PAGE = "1000"
+PAGE_SIZE: Final = 1000
 """What ``api_limit_max`` is unless the cloud sets it; of a lower one, Glance lists so many."""
 
 _PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
@@ -166,24 +166,35 @@ class Glance:
         with translated("listing images"):
             return [_image(each) for each in islice(pages(fetch), at_most)]
 
-    def page(self, query: Mapping[str, str], since: datetime | None = None) -> ImagePage:
-        """Return a page of the credentials' own images, the oldest first, as it came.
+    def page(
+        self, size: int, marker: str | None, *, hidden: bool, since: datetime | None = None
+    ) -> ImagePage:
+        """Return a page of the credentials' own images as it came, the oldest images first.
 
         Those that are made meanwhile come last, so that no page before them moves.
 
         Args:
-            query: Further parameters of ``GET /v2/images``.
+            size: Of the page, in images; Glance may list fewer.
+            marker: Id of the last image of the page before; None: the first page.
+            hidden: Whether hidden images are listed, or the others.
             since: Only images that were changed at or after that time; None: all.
 
         Raises:
             CloudError: The list could not be read, which is never the same as an empty list.
         """
-        sorting = {"sort": "created_at:asc,id:asc", "limit": _PAGE}
-        own = {"owner": self.project_id or "", "visibility": "all", **sorting}
+        query = {
+            "owner": self.project_id or "",
+            "visibility": "all",
+            "sort": "created_at:asc,id:asc",
+            "limit": str(size),
+            "os_hidden": str(hidden).lower(),
+        }
+        if marker is not None:
+            query["marker"] = marker
         if since is not None:
-            own["updated_at"] = f"gte:{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+            query["updated_at"] = f"gte:{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         with translated("listing images"):
-            response = self._proxy.get("/images", params={**own, **query})
+            response = self._proxy.get("/images", params=query)
             raise_from_response(response)
             return ImagePage(response.content, _date(response.headers.get("Date")))
 

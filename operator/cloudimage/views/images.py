@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from cloudimage.access.errors import AnswerRefusedError
 from cloudimage.cloud.answers import MAX_PAGES
 from cloudimage.cloud.errors import translated
-from cloudimage.cloud.glance import Glance
+from cloudimage.cloud.glance import PAGE_SIZE, Glance
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.views.logic.images import (
     Difference,
@@ -38,8 +38,10 @@ class ImageWatch:
 
     Attributes:
         clock: Seconds, never going back.
+        page_size: Images of a page; Glance may list fewer.
     """
 
+    page_size: int = PAGE_SIZE
     clock: Callable[[], float] = time.monotonic
     view: ImageView = field(default_factory=ImageView)
     _pages: dict[tuple[bool, str | None], _Page] = field(default_factory=dict)
@@ -62,7 +64,7 @@ class ImageWatch:
             CloudError: A page could not be read; the view stays as it was.
         """
         since = None if is_whole else self.view.since
-        listing = _Listing(glance, since, self._pages if since is None else {})
+        listing = _Listing(glance, self.page_size, since, self._pages if since is None else {})
         with translated("listing images"):
             listed = list(listing.images())
         self._failed = 0
@@ -79,6 +81,7 @@ class _Listing:
     """One listing: of hidden images, and of the others."""
 
     glance: Glance
+    page_size: int
     since: datetime | None
     known: dict[tuple[bool, str | None], _Page]
     asked: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -100,8 +103,7 @@ class _Listing:
             raise AnswerRefusedError("the same page is listed again and again")
         if len(self.read) >= MAX_PAGES:
             raise AnswerRefusedError(f"more than {MAX_PAGES} pages are listed")
-        query = {"os_hidden": str(hidden).lower()} | ({"marker": marker} if marker else {})
-        came = self.glance.page(query, self.since)
+        came = self.glance.page(self.page_size, marker, hidden=hidden, since=self.since)
         if not self.read and came.date is not None:
             self.asked = came.date
         digest = hashlib.sha256(came.content).digest()
