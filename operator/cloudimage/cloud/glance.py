@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final
@@ -13,7 +12,7 @@ from typing import Any, Final
 from keystoneauth1.adapter import Adapter
 from openstack.exceptions import raise_from_response
 
-from cloudimage.cloud.answers import Page, pages, typed
+from cloudimage.cloud.answers import Page, date, pages, typed
 from cloudimage.cloud.errors import ConflictError, NotFoundError, translated
 from cloudimage.cloud.models import GlanceImage, JsonPatch, Limit, Member, MemberStatus, Store
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES
@@ -58,15 +57,6 @@ def _image(body: dict[str, Any]) -> GlanceImage:
             if key not in BASE_ATTRIBUTES and value is not None
         },
     )
-
-
-def _date(text: str | None) -> datetime | None:
-    """Return the time of a header (RFC 9110), or None if it is not readable."""
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +186,7 @@ class Glance:
         with translated("listing images"):
             response = self._proxy.get("/images", params=query)
             raise_from_response(response)
-            return ImagePage(response.content, _date(response.headers.get("Date")))
+            return ImagePage(response.content, date(response.headers))
 
     def get(self, image_id: str) -> GlanceImage | None:
         """Return the image, or None.

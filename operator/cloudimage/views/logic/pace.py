@@ -4,9 +4,15 @@ from dataclasses import dataclass
 from typing import Final
 
 SECONDS_PER_REQUEST: Final = 20.0
-"""A cloud is asked no more than three times a minute, however many images it has."""
+"""A cloud's Glance is asked no more than three times a minute, however many images it has."""
 
-_SHORTEST: Final = 40.0
+SERVERS_SECONDS: Final = 100.0
+"""Between two questions to Nova while nothing waits for the end of a server."""
+
+BLOCKED_SECONDS: Final = 20.0
+"""The same while a deletion does."""
+
+_SHORTEST: Final = 50.0
 _LONGEST_WHOLE: Final = 60.0
 _LONGEST_PAUSE: Final = 600.0
 _CHANGES_SECONDS: Final = 50.0
