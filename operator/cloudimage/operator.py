@@ -230,6 +230,8 @@ class Operator:
         self._index.update(key, image)
         if image is not None:
             self._sweep(Place.of(image))
+            if image.metadata.deletion_timestamp is not None:
+                self.watch_queue.add(Place.of(image))  # it may wait for the end of a server
         names = metadata.references_of(image.spec.image).values() if image else ()
         self._references.set_targets(key, (Key(key.namespace, name) for name in names))
         self._wake(self._references.set_state(key, metadata.referable_id(image) if image else None))
