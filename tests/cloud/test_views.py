@@ -12,8 +12,10 @@ from cloudimage.cloud.connection import Cloud, open_cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.glance import Glance
 from cloudimage.views.images import ImageWatch
+from cloudimage.views.servers import ServerWatch
 from cloudimage.vocabulary.marks import Marks
 from support.fault_proxy import Fault, FaultProxy
+from support.openstack_actions import boot, make_image
 from testbed.openstack import OpenStack
 
 pytestmark = pytest.mark.cloud
@@ -129,3 +131,41 @@ def test_a_listing_that_breaks_off_changes_nothing(
                 look(watch, cloud.glance, unique, is_whole=True)
             assert watch.view is before
             assert look(watch, cloud.glance, unique, is_whole=True) == {"0"}
+
+
+def test_servers_that_come_and_go_tell_their_images(
+    images: Connection, cloud: Cloud, unique: str
+) -> None:
+    watch = ServerWatch()
+    watch.look(cloud.nova)
+    image = make_image(images, b"\0" * 4096, name=unique)
+    server = boot(images, image.id)
+    assert image.id in watch.look(cloud.nova).images
+    assert image.id not in watch.look(cloud.nova).images
+    images.compute.delete_server(server)
+    images.compute.wait_for_delete(server, interval=0.2, wait=30)
+    assert image.id in watch.look(cloud.nova).images
+    assert image.id not in watch.look(cloud.nova).images
+    images.image.delete_image(image)
+
+
+def test_servers_are_asked_for_again_from_where_a_listing_broke_off(
+    openstack: OpenStack, images: Connection, unique: str
+) -> None:
+    nova, fault = images.session.get_endpoint(service_type="compute"), Fault("GET", "", "fail")
+    fault.times = 0
+    with FaultProxy(nova, fault) as proxy:
+        entry = openstack.cloud("images") | {"compute_endpoint_override": proxy.url}
+        with open_cloud(CloudConfig(entry)) as cloud:
+            watch = ServerWatch()
+            watch.look(cloud.nova)
+            image = make_image(images, b"\0" * 4096, name=unique)
+            server = boot(images, image.id)
+            fault.times = fault.seen + 9
+            with pytest.raises(CloudError):
+                watch.look(cloud.nova)
+            fault.times = 0
+            assert image.id in watch.look(cloud.nova).images
+    images.compute.delete_server(server)
+    images.compute.wait_for_delete(server, interval=0.2, wait=30)
+    images.image.delete_image(image)
