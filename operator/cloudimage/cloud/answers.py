@@ -1,8 +1,6 @@
 """Values and pages out of a service's answers: of the types that its API says, and bounded."""
 
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter
@@ -43,15 +41,6 @@ def name(value: object) -> str:
     if value is not None and not isinstance(value, str):
         raise TypeError("a name that is not a text")
     return (value or "")[:MAX_NAME]
-
-
-def date(headers: Mapping[str, str]) -> datetime | None:
-    """Return when a server answered, by its own clock (RFC 9110, Date); None: it does not say."""
-    try:
-        moment = parsedate_to_datetime(headers.get("Date", ""))
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def pages(fetch: Callable[[str | None], Page]) -> Iterator[dict[str, Any]]:

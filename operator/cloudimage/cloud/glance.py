@@ -12,9 +12,10 @@ from typing import Any, Final
 from keystoneauth1.adapter import Adapter
 from openstack.exceptions import raise_from_response
 
-from cloudimage.cloud.answers import Page, date, pages, typed
+from cloudimage.cloud.answers import Page, pages, typed
 from cloudimage.cloud.errors import ConflictError, NotFoundError, translated
 from cloudimage.cloud.models import GlanceImage, JsonPatch, Limit, Member, MemberStatus, Store
+from cloudimage.http_dates import moment
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES
 
 _NO_PARTS = frozenset(
@@ -186,7 +187,7 @@ class Glance:
         with translated("listing images"):
             response = self._proxy.get("/images", params=query)
             raise_from_response(response)
-            return ImagePage(response.content, date(response.headers))
+            return ImagePage(response.content, moment(response.headers.get("Date")))
 
     def get(self, image_id: str) -> GlanceImage | None:
         """Return the image, or None.

@@ -8,10 +8,11 @@ from typing import Any, Final
 from openstack.connection import Connection
 from openstack.exceptions import raise_from_response
 
-from cloudimage.cloud.answers import Page, date, name, pages, typed
+from cloudimage.cloud.answers import Page, name, pages, typed
 from cloudimage.cloud.catalogue import offers
 from cloudimage.cloud.errors import ForbiddenError, NotAcceptedError, translated
 from cloudimage.cloud.models import Server, ServerChange, ServerChanges, Usage
+from cloudimage.http_dates import moment
 from cloudimage.vocabulary.boot_test import is_test
 
 logger = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class Nova:
             response = self._connection.compute.get("/servers/detail", params=params)
             raise_from_response(response)
             body = response.json()
-            dates.append(date(response.headers))
+            dates.append(moment(response.headers.get("Date")))
             # Only that there is a next page is taken from the answer: a link may lead anywhere.
             return body["servers"], any(
                 each["rel"] == "next" for each in body.get("servers_links", ())
