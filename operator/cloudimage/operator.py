@@ -5,6 +5,7 @@ Why only ``on.event``: see docs/decisions/0003-kopf-watches-a-queue-reconciles.m
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -35,9 +36,11 @@ from cloudimage.images.boot_turns import BootTurns
 from cloudimage.images.following import Following
 from cloudimage.images.keeping import Keeping
 from cloudimage.images.logic import follow_status, metadata
-from cloudimage.images.orphans import OrphanSweeper, Place
+from cloudimage.images.orphans import OrphanSweeper
+from cloudimage.images.places import Place, PlaceIndex
 from cloudimage.images.reconciler import CloudImageReconciler
-from cloudimage.images.watching import CloudWatcher, PlaceIndex
+from cloudimage.images.resync import Resync
+from cloudimage.images.watching import CloudWatcher
 from cloudimage.kube import Key, Kube, R
 from cloudimage.metrics import operator as metrics
 from cloudimage.runners.base import Runner
@@ -56,6 +59,7 @@ logger = logging.getLogger(__name__)
 
 _HOUSEKEEPING_SECONDS = 60.0
 _SWEEPS_AT_ONCE = 4
+_WATCHES_AT_ONCE = 16
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 INTERVAL_SECONDS = 1.0
 """Between measurements of the event loop's lag."""
@@ -96,6 +100,9 @@ class Operator:
         self.tests = BootTesting(
             attempts.status, self.turns, BootLogins(most_tests, policy), self._look_again
         )
+        self.watcher = CloudWatcher(
+            kube, self.clouds, self._index, self._see, self._resume, self._watched.discard
+        )
         self.images = CloudImageReconciler(
             kube,
             attempts,
@@ -104,6 +111,7 @@ class Operator:
             self.settings,
             self.clouds,
             Keeping(attempts.status, consumers, self.tests),
+            Resync(self.settings, self.watcher),
             self._notify,
         )
         self.shares = ImageShareReconciler(
@@ -126,7 +134,9 @@ class Operator:
             deadline=self.settings.reconcile_seconds,
         )
         # Of its own: it must not hold up anything.
-        self.sweeper = OrphanSweeper(kube, self.clouds, self.settings, self._places.discard)
+        self.sweeper = OrphanSweeper(
+            kube, self.clouds, self.settings, self.watcher, self._places.discard
+        )
         self.orphan_queue: WorkQueue[Place] = WorkQueue(
             self.sweeper,
             _SWEEPS_AT_ONCE,
@@ -134,12 +144,9 @@ class Operator:
             tenants=lambda place: place.tenants,
             deadline=self.settings.reconcile_seconds,
         )
-        self.watcher = CloudWatcher(
-            kube, self.clouds, self._index, self._wake, self._watched.discard
-        )
         self.watch_queue: WorkQueue[Place] = WorkQueue(
             self.watcher,
-            _SWEEPS_AT_ONCE,
+            _WATCHES_AT_ONCE,
             "views",
             tenants=lambda place: place.tenants,
             deadline=self.settings.reconcile_seconds,
@@ -181,6 +188,7 @@ class Operator:
         metrics.live(metrics.BOOT_TESTS_IN_PROGRESS, self.turns.numbers)
         metrics.live(metrics.ORPHANS, self.sweeper.numbers)
         metrics.live(metrics.CONNECTIONS, self.clouds.numbers)
+        metrics.live(metrics.VIEWS, self.watcher.numbers)
         for queue in (self.queue, self.share_queue):
             metrics.OBJECTS.register(queue.kind)
 
@@ -246,7 +254,7 @@ class Operator:
         """Have a cloud watched, and looked at for orphans, from when a CloudImage names it."""
         if place not in self._places:
             self._places.add(place)
-            self.orphan_queue.add(place, self.settings.resync_seconds)
+            self.orphan_queue.add(place, self.settings.unwatched_seconds)
         if place not in self._watched:
             self._watched.add(place)
             self.watch_queue.add(place)
@@ -269,6 +277,20 @@ class Operator:
         """Queue CloudImages that wait for another object, which is another one now."""
         for key in keys:
             self._look_again(key)
+
+    def _see(self, keys: Iterable[Key], *, urgent: bool) -> None:
+        """Queue CloudImages whose cloud has changed."""
+        for key in keys:
+            self.images.look_again(key)
+            self.queue.add(key, urgent=urgent)
+
+    def _resume(self, keys: Iterable[Key], *, compare: bool) -> None:
+        """Queue CloudImages that are to look at their cloud themselves, not all of them at once."""
+        for key in keys:
+            if compare:
+                self.images.look_again(key)
+            pause = random.uniform(0, self.settings.unwatched_seconds)  # noqa: S311  # jitter
+            self.queue.add(key, pause)
 
     def _look_again(self, key: Key) -> None:
         self.images.look_again(key)

@@ -64,8 +64,8 @@ def change(images: Connection, image_id: str, name: str, value: object) -> None:
 
 def look(watch: ImageWatch, glance: Glance, unique: str, *, is_whole: bool) -> set[str]:
     """Return the last characters of this test's UIDs that a listing concerns."""
-    uids = watch.look(glance, is_whole=is_whole).uids
-    return {each[-1] for each in uids if each.startswith(unique)}
+    uids = {f"{unique}-{number}" for number in (*range(7), "x")}
+    return {each[-1] for each in watch.look(glance, uids, is_whole=is_whole).uids}
 
 
 @pytest.mark.parametrize("is_whole", [False, True])
@@ -75,7 +75,7 @@ def test_what_is_changed_is_told_and_nothing_else(
     watch = ImageWatch(page_size=2)
     assert look(watch, cloud.glance, unique, is_whole=True) == set()
     assert watch.view.images is not None
-    assert set(made) <= watch.view.images.keys()
+    assert set(made) == watch.view.images.keys()
     assert look(watch, cloud.glance, unique, is_whole=is_whole) == set()
     change(images, made[0], "min_disk", 7)
     change(images, made[1], "os_hidden", value=True)
@@ -99,6 +99,33 @@ def test_a_whole_listing_tells_what_is_gone(
     assert look(watch, cloud.glance, unique, is_whole=True) == {"0", "5"}
     assert watch.view.images is not None
     assert not {made[0], made[5]} & watch.view.images.keys()
+
+
+def test_what_we_change_ourselves_is_no_news(
+    images: Connection, cloud: Cloud, made: list[str], unique: str
+) -> None:
+    watch = ImageWatch(page_size=3)
+    look(watch, cloud.glance, unique, is_whole=True)
+    for image_id, is_whole in ((made[0], False), (made[2], True)):
+        patch = ({"op": "add", "path": "/min_disk", "value": 7},)
+        watch.know(cloud.glance.patch(image_id, patch))
+        assert look(watch, cloud.glance, unique, is_whole=is_whole) == set()
+        change(images, image_id, "min_ram", 64)
+        assert look(watch, cloud.glance, unique, is_whole=is_whole) == {str(made.index(image_id))}
+
+
+def test_images_of_others_and_those_whose_mark_was_taken_long_ago_are_not_kept(
+    images: Connection, cloud: Cloud, made: list[str], unique: str
+) -> None:
+    watch = ImageWatch(page_size=3)
+    watch.look(cloud.glance, {f"{unique}-0", f"{unique}-1"}, is_whole=True)
+    assert watch.view.images is not None
+    assert watch.view.images.keys() == set(made[:2])
+    change(images, made[0], Marks.UID, f"{unique}-y")
+    for expected in ({f"{unique}-0", f"{unique}-y"}, set()):
+        difference = watch.look(cloud.glance, {f"{unique}-0", f"{unique}-1"}, is_whole=True)
+        assert {each.uid for each in difference.changed} == expected
+    assert watch.view.images.keys() == {made[1]}
 
 
 def test_changes_are_asked_for_from_before_the_last_listing_by_the_clock_of_glance(

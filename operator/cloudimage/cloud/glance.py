@@ -122,6 +122,7 @@ class Glance:
         """
         # "all": without it an own community image is left out.
         query = {name: value, "visibility": "all", "owner": owner or self.project_id or ""}
+        query["limit"] = str(PAGE_SIZE)  # else Glance lists 25 at a time
         return [
             image
             for hidden in ("false", "true")

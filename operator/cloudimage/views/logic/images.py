@@ -1,12 +1,15 @@
 """What is known of a project's images between two looks, and what a listing changes of it.
 
-A view wakes objects; it never decides. What it says is gone, or other than it was, is read again by
-id before anything is done about it, so that a listing whose pages moved costs a look and no image.
+A view says what is worth a look, and what needs none; nothing is changed by it. What it says is
+gone, or other than it was, is read again before anything is done about it, so that a listing whose
+pages moved costs a look and no image.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Final
 
 OVERLAP: Final = timedelta(minutes=2)
@@ -33,7 +36,7 @@ class SeenImage:
     uid: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ImageView:
     """The images of one set of credentials, as they were last listed.
 
@@ -50,6 +53,18 @@ class ImageView:
     def since(self) -> datetime | None:
         """From when on changes are to be asked for; None: all images are."""
         return None if self.images is None or self.asked is None else self.asked - OVERLAP
+
+    def of(self, uid: str) -> tuple[SeenImage, ...]:
+        """Return the images that have the mark of a CloudImage."""
+        return tuple(self._by_uid.get(uid, ()))
+
+    @cached_property
+    def _by_uid(self) -> Mapping[str, list[SeenImage]]:
+        found = defaultdict[str, list[SeenImage]](list)
+        for each in (self.images or {}).values():
+            if each.uid is not None:
+                found[each.uid].append(each)
+        return dict(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloudimage.views.logic.pace import Look, next_look
+from cloudimage.views.logic.pace import FRESH_SECONDS, Look, fresh_for, next_look
 
 HOUR = 3600.0
 
@@ -43,4 +43,17 @@ def test_a_cloud_that_does_not_answer_is_asked_less_and_less() -> None:
     delays = [next_look(2, 0.0, failed).delay for failed in range(1, 9)]
     assert delays[0] == 100
     assert delays == sorted(delays)
-    assert delays[-1] == 600
+    assert delays[-1] == 500
+
+
+@pytest.mark.parametrize("cost", [2, 3, 4, 18])
+def test_a_view_stays_fresh_while_it_is_renewed_in_time(cost: int) -> None:
+    _, longest, longest_whole = _requests(cost)
+    assert fresh_for(longest, longest_whole) > 0
+
+
+def test_a_view_is_fresh_for_as_long_as_both_listings_are() -> None:
+    assert fresh_for(0, 0) == FRESH_SECONDS
+    assert fresh_for(FRESH_SECONDS, FRESH_SECONDS) == 0
+    assert fresh_for(0, 2390) == 10
+    assert fresh_for(0, 2401) < 0
