@@ -144,7 +144,7 @@ def test_a_listing_that_breaks_off_changes_nothing(
     openstack: OpenStack, images: Connection, made: list[str], unique: str, listing: str
 ) -> None:
     upstream = images.session.get_endpoint(service_type="image")
-    fault = Fault("GET", listing, "fail")
+    fault = Fault("GET", f"{listing}&sort=created_at%3Aasc%2Cid%3Aasc", "fail")
     with FaultProxy(upstream, fault) as proxy:
         entry = openstack.cloud("images") | {"image_endpoint_override": proxy.url}
         with open_cloud(CloudConfig(entry)) as cloud:

@@ -177,9 +177,9 @@ class Glance:
         query = {
             "owner": self.project_id or "",
             "visibility": "all",
-            "sort": "created_at:asc,id:asc",
             "limit": str(size),
             "os_hidden": str(hidden).lower(),
+            "sort": "created_at:asc,id:asc",
         }
         if marker is not None:
             query["marker"] = marker

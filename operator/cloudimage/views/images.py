@@ -2,10 +2,10 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import compress, islice
 from math import inf
 from typing import Final
 
@@ -156,12 +156,26 @@ class _Keep:
         images = (view.images or {}).values()
         return cls(uids, secret, frozenset(each.id for each in images if each.uid in uids))
 
-    def __call__(self, image: GlanceImage) -> bool:
-        return image.properties.get(Marks.UID) in self.uids or image.id in self.known
+    def wants(self, image_id: str, uid: str | None) -> bool:
+        return uid in self.uids or image_id in self.known
 
-    def is_stranger(self, image: GlanceImage) -> bool:
-        owner = image.properties.get(SECRET_MARK)
-        return owner is not None and owner == self.secret and not self(image)
+    def read(self, digest: bytes, images: Sequence[GlanceImage], marker: str | None) -> _Page:
+        """Return a page that was read."""
+        wanted = [self.wants(each.id, each.properties.get(Marks.UID)) for each in images]
+        kept = tuple(seen(each) for each in compress(images, wanted))
+        others = (
+            each.properties for each, is_wanted in zip(images, wanted, strict=True) if not is_wanted
+        )
+        strangers = self.secret is not None and any(
+            each.get(SECRET_MARK) == self.secret for each in others
+        )
+        return _Page(digest, kept, marker, strangers)
+
+    def known_page(self, page: _Page) -> _Page:
+        """Return a page that is as it was, although other CloudImages may be there by now."""
+        kept = tuple(each for each in page.images if self.wants(each.id, each.uid))
+        gone = len(kept) < len(page.images)
+        return replace(page, images=kept, has_strangers=page.has_strangers or gone)
 
     @property
     def most(self) -> int:
@@ -201,11 +215,11 @@ class _Listing:
             self.asked = came.date
         digest = hashlib.sha256(came.content).digest()
         page = self.known.get(key)
-        if page is None or page.digest != digest:
+        if page is not None and page.digest == digest:
+            page = self.keep.known_page(page)
+        else:
             images, more = came.images()
-            kept = tuple(seen(each) for each in images if self.keep(each))
-            strangers = any(map(self.keep.is_stranger, images))
-            page = _Page(digest, kept, images[-1].id if images and more else None, strangers)
+            page = self.keep.read(digest, images, images[-1].id if images and more else None)
         self.read[key] = page
         return page
 

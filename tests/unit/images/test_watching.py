@@ -311,3 +311,23 @@ def test_a_stranger_cannot_fill_the_memory(world: _World) -> None:
     world.images = many
     world.run(FRESH_SECONDS + 200)
     assert world.watcher.images(PLACE) is None, "more than one object can have"
+
+
+def test_images_of_objects_that_are_gone_do_not_count_for_ever(world: _World) -> None:
+    """The page on which they are does not change, and is not parsed again."""
+    many = [(f"{number:08}-0000-4000-8000-000000000000", f"uid-{number}") for number in range(400)]
+    world.images = [listed(), *(listed(image_id, uid) for image_id, uid in many)]
+    others = [Key("images", uid) for _, uid in many]
+    for key in others:
+        other = cloud_image()
+        metadata = other.metadata.model_copy(update={"uid": key.name})
+        world.index.update(key, other.model_copy(update={"metadata": metadata}))
+    world.run(1)
+    for key in others:
+        world.index.update(key, None)
+    world.run(180)
+    view = world.watcher.images(PLACE)
+    assert view is not None
+    assert view.images is not None
+    assert view.images.keys() == {IMAGE}
+    assert world.watcher.may_have_orphans(PLACE, 1800)
