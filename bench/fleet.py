@@ -41,8 +41,9 @@ _AT_ONCE: Final = 4
 _FIRST_SECONDS: Final = 300.0
 _QUIET_SECONDS: Final = 7.0
 """An object that waits for something comes back sooner."""
-_OLD: Final = timedelta(days=3)
-"""How long ago the images were changed; they were compared since."""
+_CHANGED: Final = timedelta(days=3)
+_COMPARED: Final = timedelta(hours=2)
+"""How long ago that was: without listings each is due again after half an hour."""
 _METRIC: Final = re.compile(r"^(\w+)(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)
 _WRITTEN: Final = re.compile(
     r"^apiserver_request_total\{(?=[^}]*group=\"cloudimage\.dev\")"
@@ -234,12 +235,12 @@ class Fleet:
         return {each.metadata.uid: each.metadata.resource_version for each in self.listed()}
 
     def age(self) -> None:
-        """Date all images as if they were changed days ago, and compared with Glance a day ago.
+        """Date all images as if they were changed days ago, and compared with Glance hours ago.
 
         The operator must not run.
         """
         now, resources = datetime.now(UTC), self.listed()
-        changed, compared = (f"{now - each:%Y-%m-%dT%H:%M:%SZ}" for each in (_OLD, _OLD / 3))
+        changed, compared = (f"{now - each:%Y-%m-%dT%H:%M:%SZ}" for each in (_CHANGED, _COMPARED))
         date(self.openstack, [each.status.image_id or "" for each in resources], changed)
         status = {"lastSyncTime": compared, "image": {"updated": changed}}
         with ThreadPoolExecutor(_AT_ONCE) as pool:

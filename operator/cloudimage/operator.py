@@ -207,6 +207,11 @@ class Operator:
         # Before any object is looked at: what runs already must not be started again.
         await asyncio.to_thread(self.runner.recover, self._notify)
         await asyncio.to_thread(self.turns.recover, self.images.kube, self.settings.shard)
+        await asyncio.to_thread(self._expect)
+
+    def _expect(self) -> None:
+        uids = self.images.kube.uids(CloudImage)
+        self._index.expect(each for each in uids if self.settings.shard.owns(each[0]))
 
     async def _stopped(self, **_: object) -> None:
         self._housekeeping.cancel()

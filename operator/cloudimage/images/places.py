@@ -1,7 +1,7 @@
 """Places, that is clouds as Secrets lead to them, and which CloudImages are at each of them."""
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -67,7 +67,17 @@ class PlaceIndex:
 
     _entries: dict[Key, _Entry] = field(default_factory=dict)
     _places: dict[Place, dict[Key, _Entry]] = field(default_factory=dict)
+    _expected: dict[str, set[str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def expect(self, uids: Iterable[tuple[str, str]]) -> None:
+        """Record the namespaces and UIDs of objects that are there and will be shown.
+
+        At a restart the first listing of a cloud would else be about the first few of them.
+        """
+        with self._lock:
+            for namespace, uid in uids:
+                self._expected.setdefault(namespace, set()).add(uid)
 
     def update(self, key: Key, resource: CloudImage | None) -> None:
         """Record an object; None: it is gone, or not understood."""
@@ -77,6 +87,7 @@ class PlaceIndex:
                 if not self._places[known.place]:
                     del self._places[known.place]
             if resource is not None:
+                self._expected.get(key.namespace, set()).discard(resource.metadata.uid)
                 entry = self._entries[key] = _Entry.of(resource)
                 self._places.setdefault(entry.place, {})[key] = entry
 
@@ -93,9 +104,10 @@ class PlaceIndex:
         return self._where(place, lambda _: True)
 
     def uids(self, place: Place) -> frozenset[str]:
-        """Return the UIDs of the CloudImages that are there."""
+        """Return the UIDs of the CloudImages that are there, or may be: some were not shown yet."""
         with self._lock:
-            return frozenset(each.uid for each in self._places.get(place, {}).values())
+            known = frozenset(each.uid for each in self._places.get(place, {}).values())
+            return known | self._expected.get(place.namespace, set())
 
     def with_uids(self, place: Place, uids: Collection[str]) -> list[Key]:
         """Return the CloudImages with these UIDs."""

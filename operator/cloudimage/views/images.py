@@ -31,6 +31,9 @@ _PLAIN: Final = tuple(
 _MOST_EACH: Final = 150
 """Images of one CloudImage in a view: a status lists fewer."""
 
+_MOST: Final = 50_000
+"""Of all together."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Page:
@@ -63,6 +66,7 @@ class ImageWatch:
     clock: Callable[[], float] = time.monotonic
     view: ImageView = field(default_factory=ImageView)
     _pages: dict[tuple[bool, str | None], _Page] = field(default_factory=dict)
+    _uids: frozenset[str] = frozenset()
     _cost: int | None = None
     _listed_at: float = 0.0
     _whole_at: float = 0.0
@@ -123,7 +127,8 @@ class ImageWatch:
             CloudError: A page could not be read; the view stays as it was.
         """
         since = None if is_whole else self.view.since
-        known = self._pages if since is None else {}
+        # A page that did not change may have images of objects that were not known before.
+        known = self._pages if since is None and self._uids.issuperset(uids) else {}
         keep = _Keep.of(uids, secret, self.view)
         listing = _Listing(glance, self.page_size, since, known, keep)
         with translated("listing images"):
@@ -134,7 +139,7 @@ class ImageWatch:
                 raise AnswerRefusedError(f"more than {keep.most} images are marked as ours")
         self.view, self._failed, self._listed_at = view, 0, self.clock()
         if since is None:
-            self._pages, self._cost = listing.read, len(listing.read)
+            self._pages, self._cost, self._uids = listing.read, len(listing.read), frozenset(uids)
             self._whole_at = self._listed_at
         return difference
 
@@ -179,7 +184,7 @@ class _Keep:
 
     @property
     def most(self) -> int:
-        return _MOST_EACH * (1 + len(self.uids))
+        return min(_MOST, _MOST_EACH * (1 + len(self.uids)))
 
 
 @dataclass

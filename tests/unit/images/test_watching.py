@@ -292,6 +292,29 @@ def test_an_image_whose_object_is_gone_may_be_an_orphan(world: _World) -> None:
     assert world.watcher.may_have_orphans(PLACE, 1800)
 
 
+def test_the_first_listing_is_about_objects_too_that_were_not_shown_yet(world: _World) -> None:
+    world.images = [listed(), listed(OTHER, "later")]
+    world.index.expect([("images", "later"), ("another", UID)])
+    world.run(1)
+    view = world.watcher.images(PLACE)
+    assert view is not None
+    assert [each.id for each in view.of("later")] == [OTHER]
+    assert not world.watcher.may_have_orphans(PLACE, 1800)
+
+
+def test_a_page_that_did_not_change_is_read_again_for_an_object_that_is_new(world: _World) -> None:
+    world.images = [listed(), listed(OTHER, "later")]
+    world.run(1)
+    other = cloud_image()
+    metadata = other.metadata.model_copy(update={"uid": "later"})
+    later = other.model_copy(update={"metadata": metadata})
+    world.index.update(Key("images", "later"), later)
+    world.run(60)
+    view = world.watcher.images(PLACE)
+    assert view is not None
+    assert [each.id for each in view.of("later")] == [OTHER]
+
+
 def test_a_place_without_objects_is_left(world: _World) -> None:
     world.run(1)
     world.index.update(KEY, None)
