@@ -137,7 +137,7 @@ def _busy(fleet: Fleet, rig: Rig, scale: Scale, bar: Bar) -> None:
     shares: list[float] = []
     for number in range(2 * scale.probes):
         if number == scale.probes:  # the first half came while the transfers were about to start
-            wait(lambda: fleet.under_way() == scale.queued, _PATIENCE_SECONDS, 1)
+            wait(lambda: fleet.under_way() >= scale.queued, _PATIENCE_SECONDS, 1)
         changed, deleted, shared = next(settled), next(settled), next(settled)
         changes.append(_change(fleet, changed.metadata.name, changed.status.image_id))
         deletions.append(_delete(fleet, deleted.metadata.name, deleted.status.image_id))
