@@ -188,7 +188,7 @@ class Kube:
             proceed: str | None = ""
             while proceed is not None:
                 listed = fetch(**options, **({"_continue": proceed} if proceed else {}))
-                for each in listed["items"]:
+                for each in listed["items"] or ():  # null, where there are none
                     yield each["metadata"]["namespace"], each["metadata"]["uid"]
                 proceed = listed["metadata"].get("continue") or None
 

@@ -15,6 +15,7 @@ from typing import Any
 import kopf
 import kubernetes
 from pydantic import ValidationError
+from urllib3.exceptions import HTTPError
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
@@ -210,8 +211,12 @@ class Operator:
         await asyncio.to_thread(self._expect)
 
     def _expect(self) -> None:
-        uids = self.images.kube.uids(CloudImage)
-        self._index.expect(each for each in uids if self.settings.shard.owns(each[0]))
+        """Have the first listing of a cloud be about all objects; without, some are compared."""
+        uids, shard = self.images.kube.uids(CloudImage), self.settings.shard
+        try:
+            self._index.expect([each for each in uids if shard.owns(each[0])])
+        except (kubernetes.client.ApiException, HTTPError) as error:
+            logger.warning("objects are not listed beforehand", extra={"error": str(error)})
 
     async def _stopped(self, **_: object) -> None:
         self._housekeeping.cancel()

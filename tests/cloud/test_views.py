@@ -143,7 +143,7 @@ def test_changes_are_asked_for_from_before_the_last_listing_by_the_clock_of_glan
 def test_a_listing_that_breaks_off_changes_nothing(
     openstack: OpenStack, images: Connection, made: list[str], unique: str, listing: str
 ) -> None:
-    upstream = images.session.get_endpoint(service_type="image")
+    upstream = images.session.get_endpoint(service_type="image") or ""
     fault = Fault("GET", f"{listing}&sort=created_at%3Aasc%2Cid%3Aasc", "fail")
     with FaultProxy(upstream, fault) as proxy:
         entry = openstack.cloud("images") | {"image_endpoint_override": proxy.url}
@@ -179,7 +179,8 @@ def test_servers_that_come_and_go_tell_their_images(
 def test_servers_are_asked_for_again_from_where_a_listing_broke_off(
     openstack: OpenStack, images: Connection, unique: str
 ) -> None:
-    nova, fault = images.session.get_endpoint(service_type="compute"), Fault("GET", "", "fail")
+    nova = images.session.get_endpoint(service_type="compute") or ""
+    fault = Fault("GET", "", "fail")
     fault.times = 0
     with FaultProxy(nova, fault) as proxy:
         entry = openstack.cloud("images") | {"compute_endpoint_override": proxy.url}

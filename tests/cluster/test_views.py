@@ -32,7 +32,7 @@ def test_a_change_by_hand_is_put_back_and_a_deletion_is_noticed_within_a_minute(
     change_image(images, resource, min_disk=7)
     assert wait_until(lambda: image_of(images, resource)["min_disk"] == 1, WITHIN)
     time.sleep(FIRST_LISTING)
-    lost = resource.status.image_id
+    lost = resource.status.image_id or ""
     images.image.delete_image(lost)
     again = own_namespace.wait(
         unique, lambda each: each.status.image_id not in {None, lost}, seconds=WITHIN
