@@ -121,7 +121,7 @@ def _drift(fleet: Fleet, bar: Bar) -> None:
 
     wait(looked, _PATIENCE_SECONDS, 0.5)
     bar.limits += [
-        Limit("a change by hand put back", restored[0], 60, " s"),
+        Limit("a change by hand restored", restored[0], 60, " s"),
         Limit("a deletion by hand noticed", noticed[0], 60, " s"),
     ]
 
