@@ -14,10 +14,10 @@ from testbed.openstack.database import programs
 
 _COPY: Final = f"""
 BEGIN;
-CREATE TEMP TABLE copies (id text, uid text, name text) ON COMMIT DROP;
+CREATE TEMP TABLE copies (id text, uid text, name text, owner text) ON COMMIT DROP;
 INSERT INTO copies VALUES %(copies)s;
 INSERT INTO images SELECT (jsonb_populate_record(old, jsonb_build_object(
-    'id', copies.id, 'name', copies.name
+    'id', copies.id, 'name', copies.name, 'owner', copies.owner
 ))).* FROM images old, copies WHERE old.id = '%(source)s';
 INSERT INTO image_properties SELECT (jsonb_populate_record(old, jsonb_build_object(
     'id', nextval(pg_get_serial_sequence('image_properties', 'id')), 'image_id', copies.id,
@@ -33,11 +33,12 @@ COMMIT;
 
 
 class Clone(NamedTuple):
-    """What is a copy's own: its id, and the UID and the name of the object that owns it."""
+    """What is a copy's own: its id, the UID and the name of its object, and its project."""
 
     image_id: str
     uid: str
     name: str
+    owner: str
 
 
 def clone(openstack: OpenStack, source: str, clones: Iterable[Clone]) -> None:
@@ -48,8 +49,19 @@ def clone(openstack: OpenStack, source: str, clones: Iterable[Clone]) -> None:
         source: The image's id.
         clones: What the copies are to be.
     """
+    rows = ", ".join("('{}', '{}', '{}', '{}')".format(*each) for each in clones)
+    _run(openstack, _COPY % {"copies": rows, "source": source})
+
+
+def date(openstack: OpenStack, ids: Iterable[str], changed: str) -> None:
+    """Have images be changed last at a moment in RFC 3339."""
+    rows = ", ".join(f"'{each}'" for each in ids)
+    changed = f"'{changed}'::timestamptz AT TIME ZONE 'UTC'"
+    _run(openstack, f"UPDATE images SET updated_at = {changed} WHERE id IN ({rows});")  # noqa: S608 - likewise
+
+
+def _run(openstack: OpenStack, statements: str) -> None:
     [url] = [row.url for row in openstack.status() if row.name == "postgresql"]
-    rows = ", ".join(f"('{each.image_id}', '{each.uid}', '{each.name}')" for each in clones)
     subprocess.run(
         [
             str(programs() / "psql"),
@@ -58,7 +70,7 @@ def clone(openstack: OpenStack, source: str, clones: Iterable[Clone]) -> None:
             "-d",
             url.replace("postgresql:///", "postgresql:///glance", 1),
         ],
-        input=_COPY % {"copies": rows, "source": source},
+        input=statements,
         text=True,
         check=True,
     )

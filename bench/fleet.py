@@ -20,27 +20,31 @@ import psutil
 import requests
 import yaml
 
-from bench.clones import Clone, clone
+from bench.clones import Clone, clone, date
+from bench.clouds import CountedCloud, counted_clouds
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
 from cloudimage.api.names import API_VERSION, FINALIZER, GROUP, VERSION
-from cloudimage.images.logic import schedule, transfer_request
+from cloudimage.images.logic import transfer_request
 from cloudimage.images.logic.desired import Desired
 from cloudimage.transfer.glance.image_lifecycle import image_id, new_image
 from cloudimage.vocabulary.marks import Marks
-from support.fault_proxy import Fault, FaultProxy
 from testbed.kubernetes import Cluster, Kubernetes
 from testbed.openstack import OpenStack
 from testbed.operator import Operator, install_crds
 from testbed.process import free_ports
 
-PROJECT: Final = "images"
 _SECRET: Final = "openstack"  # noqa: S105 - its name
 BYTES: Final = bytes(512)
 """Of each image."""
 _AT_ONCE: Final = 4
 _FIRST_SECONDS: Final = 300.0
-_METRIC: Final = re.compile(r"^(\w+)(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+_QUIET_SECONDS: Final = 7.0
+"""An object that waits for something comes back sooner."""
+_CHANGED: Final = timedelta(days=3)
+_COMPARED: Final = timedelta(hours=2)
+"""How long ago that was: without listings each is due again after half an hour."""
+_METRIC: Final = re.compile(r"^(\w+)(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)
 _WRITTEN: Final = re.compile(
     r"^apiserver_request_total\{(?=[^}]*group=\"cloudimage\.dev\")"
     r"(?=[^}]*verb=\"(?:POST|PUT|PATCH|APPLY|DELETE)\")[^}]*\} (\S+)$",
@@ -67,20 +71,18 @@ def kubernetes_bed() -> Iterator[Cluster]:
 
 @dataclass
 class Fleet:
-    """CloudImages of one namespace, the operator that looks after them, and its cloud.
+    """CloudImages of one namespace, the operator that looks after them, and its clouds.
 
     Attributes:
         folder: For the operator's files.
-        asked: Counts the operator's requests to Glance, each method by itself.
-        counted: The way to Glance on which they are counted.
+        clouds: Where their images are, in turns.
         resources: The objects, as the API server had them when they were last listed.
     """
 
     cluster: Cluster
     openstack: OpenStack
     folder: Path
-    asked: tuple[Fault, ...]
-    counted: FaultProxy
+    clouds: tuple[CountedCloud, ...]
     operator: Operator = field(init=False)
     resources: list[CloudImage] = field(default_factory=list)
 
@@ -89,8 +91,7 @@ class Fleet:
         namespace = self.cluster.new_namespace("many")
         self.operator = Operator(self.cluster, namespace, self.folder / "operator")
         self.operator.install()
-        entry = self.openstack.cloud(PROJECT) | {"image_endpoint_override": self.counted.url}
-        text = yaml.safe_dump({"clouds": {PROJECT: entry}})
+        text = yaml.safe_dump({"clouds": {each.name: each.entry for each in self.clouds}})
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -101,18 +102,15 @@ class Fleet:
 
     @classmethod
     @contextmanager
-    def of(cls, cluster: Cluster, openstack: OpenStack, folder: Path) -> Iterator["Fleet"]:
+    def of(
+        cls, cluster: Cluster, openstack: OpenStack, folder: Path, clouds: int = 1
+    ) -> Iterator["Fleet"]:
         """Yield a fleet without objects yet; at the end its operator and its images go.
 
         The objects stay: there is no controller that deletes a namespace.
         """
-        url = str(openstack.connect(PROJECT).image.get_endpoint())
-        asked = tuple(
-            Fault(method, "", "reset", times=0)
-            for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
-        )
-        with FaultProxy(url, *asked) as proxy:
-            fleet = cls(cluster, openstack, folder, asked, proxy)
+        with counted_clouds(openstack, clouds) as counted:
+            fleet = cls(cluster, openstack, folder, counted)
             try:
                 yield fleet
             finally:
@@ -130,7 +128,7 @@ class Fleet:
         """Create one object of a URL, or of all that ``http`` says of a source."""
         checksum = {"checksum": {"sha256": sha256}} if sha256 else {}
         spec = {
-            "cloudCredentialsRef": {"secretName": _SECRET, "cloudName": PROJECT},
+            "cloudCredentialsRef": {"secretName": _SECRET, "cloudName": self._cloud_of(name).name},
             "source": {"http": http or {"url": url, **checksum}},
             "image": {"diskFormat": "raw", "properties": {"os_distro": "debian"}},
         }
@@ -160,7 +158,7 @@ class Fleet:
         self._make_image(first)
         self.start()
         wait(lambda: self.listed()[0].status.last_sync_time is not None, _FIRST_SECONDS, every=0.2)
-        self.wait_settled(_FIRST_SECONDS)
+        wait(lambda: not self.metric("cloudimage_queue_depth"), _FIRST_SECONDS, every=0.2)
         self.operator.stop()
         [first] = self.listed()
         with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -173,7 +171,13 @@ class Fleet:
             )
             others = [each for each in self.listed() if each.metadata.uid != first.metadata.uid]
             clones = [
-                Clone(str(uuid.uuid4()), each.metadata.uid, each.metadata.name) for each in others
+                Clone(
+                    str(uuid.uuid4()),
+                    each.metadata.uid,
+                    each.metadata.name,
+                    self._cloud_of(each.metadata.name).project_id,
+                )
+                for each in others
             ]
             clone(self.openstack, first.status.image_id or "", clones)
             list(pool.map(lambda each: self._write_status(first, each), clones))
@@ -183,6 +187,9 @@ class Fleet:
         body = json.loads(text.replace(first.status.image_id or "", copy.image_id))
         self._objects.patch_namespaced_custom_object_status(*self._address, copy.name, body)
 
+    def _cloud_of(self, name: str) -> CountedCloud:
+        return self.clouds[int(name.rpartition("-")[2]) % len(self.clouds)]
+
     def _make_image(self, resource: CloudImage) -> None:
         wanted = transfer_request.new_image(
             resource, Desired.of(resource.spec), resource.metadata.name
@@ -190,6 +197,7 @@ class Fleet:
         identifier = image_id(wanted.id_seed, 0)
         body = new_image(wanted, identifier, "raw") | {
             "os_hidden": False,
+            "owner": self.clouds[0].project_id,
             Marks.VERIFIED.value: f"sha512:{hashlib.sha512(BYTES).hexdigest()}",
         }
         self.glance("POST", "/images", json=body)
@@ -206,6 +214,11 @@ class Fleet:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             list(pool.map(lambda each: self.glance("DELETE", f"/images/{each}"), known))
 
+    def read(self, name: str) -> CloudImage:
+        """Return one object as it is now."""
+        body: Any = self._objects.get_namespaced_custom_object(*self._address, name)
+        return CloudImage.model_validate(body)
+
     def listed(self) -> list[CloudImage]:
         """Return the objects as they are now."""
         listed: Any = self._objects.list_namespaced_custom_object(*self._address)
@@ -221,28 +234,17 @@ class Fleet:
         """Return the version of each object: a write makes another."""
         return {each.metadata.uid: each.metadata.resource_version for each in self.listed()}
 
-    def spread(self, period: float) -> None:
-        """Date the last looks so that the next ones are spread evenly, as hours later they are.
+    def age(self) -> None:
+        """Date all images as if they were changed days ago, and compared with Glance hours ago.
 
-        Args:
-            period: The operator's resync period in seconds. The operator must not run.
+        The operator must not run.
         """
-        now = datetime.now(UTC)
-        resources = self.listed()
-
-        def date(position: int) -> None:
-            resource = resources[position]
-            due, last = schedule.next_resync(resource, period), resource.status.last_sync_time
-            if due is None or last is None:
-                raise RuntimeError(f"{resource.metadata.name} is not settled")
-            back = (due - last).total_seconds() * position / len(resources)
-            status = {"lastSyncTime": f"{now - timedelta(seconds=back):%Y-%m-%dT%H:%M:%SZ}"}
-            self._objects.patch_namespaced_custom_object_status(
-                *self._address, resource.metadata.name, {"status": status}
-            )
-
+        now, resources = datetime.now(UTC), self.listed()
+        changed, compared = (f"{now - each:%Y-%m-%dT%H:%M:%SZ}" for each in (_CHANGED, _COMPARED))
+        date(self.openstack, [each.status.image_id or "" for each in resources], changed)
+        status = {"lastSyncTime": compared, "image": {"updated": changed}}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(date, range(len(resources))))
+            list(pool.map(lambda each: self.patch_status(each.metadata.name, status), resources))
 
     def patch(self, name: str, body: dict[str, Any]) -> None:
         """Merge-patch an object."""
@@ -296,27 +298,50 @@ class Fleet:
         """The operator's liveness probe, which its event loop answers."""
         return f"http://{self.process.environ()['CLOUDIMAGE_PROBE_ADDRESS']}/healthz"
 
-    def metric(self, name: str) -> float:
-        """Return one of the operator's own metrics, its labels summed up; 0 when it has none."""
+    def metric(self, name: str, label: str = "") -> float:
+        """Return one of the operator's own metrics, its series summed up; 0 when it has none.
+
+        Args:
+            name: Of the metric.
+            label: As Prometheus' text has it; only series with it count.
+        """
         text = requests.get(self._metrics_url, timeout=30).text
-        return sum(float(value) for found, value in _METRIC.findall(text) if found == name)
+        found = (each for each in _METRIC.findall(text) if each[0] == name and label in each[1])
+        return sum(float(value) for _, _, value in found)
 
     def looks(self) -> int:
         """Return how often the operator has looked at an object since it was started."""
-        return int(self.metric("cloudimage_reconcile_seconds_count"))
+        return int(self.metric("cloudimage_reconcile_seconds_count", 'kind="cloudimages"'))
 
-    def wait_settled(self, seconds: float) -> None:
-        """Wait until the operator has looked at every object and none waits any more."""
-        count = len(self.resources)
-        wait(
-            lambda: self.looks() >= count and not self.metric("cloudimage_queue_depth"),
-            seconds,
-            every=0.2,
-        )
+    def wait_settled(self, seconds: float) -> float:
+        """Wait until the operator knows every object and has nothing to do.
+
+        Returns:
+            Since when, by the monotonic clock: that nothing follows is known some seconds later.
+
+        Raises:
+            TimeoutError: It did not come to that in time.
+        """
+        count, looks, begin = len(self.resources), -1, time.monotonic()
+        since = begin
+        while time.monotonic() - since < _QUIET_SECONDS:
+            time.sleep(0.2)
+            known = self.metric("cloudimage_objects", 'kind="cloudimages"')
+            busy = self.metric("cloudimage_queue_depth") or known < count
+            before, looks = looks, self.looks()
+            if busy or looks != before:
+                since = time.monotonic()
+            if since - begin > seconds:
+                raise TimeoutError(f"not within {seconds:.0f} s")
+        return since
 
     def glance_requests(self) -> int:
         """Return how many requests Glance had from this fleet's operator so far."""
-        return sum(each.seen for each in self.asked)
+        return sum(self.asked())
+
+    def asked(self) -> list[int]:
+        """Return the same for each cloud."""
+        return [each.requests for each in self.clouds]
 
     def writes(self) -> int:
         """Return how many writes of CloudImages the API server has counted so far."""
@@ -338,12 +363,12 @@ class Fleet:
 
     @cached_property
     def _glance_url(self) -> str:
-        url = str(self.openstack.connect(PROJECT).image.get_endpoint())
+        url = str(self.openstack.connect("admin").image.get_endpoint())
         return url.rstrip("/").removesuffix("/v2")
 
     @cached_property
     def _token(self) -> str:
-        return str(self.openstack.connect(PROJECT).session.get_token())
+        return str(self.openstack.connect("admin").session.get_token())
 
     @cached_property
     def _objects(self) -> kubernetes.client.CustomObjectsApi:

@@ -20,6 +20,7 @@ class Scale:
         each: Size of each of the images that are moved at once.
         at_once: How many that are.
         objects: How many CloudImages one operator looks after.
+        clouds: In how many clouds those are.
         queued: How many transfers are under way beside them, or wait for their turn.
         steady: Seconds for which the operator is watched at rest.
         probes: How many objects are changed, and as many deleted, in each of two situations.
@@ -34,8 +35,9 @@ class Scale:
     each: int
     at_once: int = 8
     objects: int = 1000
+    clouds: int = 5
     queued: int = 50
-    steady: float = 130
+    steady: float = 245
     probes: int = 5
 
 
@@ -59,6 +61,7 @@ QUICK = Scale(
     each=16 * MIB,
     at_once=3,
     objects=12,
+    clouds=2,
     queued=6,
     steady=3,
     probes=1,

@@ -7,14 +7,22 @@ from typing import Final
 MAX_RETRY_AFTER: Final = 86400.0
 """Seconds; a header can ask for more than a date can hold."""
 
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 9000
+
 
 def moment(value: str | None) -> datetime | None:
-    """Return the moment that a header such as Date names; None when it names none."""
+    """Return the moment that a header such as Date names; None when it names none.
+
+    A year that no clock shows does not count: it cannot be reckoned with.
+    """
     if value is None:
         return None
     try:
         parsed = parsedate_to_datetime(value)
     except (ValueError, OverflowError, TypeError, IndexError):  # all of them seen; see tests/fuzz
+        return None
+    if not _FIRST_YEAR <= parsed.year <= _LAST_YEAR:
         return None
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 

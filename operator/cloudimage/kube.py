@@ -1,9 +1,10 @@
 """The Kubernetes API as the operator uses it: one adapter over the official client."""
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,6 +25,9 @@ from cloudimage.api.names import (
 R = TypeVar("R", bound=Resource)
 
 REQUEST_TIMEOUT_SECONDS = 60
+_CHUNK = 500
+"""Objects of an answer."""
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
 
 class Key(NamedTuple):
@@ -166,6 +170,27 @@ class Kube:
             for namespace in (self.namespaces if namespaces is None else namespaces)
         ] or [self._objects.list_cluster_custom_object(group, version, plural, **options)]
         return [model.model_validate(each) for listed in lists for each in listed["items"]]
+
+    def uids(self, model: type[Resource]) -> Iterator[tuple[str, str]]:
+        """Yield the namespace and the UID of each object of a kind, without reading more of it."""
+        group, version, _, plural = _address(model, "")
+        objects = self._objects
+        lists: list[Callable[..., Any]] = [
+            partial(objects.list_namespaced_custom_object, group, version, namespace, plural)
+            for namespace in self.namespaces
+        ] or [partial(objects.list_cluster_custom_object, group, version, plural)]
+        options = {
+            "limit": _CHUNK,
+            "_headers": {"Accept": _METADATA},
+            "_request_timeout": REQUEST_TIMEOUT_SECONDS,
+        }
+        for fetch in lists:
+            proceed: str | None = ""
+            while proceed is not None:
+                listed = fetch(**options, **({"_continue": proceed} if proceed else {}))
+                for each in listed["items"] or ():  # null, where there are none
+                    yield each["metadata"]["namespace"], each["metadata"]["uid"]
+                proceed = listed["metadata"].get("continue") or None
 
     def read_secret(self, namespace: str, name: str) -> Secret | None:
         """Return a Secret as it is now; None when there is no such Secret."""

@@ -5,6 +5,7 @@ Why only ``on.event``: see docs/decisions/0003-kopf-watches-a-queue-reconciles.m
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,6 +15,7 @@ from typing import Any
 import kopf
 import kubernetes
 from pydantic import ValidationError
+from urllib3.exceptions import HTTPError
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
@@ -35,8 +37,11 @@ from cloudimage.images.boot_turns import BootTurns
 from cloudimage.images.following import Following
 from cloudimage.images.keeping import Keeping
 from cloudimage.images.logic import follow_status, metadata
-from cloudimage.images.orphans import OrphanSweeper, Place
+from cloudimage.images.orphans import OrphanSweeper
+from cloudimage.images.places import Place, PlaceIndex
 from cloudimage.images.reconciler import CloudImageReconciler
+from cloudimage.images.resync import Resync
+from cloudimage.images.watching import CloudWatcher
 from cloudimage.kube import Key, Kube, R
 from cloudimage.metrics import operator as metrics
 from cloudimage.runners.base import Runner
@@ -55,6 +60,7 @@ logger = logging.getLogger(__name__)
 
 _HOUSEKEEPING_SECONDS = 60.0
 _SWEEPS_AT_ONCE = 4
+_WATCHES_AT_ONCE = 16
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 INTERVAL_SECONDS = 1.0
 """Between measurements of the event loop's lag."""
@@ -69,6 +75,8 @@ class Operator:
     _shares: ReferenceIndex = field(default_factory=ReferenceIndex)
     _tenants: TenantIndex = field(default_factory=TenantIndex)
     _places: set[Place] = field(default_factory=set)
+    _watched: set[Place] = field(default_factory=set)
+    _index: PlaceIndex = field(default_factory=PlaceIndex)
     _housekeeping: asyncio.Task[None] = field(init=False, repr=False)
     _lag: asyncio.Task[None] = field(init=False, repr=False)
 
@@ -93,6 +101,9 @@ class Operator:
         self.tests = BootTesting(
             attempts.status, self.turns, BootLogins(most_tests, policy), self._look_again
         )
+        self.watcher = CloudWatcher(
+            kube, self.clouds, self._index, self._see, self._resume, self._watched.discard
+        )
         self.images = CloudImageReconciler(
             kube,
             attempts,
@@ -101,6 +112,7 @@ class Operator:
             self.settings,
             self.clouds,
             Keeping(attempts.status, consumers, self.tests),
+            Resync(self.settings, self.watcher),
             self._notify,
         )
         self.shares = ImageShareReconciler(
@@ -123,11 +135,20 @@ class Operator:
             deadline=self.settings.reconcile_seconds,
         )
         # Of its own: it must not hold up anything.
-        self.sweeper = OrphanSweeper(kube, self.clouds, self.settings, self._places.discard)
+        self.sweeper = OrphanSweeper(
+            kube, self.clouds, self.settings, self.watcher, self._places.discard
+        )
         self.orphan_queue: WorkQueue[Place] = WorkQueue(
             self.sweeper,
             _SWEEPS_AT_ONCE,
             "orphans",
+            tenants=lambda place: place.tenants,
+            deadline=self.settings.reconcile_seconds,
+        )
+        self.watch_queue: WorkQueue[Place] = WorkQueue(
+            self.watcher,
+            _WATCHES_AT_ONCE,
+            "views",
             tenants=lambda place: place.tenants,
             deadline=self.settings.reconcile_seconds,
         )
@@ -168,6 +189,7 @@ class Operator:
         metrics.live(metrics.BOOT_TESTS_IN_PROGRESS, self.turns.numbers)
         metrics.live(metrics.ORPHANS, self.sweeper.numbers)
         metrics.live(metrics.CONNECTIONS, self.clouds.numbers)
+        metrics.live(metrics.VIEWS, self.watcher.numbers)
         for queue in (self.queue, self.share_queue):
             metrics.OBJECTS.register(queue.kind)
 
@@ -180,16 +202,27 @@ class Operator:
         self.queue.start()
         self.share_queue.start()
         self.orphan_queue.start()
+        self.watch_queue.start()
         self._housekeeping = asyncio.create_task(self._close_idle())
         self._lag = asyncio.create_task(watch_loop_lag())
         # Before any object is looked at: what runs already must not be started again.
         await asyncio.to_thread(self.runner.recover, self._notify)
         await asyncio.to_thread(self.turns.recover, self.images.kube, self.settings.shard)
+        await asyncio.to_thread(self._expect)
+
+    def _expect(self) -> None:
+        """Have the first listing of a cloud be about all objects; without, some are compared."""
+        uids, shard = self.images.kube.uids(CloudImage), self.settings.shard
+        try:
+            self._index.expect([each for each in uids if shard.owns(each[0])])
+        except (kubernetes.client.ApiException, HTTPError) as error:
+            logger.warning("objects are not listed beforehand", extra={"error": str(error)})
 
     async def _stopped(self, **_: object) -> None:
         self._housekeeping.cancel()
         self._lag.cancel()
-        await asyncio.gather(self.queue.stop(), self.share_queue.stop(), self.orphan_queue.stop())
+        queues = (self.queue, self.share_queue, self.orphan_queue, self.watch_queue)
+        await asyncio.gather(*(each.stop() for each in queues))
         await asyncio.to_thread(self.runner.stop)
         await asyncio.to_thread(self.looks.stop)
         self.tests.stop()
@@ -212,8 +245,11 @@ class Operator:
         self._images_watch.take(event)
         image = _parsed(CloudImage, event)
         metrics.FOLLOWED.update(key, follow_status.made(image) if image else None)
+        self._index.update(key, image)
         if image is not None:
             self._sweep(Place.of(image))
+            if image.metadata.deletion_timestamp is not None:
+                self.watch_queue.add(Place.of(image))  # it may wait for the end of a server
         names = metadata.references_of(image.spec.image).values() if image else ()
         self._references.set_targets(key, (Key(key.namespace, name) for name in names))
         self._wake(self._references.set_state(key, metadata.referable_id(image) if image else None))
@@ -225,10 +261,13 @@ class Operator:
         return self.settings.shard.owns(key.namespace)
 
     def _sweep(self, place: Place) -> None:
-        """Have a cloud looked at for orphans now and then, from when a CloudImage names it."""
+        """Have a cloud watched, and looked at for orphans, from when a CloudImage names it."""
         if place not in self._places:
             self._places.add(place)
-            self.orphan_queue.add(place, self.settings.resync_seconds)
+            self.orphan_queue.add(place, self.settings.unwatched_seconds)
+        if place not in self._watched:
+            self._watched.add(place)
+            self.watch_queue.add(place)
 
     async def _share_event(self, event: kopf.RawEvent, **_: object) -> None:
         key = key_in(event)
@@ -248,6 +287,20 @@ class Operator:
         """Queue CloudImages that wait for another object, which is another one now."""
         for key in keys:
             self._look_again(key)
+
+    def _see(self, keys: Iterable[Key], *, urgent: bool) -> None:
+        """Queue CloudImages whose cloud has changed."""
+        for key in keys:
+            self.images.look_again(key)
+            self.queue.add(key, urgent=urgent)
+
+    def _resume(self, keys: Iterable[Key], *, compare: bool) -> None:
+        """Queue CloudImages that are to look at their cloud themselves, not all of them at once."""
+        for key in keys:
+            if compare:
+                self.images.look_again(key)
+            pause = random.uniform(0, self.settings.unwatched_seconds)  # noqa: S311  # jitter
+            self.queue.add(key, pause)
 
     def _look_again(self, key: Key) -> None:
         self.images.look_again(key)

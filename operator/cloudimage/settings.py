@@ -45,6 +45,7 @@ _Seconds = Annotated[float, Field(ge=5)]
 _Words = Annotated[tuple[str, ...], BeforeValidator(_split)]
 _Networks = Annotated[Networks, BeforeValidator(_split)]
 _Object = Annotated[dict[str, Any], BeforeValidator(_object)]
+_UNWATCHED_SECONDS: Final = 1800.0
 _KINDS: Final = {"string": "text", "array": "list", "object": "JSON"}
 
 
@@ -76,8 +77,10 @@ class Settings(BaseSettings):
     """Servers of boot tests at once; a quarter of them for one namespace or Secret."""
     reconcile_seconds: _Seconds = 300
     """Seconds after which a look at one object is given up."""
-    resync_seconds: _Seconds = 1800
-    """Seconds between looks at Glance, give or take a fifth."""
+    resync_seconds: _Seconds = 43200
+    """Seconds between comparisons of an image with Glance, give or take a fifth. More than 1800
+    count only while its cloud's listings show the image to be unchanged, and there are more then
+    where it has many images."""
     delete_orphans: bool = False
     """Delete unfinished images that no CloudImage has; else they are only reported."""
     probe_address: str = ""
@@ -184,6 +187,11 @@ class Settings(BaseSettings):
     def shard(self) -> Shard:
         """The namespaces whose objects are this operator's."""
         return Shard(self.shard_index, self.shard_count)
+
+    @property
+    def unwatched_seconds(self) -> float:
+        """Seconds between comparisons of what no view of a cloud shows to be unchanged."""
+        return min(self.resync_seconds, _UNWATCHED_SECONDS)
 
     @cached_property
     def policy(self) -> UrlPolicy:

@@ -22,6 +22,7 @@ from cloudimage.images.boot_turns import BootTurns
 from cloudimage.images.following import Following
 from cloudimage.images.keeping import Keeping
 from cloudimage.images.reconciler import CloudImageReconciler
+from cloudimage.images.resync import NoViews, Resync
 from cloudimage.kube import Key, Kube, R
 from cloudimage.runners.base import Transfer
 from cloudimage.runners.child import ChildRunner
@@ -171,8 +172,9 @@ def bench(cluster: Cluster, crds: Cluster, openstack: OpenStack, tmp_path: Path)
     keeping = Keeping(attempts.status, Consumers(kube, clouds), tests)
     looks = Looks(spawn)
     following = Following(kube, looks, settings, attempts.status, lambda _: None)
+    resync = Resync(settings, NoViews())
     reconciler = CloudImageReconciler(
-        kube, attempts, runner, following, settings, clouds, keeping, lambda _: None
+        kube, attempts, runner, following, settings, clouds, keeping, resync, lambda _: None
     )
     yield Bench(namespace, reconciler, kube, runner)
     runner.stop()

@@ -1,10 +1,13 @@
 """Glance: images found by a property, read, changed and deleted."""
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from keystoneauth1.adapter import Adapter
 from openstack.exceptions import raise_from_response
@@ -12,12 +15,16 @@ from openstack.exceptions import raise_from_response
 from cloudimage.cloud.answers import Page, pages, typed
 from cloudimage.cloud.errors import ConflictError, NotFoundError, translated
 from cloudimage.cloud.models import GlanceImage, JsonPatch, Limit, Member, MemberStatus, Store
+from cloudimage.http_dates import moment
 from cloudimage.vocabulary.image import BASE_ATTRIBUTES
 
 _NO_PARTS = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, HTTPStatus.NOT_IMPLEMENTED}
 )
 """What Glance answers where its store reads only from the beginning."""
+
+PAGE_SIZE: Final = 1000
+"""What ``api_limit_max`` is unless the cloud sets it; of a lower one, Glance lists so many."""
 
 _PATCH_TYPE = "application/openstack-images-v2.1-json-patch"
 
@@ -51,6 +58,30 @@ def _image(body: dict[str, Any]) -> GlanceImage:
             if key not in BASE_ATTRIBUTES and value is not None
         },
     )
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePage:
+    """A page of a listing, which costs something to read only where it is not the one of before.
+
+    Attributes:
+        content: What Glance sent.
+        date: When, by its own clock; None: it did not say.
+    """
+
+    content: bytes
+    date: datetime | None
+
+    def images(self) -> tuple[list[GlanceImage], bool]:
+        """Return what it lists, and whether there is another page.
+
+        Raises:
+            CloudError: It is no listing of images.
+        """
+        with translated("listing images"):
+            body = json.loads(self.content)
+            # Only that there is a next page is taken from the answer: a link may lead anywhere.
+            return [_image(each) for each in body["images"]], bool(body.get("next"))
 
 
 def _member(body: dict[str, Any]) -> Member:
@@ -91,6 +122,7 @@ class Glance:
         """
         # "all": without it an own community image is left out.
         query = {name: value, "visibility": "all", "owner": owner or self.project_id or ""}
+        query["limit"] = str(PAGE_SIZE)  # else Glance lists 25 at a time
         return [
             image
             for hidden in ("false", "true")
@@ -125,6 +157,38 @@ class Glance:
 
         with translated("listing images"):
             return [_image(each) for each in islice(pages(fetch), at_most)]
+
+    def page(
+        self, size: int, marker: str | None, *, hidden: bool, since: datetime | None = None
+    ) -> ImagePage:
+        """Return a page of the credentials' own images as it came, the oldest images first.
+
+        Those that are made meanwhile come last, so that no page before them moves.
+
+        Args:
+            size: Of the page, in images; Glance may list fewer.
+            marker: Id of the last image of the page before; None: the first page.
+            hidden: Whether hidden images are listed, or the others.
+            since: Only images that were changed at or after that time; None: all.
+
+        Raises:
+            CloudError: The list could not be read, which is never the same as an empty list.
+        """
+        query = {
+            "owner": self.project_id or "",
+            "visibility": "all",
+            "limit": str(size),
+            "os_hidden": str(hidden).lower(),
+            "sort": "created_at:asc,id:asc",
+        }
+        if marker is not None:
+            query["marker"] = marker
+        if since is not None:
+            query["updated_at"] = f"gte:{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        with translated("listing images"):
+            response = self._proxy.get("/images", params=query)
+            raise_from_response(response)
+            return ImagePage(response.content, moment(response.headers.get("Date")))
 
     def get(self, image_id: str) -> GlanceImage | None:
         """Return the image, or None.

@@ -111,6 +111,32 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerChange:
+    """A server that was made, changed or deleted.
+
+    Attributes:
+        image_id: What it was booted from; None: a volume.
+        is_gone: It was deleted for good.
+    """
+
+    id: str
+    image_id: str | None
+    is_gone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChanges:
+    """What a listing of changed servers has.
+
+    Attributes:
+        date: When Nova began to answer, by its own clock; None: it did not say.
+    """
+
+    servers: tuple[ServerChange, ...]
+    date: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Volume:
     """A Cinder volume.
 

@@ -1,7 +1,8 @@
 """Nova: which servers use an image; those that only test whether it boots do not."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from openstack.connection import Connection
@@ -10,7 +11,8 @@ from openstack.exceptions import raise_from_response
 from cloudimage.cloud.answers import Page, name, pages, typed
 from cloudimage.cloud.catalogue import offers
 from cloudimage.cloud.errors import ForbiddenError, NotAcceptedError, translated
-from cloudimage.cloud.models import Server, Usage
+from cloudimage.cloud.models import Server, ServerChange, ServerChanges, Usage
+from cloudimage.http_dates import moment
 from cloudimage.vocabulary.boot_test import is_test
 
 logger = logging.getLogger(__name__)
@@ -56,22 +58,57 @@ class Nova:
             logger.info("Nova lists no servers", extra={"image": image_id, "error": str(error)})
             return Usage((), "Refused")
 
+    def changes(self, since: datetime) -> ServerChanges | None:
+        """Return the servers that were changed or deleted since then; None: Nova lists none.
+
+        Raises:
+            CloudError: Nova could not be asked; that is never the same as "none".
+        """
+        if not offers(self._connection, "compute"):
+            return None
+        try:
+            if self._may_see_all:
+                try:
+                    return self._changes(since, all_projects=True)
+                except ForbiddenError:
+                    self._may_see_all = False
+            return self._changes(since, all_projects=False)
+        except (ForbiddenError, NotAcceptedError):
+            return None
+
+    def _changes(self, since: datetime, *, all_projects: bool) -> ServerChanges:
+        query = {"changes-since": f"{since.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"}
+        dates: list[datetime | None] = []
+        fetch = self._fetch(query | ({"all_tenants": "True"} if all_projects else {}), dates)
+        with translated("listing the servers that were changed"):
+            servers = tuple(_change(each) for each in pages(fetch))
+        return ServerChanges(servers, dates[0])
+
     def _servers(self, image_id: str, *, all_projects: bool) -> tuple[Server, ...]:
         query = {"image": image_id} | ({"all_tenants": "True"} if all_projects else {})
         found = [*self._listed(image_id, query), *self._listed(image_id, query | _SOFT_DELETED)]
         return tuple({each.id: each for each in found}.values())
 
-    def _listed(self, image_id: str, query: Mapping[str, str]) -> Iterator[Server]:
+    def _fetch(
+        self, query: Mapping[str, str], dates: list[datetime | None]
+    ) -> Callable[[str | None], Page]:
+        """Return what fetches a page of servers, and adds when Nova answered to ``dates``."""
+
         def fetch(marker: str | None) -> Page:
             params = query if marker is None else {"marker": marker, **query}
             response = self._connection.compute.get("/servers/detail", params=params)
             raise_from_response(response)
             body = response.json()
+            dates.append(moment(response.headers.get("Date")))
             # Only that there is a next page is taken from the answer: a link may lead anywhere.
             return body["servers"], any(
                 each["rel"] == "next" for each in body.get("servers_links", ())
             )
 
+        return fetch
+
+    def _listed(self, image_id: str, query: Mapping[str, str]) -> Iterator[Server]:
+        fetch = self._fetch(query, [])
         with translated(f"listing the servers of image {image_id}"):
             own = self._connection.session.get_project_id()
             yield from (_server(each) for each in pages(fetch) if not is_of_test(each, own))
@@ -87,6 +124,16 @@ def is_of_test(body: dict[str, Any], project_id: str | None) -> bool:
     """
     metadata = body.get("metadata") or {}
     return body.get("tenant_id") == project_id and is_test(name(body.get("name")), metadata)
+
+
+def _change(body: dict[str, Any]) -> ServerChange:
+    image = body.get("image") or {}  # "" of a server that was booted from a volume
+    return typed(
+        ServerChange,
+        id=body["id"],
+        image_id=image.get("id"),
+        is_gone=body.get("status") == "DELETED",
+    )
 
 
 def _server(body: dict[str, Any]) -> Server:

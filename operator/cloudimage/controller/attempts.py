@@ -89,14 +89,19 @@ class Attempts:
         """Return the growing seconds until the next look at something that is no failure."""
         return self._remember(resource, self._next(resource, reason, None))
 
-    def blocked(self, resource: Resource, new: ResourceStatus) -> float:
+    def blocked(self, resource: Resource, new: ResourceStatus, pause: float | None = None) -> float:
         """Report what a deletion waits for; return the seconds until the next look.
+
+        Args:
+            resource: The object.
+            new: Its status.
+            pause: About so many seconds: what it waits for wakes it. None: that ends unseen.
 
         Raises:
             StaleError: The object changed since it was read.
         """
         self.status.write(resource, new)
-        return _BLOCKED_SECONDS * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
+        return (pause or _BLOCKED_SECONDS) * random.uniform(0.8, 1.2)  # noqa: S311  # jitter
 
     def release(self, resource: R, left: ResourceStatus, event: Event) -> None:
         """Let a deleted object go, of which nothing is left in the cloud.

@@ -32,6 +32,7 @@ from cloudimage.images.logic import (
 )
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.owned_images import images_of
+from cloudimage.images.resync import BLOCKED_SECONDS, Resync
 from cloudimage.kube import Kube
 from cloudimage.runners.base import Runner
 from cloudimage.shares.members import shares_of
@@ -51,6 +52,7 @@ class Deletion:
     clouds: ConnectionPool
     policy: CloudPolicy
     tests: BootTesting
+    resync: Resync
 
     def __call__(self, resource: CloudImage) -> float | None:
         """Delete what may go; return the seconds after which to look again, None when done."""
@@ -122,7 +124,9 @@ class Deletion:
             first = deletion.foremost(blockers)
             if first.reason is Reason.USAGE_UNKNOWN:
                 return self.attempts.failed(resource, _blocked(resource, first), first.reason)
-            return self.attempts.blocked(resource, _blocked(resource, first))
+            wakes = deletion.is_by_servers(blockers) and self.resync.wakes(resource)
+            pause = BLOCKED_SECONDS if wakes else None
+            return self.attempts.blocked(resource, _blocked(resource, first), pause)
         self._clear(resource, config)
         failpoint(Point.DELETED, resource.metadata.name)
         names = ", ".join(each.id for each in owned.all) or "none"

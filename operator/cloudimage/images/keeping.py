@@ -34,11 +34,13 @@ class Kept:
         resource: The CloudImage, with what is written of it.
         held: The image may not be used before it has passed its boot test.
         seconds: Until the next look at its boot test; None: none is needed.
+        image: The current image as it is then, where it was compared with the spec.
     """
 
     resource: CloudImage
     held: bool
     seconds: float | None
+    image: GlanceImage | None = None
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,9 @@ class Keeping:
         if compared and trial.image is image and resource.status.image_id == image.id:
             return Kept(trial.resource, held=False, seconds=trial.seconds)
         owned = replace(owned, current=trial.image)
-        resource = self._used(trial.resource, desired, cloud, owned, trial.image, result)
+        resource, image = self._used(trial.resource, desired, cloud, owned, trial.image, result)
         self._warn(before, resource, result)
-        return Kept(resource, held=False, seconds=trial.seconds)
+        return Kept(resource, held=False, seconds=trial.seconds, image=image)
 
     def _used(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewhere
         self,
@@ -111,7 +113,7 @@ class Keeping:
         owned: OwnedImages,
         image: GlanceImage,
         result: Result | None,
-    ) -> CloudImage:
+    ) -> tuple[CloudImage, GlanceImage]:
         """Have the image used: give it its place, bring it in line, and age what came before."""
         plan = metadata_plan(self.status.kube, resource, image)
         changes = plan.patch
@@ -132,7 +134,7 @@ class Keeping:
             self.status.record_event(resource, changed)
         resource = publishing.keep(self.status, resource, image, now())
         new = retention.settle(resource, cloud, owned, previous, now())
-        return self.status.write(resource, new)
+        return self.status.write(resource, new), image
 
     def _warn(self, before: CloudImage, resource: CloudImage, result: Result | None) -> None:
         weak = available_status.warnings(result) if result else []

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.references import CloudCredentialsRef
@@ -14,7 +14,6 @@ from cloudimage.cloud.connection import Cloud
 from cloudimage.cloud.errors import CloudError
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.cloud.pool import ConnectionPool
-from cloudimage.controller.logic.fairness import Tenants
 from cloudimage.credentials import loader
 from cloudimage.images import snapshots
 from cloudimage.images.logic.orphans import (
@@ -23,6 +22,8 @@ from cloudimage.images.logic.orphans import (
     may_be_deleted,
     orphans,
 )
+from cloudimage.images.places import Place
+from cloudimage.images.watching import CloudWatcher
 from cloudimage.kube import Kube
 from cloudimage.settings import Settings
 from cloudimage.transfer.contract import SECRET_MARK
@@ -33,30 +34,12 @@ logger = logging.getLogger(__name__)
 STATES: Final = ("unfinished", "finished")
 
 
-class Place(NamedTuple):
-    """Where to look: a cloud, as a Secret leads to it."""
-
-    namespace: str
-    secret: str
-    cloud: str
-
-    @classmethod
-    def of(cls, resource: CloudImage) -> "Place":
-        """Return where the images of a CloudImage are."""
-        ref = resource.spec.cloud_credentials_ref
-        return cls(resource.metadata.namespace, ref.secret_name, ref.cloud_name)
-
-    @property
-    def tenants(self) -> Tenants:
-        """On whose account it is looked at."""
-        return (self.namespace, (self.namespace, self.secret))
-
-
 @dataclass
 class OrphanSweeper:
     """Looks at one place each time it is called, as long as a CloudImage is there.
 
-    Its images are known by the UID of the Secret: see :mod:`cloudimage.images.logic.orphans`.
+    Its images are known by the UID of the Secret: see :mod:`cloudimage.images.logic.orphans`. They
+    are listed only where the view of the place does not show all of them to have a CloudImage.
 
     Attributes:
         left: Called with a place that no longer has a CloudImage.
@@ -65,7 +48,8 @@ class OrphanSweeper:
     kube: Kube
     clouds: ConnectionPool
     settings: Settings
-    left: Callable[[Place], None] = lambda _: None
+    watcher: CloudWatcher
+    left: Callable[[Place], None]
     _found: dict[Place, tuple[GlanceImage, ...]] = field(default_factory=dict)
 
     def __call__(self, place: Place) -> float | None:
@@ -75,7 +59,7 @@ class OrphanSweeper:
         except CloudError as error:
             # The CloudImages of the place say it; this is no reason of its own.
             logger.debug("not looked for orphans: %s", error, extra=place._asdict())
-            return self.settings.resync_seconds
+            return self.settings.unwatched_seconds
 
     def numbers(self) -> dict[str, float]:
         """Return how many there are by their state, as of the last look at each place."""
@@ -86,10 +70,13 @@ class OrphanSweeper:
 
     def _look(self, place: Place) -> float | None:
         ref = CloudCredentialsRef(secret_name=place.secret, cloud_name=place.cloud)
-        if place not in map(Place.of, self._living(place)):
+        if self.watcher.index.is_empty(place):
             self._found.pop(place, None)
             self.left(place)
             return None
+        if not self.watcher.may_have_orphans(place, self.settings.unwatched_seconds):
+            self._found.pop(place, None)
+            return self.settings.unwatched_seconds
         config = loader.load_other(self.kube, place.namespace, ref)
         if config.origin is None:
             return None
@@ -101,7 +88,7 @@ class OrphanSweeper:
             found = orphans(images, uid, living)
             self._report(place, found)
             self._found[place] = self._kept(place, cloud, config, found)
-        return self.settings.resync_seconds
+        return self.settings.unwatched_seconds
 
     def _living(self, place: Place) -> list[CloudImage]:
         return self.kube.read_all(CloudImage, (place.namespace,))
@@ -124,7 +111,7 @@ class OrphanSweeper:
         """Delete what may be deleted; return the others."""
         if not self.settings.delete_orphans:
             return found
-        now, age = datetime.now(UTC), timedelta(seconds=2 * self.settings.resync_seconds)
+        now, age = datetime.now(UTC), timedelta(seconds=2 * self.settings.unwatched_seconds)
         gone = [image for image in found if may_be_deleted(image, now, age)]
         for image in gone:
             if is_temporary(image):

@@ -46,6 +46,7 @@ from cloudimage.images.logic import (
 )
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.owned_images import images_of
+from cloudimage.images.resync import Resync
 from cloudimage.kube import Key, key_of
 from cloudimage.runners.base import Runner
 from cloudimage.settings import Settings
@@ -82,6 +83,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     settings: Settings
     clouds: ConnectionPool
     keeping: Keeping
+    resync: Resync
     notify: Callable[[Key], None]
 
     @property
@@ -92,7 +94,9 @@ class CloudImageReconciler(Reconciler[CloudImage]):
     def delete(self, resource: CloudImage) -> float | None:
         """Delete what may go; return the seconds until the next look, None when done."""
         policy = self.settings.cloud_policy
-        deletion = Deletion(self.kube, self.runner, self.attempts, self.clouds, policy, self.tests)
+        deletion = Deletion(
+            self.kube, self.runner, self.attempts, self.clouds, policy, self.tests, self.resync
+        )
         return deletion(resource)
 
     def reconcile(self, resource: CloudImage) -> float | None:
@@ -151,7 +155,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         awakened = self.is_awakened(resource) or self.following.is_answered(resource.metadata.uid)
         if wait := self._not_before(resource, at_once=result is not None or awakened):
             return wait
-        at_rest = schedule.is_compared(resource, self.settings.resync_seconds, now())
+        at_rest = schedule.is_compared(resource, self.resync.period(resource), now())
         compared = at_rest and result is None and not awakened and resource is asked
         try:
             config = loader.load(self.kube, resource)
@@ -252,7 +256,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         if image.status != "active":
             return self.attempts.come_back(resource, Reason.IMAGE_NOT_FOUND)
         self.attempts.backoff.clear(resource.metadata.uid)
-        return schedule.until_next_look(resource, self.settings.resync_seconds, now())
+        return self.resync.until_next_look(resource)
 
     def _adopt(
         self, resource: CloudImage, desired: Desired, cloud: Cloud, owned: owned_images.OwnedImages
@@ -265,23 +269,23 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         return resource, adoption.take_over(resource, desired, cloud.glance, owned, image)
 
     def _not_before(self, resource: CloudImage, *, at_once: bool = False) -> float:
-        due = schedule.next_resync(resource, self.settings.resync_seconds)
-        return self.wait(resource, due, at_once=at_once)
+        return self.wait(resource, self.resync.due(resource), at_once=at_once)
 
     def _kept(self, kept: Kept, desired: Desired) -> float | None:
         """Return the seconds until the next look at a current image that was looked at."""
         resource, uid = kept.resource, kept.resource.metadata.uid
         self.runner.forget(uid)
         self.attempts.backoff.clear(uid)
+        self.resync.know(resource, kept.image)
         if kept.held and kept.seconds is None:
             if back := boot_test_status.given_up(resource, now()):
                 self.write(resource, back)
                 return _CANCELLED_SECONDS
             due = self.following.until_due(resource, desired)
             # The image that serves may be deleted, and what the test lacks may come.
-            period = self.settings.resync_seconds
+            period = self.settings.unwatched_seconds
             return period if due is None else min(due, period)
-        due = schedule.until_next_look(resource, self.settings.resync_seconds, now())
+        due = self.resync.until_next_look(resource)
         return due if kept.seconds is None else min(due, kept.seconds)
 
     def _start(

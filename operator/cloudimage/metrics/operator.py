@@ -142,6 +142,12 @@ CONNECTIONS = Gauge(
     "Open connections of the operator to clouds.",
     ["state"],
 )
+VIEWS = Gauge(
+    "cloudimage_views",
+    "Clouds that are watched, each as one Secret leads to it: fresh while their images are listed, "
+    "stale while they are not, so that each object looks itself.",
+    ["state"],
+)
 LOOP_LAG_SECONDS = Histogram(
     "cloudimage_event_loop_lag_seconds",
     "Delay with which the operator's event loop wakes a task.",
@@ -175,13 +181,15 @@ COLLECTORS: Final[tuple[OurCollector, ...]] = (
     QUEUE_DEPTH,
     REQUEST_SECONDS,
     CONNECTIONS,
+    VIEWS,
     LOOP_LAG_SECONDS,
 )
 """All our collectors, in the order of the documentation."""
 
 LABELS: Final = {
     "image": "id of an image in Glance; `others` for what is beyond the 200 largest numbers",
-    "kind": "`cloudimages` or `imageshares`; for reconciles also `orphans`, the search for orphans",
+    "kind": "`cloudimages` or `imageshares`; for reconciles also `orphans`, the search for them, "
+    "and `views`, the listings of what changed",
     "method": "HTTP method",
     "project": "id of a project; `others` likewise",
     "python": "version of Python",
@@ -192,7 +200,7 @@ LABELS: Final = {
     "shard": "which part of the namespaces, from 0; 0 where one operator has them all",
     "stage": "stage of a transfer, as in status.progress",
     "state": "of a connection: `idle` or `lent`; of an image: `unfinished` or `finished`; "
-    "of a boot test: `running` or `waiting`",
+    "of a boot test: `running` or `waiting`; of a watched cloud: `fresh` or `stale`",
     "status": "of a condition: `True`, `False` or `Unknown`; of an answer: `2xx` to `5xx`, or "
     "`none` if there was no answer",
     "type": "type of a condition",

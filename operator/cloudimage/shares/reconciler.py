@@ -91,7 +91,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
 
     def _not_before(self, share: ImageShare) -> float:
         """Return the seconds until it is worth looking at the cloud again; 0 for now."""
-        due = sharing.due(share, self.settings.resync_seconds, now())
+        due = sharing.due(share, self.settings.unwatched_seconds, now())
         return 0.0 if self.is_awakened(share) else self.wait(share, due)
 
     def _prepared(self, share: ImageShare, cloud: Cloud, target: Target) -> GlanceImage:
@@ -200,7 +200,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
         return revoke(cloud, share, self.consumers, images, leaving)
 
     def _settled(self, share: ImageShare, outcome: Outcome) -> float:
-        moment, period = now(), self.settings.resync_seconds
+        moment, period = now(), self.settings.unwatched_seconds
         new = status.synced(share, outcome, moment)
         if not status.worth_writing(share.status, new, period):
             new = share.status

@@ -25,10 +25,13 @@ from cloudimage.images.logic import boot_test_state, deletion
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
 from cloudimage.images.reconciler import CloudImageReconciler
+from cloudimage.images.resync import NoViews, Resync
 from cloudimage.settings import Settings
 from support.boot_nova import Nova, Written
 from support.boot_states import server, state_of, untested, with_test
 from support.resources import NOW, cloud_image
+
+RESYNC = Resync(Settings(), NoViews())
 
 
 class World:
@@ -55,7 +58,7 @@ class World:
         clouds: Any = self
         runner: Any = None
         policy = CloudPolicy()
-        looked = Deletion(self.kube, runner, self.attempts, clouds, policy, self.tests)
+        looked = Deletion(self.kube, runner, self.attempts, clouds, policy, self.tests, RESYNC)
         return looked._end_test(resource)
 
     def reconciler(self) -> CloudImageReconciler:
@@ -64,7 +67,7 @@ class World:
         world: Any = self
         keeping = Keeping(self.attempts.status, nothing, self.tests)
         return CloudImageReconciler(
-            self.kube, self.attempts, world, world, Settings(), nothing, keeping, print
+            self.kube, self.attempts, world, world, Settings(), nothing, keeping, RESYNC, print
         )
 
     def until_due(self, *_: Any) -> None:

@@ -84,6 +84,6 @@ def test_an_image_that_waits_for_a_person_is_looked_at_all_the_same(
     """The image that serves meanwhile may be deleted."""
     resource, reconciler = with_test(), MagicMock()
     reconciler.following.until_due.return_value = due
-    reconciler.settings.resync_seconds = 1800
+    reconciler.settings.unwatched_seconds = 1800
     kept = Kept(resource, held=True, seconds=None)
     assert CloudImageReconciler._kept(reconciler, kept, Desired.of(resource.spec)) == seconds

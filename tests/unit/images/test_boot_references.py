@@ -27,6 +27,7 @@ from cloudimage.images.logic import boot_test_status
 from cloudimage.images.logic.boot_test_status import Gate
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.reconciler import CloudImageReconciler
+from cloudimage.images.resync import NoViews, Resync
 from cloudimage.kube import key_of
 from cloudimage.settings import Settings
 from support.boot_nova import Nova, Written
@@ -115,8 +116,10 @@ def operator(world: World) -> CloudImageReconciler:
     following = Following(world, looks, Settings(), attempts.status, anything)
     clouds: Any = world
     keeping = Keeping(attempts.status, anything, tests)
+    settings = Settings()
+    resync = Resync(settings, NoViews())
     return CloudImageReconciler(
-        world, attempts, runner, following, Settings(), clouds, keeping, anything
+        world, attempts, runner, following, settings, clouds, keeping, resync, anything
     )
 
 
@@ -124,7 +127,7 @@ def test_after_a_verdict_another_kernel_is_tested(
     world: World, operator: CloudImageReconciler
 ) -> None:
     settled = world.resource
-    assert operator.reconcile(settled) == Settings().resync_seconds
+    assert operator.reconcile(settled) == Settings().unwatched_seconds
     assert world.resource == settled, "nothing is new"
     world.set(kernel=NEWER)
     operator.look_again(key_of(settled))  # as the watch does of who refers to it

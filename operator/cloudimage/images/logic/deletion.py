@@ -1,6 +1,6 @@
 """Whether a CloudImage's images may be deleted, and what blocks it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from cloudimage.api.cloudimage import CloudImage, UsageCheck
@@ -66,6 +66,17 @@ def refused(reason: Reason, words: str, usage: Usage, tests: Sequence[str] = ())
         return Blocker(Reason.IN_USE, f"{said}. {advice} {HOW_TO_LET_GO}", usage)
     advice = "Ask the cloud's administrator for permission to delete it."
     return Blocker(reason, f"{said}. {advice} {HOW_TO_LET_GO}", usage)
+
+
+def is_by_servers(blockers: Iterable[Blocker]) -> bool:
+    """Return whether it is servers alone that each of the images waits for.
+
+    Volumes end unseen, and so does what Glance's store has cloned.
+    """
+    return all(
+        each.usage is not None and each.usage.servers and not each.usage.volumes
+        for each in blockers
+    )
 
 
 def foremost(blockers: Sequence[Blocker]) -> Blocker:

@@ -54,6 +54,25 @@ def test_an_image_whose_users_nobody_can_name_goes_only_if_the_spec_says_so() ->
     assert deletion.blocker(anyway, glance_image(anyway), seen) is not None
 
 
+@pytest.mark.parametrize(
+    ("usages", "expected"),
+    [
+        ([Usage(SERVERS, "OwnProject")], True),
+        ([Usage(SERVERS, "AllProjects", ())] * 2, True),
+        ([Usage(SERVERS, "OwnProject", VOLUMES[:1])], False),
+        ([Usage(SERVERS, "OwnProject"), Usage((), "OwnProject", VOLUMES[:1])], False),
+        ([Usage(SERVERS, "OwnProject"), None], False),
+        ([Usage((), "OwnProject")], False),
+    ],
+    ids=["servers", "of two images", "and volumes", "another's volumes", "shares", "the store"],
+)
+def test_servers_alone_are_told_from_what_ends_unseen(
+    usages: list[Usage | None], expected: bool
+) -> None:
+    blockers = [deletion.Blocker(Reason.IN_USE, "It is in use.", usage) for usage in usages]
+    assert deletion.is_by_servers(blockers) is expected
+
+
 def test_a_soft_deleted_server_is_told_as_one() -> None:
     resource = cloud_image()
     usage = Usage((Server("s1", "web", "p1", is_soft_deleted=True),), "OwnProject")

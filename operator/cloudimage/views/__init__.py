@@ -1,0 +1,1 @@
+"""Views of clouds: what they have, kept by asking what changed."""
