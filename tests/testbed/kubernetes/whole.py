@@ -71,6 +71,12 @@ class WholeKubernetes(Kubernetes):
         self._start_programs()
         self._wait_ready()
 
+    def load(self, name: str) -> None:
+        """Have the node know another image that was built here."""
+        archive = container_image.archive(name, self.folder / "image.tar")
+        self._runtime.load(archive)
+        archive.unlink()
+
     @property
     def lock(self) -> FileLock:
         """Who holds it has the machine's one cluster."""
