@@ -152,7 +152,7 @@ def changed(
 ) -> confinement._Launcher:
     """Have programs started by a launcher that is changed so; it has root's rights only if asked.
 
-    As root's it makes programs that start others an ordinary user's by itself.
+    As root's it makes programs that start others an ordinary user's without being told.
     """
     text = LAUNCHER.format(change="\n".join(changes))
     words = (*(() if roots else powerless()), sys.executable, "-B", "-c", text)

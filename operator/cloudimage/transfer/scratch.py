@@ -129,27 +129,23 @@ class Cache:
             yield
         except TransferError as error:
             if error.reason in _SPOILED and (self._folder / f"{key}.data").exists():
-                self._remove(key)
+                self.remove(key)
             raise
 
     def holds(self, key: str) -> bool:
         """Return whether the file of a source, or a part of it, is there."""
         return any((self._folder / f"{key}{suffix}").exists() for suffix in (".data", ".part"))
 
-    def drop(self, key: str) -> None:
-        """Remove a file unless it is being made; transfers that use it keep their link."""
-        self._remove(key)
-
     def sweep(self) -> None:
         """Remove what dead processes left and nobody can use."""
         for path in self._folder.glob("*.part"):
             if not path.with_suffix(".json").exists():
-                self._remove(path.stem)
+                self.remove(path.stem)
         for path in self._folder.glob(f"*{_PROMISE}"):
-            self._remove(path.stem, (_PROMISE,))
+            self.remove(path.stem, (_PROMISE,))
         for path in self._folder.glob("*.lock"):
             if not any(path.with_suffix(each).exists() for each in (".part", ".data")):
-                self._remove(path.stem)
+                self.remove(path.stem)
 
     def reserve(self, path: Path, size: int) -> None:
         """See that a file can come to a size; the least recently used sources make place for it.
@@ -183,7 +179,7 @@ class Cache:
                     f"{size_text(size - _size(path))} more are needed, {size_text(missing)} are "
                     "missing",
                 )
-            self._remove(victim)
+            self.remove(victim)
 
     def missing(self, path: Path, size: int) -> int:
         """Return the bytes that a file of a size lacks as long as nothing makes place for it."""
@@ -221,8 +217,8 @@ class Cache:
                     ages.append((path.suffix == ".part", status.st_mtime, path.stem))
         return [key for *_, key in sorted(ages)]
 
-    def _remove(self, key: str, suffixes: tuple[str, ...] = _SUFFIXES) -> None:
-        """Remove files of a source unless it is being fetched."""
+    def remove(self, key: str, suffixes: tuple[str, ...] = _SUFFIXES) -> None:
+        """Remove files of a key unless it is being made; who uses them keeps a link."""
         path = self._folder / f"{key}.lock"
         with suppress(BlockingIOError), _lock(path, wait=False):
             for suffix in suffixes:

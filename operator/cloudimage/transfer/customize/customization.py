@@ -206,7 +206,7 @@ class Workshop:
     def _packed(self, found: Inspected, *, smaller: bool) -> Path:
         """Return the copy without what it no longer needs, compressed if that is asked for."""
         copy, less = self.tools.folder / _COPY, self.tools.folder / _SMALLER
-        self.cache.reserve(copy, copy.stat().st_size)  # it grows no more
+        self.cache.reserve(copy, copy.stat().st_size)  # it no longer grows
         if not (smaller or self.compress):
             return copy
         most = qcow2_size(_COPY, replace(found, format="qcow2"), self.tools)

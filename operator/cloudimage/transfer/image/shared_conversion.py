@@ -81,7 +81,7 @@ class SharedConversion:
         finally:
             if not self.others():
                 for key in self._keys:
-                    self.cache.drop(key)
+                    self.cache.remove(key)
 
     def _key(self, found: Inspected, wanted: TargetFormat) -> str:
         made = [self.sha256, found.format, found.size, wanted.format, wanted.compress]

@@ -50,7 +50,7 @@ def test_the_network_leads_to_the_proxy_alone() -> None:
     ],
 )
 def test_what_asks_for_no_network_gets_none(words: tuple[str, ...]) -> None:
-    """Also where qemu would make one by itself."""
+    """Also where qemu would make one unasked."""
     assert restricted(words, "/proxy", PYTHON) == [*words, "-nic", "none"]
 
 
