@@ -1,9 +1,7 @@
 """Disks that grow for real, with what is on them, as other programs see it afterwards."""
 
 import os
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,15 +28,6 @@ pytestmark = [
 @pytest.fixture(scope="module", autouse=True)
 def installed() -> None:
     packages.ensure("customize")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    # Short: libguestfs' sockets are below it.
-    place = Path("/tmp") / f"cg-{os.getpid()}"  # noqa: S108
-    place.mkdir(mode=0o700)
-    yield place
-    shutil.rmtree(place)
 
 
 def run(*words: object, stdin: str = "") -> str:

@@ -5,7 +5,6 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,15 +26,6 @@ pytestmark = [
 @pytest.fixture(scope="module", autouse=True)
 def installed() -> None:
     packages.ensure("customize")
-
-
-@pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    # Short: libguestfs' sockets are below it.
-    place = Path("/tmp") / f"cz-{os.getpid()}"  # noqa: S108
-    place.mkdir(mode=0o700)
-    yield place
-    shutil.rmtree(place)
 
 
 @pytest.fixture

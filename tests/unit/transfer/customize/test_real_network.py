@@ -34,13 +34,9 @@ def installed() -> None:
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    # Short: libguestfs' sockets are below it.
-    place = Path("/tmp") / f"cn-{os.getpid()}"  # noqa: S108
-    place.mkdir(mode=0o700)
-    shutil.copy(small_debian(), place / "source")
-    yield Bench(place, LOOPBACK)
-    shutil.rmtree(place)
+def bench(folder: Path) -> Bench:
+    shutil.copy(small_debian(), folder / "source")
+    return Bench(folder, LOOPBACK)
 
 
 @pytest.fixture
