@@ -11,7 +11,14 @@ from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.kinds import CLOUD_IMAGE
 from cloudimage.api.names import GROUP, VERSION
 from cloudimage.vocabulary.marks import Marks
-from support.namespaces import Namespace, condition_of, images_of, server, wait_until
+from support.namespaces import (
+    Namespace,
+    change_image,
+    condition_of,
+    images_of,
+    server,
+    wait_until,
+)
 from testbed.images import sha256_of
 from testbed.openstack import OpenStack
 from testbed.sources import Sources
@@ -209,6 +216,7 @@ def test_a_takeover_that_was_cut_off_is_ended(
     rename(images, second, f"{unique} (in the making)", hidden=True)
     if not put_aside:
         rename(images, first, unique, hidden=False)
+        change_image(images, first, **{Marks.REPLACED: None})
     unsettled = {"imageID": first.status.image_id, "observedGeneration": 0}
     address = (GROUP, VERSION, own_namespace.name, CLOUD_IMAGE.plural, unique)
     own_namespace.objects.patch_namespaced_custom_object_status(*address, {"status": unsettled})

@@ -197,13 +197,15 @@ def wait_until(ready: Callable[[], bool], seconds: float) -> bool:
 
 def images_of(connection: Connection, uid: str) -> list[dict[str, Any]]:
     """Return every Glance image that carries the UID of a CloudImage, in whatever state."""
-    return [
-        image
-        for hidden in ("true", "false")
+    # Hidden ones are listed last, so that one that is hidden in between is not missed.
+    found = {
+        image["id"]: image
+        for hidden in ("false", "true")
         for image in connection.image.get(
             "/images", params={"cloudimage_dev_uid": uid, "os_hidden": hidden, "visibility": "all"}
         ).json()["images"]
-    ]
+    }
+    return list(found.values())
 
 
 def image_of(connection: Connection, resource: CloudImage) -> dict[str, Any]:
