@@ -5,11 +5,13 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 import psutil
+from kubernetes.client import ApiException
 
 from bench.fleet import kubernetes_bed
 from bench.results import Bar, Limit
@@ -29,6 +31,9 @@ _VERSION: Final = "v2.6.0"
 _API: Final = ("openstack.k-orc.cloud", "v1alpha1", "images")
 _PATIENCE_SECONDS: Final = 300.0
 
+Made = Callable[[], AbstractContextManager[None]]
+"""Makes an image, yields when it is ready, and deletes it."""
+
 
 def peer(rig: Rig, scale: Scale) -> Bar:
     """A raw image with its sha256, from its creation in Kubernetes to Ready, in turns."""
@@ -43,16 +48,16 @@ def peer(rig: Rig, scale: Scale) -> Bar:
         namespace.put_secret(rig.openstack)
         with _controller(cluster, namespace.name, rig.folder / "theirs") as theirs:
             ours = namespace.operator.service.process()
-            sides: dict[str, tuple[psutil.Process | None, Callable[[], None]]] = {
+            sides: dict[str, tuple[psutil.Process | None, Made]] = {
                 "k-orc": (theirs, lambda: _theirs(namespace, url, digest)),
                 "ours": (ours, lambda: _ours(namespace, url, digest)),
             }
-            for _, image in sides.values():
-                image()  # what is made once is no part of it
+            for process, made in sides.values():
+                _measured(process, made)  # what is done once is no part of it
             taken: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
             for _ in range(2 * scale.repeats):
-                for side, (process, image) in sides.items():
-                    taken[side].append(_measured(process, image))
+                for side, (process, made) in sides.items():
+                    taken[side].append(_measured(process, made))
     for side, each in taken.items():
         bar.seconds[f"{side}, fastest"] = min(seconds for seconds, _ in each)
         bar.seconds[f"{side}, processor time a GiB"] = min(cpu for _, cpu in each) / gib
@@ -64,14 +69,14 @@ def peer(rig: Rig, scale: Scale) -> Bar:
     return bar
 
 
-def _measured(process: psutil.Process | None, image: Callable[[], None]) -> tuple[float, float]:
-    """Return the seconds, and those of the processor, that one image takes."""
+def _measured(process: psutil.Process | None, made: Made) -> tuple[float, float]:
+    """Return the seconds, and those of the processor, until an image is ready; it is deleted."""
     if process is None:
         raise RuntimeError("unreachable: it was just started")
     os.sync()
     before, begin = cpu_seconds([process.pid]), time.monotonic()
-    image()
-    return time.monotonic() - begin, cpu_seconds([process.pid]) - before
+    with made():
+        return time.monotonic() - begin, cpu_seconds([process.pid]) - before
 
 
 @contextmanager
@@ -116,7 +121,8 @@ def _controller(cluster: Cluster, namespace: str, folder: Path) -> Iterator[psut
         service.stop()
 
 
-def _ours(namespace: Namespace, url: str, digest: str) -> None:
+@contextmanager
+def _ours(namespace: Namespace, url: str, digest: str) -> Iterator[None]:
     name = f"image-{uuid.uuid4().hex[:8]}"
     namespace.create(name, url, digest)
     namespace.wait(
@@ -124,11 +130,13 @@ def _ours(namespace: Namespace, url: str, digest: str) -> None:
         lambda resource: (condition_of(resource, "Ready") or [""])[0] == "True",
         _PATIENCE_SECONDS,
     )
+    yield
     namespace.delete(name)
     namespace.wait_gone(name)
 
 
-def _theirs(namespace: Namespace, url: str, digest: str) -> None:
+@contextmanager
+def _theirs(namespace: Namespace, url: str, digest: str) -> Iterator[None]:
     name = f"image-{uuid.uuid4().hex[:8]}"
     group, version, plural = _API
     place = (group, version, namespace.name, plural)
@@ -153,4 +161,15 @@ def _theirs(namespace: Namespace, url: str, digest: str) -> None:
 
     if not wait_until(is_available, _PATIENCE_SECONDS):
         raise RuntimeError("the peer's image never became available")
+    yield
     objects.delete_namespaced_custom_object(*place, name)
+    if not wait_until(lambda: _is_gone(objects, place, name), _PATIENCE_SECONDS):
+        raise RuntimeError("the peer's image never went")
+
+
+def _is_gone(objects: Any, place: tuple[str, ...], name: str) -> bool:  # noqa: ANN401 - an untyped client's
+    try:
+        objects.get_namespaced_custom_object(*place, name)
+    except ApiException as error:
+        return bool(error.status == HTTPStatus.NOT_FOUND)
+    return False

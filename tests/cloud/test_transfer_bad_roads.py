@@ -57,7 +57,7 @@ def test_what_goes_straight_is_fetched_again(bench: Bench, disk: Path) -> None:
 
 @pytest.mark.parametrize("at", [DISK_SIZE // 2, DISK_SIZE])
 def test_token_revoked_on_the_way(bench: Bench, qcow2: Path, at: int) -> None:
-    """Glance needs it no more, and all that comes after the last byte logs in anew."""
+    """Glance no longer needs it, and all that comes after the last byte logs in again."""
 
     def revoke(token: str) -> None:
         url = f"{bench.openstack.auth_url}/auth/tokens"

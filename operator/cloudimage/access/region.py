@@ -55,33 +55,42 @@ _CONSTANTS: Final[Mapping[str, Any]] = {
 
 
 def connection(
-    options: Mapping[str, Any], session: Callable[..., Session], ca_file: str | None = None
+    options: Mapping[str, Any],
+    session: Callable[..., Session],
+    ca_file: str | None = None,
+    login: str | None = None,
 ) -> Connection:
-    """Return a connection that has yet to log in.
+    """Return a connection that logs in when it is first used.
 
     Args:
         options: An entry of clouds.yaml, checked again here.
         session: Makes keystoneauth's session; see :mod:`cloudimage.access.session`.
         ca_file: Path of the certificates that TLS is verified with; None: the system's.
+        login: The state of an earlier login by the same entry, to go on with.
 
     Raises:
         EntryRefusedError: The entry says what is not allowed.
     """
-    return Connection(config=region(entry.check(options, ""), session, ca_file))
+    return Connection(config=region(entry.check(options, ""), session, ca_file, login))
 
 
 def region(
-    checked: Mapping[str, Any], session: Callable[..., Session], ca_file: str | None
+    checked: Mapping[str, Any],
+    session: Callable[..., Session],
+    ca_file: str | None,
+    login: str | None = None,
 ) -> CloudRegion:
     """Return the region of an entry that :func:`cloudimage.access.entry.check` returned."""
     ours = {key: value for key, value in checked.items() if _is_ours(key)}
     auth_type = checked.get("auth_type", "password")
     config = {**_CONSTANTS, **ours, "auth_type": auth_type, "cacert": ca_file}
+    plugin = PLUGINS[auth_type](**checked["auth"])
+    plugin.set_auth_state(login)
     made = CloudRegion(
         name="cloud",
         region_name=checked.get("region_name"),
         config=config,
-        auth_plugin=PLUGINS[auth_type](**checked["auth"]),
+        auth_plugin=plugin,
         app_name="cloudimage-operator",
         app_version=__version__,
     )

@@ -44,6 +44,11 @@ class Keystone:
             domain = frozenset(name(each) for each in names if each is not None)
             return typed(Project, id=access.project_id, name=access.project_name), domain
 
+    def login(self) -> str | None:
+        """Return the state of the login, which another process may go on with; it is a secret."""
+        login = self._connection.session.auth
+        return login.get_auth_state() if isinstance(login, BaseIdentityPlugin) else None
+
     def roles(self) -> tuple[str, ...]:
         """Return the names of the roles that the credentials have in their project.
 

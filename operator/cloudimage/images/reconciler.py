@@ -320,7 +320,11 @@ class CloudImageReconciler(Reconciler[CloudImage]):
                 revisions.name_to_begin_with(resource, owned),
                 config.origin.secret_uid if config.origin else None,
             ),
-            cloud=contract.Cloud(config=dict(config.options), ca_certificate=config.ca_certificate),
+            cloud=contract.Cloud(
+                config=dict(config.options),
+                ca_certificate=config.ca_certificate,
+                login=cloud.keystone.login(),
+            ),
             scratch=settings.scratch,
             cache=settings.scratch / "cache",
             method=transfer_request.method(resource.spec),

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -11,6 +12,7 @@ from types import UnionType
 from typing import Any, Final, Protocol
 
 import requests
+from keystoneauth1.identity import BaseIdentityPlugin
 
 from cloudimage.access import region
 from cloudimage.access.entry import EntryRefusedError
@@ -24,6 +26,9 @@ from cloudimage.vocabulary.marks import Marks
 
 _STORED_SECONDS: Final = 1800.0
 """How long Glance may take to answer after the last byte: a store may copy or flush them first."""
+
+_SLOW: Final = 4 * 2**20
+"""Bytes per second that Glance takes at the least, for all that is known of a token's time."""
 
 _USAGE_SECONDS: Final = 10.0
 """For so long the quota's usage is not asked for again: Glance asks Keystone for each limit."""
@@ -64,7 +69,7 @@ class Glance:
         session = partial(BoundedSession, policy=policy)
         with translated():
             try:
-                self._connection = region.connection(cloud.config, session, ca_file)
+                self._connection = region.connection(cloud.config, session, ca_file, cloud.login)
             except EntryRefusedError as error:
                 raise TransferError(Reason.INVALID_CREDENTIALS, str(error)) from error
 
@@ -83,8 +88,8 @@ class Glance:
     def send(self, image_id: str, body: Body, stores: Sequence[str] = ()) -> None:
         """Give an image its bytes, into the first of the stores; none: the default one.
 
-        The token is a new one: Glance needs it until the last byte is stored, and a stream cannot
-        be sent a second time with another.
+        Glance needs the token until the last byte is stored, and a stream cannot be sent a second
+        time with another: where it may end before, it is a new one.
 
         Raises:
             TransferError: ``QuotaExceeded``, ``InvalidImage``, ``UploadFailed`` and the cloud's.
@@ -101,7 +106,7 @@ class Glance:
         self._put(f"/images/{image_id}/stage", body, {}, "stage the image")
 
     def _put(self, path: str, body: Body, headers: dict[str, str], doing: str) -> None:
-        self._connection.session.invalidate()
+        self._renew_login(_STORED_SECONDS + len(body) / _SLOW)
         response = self._call(
             "PUT",
             path,
@@ -110,7 +115,18 @@ class Glance:
             timeout=_STORED_SECONDS,
             allow_reauth=False,
         )
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            self._connection.session.invalidate()  # for the next attempt
         self._expect(response, HTTPStatus.NO_CONTENT, doing, otherwise=Reason.UPLOAD_FAILED)
+
+    def _renew_login(self, seconds: float) -> None:
+        """Log in again, unless the token is good for so long."""
+        session = self._connection.session
+        with translated():
+            known = session.auth.auth_ref if isinstance(session.auth, BaseIdentityPlugin) else None
+            end = known.expires if known else None
+            if end is None or end - datetime.now(UTC) < timedelta(seconds=seconds):
+                session.invalidate()
 
     def start_import(self, image_id: str, method: dict[str, str], stores: Sequence[str]) -> None:
         """Have Glance fill an image, or more stores with it; it goes on after the answer.
