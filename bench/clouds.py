@@ -1,8 +1,11 @@
 """Clouds for many objects: each a project of its own, whose requests to Glance are counted."""
 
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from support.fault_proxy import Fault, FaultProxy
@@ -24,6 +27,7 @@ class CountedCloud:
         name: In clouds.yaml.
         entry: There.
         listings: What the listings for views are to meet; nothing so far.
+        answers: Cleared, its Glance takes requests and never answers.
     """
 
     name: str
@@ -31,6 +35,16 @@ class CountedCloud:
     entry: dict[str, Any]
     counts: tuple[Fault, ...]
     listings: Fault
+    answers: threading.Event
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Have its Glance not answer during the block."""
+        self.answers.clear()
+        try:
+            yield
+        finally:
+            self.answers.set()
 
     @property
     def requests(self) -> int:
@@ -50,10 +64,19 @@ def counted_clouds(openstack: OpenStack, number: int) -> Iterator[tuple[CountedC
             if number > 1:
                 project = stack.enter_context(own_project(openstack, name))
                 project_id, entry = project.id, project.entry
-            counts = tuple(Fault(method, "", "reset", times=0) for method in _METHODS)
+            answers = threading.Event()
+            answers.set()
+            counts = tuple(
+                Fault(method, "", "hold", times=sys.maxsize, call=partial(_wait, answers))
+                for method in _METHODS
+            )
             listings = Fault("GET", _SORTED, "fail", times=0)
             proxy = stack.enter_context(FaultProxy(url, listings, *counts))
             entry |= {"image_endpoint_override": proxy.url}
-            return CountedCloud(name, project_id, entry, counts, listings)
+            return CountedCloud(name, project_id, entry, counts, listings, answers)
 
         yield tuple(map(counted, range(number)))
+
+
+def _wait(answers: threading.Event, _token: str) -> None:
+    answers.wait()

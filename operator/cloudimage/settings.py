@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     """Quantity: room for one Job's files."""
     job_storage_class: str = ""
     """StorageClass of a volume for each Job's files; empty: an emptyDir."""
+    job_scratch_claim: str = ""
+    """PersistentVolumeClaim, in the namespace of each CloudImage, that its Jobs share for their
+    files; empty: each has a volume of its own."""
     job_deadline_seconds: _Count = 86400
     """Seconds a Job may take."""
     job_resources: _Object = Field(default_factory=dict)
@@ -234,6 +237,7 @@ class Settings(BaseSettings):
             pull_policy=self.job_pull_policy,
             scratch_size=self.job_scratch_size,
             storage_class=self.job_storage_class,
+            scratch_claim=self.job_scratch_claim,
             deadline_seconds=self.job_deadline_seconds,
             resources=self.job_resources,
             pod=self.job_pod,

@@ -223,7 +223,8 @@ def test_the_jobs_settings_reach_the_command_line(render: Render) -> None:
         "imagePullSecrets": [{"name": "registry"}],
         "priorityClassName": "low",
     }
-    job = {**pod, "deadlineSeconds": 3600, "storageClassName": "fast"}
+    volumes = {"storageClassName": "fast", "scratchClaim": "shared"}
+    job = {**pod, "deadlineSeconds": 3600, **volumes}
     objects = render(transfer={"runner": "job", "job": job}, scratch={"sizeLimit": "9Gi"})
     [container] = only(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
     env = {each["name"]: each["value"] for each in container["env"]}
@@ -234,6 +235,7 @@ def test_the_jobs_settings_reach_the_command_line(render: Render) -> None:
         pull_policy=env["CLOUDIMAGE_JOB_PULL_POLICY"],
         scratch_size=env["CLOUDIMAGE_JOB_SCRATCH_SIZE"],
         storage_class=env["CLOUDIMAGE_JOB_STORAGE_CLASS"],
+        scratch_claim=env["CLOUDIMAGE_JOB_SCRATCH_CLAIM"],
         deadline_seconds=int(env["CLOUDIMAGE_JOB_DEADLINE_SECONDS"]),
         resources=json.loads(env["CLOUDIMAGE_JOB_RESOURCES"]),
         pod=json.loads(env["CLOUDIMAGE_JOB_POD"]),
@@ -242,6 +244,7 @@ def test_the_jobs_settings_reach_the_command_line(render: Render) -> None:
         image=container["image"],
         scratch_size="9Gi",
         storage_class="fast",
+        scratch_claim="shared",
         deadline_seconds=3600,
         resources={
             "requests": {"cpu": "100m", "memory": "256Mi"},

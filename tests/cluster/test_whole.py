@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -202,26 +201,10 @@ def _read_from_a_volume(
     platform: Platform, namespace: Namespace, qcow2_disk: Path, folder: Path
 ) -> None:
     """Have a file of a volume read, which the kubelet of our own mounts from this machine."""
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o755)  # pytest's folders are their owner's alone, and so not user 65532's
     shutil.copyfile(qcow2_disk, folder / "disk.qcow2")
     (folder / "secret.qcow2").write_bytes(b"not for everybody")
     (folder / "secret.qcow2").chmod(0o600)
-    size, modes = {"storage": "1Gi"}, ["ReadWriteOnce"]
-    common: dict[str, Any] = {"accessModes": modes, "storageClassName": ""}
-    volume = {
-        "capacity": size,
-        "hostPath": {"path": str(folder), "type": "Directory"},
-        "claimRef": {"namespace": namespace.name, "name": "builds"},
-    }
-    claim = {"volumeName": namespace.name, "resources": {"requests": size}}
-    for kind, name, spec in (
-        ("PersistentVolume", namespace.name, volume),
-        ("PersistentVolumeClaim", "builds", claim),
-    ):
-        body = {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, "spec": spec | common}
-        apply = ("apply", "-n", namespace.name, "-f", "-")
-        platform.cluster.run_kubectl(*apply, stdin=json.dumps(body))
+    platform.claim(namespace, "builds", folder)
     for name, path in (("by-claim", "disk.qcow2"), ("by-secret", "secret.qcow2")):
         source = {"persistentVolumeClaim": {"claimName": "builds", "path": path}}
         namespace.create(name, "", source=source)
@@ -231,6 +214,32 @@ def _read_from_a_volume(
     refused = namespace.wait_condition("by-secret", "Stalled", reason="SourceRefused")
     assert "which runs as user 65532" in said(refused, "Stalled")[2]
     for name in ("by-claim", "by-secret"):
+        _deleted(namespace, name)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("kept")
+def test_jobs_that_share_a_scratch_fetch_once(
+    platform: Platform, namespace: Namespace, qcow2_disk: Path, raw_disk: Path, tmp_path: Path
+) -> None:
+    if not isinstance(platform.cluster, WholeKubernetes):
+        pytest.skip("only the node of our own has a folder of this machine for a volume")
+    names = [f"shared-{number}" for number in range(3)]
+    url = platform.put("shared.qcow2", qcow2_disk)
+    platform.claim(namespace, "scratch", tmp_path)
+    job = ("--set", "transfer.runner=job", "--set", "transfer.job.scratchClaim=scratch")
+    with platform.changed(CHART, *job):
+        for name in names:
+            namespace.create(name, url, sha256_of(qcow2_disk), image={"diskFormat": "raw"})
+        images = platform.openstack.connect("images")
+        for name in names:
+            ready = namespace.wait_condition(name, "Ready")
+            assert content_of(images, ready.status.image_id or "") == sha256_of(raw_disk)
+    fetches = [each for each in platform.sources.requests("shared.qcow2") if each.method == "GET"]
+    assert len(fetches) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+    assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".data", ".json", ".lock"}
+    for name in names:
         _deleted(namespace, name)
 
 

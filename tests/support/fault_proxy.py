@@ -21,6 +21,7 @@ Action = Literal[
     "twice",
     "swallow",
     "fail",
+    "hold",
     "call",
     "answer",
     "cut answer",
@@ -39,6 +40,7 @@ class Fault:
             reset; ``spoil token``; ``lose answer``: 504 instead of Glance's; ``twice``: Glance
             gets it twice, the second answer counts; ``swallow``: 202 and Glance never sees it;
             ``fail``: 520, as a proxy of a CDN says that it does not understand Glance's answer;
+            ``hold``: a function of the test with the request's token, before Glance gets it;
             ``call``: a function of the test with the request's token, after ``at`` bytes;
             ``cut answer``: a function of the test with the request's token, then the end
             after ``at`` bytes of an answer that has more; ``refuse parts``: 400 to what asks for a
@@ -143,6 +145,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.spent[token] += 1
         if action == "spoil token" or token in self.server.spent:
             headers["X-Auth-Token"] = "spoilt"
+        if fault and action == "hold":
+            fault.call(token)
         if action == "swallow":
             self._answer(202, [], b"")
             return

@@ -22,6 +22,7 @@ from testbed.openstack.site import Site
 from testbed.sources import Sources
 
 SYSTEM = "cloudimage-system"
+POD_USER = (65532, 65532)
 IMAGE = ("--set", f"image.repository={REPOSITORY_NAME}")
 
 
@@ -88,6 +89,27 @@ class Platform:
         """Have the restricted Pod Security Standard enforced in a namespace."""
         label = "pod-security.kubernetes.io/enforce=restricted"
         self.cluster.run_kubectl("label", "namespace", namespace, label)
+
+    def claim(self, namespace: Namespace, name: str, folder: Path) -> None:
+        """Make a PersistentVolumeClaim of a folder of this machine, which the kubelet mounts."""
+        for each in (folder, *folder.parents[:2]):
+            each.chmod(0o755)  # pytest's folders are their owner's alone
+        os.chown(folder, *POD_USER)
+        size, modes = {"storage": "1Gi"}, ["ReadWriteOnce"]
+        common: dict[str, Any] = {"accessModes": modes, "storageClassName": ""}
+        volume = {
+            "capacity": size,
+            "hostPath": {"path": str(folder), "type": "Directory"},
+            "claimRef": {"namespace": namespace.name, "name": name},
+        }
+        claim = {"volumeName": f"{namespace.name}-{name}", "resources": {"requests": size}}
+        for kind, of, spec in (
+            ("PersistentVolume", f"{namespace.name}-{name}", volume),
+            ("PersistentVolumeClaim", name, claim),
+        ):
+            meta = {"apiVersion": "v1", "kind": kind, "metadata": {"name": of}}
+            apply = ("apply", "-n", namespace.name, "-f", "-")
+            self.cluster.run_kubectl(*apply, stdin=json.dumps(meta | {"spec": spec | common}))
 
     def put(self, name: str, content: Path, **wish: Any) -> str:
         """Put a file on the source server and return the URL that pods use."""

@@ -171,6 +171,8 @@ How the Jobs of transfers look; the operator makes them.
   value: {{ .Values.scratch.sizeLimit | quote }}
 - name: CLOUDIMAGE_JOB_STORAGE_CLASS
   value: {{ $job.storageClassName | quote }}
+- name: CLOUDIMAGE_JOB_SCRATCH_CLAIM
+  value: {{ $job.scratchClaim | quote }}
 - name: CLOUDIMAGE_JOB_DEADLINE_SECONDS
   value: {{ $job.deadlineSeconds | int64 | quote }}
 - name: CLOUDIMAGE_JOB_RESOURCES

@@ -139,11 +139,18 @@ def lint(place: str, output: str | None, **given: Any) -> None:  # noqa: ANN401 
     envvar="CLOUDIMAGE_SCRATCH_DIR",
     default=Path("/scratch"),
 )
-def transfer_job(mounts: Path, termination_message: Path, scratch: Path) -> None:
+@click.option("--shared-scratch", is_flag=True)
+def transfer_job(
+    mounts: Path,
+    termination_message: Path,
+    scratch: Path,
+    shared_scratch: bool,  # noqa: FBT001  # an option
+) -> None:
     """Transfer one image in the pod of a Job that the operator made; not for use by hand."""
     from cloudimage.cli import transfer_job as of_a_job
 
-    raise click.exceptions.Exit(of_a_job.run(mounts, scratch, termination_message))
+    status = of_a_job.run(mounts, scratch, termination_message, shared=shared_scratch)
+    raise click.exceptions.Exit(status)
 
 
 @click.command()

@@ -10,6 +10,7 @@ the pod.
 import json
 import logging
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,9 @@ from cloudimage.cloud.config import parse_clouds_yaml
 from cloudimage.cloud.errors import CloudError
 from cloudimage.runners.logic.job_manifest import CLAIM
 from cloudimage.transfer.contract import Failure, Reason, Result, Texts, TransferError
+from cloudimage.transfer.interrupts import Interrupts
 from cloudimage.transfer.request import TransferRequest
+from cloudimage.transfer.shared_scratch import CACHE, folder_of_a_pod
 from cloudimage.transfer.tools import confinement
 from cloudimage.transfer.worker import Outcome, carry_out
 
@@ -33,25 +36,50 @@ _OTHER_VOLUMES: Final = frozenset({"request", "cloud", CLAIM})
 _log = logging.getLogger(__name__)
 
 
-def run(mounts: Path, scratch: Path, termination_message: Path) -> int:
+def run(mounts: Path, scratch: Path, termination_message: Path, *, shared: bool = False) -> int:
     """Move the image that the mounts describe; return the exit status.
 
     Args:
         mounts: The folder of the volumes.
         scratch: The folder for the transfer's files.
         termination_message: The file that becomes the termination message.
+        shared: Whether other pods have the same scratch, to fetch and to convert only once.
     """
     # A line each, whatever is in it: both streams become one log, and its lines are events.
     logs.configure("INFO")
-    with confinement.prepared():
-        return carry_out(
-            lambda _: assembled(mounts, scratch),
-            lambda outcome: _leave(termination_message, outcome),
-        )
+    with confinement.prepared(), ExitStack() as stack:
+
+        def read(_: Interrupts) -> TransferRequest:
+            if not shared:
+                return assembled(mounts, scratch)
+            return assembled(mounts, _own_folder(scratch, stack), scratch / CACHE)
+
+        return carry_out(read, lambda outcome: _leave(termination_message, outcome))
 
 
-def assembled(mounts: Path, scratch: Path) -> TransferRequest:
+def _own_folder(scratch: Path, stack: ExitStack) -> Path:
+    """Make the pod's own folder in the shared scratch; the stack removes it.
+
+    Raises:
+        TransferError: ``InsufficientScratch``.
+    """
+    try:
+        return stack.enter_context(folder_of_a_pod(scratch))
+    except OSError as error:
+        raise TransferError(
+            Reason.INSUFFICIENT_SCRATCH,
+            f"the Jobs' shared scratch cannot be used: {error.strerror}. Its "
+            f"PersistentVolumeClaim must have room, and be writable by group {os.getgid()}",
+        ) from error
+
+
+def assembled(mounts: Path, scratch: Path, cache: Path | None = None) -> TransferRequest:
     """Return the request, put together from the mounts.
+
+    Args:
+        mounts: The folder of the volumes.
+        scratch: The folder for the transfer's files.
+        cache: The folder of what transfers share; None: nothing is shared.
 
     Raises:
         TransferError: ``InvalidCredentials``; what is mounted is not what the request needs.
@@ -70,7 +98,11 @@ def assembled(mounts: Path, scratch: Path) -> TransferRequest:
         raise TransferError(
             Reason.INVALID_CREDENTIALS, f"{error.filename} cannot be read: {error.strerror}"
         ) from error
-    own = {"scratch": scratch, "appliance": os.environ.get(APPLIANCE) or None}
+    own = {
+        "scratch": scratch,
+        "cache": cache,
+        "appliance": os.environ.get(APPLIANCE) or None,
+    }
     request = TransferRequest.model_validate({**body, **own})
     source = request.source.with_texts(texts).mounted_at(mounts / CLAIM)
     steps = request.customize and request.customize.with_texts(texts)

@@ -34,6 +34,8 @@ TERMINATION_GRACE_SECONDS: Final = 60
 """A transfer that is stopped takes its half-made image away."""
 
 _SCRATCH = "/scratch"
+_TMP = "/tmp"  # noqa: S108 - a volume of the pod's own
+_TMP_SIZE = "1Gi"
 _TERMINATION_MESSAGE = "/dev/termination-log"
 _KEPT_SECONDS = 3600
 _NONROOT = 65532
@@ -53,6 +55,8 @@ class JobTemplate:
             images have Jobs.
         scratch_size: Quantity: room for the files of one transfer.
         storage_class: Of a volume made for each pod; empty: an emptyDir of the node.
+        scratch_claim: A PersistentVolumeClaim of the CloudImage's namespace that its Jobs share
+            instead; empty: each has a volume of its own.
         deadline_seconds: A Job that takes longer is ended, and retried.
         resources: The container's requests and limits.
         pod: Further fields of the pod's spec: where it may run, and what pulls its image.
@@ -66,6 +70,7 @@ class JobTemplate:
     pull_policy: str = "IfNotPresent"
     scratch_size: str = "50Gi"
     storage_class: str = ""
+    scratch_claim: str = ""
     deadline_seconds: int = 86400
     resources: Mapping[str, Any] = field(default_factory=dict)
     pod: Mapping[str, Any] = field(default_factory=dict)
@@ -168,6 +173,7 @@ def _pod(resource: CloudImage, request: TransferRequest, template: JobTemplate) 
         {"name": each["name"], "mountPath": f"{MOUNTS}/{each['name']}", "readOnly": True}
         for each in volumes
     ]
+    shared = ["--shared-scratch"] if template.scratch_claim else []
     return {
         **template.pod,
         "restartPolicy": "Never",
@@ -187,11 +193,17 @@ def _pod(resource: CloudImage, request: TransferRequest, template: JobTemplate) 
                 **template.container(request),
                 "imagePullPolicy": template.pull_policy,
                 "command": ["cloudimage", "transfer-job"],
-                "args": ["--mounts", MOUNTS, "--termination-message", _TERMINATION_MESSAGE],
+                "args": [
+                    "--mounts",
+                    MOUNTS,
+                    "--termination-message",
+                    _TERMINATION_MESSAGE,
+                    *shared,
+                ],
                 "env": [
                     {"name": "CLOUDIMAGE_SCRATCH_DIR", "value": _SCRATCH},
                     # The root file system is read-only.
-                    {"name": "TMPDIR", "value": _SCRATCH},
+                    {"name": "TMPDIR", "value": _TMP if shared else _SCRATCH},
                     *({"name": name, "value": text} for name, text in template.environment.items()),
                 ],
                 "terminationMessagePath": _TERMINATION_MESSAGE,
@@ -200,10 +212,18 @@ def _pod(resource: CloudImage, request: TransferRequest, template: JobTemplate) 
                     "readOnlyRootFilesystem": True,
                     "capabilities": {"drop": ["ALL"]},
                 },
-                "volumeMounts": [*mounts, {"name": "scratch", "mountPath": _SCRATCH}],
+                "volumeMounts": [
+                    *mounts,
+                    {"name": "scratch", "mountPath": _SCRATCH},
+                    *([{"name": "tmp", "mountPath": _TMP}] if shared else []),
+                ],
             }
         ],
-        "volumes": [*volumes, {"name": "scratch", **_scratch(template)}],
+        "volumes": [
+            *volumes,
+            {"name": "scratch", **_scratch(template)},
+            *([{"name": "tmp", "emptyDir": {"sizeLimit": _TMP_SIZE}}] if shared else []),
+        ],
     }
 
 
@@ -247,6 +267,8 @@ def _volume(reference: Reference) -> dict[str, Any]:
 
 
 def _scratch(template: JobTemplate) -> dict[str, Any]:
+    if template.scratch_claim:
+        return {"persistentVolumeClaim": {"claimName": template.scratch_claim}}
     if not template.storage_class:
         return {"emptyDir": {"sizeLimit": template.scratch_size}}
     claim = {

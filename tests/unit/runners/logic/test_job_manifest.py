@@ -197,15 +197,34 @@ def test_the_job_is_the_images_and_is_tried_by_the_operator_alone() -> None:
                 }
             },
         ),
+        (
+            JobTemplate(image="i", storage_class="fast", scratch_claim="shared"),
+            {"persistentVolumeClaim": {"claimName": "shared"}},
+        ),
     ],
-    ids=["emptyDir", "claim"],
+    ids=["emptyDir", "volume of its own", "shared claim"],
 )
-def test_scratch_is_an_empty_folder_or_a_claim(
+def test_scratch_is_an_empty_folder_or_a_volume(
     template: JobTemplate, scratch: dict[str, Any]
 ) -> None:
     resource = cloud_image()
     found = volumes(manifest(resource, "digest", request(resource), template))
     assert found["scratch"] == {"name": "scratch", **scratch}
+
+
+def test_pods_that_share_a_scratch_have_their_other_files_elsewhere() -> None:
+    resource = cloud_image()
+    job = manifest(
+        resource, "digest", request(resource), JobTemplate(image="i", scratch_claim="shared")
+    )
+    [container] = pod(job)["containers"]
+    assert "--shared-scratch" in container["args"]
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    environment = {each["name"]: each["value"] for each in container["env"]}
+    assert environment["TMPDIR"] == mounts["tmp"] != mounts["scratch"]
+    assert volumes(job)["tmp"]["emptyDir"]["sizeLimit"]
+    [alone] = pod(manifest(resource, "digest", request(resource), TEMPLATE))["containers"]
+    assert "--shared-scratch" not in alone["args"]
 
 
 def test_the_settings_place_the_pod_but_cannot_weaken_it() -> None:
