@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     Secret, has a quarter of them."""
 
     # Transfers make folders of mode 0700 in it.
-    scratch: Path = Field(Path("/tmp/cloudimage"), validation_alias="CLOUDIMAGE_SCRATCH_DIR")  # noqa: S108
+    scratch: Path = Field(Path("/tmp/cloudimage"), validation_alias="CLOUDIMAGE_SCRATCH_DIR")  # noqa: S108 - a pod has a volume there
     """Folder for transfers' files."""
     namespaces: _Words = ()
     """Namespaces, with commas between; empty: all."""

@@ -80,10 +80,10 @@ class Written(Kube):
 
     def post_event(self, _resource: Any, event: Event) -> None:
         """Keep it."""
-        events: list[Event] = self.events  # type: ignore[attr-defined]
+        events: list[Event] = self.events  # type: ignore[attr-defined]  # set past the frozen class
         events.append(event)
 
     def said(self, reason: str) -> list[str]:
         """Return what was said for a reason."""
-        events: list[Event] = self.events  # type: ignore[attr-defined]
+        events: list[Event] = self.events  # type: ignore[attr-defined]  # set past the frozen class
         return [each.message for each in events if each.reason == reason]

@@ -88,7 +88,7 @@ def named(monkeypatch: pytest.MonkeyPatch, host: str, *rounds: list[str]) -> Non
     names = resolver(*rounds)
 
     def getaddrinfo(asked: str, *rest: object, **options: object) -> object:
-        return (names if asked == host else _REAL)(asked, *rest, **options)  # type: ignore[arg-type]
+        return (names if asked == host else _REAL)(asked, *rest, **options)  # type: ignore[arg-type]  # as socket has them
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
 

@@ -156,7 +156,7 @@ def changed(
     """
     text = LAUNCHER.format(change="\n".join(changes))
     words = (*(() if roots else powerless()), sys.executable, "-B", "-c", text)
-    made = confinement._Launcher(words)  # noqa: SLF001
+    made = confinement._Launcher(words)  # noqa: SLF001 - what a tool that was taken over would be
     monkeypatch.setattr(confinement, "_LAUNCHER", made)
     return made
 

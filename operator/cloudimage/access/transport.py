@@ -309,7 +309,7 @@ def _read(response: requests.Response, limit: int) -> None:
             raise AnswerRefusedError(f"the answer is larger than {limit // 2**10} KiB")
     answers.check_depth(bytes(content))
     response._content = bytes(content)  # noqa: SLF001  # as requests does itself
-    response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
+    response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001 - likewise
 
 
 class _Reader(io.RawIOBase):

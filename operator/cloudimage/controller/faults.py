@@ -107,6 +107,6 @@ def surviving(handler: Handler) -> Handler:
         try:
             await handler(*args, **kwargs)
         except (Exception, SystemExit) as error:  # noqa: BLE001  # logged without its text
-            logger.error("an event was not understood", extra=without_text(error))  # noqa: TRY400
+            logger.error("an event was not understood", extra=without_text(error))  # noqa: TRY400 - its text may hold secrets
 
     return handle

@@ -136,16 +136,16 @@ class _Login:
 
     def _options(self) -> dict[str, Any]:
         """Return what is used of this machine: nothing; and of SSH: one key, one way to log in."""
-        import asyncssh  # noqa: PLC0415
+        import asyncssh  # noqa: PLC0415 - slow to import
 
         login = self
 
         class Known(asyncssh.SSHClient):
             def validate_host_public_key(
                 self,
-                host: str,  # noqa: ARG002
-                addr: str,  # noqa: ARG002
-                port: int,  # noqa: ARG002
+                host: str,  # noqa: ARG002 - asyncssh's own
+                addr: str,  # noqa: ARG002 - asyncssh's own
+                port: int,  # noqa: ARG002 - asyncssh's own
                 key: asyncssh.SSHKey,
             ) -> bool:
                 known = key.get_fingerprint("sha256") in login.host_keys

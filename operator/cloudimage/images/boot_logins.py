@@ -116,7 +116,7 @@ class BootLogins:
         except LoginError as error:
             self._failed(attempt, _came_of(error), plain(str(error), 512).rstrip(". "))
         except Exception as error:  # noqa: BLE001 - a test must end, whatever it is
-            logger.error("a login could not be tried", extra=without_text(error))  # noqa: TRY400
+            logger.error("a login could not be tried", extra=without_text(error))  # noqa: TRY400 - its text may hold secrets
             why = "the operator could not try it; see its log"
             self._failed(attempt, Login.UNREACHED, why)
         notify()

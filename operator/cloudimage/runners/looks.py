@@ -103,7 +103,7 @@ class Looks:
             look.outcome = self._run(look, request)
         except Exception as error:  # noqa: BLE001 - it must have an outcome, whatever it is
             # Without its text, which may hold secrets.
-            logger.error("a look could not be run", extra=without_text(error))  # noqa: TRY400
+            logger.error("a look could not be run", extra=without_text(error))  # noqa: TRY400 - its text may hold secrets
             look.outcome = _failed(f"the source could not be looked at ({name_of(error)})")
         notify()
 

@@ -109,7 +109,7 @@ def main() -> None:
     from cloudimage.transfer import worker  # noqa: PLC0415  # once the memory is hidden
 
     with suppress(ImportError, RuntimeError):  # what lacks is told when a program is to be started
-        import pyseccomp  # noqa: F401, PLC0415
+        import pyseccomp  # noqa: F401, PLC0415 - only where it can be loaded
 
     gc.freeze()  # what is collected later is not this: its pages stay shared
     with socket.socket(fileno=sys.stdin.fileno()) as connection:

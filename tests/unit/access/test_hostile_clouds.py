@@ -220,7 +220,7 @@ def test_a_glance_with_endless_signs_of_life_is_given_up(monkeypatch: pytest.Mon
             return {"status": "saving", "updated_at": time.monotonic_ns()}
 
     with pytest.raises(TransferError, match="saving after"):
-        wait.wait_until_stored(Lively(), "id", 60.0)  # type: ignore[arg-type]
+        wait.wait_until_stored(Lively(), "id", 60.0)  # type: ignore[arg-type]  # what it asks for
 
 
 def test_the_depth_of_an_answer_is_counted_in_linear_time() -> None:

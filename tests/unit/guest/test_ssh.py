@@ -266,7 +266,7 @@ class AnyKey(asyncssh.SSHServer):
         """Want one."""
         return True
 
-    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002 - asyncssh's own
         """Take it."""
         return True
 
@@ -274,7 +274,7 @@ class AnyKey(asyncssh.SSHServer):
 class Anybody(asyncssh.SSHServer):
     """Lets everybody in."""
 
-    def begin_auth(self, username: str) -> bool:  # noqa: ARG002
+    def begin_auth(self, username: str) -> bool:  # noqa: ARG002 - asyncssh's own
         """Want nothing."""
         return False
 

@@ -43,7 +43,7 @@ class World:
         self.boot_servers, self.glance = self.nova, Cloned()
         self.started: list[str] = []
         self.now = NOW
-        self.attempts = Attempts(self.kube, Any)  # type: ignore[arg-type]
+        self.attempts = Attempts(self.kube, Any)  # type: ignore[arg-type]  # nothing asks for the status writer
         logins = BootLogins(1, CloudPolicy())
         turns = BootTurns(1, lambda _: None)
         self.tests = BootTesting(self.attempts.status, turns, logins, lambda _: None)

@@ -64,7 +64,7 @@ class Listed(Kube):
 
     def read_all(self, *_: Any) -> list[Any]:
         """Return them, or fail."""
-        found: list[CloudImage] | ApiException = self.found  # type: ignore[attr-defined]
+        found: list[CloudImage] | ApiException = self.found  # type: ignore[attr-defined]  # set past the frozen class
         if isinstance(found, ApiException):
             raise found
         return found

@@ -265,7 +265,7 @@ class Workshop:
         machine = self._machine(most)
         if network:
             # Here: no other transfer needs h11.
-            from cloudimage.transfer.customize.network.proxy import Proxy  # noqa: PLC0415
+            from cloudimage.transfer.customize.network.proxy import Proxy  # noqa: PLC0415 - h11 only where a step needs it
 
             with Proxy(self._folder / _PROXY, self.policy) as proxy:
                 networked = with_network(machine, self._folder / _PROXY)

@@ -165,7 +165,7 @@ def _of_passwd(accounts: Iterable[list[str]]) -> Iterator[Password]:
 
 def _homes(root: Root, accounts: Iterable[list[str]]) -> tuple[str, ...]:
     """Return the homes of the users, and what else looks like one."""
-    of_users = [each[5].rstrip("/") for each in accounts if len(each) > 5]  # noqa: PLR2004
+    of_users = [each[5].rstrip("/") for each in accounts if len(each) > 5]  # noqa: PLR2004 - the fields of passwd(5)
     others = [f"/home/{each.name}" for each in root.listings(["/home"])["/home"]]
     homes = dict.fromkeys(["/root", *of_users, *others])
     return tuple(each for each in homes if each.startswith("/"))[:_MOST_HOMES]

@@ -105,8 +105,8 @@ def restrict(allowed: Mapping[Path, Right], ports: Iterable[int] = ()) -> bool:
     known = version()
     if not known:
         return False
-    rights = _RIGHTS_BY_VERSION.get(known, _ALL if known >= 5 else Right.IOCTL_DEV - 1)  # noqa: PLR2004
-    rules = _Ruleset(rights, _NETWORK if known >= 4 else 0, _SCOPES if known >= 6 else 0)  # noqa: PLR2004
+    rights = _RIGHTS_BY_VERSION.get(known, _ALL if known >= 5 else Right.IOCTL_DEV - 1)  # noqa: PLR2004 - versions of the ABI
+    rules = _Ruleset(rights, _NETWORK if known >= 4 else 0, _SCOPES if known >= 6 else 0)  # noqa: PLR2004 - versions of the ABI
     handle = _call(_CREATE_RULESET, ctypes.byref(rules), ctypes.c_size_t(ctypes.sizeof(rules)), 0)
     try:
         for path, wanted in allowed.items():

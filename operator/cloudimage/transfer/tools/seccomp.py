@@ -238,7 +238,7 @@ class Filters:
                 # The kernel looks at 32 bits of it only.
                 self._add(rules, seccomp.ALLOW, name, arg(place, seccomp.MASKED_EQ, _LOW, each))
 
-    def _add_opening(self, rules: Any, name: str, place: int, *, writes: bool) -> None:  # noqa: ANN401
+    def _add_opening(self, rules: Any, name: str, place: int, *, writes: bool) -> None:  # noqa: ANN401 - libseccomp's has no type
         """Allow files to be opened; which ones is for Landlock, where the kernel has it."""
         seccomp, arg = self._seccomp, self._seccomp.Arg
         # qemu opens /dev/null for both, to see which locks there are. What else a program that has
@@ -269,7 +269,7 @@ class Filters:
             anonymous = arg(3, seccomp.MASKED_EQ, mmap.MAP_ANONYMOUS, mmap.MAP_ANONYMOUS)
             self._add(rules, seccomp.ALLOW, name, anonymous)
 
-    def _add(self, rules: Any, action: int, name: str, *conditions: object) -> None:  # noqa: ANN401
+    def _add(self, rules: Any, action: int, name: str, *conditions: object) -> None:  # noqa: ANN401 - libseccomp's has no type
         """Add a rule; what libseccomp or this architecture does not know stays refused."""
         seccomp = self._seccomp
         with suppress(ValueError):

@@ -94,7 +94,7 @@ def test_what_was_resolved_is_the_version_if_it_is_of_this_source() -> None:
 
 def of_source_of(resource: Any) -> dict[str, Any]:
     """Return the beginning of a resolved source of the spec."""
-    from cloudimage.sources.registry import source_of  # noqa: PLC0415
+    from cloudimage.sources.registry import source_of  # noqa: PLC0415 - the registry imports this package's
 
     return {"selector": source_of(resource.spec).followed()}
 

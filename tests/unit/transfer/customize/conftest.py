@@ -11,7 +11,7 @@ import pytest
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder with a short path: libguestfs' sockets are below it."""
-    place = Path("/tmp") / f"cz-{os.getpid()}"  # noqa: S108
+    place = Path("/tmp") / f"cz-{os.getpid()}"  # noqa: S108 - sockets need a short path
     place.mkdir(mode=0o700)
     yield place
     shutil.rmtree(place)

@@ -152,7 +152,7 @@ def test_no_link_leads_out_of_the_image(bench: Bench, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def long_enough(tmp_path_factory: pytest.TempPathFactory) -> float:
     """Seconds in which a run on this machine, busy as it is, comes to its second step."""
-    place = Path("/tmp") / f"cs-{os.getpid()}"  # noqa: S108
+    place = Path("/tmp") / f"cs-{os.getpid()}"  # noqa: S108 - sockets need a short path
     place.mkdir(mode=0o700)
     begin = time.monotonic()
     Bench.of(place, small_debian()).run(model.HostnameReset(), script("true"))

@@ -25,7 +25,7 @@ NOWHERE = {"type": "http", "url": "http://127.0.0.1:9/disk"}
 @pytest.fixture
 def place() -> Iterator[Path]:
     # Short: libguestfs' sockets are below it.
-    folder = Path("/tmp") / f"ct-{os.getpid()}"  # noqa: S108
+    folder = Path("/tmp") / f"ct-{os.getpid()}"  # noqa: S108 - sockets need a short path
     folder.mkdir(mode=0o700)
     yield folder
     shutil.rmtree(folder)

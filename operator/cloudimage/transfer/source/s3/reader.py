@@ -26,7 +26,7 @@ _NO_HASH: Final = (
 def open_s3(source: S3Source, context: Context) -> Iterator[ObjectReader]:
     """Open an object of a bucket; see :class:`cloudimage.transfer.source.base.Opener`."""
     # Here, so that transfers from elsewhere go without the library that signs.
-    from cloudimage.transfer.source.s3.signing import ObjectCredentials  # noqa: PLC0415
+    from cloudimage.transfer.source.s3.signing import ObjectCredentials  # noqa: PLC0415 - botocore is slow to import
 
     credentials = ObjectCredentials(source)
     file = HttpSource(

@@ -34,7 +34,7 @@ def test_inner_addresses_are_refused(
     def refusing(self: socket.socket, address: object) -> None:
         if self.family != socket.AF_UNIX and address != ("127.0.0.1", network.port):
             pytest.fail(f"connected to {address}")
-        connect(self, address)  # type: ignore[arg-type]
+        connect(self, address)  # type: ignore[arg-type]  # of any family
 
     with GuestNetwork(tmp_path, UrlPolicy()) as network:
         monkeypatch.setattr(socket.socket, "connect", refusing)

@@ -94,7 +94,7 @@ def test_slashes_in_a_row_are_signed_as_they_are_sent(run: Run) -> None:
         run.read(wanted)
         [path] = {head.split()[1] for head in server.requests}
     assert path == b"/images/a//b/"
-    from cloudimage.transfer.source.s3.signing import _Signer  # noqa: PLC0415
+    from cloudimage.transfer.source.s3.signing import _Signer  # noqa: PLC0415 - botocore is slow to import
 
     signer = _Signer(model.AccessKey(id="me", secret="secret"), REGION)
     assert signer.amz_cano_path(path.decode()) == path.decode()
