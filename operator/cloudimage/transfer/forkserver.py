@@ -104,7 +104,7 @@ def main() -> None:
     """Import all that a transfer needs, then fork transfers, and be each of them."""
     hide_memory()
     adopt_orphans()
-    # At a terminal it goes to all, and the operator ends its transfers by itself.
+    # At a terminal it goes to all, and the operator itself ends its transfers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from cloudimage.transfer import worker  # noqa: PLC0415  # once the memory is hidden
 
