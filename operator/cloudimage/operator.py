@@ -54,6 +54,7 @@ from cloudimage.runners.looks import Looks
 from cloudimage.settings import Settings
 from cloudimage.shares.consumers import Consumers
 from cloudimage.shares.logic import members
+from cloudimage.shares.places import SharePlaces
 from cloudimage.shares.reconciler import ImageShareReconciler
 
 logger = logging.getLogger(__name__)
@@ -77,10 +78,12 @@ class Operator:
     _places: set[Place] = field(default_factory=set)
     _watched: set[Place] = field(default_factory=set)
     _index: PlaceIndex = field(default_factory=PlaceIndex)
+    _beside: SharePlaces = field(init=False)
     _housekeeping: asyncio.Task[None] = field(init=False, repr=False)
     _lag: asyncio.Task[None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self._beside = SharePlaces(self._index)
         workers = self.settings.workers
         client = kubernetes.client.ApiClient(_client_configuration(2 * workers))
         kube = Kube(client, self.settings.namespaces)
@@ -116,7 +119,13 @@ class Operator:
             self._notify,
         )
         self.shares = ImageShareReconciler(
-            kube, attempts, self.settings, self.clouds, consumers, self._look_again
+            kube,
+            attempts,
+            self.settings,
+            self.clouds,
+            consumers,
+            self._look_again,
+            self._beside.beside,
         )
         self.queue: WorkQueue[Key] = WorkQueue(
             self.images,
@@ -242,8 +251,8 @@ class Operator:
         if not self._owns(key):
             return
         self._tenants.saw_image(key, event)
-        self._images_watch.take(event)
         image = _parsed(CloudImage, event)
+        self.images.saw(key, image if self._images_watch.take(event) else None)
         metrics.FOLLOWED.update(key, follow_status.made(image) if image else None)
         self._index.update(key, image)
         if image is not None:
@@ -275,8 +284,9 @@ class Operator:
         if not self._owns(shared_image(key, event["object"]) or key):
             return
         self._tenants.saw_share(key, event)
-        self._shares_watch.take(event)
         share = _parsed(ImageShare, event)
+        self.shares.saw(key, share if self._shares_watch.take(event) else None)
+        self._beside.update(key, share)
         if share is not None and (target := members.target(share)):
             self._shares.set_targets(key, (Key(*target),))
         elif event["type"] == "DELETED":

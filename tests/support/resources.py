@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cloudimage.api.cloudimage import CloudImage
+from cloudimage.api.imageshare import ImageShare
 from cloudimage.cloud.models import GlanceImage
 from cloudimage.images.logic.desired import Desired
 from cloudimage.vocabulary.marks import Marks
@@ -80,3 +81,24 @@ def glance_image(resource: CloudImage, **changes: Any) -> GlanceImage:
         **changes,
     }
     return GlanceImage(**values)
+
+
+def image_share(
+    status: dict[str, Any] | None = None, metadata: dict[str, Any] | None = None, **spec: Any
+) -> ImageShare:
+    """Return an ImageShare like one that the API server hands out."""
+    ref = {} if "image" in spec else {"imageRef": {"name": "debian-12"}}
+    return ImageShare.model_validate(
+        {
+            "metadata": {
+                "name": "to-web",
+                "namespace": "images",
+                "uid": UID,
+                "generation": 2,
+                "resourceVersion": "7",
+                **(metadata or {}),
+            },
+            "spec": {**ref, "projects": [{"id": "web"}], **spec},
+            "status": status or {},
+        }
+    )

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Generic
+from typing import Final, Generic
 
 from cloudimage.api.kinds import kind_of
 from cloudimage.api.meta import ResourceStatus
@@ -12,6 +12,9 @@ from cloudimage.controller.attempts import Attempts, Guard
 from cloudimage.controller.logic import retry
 from cloudimage.kube import Key, Kube, R, StaleError, key_of
 from cloudimage.metrics import operator as metrics
+
+AWAITED_SECONDS: Final = 5.0
+"""Between looks at what is about to be known."""
 
 _STALE_SECONDS = 0.5
 
@@ -33,6 +36,7 @@ class Reconciler(ABC, Generic[R]):
     kube: Kube
     attempts: Attempts
     _awakened: set[Key] = field(default_factory=set, init=False)
+    _listed: dict[Key, R] = field(default_factory=dict, init=False)
 
     @abstractmethod
     def reconcile(self, resource: R) -> float | None:
@@ -54,8 +58,27 @@ class Reconciler(ABC, Generic[R]):
     def retrying(self, resource: R, value: str, now: datetime) -> ResourceStatus:
         """Return the status once the value of the annotation for a retry is acted on."""
 
+    def rest(self, resource: R) -> float:  # noqa: ARG002 - a kind's own
+        """Return the seconds for which an object may be left alone, by its status; 0: it may not.
+
+        Nothing is asked for that, and nothing is changed.
+        """
+        return 0.0
+
+    def saw(self, key: Key, resource: R | None) -> None:
+        """Record an object as a list has it; None: it may be another by now.
+
+        At a restart most objects need nothing, which is seen without reading each of them.
+        """
+        if resource is None:
+            self._listed.pop(key, None)
+        else:
+            self._listed[key] = resource
+
     def __call__(self, key: Key) -> float | None:
         """Look at the object; return the seconds until the next look, None if only when told."""
+        if pause := self._rests(key):
+            return pause
         try:
             resource = self.kube.read(self.model, key)
             if resource is None:
@@ -68,6 +91,24 @@ class Reconciler(ABC, Generic[R]):
         except StaleError:
             self.look_again(key)
             return _STALE_SECONDS
+
+    def _rests(self, key: Key) -> float:
+        """Return the seconds for which an object may be left alone that was not read since a list.
+
+        It is not forgotten before that is known for long: a moment later it is asked again.
+        """
+        resource = self._listed.get(key)
+        if resource is None:
+            return 0.0
+        asked = key in self._awakened or retry.asked(resource) is not None
+        held = FINALIZER in resource.metadata.finalizers
+        idle = held and not asked and not resource.metadata.deletion_timestamp
+        pause = self.rest(resource) if idle else 0.0
+        if pause:
+            self.guard.observe(resource)
+        if not 0 < pause <= AWAITED_SECONDS:
+            self._listed.pop(key, None)
+        return pause
 
     @property
     def guard(self) -> Guard:
@@ -128,6 +169,7 @@ class Reconciler(ABC, Generic[R]):
         self.guard.forget(self.model, key)
         metrics.OBJECTS.gone(kind_of(self.model).plural, key)
         self._awakened.discard(key)
+        self._listed.pop(key, None)
 
 
 def now() -> datetime:

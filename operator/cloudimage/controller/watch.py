@@ -53,8 +53,8 @@ class Watch:
     gone: Callable[[str], None]
     _seen: dict[str, _Seen] = field(default_factory=dict)
 
-    def take(self, event: kopf.RawEvent) -> None:
-        """Record an event of an object."""
+    def take(self, event: kopf.RawEvent) -> bool:
+        """Record an event of an object; return whether it is the first one of it."""
         metadata: dict[str, Any] = dict(event["object"]["metadata"])
         uid, key = metadata["uid"], key_in(event)
         if event["type"] == "DELETED":
@@ -63,7 +63,7 @@ class Watch:
             metrics.OBJECTS.gone(self.queue.kind, key)
             metrics.EARLIER_IMAGE_USERS.gone(uid)
             self.queue.add(key)
-            return
+            return False
         status = event["object"].get("status", {})
         metrics.OBJECTS.update(self.queue.kind, key, status.get("conditions", []))
         metrics.EARLIER_IMAGE_USERS.update(uid, status.get("revisions", []))
@@ -72,3 +72,4 @@ class Watch:
             self._seen[uid] = now
             changed = before is not None and before._replace(held=now.held) != now
             self.queue.add(key, urgent=changed or now.deleted)
+        return before is None

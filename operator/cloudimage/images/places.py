@@ -91,6 +91,11 @@ class PlaceIndex:
                 entry = self._entries[key] = _Entry.of(resource)
                 self._places.setdefault(entry.place, {})[key] = entry
 
+    def place_of(self, key: Key) -> Place | None:
+        """Return where a CloudImage is; None: it was not shown yet, or is gone."""
+        entry = self._entries.get(key)
+        return entry.place if entry else None
+
     def is_empty(self, place: Place) -> bool:
         """Return whether no CloudImage is there."""
         return place not in self._places

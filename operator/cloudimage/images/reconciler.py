@@ -24,6 +24,7 @@ from cloudimage.images import (
     resolution,
     rollout,
     snapshots,
+    starting,
 )
 from cloudimage.images.boot_testing import BootTesting
 from cloudimage.images.burned_ids import burn
@@ -35,13 +36,11 @@ from cloudimage.images.logic import (
     boot_test_state,
     boot_test_status,
     burned_ids,
-    follow_schedule,
     follow_status,
     owned_images,
     revisions,
     schedule,
     status,
-    transfer_request,
     uploads,
 )
 from cloudimage.images.logic.desired import Desired
@@ -52,7 +51,6 @@ from cloudimage.runners.base import Runner
 from cloudimage.settings import Settings
 from cloudimage.sources.customize import references_of
 from cloudimage.transfer import contract
-from cloudimage.transfer.request import TransferRequest
 
 _CANCELLED_SECONDS = 1.0
 _OTHERS_REASONS = frozenset(
@@ -98,6 +96,16 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             self.kube, self.runner, self.attempts, self.clouds, policy, self.tests, self.resync
         )
         return deletion(resource)
+
+    def rest(self, resource: CloudImage) -> float:
+        """Return the seconds for which an object may be left alone, by its status and the view."""
+        uid = resource.metadata.uid
+        if resource.spec.management_policy is ManagementPolicy.UNMANAGED:
+            return 0.0
+        if self.runner.view(uid) is not None or self.following.is_answered(uid):
+            return 0.0
+        due = self.resync.due(resource)
+        return 0.0 if due is None else max(0.0, (due - now()).total_seconds())
 
     def reconcile(self, resource: CloudImage) -> float | None:
         """Do the next step towards the spec; return the seconds until the next look."""
@@ -301,9 +309,7 @@ class CloudImageReconciler(Reconciler[CloudImage]):
             with suppress(ConflictError):  # a server of a test is being deleted; another look tries
                 cloud.glance.delete(leftover.id)
         self.runner.forget(resource.metadata.uid)
-        settings, source, key = self.settings, desired.source, key_of(resource)
-        if source is None:
-            raise ValueError("unreachable: without a source an image is only adopted")
+        settings, key = self.settings, key_of(resource)
         demanded, needed = settings.auth_needs_hosts, references_of(resource.spec)
         texts = loader.load_texts(self.kube, key.namespace, needed, hosts_demanded=demanded)
         serving = revisions.serving(resource, owned)
@@ -312,31 +318,8 @@ class CloudImageReconciler(Reconciler[CloudImage]):
         if deleted:
             self.attempts.status.record_event(resource, deleted)
         failpoint(Point.STARTING, resource.metadata.name)
-        request = TransferRequest(
-            source=source.request().with_texts(texts),
-            image=transfer_request.new_image(
-                resource,
-                desired,
-                revisions.name_to_begin_with(resource, owned),
-                config.origin.secret_uid if config.origin else None,
-            ),
-            cloud=contract.Cloud(
-                config=dict(config.options),
-                ca_certificate=config.ca_certificate,
-                login=cloud.keystone.login(),
-            ),
-            scratch=settings.scratch,
-            cache=settings.scratch / "cache",
-            method=transfer_request.method(resource.spec),
-            pinned=revisions.to_be_met(resource, desired),
-            version=follow_status.version_to_be_met(resource, desired),
-            list_age=follow_schedule.kept_age(resource),
-            policy=settings.policy,
-            cloud_policy=settings.cloud_policy,
-            limits=transfer_request.limits(resource.spec, settings.limits),
-            lint=transfer_request.lint_mode(resource.spec),
-            customize=transfer_request.customize(resource.spec, texts),
-            appliance=settings.appliance,
+        request = starting.request_for(
+            resource, desired, owned, config, texts, settings, cloud.keystone.login()
         )
         self.runner.start(
             resource.metadata.uid,

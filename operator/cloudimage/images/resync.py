@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.models import GlanceImage
-from cloudimage.controller.reconciler import now
+from cloudimage.controller.reconciler import AWAITED_SECONDS, now
 from cloudimage.images.logic import resting, schedule
 from cloudimage.images.places import Place
 from cloudimage.settings import Settings
@@ -17,8 +17,6 @@ BLOCKED_SECONDS: Final = 600.0
 
 _TURN_SECONDS: Final = 2400.0
 """Between two comparisons at one place, of objects that need none: some requests an hour."""
-
-_AWAITED_SECONDS: Final = 5.0
 
 
 class Views(Protocol):
@@ -88,7 +86,7 @@ class Resync:
         due = schedule.next_resync(resource, self.period(resource))
         if due is None or not self.views.is_awaited(Place.of(resource)):
             return due
-        return now() + timedelta(seconds=_AWAITED_SECONDS)
+        return now() + timedelta(seconds=AWAITED_SECONDS)
 
     def until_next_look(self, resource: CloudImage) -> float:
         """Return the seconds until the next look at an object that was just looked at."""

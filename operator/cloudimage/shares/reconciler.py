@@ -32,6 +32,9 @@ from cloudimage.shares.members import (
     revoke,
 )
 
+_TURN_SECONDS = 400.0
+"""Between two looks at one place: Glance lists members only image by image."""
+
 _STAYING_SECONDS = 60.0
 """Between looks at whether somebody still uses an image that was taken out of a spec."""
 
@@ -48,6 +51,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
 
     Attributes:
         image_changed: Has a CloudImage reconciled again, from any thread.
+        beside: Returns how many ImageShares are at the place of one, itself included.
     """
 
     model: type[ImageShare] = field(default=ImageShare, init=False)
@@ -55,6 +59,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
     clouds: ConnectionPool
     consumers: Consumers
     image_changed: Callable[[Key], None]
+    beside: Callable[[Key], int]
     _locks: defaultdict[str, threading.Lock] = field(
         default_factory=lambda: defaultdict(threading.Lock), init=False
     )
@@ -64,6 +69,11 @@ class ImageShareReconciler(Reconciler[ImageShare]):
         return ShareDeletion(self.kube, self.consumers, self.attempts, self.clouds, self._locks)(
             resource
         )
+
+    def rest(self, resource: ImageShare) -> float:
+        """Return the seconds for which an object may be left alone, by its status."""
+        due = sharing.due(resource, self._period(resource), now())
+        return 0.0 if due is None else max(0.0, (due - now()).total_seconds())
 
     def reconcile(self, resource: ImageShare) -> float:
         """Do the next step towards the spec; return the seconds until the next look."""
@@ -91,8 +101,12 @@ class ImageShareReconciler(Reconciler[ImageShare]):
 
     def _not_before(self, share: ImageShare) -> float:
         """Return the seconds until it is worth looking at the cloud again; 0 for now."""
-        due = sharing.due(share, self.settings.unwatched_seconds, now())
+        due = sharing.due(share, self._period(share), now())
         return 0.0 if self.is_awakened(share) else self.wait(share, due)
+
+    def _period(self, share: ImageShare) -> float:
+        """Return the seconds between two looks at a share that waits for nothing."""
+        return max(self.settings.unwatched_seconds, _TURN_SECONDS * self.beside(key_of(share)))
 
     def _prepared(self, share: ImageShare, cloud: Cloud, target: Target) -> GlanceImage:
         """Return the image, with a visibility that has members."""
@@ -200,7 +214,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
         return revoke(cloud, share, self.consumers, images, leaving)
 
     def _settled(self, share: ImageShare, outcome: Outcome) -> float:
-        moment, period = now(), self.settings.unwatched_seconds
+        moment, period = now(), self._period(share)
         new = status.synced(share, outcome, moment)
         if not status.worth_writing(share.status, new, period):
             new = share.status

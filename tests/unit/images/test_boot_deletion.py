@@ -41,12 +41,16 @@ class World:
         """Build it, with a test that runs."""
         self.nova, self.kube = Nova(), Written()
         self.boot_servers, self.glance = self.nova, Cloned()
+        self.keystone = self
         self.started: list[str] = []
         self.now = NOW
         self.attempts = Attempts(self.kube, Any)  # type: ignore[arg-type]  # nothing asks for the status writer
         logins = BootLogins(1, CloudPolicy())
         turns = BootTurns(1, lambda _: None)
         self.tests = BootTesting(self.attempts.status, turns, logins, lambda _: None)
+
+    def login(self) -> None:
+        """Return that there is no login to be handed over."""
 
     @contextmanager
     def borrow(self, _config: Any) -> Iterator[Any]:

@@ -58,7 +58,9 @@ class World(Written):
         self.set(
             resource=failed.model_copy(update={"status": told, "metadata": held}),
             kernel=KERNEL,
-            cloud=MagicMock(boot_servers=Nova()),
+            cloud=MagicMock(
+                boot_servers=Nova(), keystone=MagicMock(login=MagicMock(return_value=None))
+            ),
             image=image,
         )
         self.cloud.glance.patch.side_effect = self.patched

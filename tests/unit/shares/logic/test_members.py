@@ -1,4 +1,4 @@
-"""Decisions about ImageShares: who may share, who becomes a member, who is one no more."""
+"""Decisions about ImageShares: who may share, who becomes a member, and who no longer is one."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,30 +17,10 @@ from cloudimage.shares.logic import members as sharing
 from cloudimage.shares.logic import status as share_status
 from cloudimage.shares.logic.members import WantedProject
 from cloudimage.shares.logic.status import Outcome, Problem
-from support.resources import NOW, UID, cloud_image, glance_image
+from support.resources import NOW, cloud_image, glance_image, image_share
 
 IMAGE_ID = "11111111-1111-4111-8111-111111111111"
 OTHER_UID = "6f2f6c1e-0000-4000-8000-000000000002"
-
-
-def image_share(
-    status: dict[str, Any] | None = None, metadata: dict[str, Any] | None = None, **spec: Any
-) -> ImageShare:
-    ref = {} if "image" in spec else {"imageRef": {"name": "debian-12"}}
-    return ImageShare.model_validate(
-        {
-            "metadata": {
-                "name": "to-web",
-                "namespace": "images",
-                "uid": UID,
-                "generation": 2,
-                "resourceVersion": "7",
-                **(metadata or {}),
-            },
-            "spec": {**ref, "projects": [{"id": "web"}], **spec},
-            "status": status or {},
-        }
-    )
 
 
 def glance(visibility: str) -> GlanceImage:

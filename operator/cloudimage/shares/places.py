@@ -1,0 +1,42 @@
+"""How many ImageShares there are at each place, whose cloud they ask in turns."""
+
+from dataclasses import dataclass, field
+
+from cloudimage.api.imageshare import ImageShare
+from cloudimage.images.places import Place, PlaceIndex
+from cloudimage.kube import Key
+from cloudimage.shares.logic import members
+
+
+@dataclass
+class SharePlaces:
+    """Where ImageShares are, as the watch of the Kubernetes API has shown them.
+
+    The event loop writes it, any thread reads it.
+
+    Attributes:
+        images: Where CloudImages are, and so the shares of them.
+    """
+
+    images: PlaceIndex
+    _places: dict[Key, Key | Place] = field(default_factory=dict)
+
+    def update(self, key: Key, share: ImageShare | None) -> None:
+        """Record an object; None: it is gone, or not understood."""
+        self._places.pop(key, None)
+        if share is None:
+            return
+        if target := members.target(share):
+            self._places[key] = Key(*target)
+        elif share.spec.image is not None:
+            ref = share.spec.image.cloud_credentials_ref
+            self._places[key] = Place(key.namespace, ref.secret_name, ref.cloud_name)
+
+    def beside(self, key: Key) -> int:
+        """Return how many ImageShares are at the place of one, itself included."""
+        mine = self._where(self._places.get(key))
+        # A copy at one go: another thread changes the mapping.
+        return sum(self._where(each) == mine for each in list(self._places.values()))
+
+    def _where(self, found: Key | Place | None) -> Place | None:
+        return found if found is None or isinstance(found, Place) else self.images.place_of(found)
