@@ -45,7 +45,7 @@ those of other containers, so a small number would keep qemu from its threads.""
 _XCPU_SECONDS: Final = 5
 """Between the signal that the CPU time is over, which a program may catch, and its end."""
 
-_CODE: Final = (
+CODE: Final = (
     "/bin",
     "/sbin",
     "/usr",
@@ -335,7 +335,7 @@ def _files(order: Order) -> dict[Path, Right]:
     prefixes = [each.parent.parent for each in programs if each.parent.name == "bin"]
     beside = [each / name for each in prefixes for name in _BESIDE]
     allowed = {
-        **dict.fromkeys(map(Path, _CODE), look | Right.EXECUTE),
+        **dict.fromkeys(map(Path, CODE), look | Right.EXECUTE),
         **dict.fromkeys([*programs, *beside], look | Right.EXECUTE),
         **dict.fromkeys(map(Path, _FACTS), look),
         Path(os.devnull): Right.READ_FILE | Right.WRITE_FILE,
