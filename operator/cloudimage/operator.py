@@ -44,6 +44,7 @@ from cloudimage.images.resync import Resync
 from cloudimage.images.watching import CloudWatcher
 from cloudimage.kube import Key, Kube, R
 from cloudimage.metrics import operator as metrics
+from cloudimage.metrics.loop_lag import watch_loop_lag
 from cloudimage.runners.base import Runner
 from cloudimage.runners.both import RunnerOfBoth
 from cloudimage.runners.child import ChildRunner, sweep
@@ -63,8 +64,6 @@ _HOUSEKEEPING_SECONDS = 60.0
 _SWEEPS_AT_ONCE = 4
 _WATCHES_AT_ONCE = 16
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
-INTERVAL_SECONDS = 1.0
-"""Between measurements of the event loop's lag."""
 
 
 @dataclass
@@ -252,7 +251,8 @@ class Operator:
             return
         self._tenants.saw_image(key, event)
         image = _parsed(CloudImage, event)
-        self.images.saw(key, image if self._images_watch.take(event) else None)
+        listed = image if self._images_watch.take(event) else None
+        self.images.saw(key, listed)
         metrics.FOLLOWED.update(key, follow_status.made(image) if image else None)
         self._index.update(key, image)
         if image is not None:
@@ -263,6 +263,9 @@ class Operator:
         self._references.set_targets(key, (Key(key.namespace, name) for name in names))
         self._wake(self._references.set_state(key, metadata.referable_id(image) if image else None))
         for share in self._shares.set_state(key, members.state(image) if image else None):
+            known = self.shares.listed(share)
+            if listed and known and members.is_up_to_date(known, listed):
+                continue  # at a restart
             self.shares.look_again(share)
             self.share_queue.add(share, urgent=True)
 
@@ -315,15 +318,6 @@ class Operator:
     def _look_again(self, key: Key) -> None:
         self.images.look_again(key)
         self.queue.add(key, urgent=True)
-
-
-async def watch_loop_lag(interval: float = INTERVAL_SECONDS) -> None:
-    """Measure for ever how much later than asked for a sleep of ``interval`` seconds ends."""
-    loop = asyncio.get_running_loop()
-    while True:
-        due = loop.time() + interval
-        await asyncio.sleep(interval)
-        metrics.LOOP_LAG_SECONDS.observe(max(0.0, loop.time() - due))
 
 
 def _parsed(model: type[R], event: kopf.RawEvent) -> R | None:

@@ -12,11 +12,11 @@ from keystoneauth1.exceptions import ConnectFailure
 from keystoneauth1.identity.v3 import Password
 from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
 
-from cloudimage import operator
 from cloudimage.cloud import metered_session
 from cloudimage.codegen import metrics_page
 from cloudimage.controller.logic.conditions import ConditionType
 from cloudimage.controller.workqueue import WorkQueue
+from cloudimage.metrics import loop_lag
 from cloudimage.metrics import operator as metrics
 from cloudimage.metrics.objects import ObjectStates
 from cloudimage.runners.base import Transfer, TransfersInTurn
@@ -194,7 +194,7 @@ def test_a_blocked_event_loop_shows() -> None:
     before = number("cloudimage_event_loop_lag_seconds_sum")
 
     async def block() -> None:
-        lag = asyncio.create_task(operator.watch_loop_lag(0.01))
+        lag = asyncio.create_task(loop_lag.watch_loop_lag(0.01))
         await asyncio.sleep(0)
         time.sleep(0.2)  # noqa: ASYNC251  # that is the fault
         await asyncio.sleep(0.02)  # until it is due again: then it was late before
