@@ -23,7 +23,7 @@ import yaml
 from bench.clones import Clone, clone, date
 from bench.clouds import CountedCloud, counted_clouds
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
+from cloudimage.api.kinds import CLOUD_IMAGE
 from cloudimage.api.names import API_VERSION, FINALIZER, GROUP, VERSION
 from cloudimage.images.logic import transfer_request
 from cloudimage.images.logic.desired import Desired
@@ -138,7 +138,7 @@ class Fleet:
             "metadata": {"name": name, "finalizers": list(finalizers)},
             "spec": spec,
         }
-        self._objects.create_namespaced_custom_object(*self._address, body)
+        self.objects.create_namespaced_custom_object(*self._address, body)
 
     def prepare(self, count: int, http: Mapping[str, Any] | None = None) -> None:
         """Have the operator settle one object, and make the others as that one is.
@@ -185,7 +185,7 @@ class Fleet:
     def _write_status(self, first: CloudImage, copy: Clone) -> None:
         text = json.dumps({"status": first.status.to_json()})
         body = json.loads(text.replace(first.status.image_id or "", copy.image_id))
-        self._objects.patch_namespaced_custom_object_status(*self._address, copy.name, body)
+        self.objects.patch_namespaced_custom_object_status(*self._address, copy.name, body)
 
     def _cloud_of(self, name: str) -> CountedCloud:
         return self.clouds[int(name.rpartition("-")[2]) % len(self.clouds)]
@@ -216,12 +216,12 @@ class Fleet:
 
     def read(self, name: str) -> CloudImage:
         """Return one object as it is now."""
-        body: Any = self._objects.get_namespaced_custom_object(*self._address, name)
+        body: Any = self.objects.get_namespaced_custom_object(*self._address, name)
         return CloudImage.model_validate(body)
 
     def listed(self) -> list[CloudImage]:
         """Return the objects as they are now."""
-        listed: Any = self._objects.list_namespaced_custom_object(*self._address)
+        listed: Any = self.objects.list_namespaced_custom_object(*self._address)
         self.resources = [CloudImage.model_validate(each) for each in listed["items"]]
         return self.resources
 
@@ -248,27 +248,16 @@ class Fleet:
 
     def patch(self, name: str, body: dict[str, Any]) -> None:
         """Merge-patch an object."""
-        self._objects.patch_namespaced_custom_object(*self._address, name, body)
+        self.objects.patch_namespaced_custom_object(*self._address, name, body)
 
     def patch_status(self, name: str, status: dict[str, Any]) -> None:
         """Merge-patch an object's status."""
         address = (*self._address, name)
-        self._objects.patch_namespaced_custom_object_status(*address, {"status": status})
+        self.objects.patch_namespaced_custom_object_status(*address, {"status": status})
 
     def delete(self, name: str) -> None:
         """Ask for the deletion of an object."""
-        self._objects.delete_namespaced_custom_object(*self._address, name)
-
-    def share(self, name: str, project_id: str) -> None:
-        """Create an ImageShare that gives an object's image to a project."""
-        body = {
-            "apiVersion": API_VERSION,
-            "kind": IMAGE_SHARE.name,
-            "metadata": {"name": name},
-            "spec": {"imageRef": {"name": name}, "projects": [{"id": project_id}]},
-        }
-        address = (GROUP, VERSION, self.operator.namespace, IMAGE_SHARE.plural)
-        self._objects.create_namespaced_custom_object(*address, body)
+        self.objects.delete_namespaced_custom_object(*self._address, name)
 
     def start(self) -> None:
         """Start the operator and wait until it answers; its metrics begin anew."""
@@ -371,7 +360,8 @@ class Fleet:
         return str(self.openstack.connect("admin").session.get_token())
 
     @cached_property
-    def _objects(self) -> kubernetes.client.CustomObjectsApi:
+    def objects(self) -> kubernetes.client.CustomObjectsApi:
+        """The API server's custom objects."""
         client = kubernetes.config.new_client_from_config(str(self.cluster.kubeconfig))
         return kubernetes.client.CustomObjectsApi(client)
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import requests
 
+from bench import shares
 from bench.fleet import Fleet, kubernetes_bed, wait
 from bench.results import Bar, Limit
 from bench.rig import Rig
@@ -19,6 +20,7 @@ _PATIENCE_SECONDS: Final = 1800.0
 _ANSWER_SECONDS: Final = 60.0
 _SAMPLE_SECONDS: Final = 2.0
 _REQUESTS: Final = "cloudimage_openstack_request_duration_seconds_count"
+_OBJECTS_OF_A_SHARE: Final = 10
 _SLOW: Final = 8192
 """Bytes a second of the sources of transfers that are to be under way all the time."""
 
@@ -26,8 +28,9 @@ _SLOW: Final = 8192
 def many(rig: Rig, scale: Scale) -> Bar:
     """Restart, steady state and answers of an operator with many settled objects."""
     title = (
-        f"{scale.objects} CloudImages on one operator, in {scale.clouds} clouds: it settled one, "
-        "the others were made as that one is, in Glance's database and by the API server"
+        f"{scale.objects} CloudImages and a tenth as many ImageShares on one operator, in "
+        f"{scale.clouds} clouds: it settled one CloudImage, the others were made as that one is, "
+        "in Glance's database and by the API server"
     )
     bar = Bar("many", title)
     with (
@@ -36,6 +39,7 @@ def many(rig: Rig, scale: Scale) -> Bar:
     ):
         begin = time.monotonic()
         fleet.prepare(scale.objects)
+        shares.prepare_shares(fleet, max(1, scale.objects // _OBJECTS_OF_A_SHARE))
         fleet.age()
         bar.seconds["preparation"] = time.monotonic() - begin
         _restart(fleet, bar)
@@ -98,7 +102,8 @@ def _steady(fleet: Fleet, scale: Scale, bar: Bar) -> None:
 
 def _drift(fleet: Fleet, bar: Bar) -> None:
     """Change images by hand, and delete some, of which nobody tells the operator."""
-    changed, deleted = (fleet.listed()[-position] for position in (1, 2))
+    middle = len(fleet.listed()) // 2
+    changed, deleted = fleet.resources[middle : middle + 2]
     patch = [{"op": "replace", "path": "/os_distro", "value": "by hand"}]
     path = f"/images/{changed.status.image_id}"
     kind = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
@@ -192,7 +197,7 @@ def _share(fleet: Fleet, name: str, image_id: str | None) -> float:
     """Return the seconds from the creation of an ImageShare to its member in Glance."""
     project = fleet.openstack.project_id("consumer")
     begin = time.monotonic()
-    fleet.share(name, project)
+    shares.create(fleet, name, project)
     image, member = f"/images/{image_id}", f"/images/{image_id}/members/{project}"
 
     def is_member() -> bool:
