@@ -99,7 +99,7 @@ class Reconciler(ABC, Generic[R]):
     def _rests(self, key: Key) -> float:
         """Return the seconds for which an object may be left alone that was not read since a list.
 
-        It is not forgotten before that is known for long: a moment later it is asked again.
+        Where something is awaited the object is kept: a moment later the same is asked again.
         """
         resource = self._listed.get(key)
         if resource is None:

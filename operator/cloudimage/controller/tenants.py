@@ -1,14 +1,22 @@
-"""The tenants of an object: its namespace, and the Secret of its cloud."""
+"""The tenants of an object: its namespace, the Secret of its cloud, and that cloud."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from cloudimage.api.cloudimage import CloudImage
-from cloudimage.controller.logic.fairness import Tenants
+from cloudimage.controller.logic.fairness import Part, Tenants
 from cloudimage.kube import Key
 
-_UNKNOWN: Final = ""
+
+class _Cloud(NamedTuple):
+    """A cloud as credentials name it; empty: not known."""
+
+    secret: str
+    name: str
+
+
+_UNKNOWN: Final = _Cloud("", "")
 
 
 def tenants_of(resource: CloudImage) -> Tenants:
@@ -20,41 +28,48 @@ def _tenants(namespace: str, secret: str) -> Tenants:
     return (namespace, (namespace, secret)) if secret else (namespace,)
 
 
+def _with_cloud(namespace: str, cloud: _Cloud) -> Tenants:
+    tenants = _tenants(namespace, cloud.secret)
+    return (*tenants, Part((namespace, *cloud))) if cloud.name else tenants
+
+
 @dataclass
 class TenantIndex:
-    """What the watches have shown of who uses which Secret; for the event loop only.
+    """What the watches have shown of who uses which cloud; for the event loop only.
 
     It reads the objects as they are, so that objects that are not understood also count.
     """
 
-    _secrets: dict[Key, str] = field(default_factory=dict)
-    _shares: dict[Key, tuple[str, Key | None]] = field(default_factory=dict)
+    _clouds: dict[Key, _Cloud] = field(default_factory=dict)
+    _shares: dict[Key, tuple[_Cloud, Key | None]] = field(default_factory=dict)
 
     def saw_image(self, key: Key, event: Mapping[str, Any]) -> None:
-        """Record the Secret of a CloudImage."""
+        """Record the cloud of a CloudImage."""
         if event["type"] == "DELETED":
-            self._secrets.pop(key, None)
+            self._clouds.pop(key, None)
         else:
-            self._secrets[key] = _secret(_part(event["object"], "spec"))
+            self._clouds[key] = _cloud(_part(event["object"], "spec"))
 
     def saw_share(self, key: Key, event: Mapping[str, Any]) -> None:
-        """Record the Secret or the CloudImage of an ImageShare."""
+        """Record the cloud or the CloudImage of an ImageShare."""
         if event["type"] == "DELETED":
             self._shares.pop(key, None)
             return
         share = event["object"]
-        self._shares[key] = (_secret(_part(share, "spec")), shared_image(key, share))
+        of_image = _part(_part(share, "spec"), "image")
+        self._shares[key] = (_cloud(of_image), shared_image(key, share))
 
     def of_image(self, key: Key) -> Tenants:
         """Return the tenants of a CloudImage."""
-        return _tenants(key.namespace, self._secrets.get(key, _UNKNOWN))
+        return _with_cloud(key.namespace, self._clouds.get(key, _UNKNOWN))
 
     def of_share(self, key: Key) -> Tenants:
         """Return the tenants of an ImageShare; the Secret may be of its CloudImage's namespace."""
-        secret, target = self._shares.get(key, (_UNKNOWN, None))
+        cloud, target = self._shares.get(key, (_UNKNOWN, None))
         if target is None:
-            return _tenants(key.namespace, secret)
-        return (key.namespace, *_tenants(target.namespace, self._secrets.get(target, ""))[1:])
+            return _with_cloud(key.namespace, cloud)
+        of_image = _with_cloud(target.namespace, self._clouds.get(target, _UNKNOWN))
+        return (key.namespace, *of_image[1:])
 
 
 def shared_image(key: Key, share: Mapping[str, Any]) -> Key | None:
@@ -71,6 +86,7 @@ def _part(whole: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return part if isinstance(part, Mapping) else {}
 
 
-def _secret(spec: Mapping[str, Any]) -> str:
-    name = _part(spec, "cloudCredentialsRef").get("secretName")
-    return name if isinstance(name, str) else _UNKNOWN
+def _cloud(spec: Mapping[str, Any]) -> _Cloud:
+    ref = _part(spec, "cloudCredentialsRef")
+    found = (ref.get(each) for each in ("secretName", "cloudName"))
+    return _Cloud(*(each if isinstance(each, str) else "" for each in found))

@@ -106,7 +106,10 @@ class ImageShareReconciler(Reconciler[ImageShare]):
 
     def _period(self, share: ImageShare) -> float:
         """Return the seconds between two looks at a share that waits for nothing."""
-        return max(self.settings.unwatched_seconds, _TURN_SECONDS * self.beside(key_of(share)))
+        often = self.settings.unwatched_seconds
+        if self.settings.resync_seconds <= often:
+            return often  # somebody wants it that often
+        return max(often, _TURN_SECONDS * self.beside(key_of(share)))
 
     def _prepared(self, share: ImageShare, cloud: Cloud, target: Target) -> GlanceImage:
         """Return the image, with a visibility that has members."""

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cloudimage.controller.logic.fairness import Part
 from cloudimage.controller.tenants import TenantIndex
 from cloudimage.kube import Key
 from cloudimage.runners.turns import Turns
@@ -24,27 +25,28 @@ def event(spec: Any, kind: str = "MODIFIED") -> dict[str, Any]:
 
 
 def using(secret: str) -> dict[str, Any]:
-    return event({"cloudCredentialsRef": {"secretName": secret}})
+    return {"cloudCredentialsRef": {"secretName": secret, "cloudName": "c"}}
 
 
-def test_an_image_is_of_its_namespace_and_its_secret() -> None:
+def test_an_image_is_of_its_namespace_its_secret_and_its_cloud() -> None:
     index, key = TenantIndex(), Key("a", "image")
     assert index.of_image(key) == ("a",)
-    index.saw_image(key, using("s"))
-    assert index.of_image(key) == ("a", ("a", "s"))
+    index.saw_image(key, event(using("s")))
+    assert index.of_image(key) == ("a", ("a", "s"), Part(("a", "s", "c")))
     index.saw_image(key, event({}, "DELETED"))
     assert index.of_image(key) == ("a",)
 
 
 def test_a_share_is_also_of_the_secret_of_its_image_in_another_namespace() -> None:
     index, key = TenantIndex(), Key("team", "share")
-    index.saw_image(Key("publisher", "image"), using("s"))
+    index.saw_image(Key("publisher", "image"), event(using("s")))
     index.saw_share(key, event({"imageRef": {"name": "image", "namespace": "publisher"}}))
-    assert index.of_share(key) == ("team", ("publisher", "s"))
+    of_image = (("publisher", "s"), Part(("publisher", "s", "c")))
+    assert index.of_share(key) == ("team", *of_image)
     index.saw_share(key, event({"imageRef": {"name": "image"}}))
     assert index.of_share(key) == ("team",)
-    index.saw_share(key, using("own"))
-    assert index.of_share(key) == ("team", ("team", "own"))
+    index.saw_share(key, event({"image": using("own")}))
+    assert index.of_share(key) == ("team", ("team", "own"), Part(("team", "own", "c")))
 
 
 @given(JSON)

@@ -15,6 +15,17 @@ K = TypeVar("K", bound=Hashable)
 Tenants = tuple[Hashable, ...]
 """The holders of a place, all of which it counts for; the first one has its turn."""
 
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A tenant that has no more than half of what others may have: one of a tenant's clouds.
+
+    So one that does not answer holds up no other cloud of that tenant.
+    """
+
+    name: Hashable
+
+
 _Line = OrderedDict[Hashable, OrderedDict[K, Tenants]]
 _SHARES = 4
 
@@ -132,7 +143,7 @@ class FairLine(Generic[K]):
     def _first(self, line: _Line[K], most: int) -> tuple[K, Tenants] | None:
         for group in sorted(line, key=lambda group: self._held[group]):
             for key, tenants in line[group].items():
-                if all(self._held[tenant] < most for tenant in tenants):
+                if all(self._held[tenant] < _limit(tenant, most) for tenant in tenants):
                     return key, tenants
                 if tenants and self._held[tenants[0]] >= most:
                     break  # the others of the group have the same first tenant
@@ -141,3 +152,7 @@ class FairLine(Generic[K]):
 
 def _group(tenants: Tenants) -> Hashable:
     return tenants[0] if tenants else None
+
+
+def _limit(tenant: Hashable, most: int) -> int:
+    return (most + 1) // 2 if isinstance(tenant, Part) else most

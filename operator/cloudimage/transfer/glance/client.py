@@ -28,7 +28,7 @@ _STORED_SECONDS: Final = 1800.0
 """How long Glance may take to answer after the last byte: a store may copy or flush them first."""
 
 _SLOW: Final = 4 * 2**20
-"""Bytes per second that Glance takes at the least, for all that is known of a token's time."""
+"""Bytes per second of a slow upload, by which it is judged whether a token lasts."""
 
 _USAGE_SECONDS: Final = 10.0
 """For so long the quota's usage is not asked for again: Glance asks Keystone for each limit."""

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from cloudimage.controller.logic.fairness import FairLine, Tenants, share_of
+from cloudimage.controller.logic.fairness import FairLine, Part, Tenants, share_of
 
 NAMESPACES = st.sampled_from(["a", "b", "c"])
 SECRETS = st.sampled_from(["x", "y"])
+CLOUDS = st.sampled_from(["1", "2"])
 
 
 class Machine(RuleBasedStateMachine):
@@ -17,16 +18,16 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.line: FairLine[int] = FairLine(9, for_urgent=True)
+        self.line: FairLine[int] = FairLine(17, for_urgent=True)
         self.waiting: dict[int, tuple[Tenants, bool]] = {}
         self.taken: dict[int, Tenants] = {}
         self.number = 0
 
-    @rule(namespace=NAMESPACES, secret=SECRETS, urgent=st.booleans())
-    def put(self, namespace: str, secret: str, urgent: bool) -> None:
+    @rule(namespace=NAMESPACES, secret=SECRETS, cloud=CLOUDS, urgent=st.booleans())
+    def put(self, namespace: str, secret: str, cloud: str, urgent: bool) -> None:
         """A key comes."""
         self.number += 1
-        tenants = (namespace, (namespace, secret))
+        tenants = (namespace, (namespace, secret), Part((namespace, secret, cloud)))
         self.line.put(self.number, tenants, urgent=urgent)
         self.waiting[self.number] = (tenants, urgent)
 
@@ -75,15 +76,16 @@ class Machine(RuleBasedStateMachine):
         """Return whether a key that waits may have a place now."""
         tenants, urgent = self.waiting[key]
         held = Counter(tenant for each in self.taken.values() for tenant in each)
-        places, share = (9, 2) if urgent else (7, 2)
-        return len(self.taken) < places and all(held[tenant] < share for tenant in tenants)
+        places, share, half = (17, 4, 2) if urgent else (13, 3, 2)
+        within = (held[each] < (half if isinstance(each, Part) else share) for each in tenants)
+        return len(self.taken) < places and all(within)
 
     @invariant()
     def nobody_has_more_than_a_quarter(self) -> None:
         """Check all that must always be so."""
         held = Counter(tenant for each in self.taken.values() for tenant in each)
-        assert all(number <= share_of(9) for number in held.values())
-        assert self.line.taken == len(self.taken) <= 9
+        assert all(number <= share_of(17) for number in held.values())
+        assert self.line.taken == len(self.taken) <= 17
         assert self.line.waiting == len(self.waiting)
         assert all(key in self.line for key in self.waiting)
 
@@ -103,6 +105,15 @@ def test_many_keys_of_one_tenant_hold_up_nobody() -> None:
     line.put("b", ("b",))
     taken = [line.take(), line.take(), line.take(), line.take()]
     assert taken == [("a0", False), ("b", False), ("a1", False), None]
+
+
+def test_a_cloud_that_does_not_answer_holds_up_no_other_of_its_tenant() -> None:
+    line: FairLine[str] = FairLine(16)
+    for number in range(100):
+        line.put(f"silent-{number}", ("a", Part("silent")), urgent=True)
+    line.put("other", ("a", Part("other")), urgent=True)
+    taken = [found[0] for _ in range(4) if (found := line.take())]
+    assert taken == ["silent-0", "silent-1", "other"]
 
 
 def test_a_secret_that_several_namespaces_use_has_one_share() -> None:
