@@ -72,7 +72,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
 
     def rest(self, resource: ImageShare) -> float:
         """Return the seconds for which an object may be left alone, by its status."""
-        due = sharing.due(resource, self._period(resource), now())
+        due = sharing.due(resource, self._pause(resource, now()))
         return 0.0 if due is None else max(0.0, (due - now()).total_seconds())
 
     def reconcile(self, resource: ImageShare) -> float:
@@ -101,8 +101,13 @@ class ImageShareReconciler(Reconciler[ImageShare]):
 
     def _not_before(self, share: ImageShare) -> float:
         """Return the seconds until it is worth looking at the cloud again; 0 for now."""
-        due = sharing.due(share, self._period(share), now())
+        due = sharing.due(share, self._pause(share, now()))
         return 0.0 if self.is_awakened(share) else self.wait(share, due)
+
+    def _pause(self, share: ImageShare, moment: datetime) -> float:
+        """Return the seconds between two looks at a share as it stands."""
+        beside = self.beside(key_of(share))
+        return sharing.next_look(share, self._period(share), moment, beside)
 
     def _period(self, share: ImageShare) -> float:
         """Return the seconds between two looks at a share that waits for nothing."""
@@ -225,7 +230,7 @@ class ImageShareReconciler(Reconciler[ImageShare]):
         problem = outcome.problem or outcome.acceptance
         if problem is None:
             self.attempts.backoff.clear(share.metadata.uid)
-            return _STAYING_SECONDS if outcome.staying else sharing.next_look(share, period, moment)
+            return _STAYING_SECONDS if outcome.staying else self._pause(share, moment)
         return self.attempts.failed_in_part(share, problem.reason)
 
     def _blocked_by_cloud(self, share: ImageShare, error: CloudError) -> float:

@@ -17,6 +17,8 @@ UsersByProject = Mapping[str, Sequence[Server]]
 """Servers by the id of their project, for whose sake the image stays with it."""
 
 _SOONEST_SECONDS = 15.0
+_TURN_SECONDS = 30.0
+"""Between two looks at a place where something is expected of several."""
 _MOST_NAMED = 5
 _DOMAIN_SECONDS = 300.0
 """Keystone tells nobody of new projects, so those of a domain are listed now and then."""
@@ -238,7 +240,7 @@ def users(staying: UsersByProject, names: Mapping[str, str]) -> str:
     return f"Members are revoked once their servers no longer use the image: {projects}{rest}."
 
 
-def next_look(share: ImageShare, period: float, now: datetime) -> float:
+def next_look(share: ImageShare, period: float, now: datetime, beside: int = 1) -> float:
     """Return the seconds until Glance is worth another look.
 
     Nobody tells us when a consumer accepts: soon after it was asked to, that is looked for often.
@@ -247,6 +249,8 @@ def next_look(share: ImageShare, period: float, now: datetime) -> float:
         share: The ImageShare.
         period: Seconds between looks at one where nothing is expected.
         now: The present.
+        beside: How many there are at the same place, which take turns: its cloud is asked no more
+            by many than by a few.
     """
     soonest = period
     if any(each.domain and not each.name for each in share.spec.projects):
@@ -258,13 +262,17 @@ def next_look(share: ImageShare, period: float, now: datetime) -> float:
     ]
     if pending:
         soonest = min(soonest, max(_SOONEST_SECONDS, min(pending) / 10))
-    return soonest
+    return min(period, max(soonest, _TURN_SECONDS * (beside - 1)))
 
 
-def due(share: ImageShare, period: float, now: datetime) -> datetime | None:
+def due(share: ImageShare, pause: float) -> datetime | None:
     """Return when a settled share is due to be compared with Glance; None: it is not settled.
 
     The time of the last comparison is in the status, so a restart wakes nothing before its time.
+
+    Args:
+        share: The ImageShare.
+        pause: Seconds between two comparisons.
     """
     status = share.status
     settled = (
@@ -275,7 +283,7 @@ def due(share: ImageShare, period: float, now: datetime) -> datetime | None:
     )
     if not settled or status.last_sync_time is None:
         return None
-    return status.last_sync_time + timedelta(seconds=next_look(share, period, now))
+    return status.last_sync_time + timedelta(seconds=pause)
 
 
 def names_of(share: ImageShare, wanted: Mapping[str, WantedProject]) -> dict[str, str]:

@@ -190,6 +190,13 @@ def test_an_answer_is_looked_for_often_while_the_question_is_new(
     assert sharing.next_look(share, 1800, NOW) == seconds
 
 
+def test_many_whose_answers_are_awaited_take_turns() -> None:
+    asked = {"projectID": "a", "status": "pending", "since": NOW}
+    share = image_share({"members": [asked]})
+    assert sharing.next_look(share, 8400, NOW, beside=21) == 600
+    assert sharing.next_look(share, 1800, NOW, beside=1000) == 1800
+
+
 def test_a_share_of_which_nothing_was_given_needs_no_cloud() -> None:
     assert guard.needs_no_cloud(image_share())
     assert not guard.needs_no_cloud(image_share({"projects": ["a"]}))
