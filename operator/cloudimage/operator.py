@@ -263,8 +263,7 @@ class Operator:
         self._references.set_targets(key, (Key(key.namespace, name) for name in names))
         self._wake(self._references.set_state(key, metadata.referable_id(image) if image else None))
         for share in self._shares.set_state(key, members.state(image) if image else None):
-            known = self.shares.listed(share)
-            if listed and known and members.is_up_to_date(known, listed):
+            if listed and self._beside.is_up_to_date(share, listed):
                 continue  # at a restart
             self.shares.look_again(share)
             self.share_queue.add(share, urgent=True)

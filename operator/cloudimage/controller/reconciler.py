@@ -75,10 +75,6 @@ class Reconciler(ABC, Generic[R]):
         else:
             self._listed[key] = resource
 
-    def listed(self, key: Key) -> R | None:
-        """Return an object as a list has it; None: it was read since, or may be another by now."""
-        return self._listed.get(key)
-
     def __call__(self, key: Key) -> float | None:
         """Look at the object; return the seconds until the next look, None if only when told."""
         if pause := self._rests(key):

@@ -1,7 +1,8 @@
-"""How many ImageShares there are at each place, whose cloud they ask in turns."""
+"""Where ImageShares are, whose cloud they ask in turns, and which image each of them knows."""
 
 from dataclasses import dataclass, field
 
+from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.images.places import Place, PlaceIndex
 from cloudimage.kube import Key
@@ -10,7 +11,7 @@ from cloudimage.shares.logic import members
 
 @dataclass
 class SharePlaces:
-    """Where ImageShares are, as the watch of the Kubernetes API has shown them.
+    """ImageShares as the watch of the Kubernetes API has shown them.
 
     The event loop writes it, any thread reads it.
 
@@ -20,17 +21,28 @@ class SharePlaces:
 
     images: PlaceIndex
     _places: dict[Key, Key | Place] = field(default_factory=dict)
+    _known: dict[Key, str] = field(default_factory=dict)
 
     def update(self, key: Key, share: ImageShare | None) -> None:
         """Record an object; None: it is gone, or not understood."""
         self._places.pop(key, None)
+        self._known.pop(key, None)
         if share is None:
             return
+        if share.status.image_id is not None:
+            self._known[key] = share.status.image_id
         if target := members.target(share):
             self._places[key] = Key(*target)
         elif share.spec.image is not None:
             ref = share.spec.image.cloud_credentials_ref
             self._places[key] = Place(key.namespace, ref.secret_name, ref.cloud_name)
+
+    def is_up_to_date(self, key: Key, image: CloudImage) -> bool:
+        """Return whether a share knows its CloudImage as it is, which is settled."""
+        settled = image.status.observed_generation == image.metadata.generation
+        stays = image.metadata.deletion_timestamp is None
+        known = self._known.get(key)
+        return settled and stays and known is not None and known == image.status.image_id
 
     def beside(self, key: Key) -> int:
         """Return how many ImageShares are at the place of one, itself included."""

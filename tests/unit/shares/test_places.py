@@ -2,11 +2,15 @@
 
 from typing import Any
 
+import pytest
+
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.images.places import PlaceIndex
 from cloudimage.kube import Key
 from cloudimage.shares.places import SharePlaces
 from support.resources import cloud_image, image_share
+
+IMAGE_ID = "11111111-1111-4111-8111-111111111111"
 
 
 def test_those_of_one_cloud_count_whatever_they_share() -> None:
@@ -44,12 +48,27 @@ def test_one_whose_image_is_not_known_is_no_reason_to_wait() -> None:
     assert places.beside(Key("images", "unknown")) <= 1
 
 
+@pytest.mark.parametrize(
+    ("generation", "image_id", "known"),
+    [(3, IMAGE_ID, True), (2, IMAGE_ID, False), (3, "another", False)],
+    ids=["nothing changed", "its spec did", "its image did"],
+)
+def test_whether_a_share_knows_its_image_as_it_is(
+    generation: int, image_id: str, known: bool
+) -> None:
+    places, key = SharePlaces(PlaceIndex()), Key("images", "share")
+    image = cloud_image(status={"imageID": image_id, "observedGeneration": generation})
+    assert not places.is_up_to_date(key, image)
+    places.update(key, image_share(status={"imageID": IMAGE_ID}))
+    assert places.is_up_to_date(key, image) is known
+
+
 def image_at(cloud: str) -> CloudImage:
     return cloud_image(cloudCredentialsRef={"secretName": "openstack", "cloudName": cloud})
 
 
 def reference(cloud: str) -> dict[str, Any]:
     return {
-        "id": "11111111-1111-4111-8111-111111111111",
+        "id": IMAGE_ID,
         "cloudCredentialsRef": {"secretName": "openstack", "cloudName": cloud},
     }

@@ -61,13 +61,6 @@ def state(image: CloudImage) -> Hashable:
     )
 
 
-def is_up_to_date(share: ImageShare, image: CloudImage) -> bool:
-    """Return whether a share knows the CloudImage as it is: neither has changed since."""
-    settled = image.status.observed_generation == image.metadata.generation
-    stays = image.metadata.deletion_timestamp is None
-    return settled and stays and share.status.image_id == image.status.image_id
-
-
 def image_text(share: ImageShare) -> str:
     """Return the image as the spec names it."""
     if share.spec.image is not None:

@@ -342,16 +342,3 @@ def test_a_share_needs_the_secret_it_names_and_none_with_a_cloudimage() -> None:
     assert holding.needed(image_share(metadata=deleted, image=own)) == set()
     gave = image_share({"projects": ["a"]}, deleted, image=own)
     assert holding.needed(gave) == {"openstack"}
-
-
-@pytest.mark.parametrize(
-    ("generation", "image_id", "known"),
-    [(3, IMAGE_ID, True), (2, IMAGE_ID, False), (3, "another", False)],
-    ids=["nothing changed", "its spec did", "its image did"],
-)
-def test_whether_a_share_knows_its_image_as_it_is(
-    generation: int, image_id: str, known: bool
-) -> None:
-    image = cloud_image(status={"imageID": image_id, "observedGeneration": generation})
-    share = image_share(status={"imageID": IMAGE_ID})
-    assert sharing.is_up_to_date(share, image) is known
