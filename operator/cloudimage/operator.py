@@ -82,7 +82,7 @@ class Operator:
     _lag: asyncio.Task[None] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._beside = SharePlaces(self._index)
+        self._beside = SharePlaces(self._index.place_of)
         workers = self.settings.workers
         client = kubernetes.client.ApiClient(_client_configuration(2 * workers))
         kube = Kube(client, self.settings.namespaces)

@@ -7,6 +7,7 @@ from keystoneauth1.identity import BaseIdentityPlugin
 from openstack.connection import Connection
 from openstack.exceptions import raise_from_response
 
+from cloudimage.access import logins
 from cloudimage.cloud.answers import name, typed
 from cloudimage.cloud.errors import (
     CloudError,
@@ -46,8 +47,7 @@ class Keystone:
 
     def login(self) -> str | None:
         """Return the state of the login, which another process may go on with; it is a secret."""
-        login = self._connection.session.auth
-        return login.get_auth_state() if isinstance(login, BaseIdentityPlugin) else None
+        return logins.state_of(self._connection.session)
 
     def roles(self) -> tuple[str, ...]:
         """Return the names of the roles that the credentials have in their project.

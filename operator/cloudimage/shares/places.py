@@ -1,12 +1,15 @@
 """Where ImageShares are, whose cloud they ask in turns, and which image each of them knows."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
-from cloudimage.images.places import Place, PlaceIndex
 from cloudimage.kube import Key
 from cloudimage.shares.logic import members
+
+Place = tuple[str, str, str]
+"""Namespace and Secret with the credentials, and the cloud's name there."""
 
 
 @dataclass
@@ -16,10 +19,10 @@ class SharePlaces:
     The event loop writes it, any thread reads it.
 
     Attributes:
-        images: Where CloudImages are, and so the shares of them.
+        of_image: Returns where a CloudImage is, and so the shares of it; None: that is not known.
     """
 
-    images: PlaceIndex
+    of_image: Callable[[Key], Place | None]
     _places: dict[Key, Key | Place] = field(default_factory=dict)
     _known: dict[Key, str] = field(default_factory=dict)
 
@@ -35,7 +38,7 @@ class SharePlaces:
             self._places[key] = Key(*target)
         elif share.spec.image is not None:
             ref = share.spec.image.cloud_credentials_ref
-            self._places[key] = Place(key.namespace, ref.secret_name, ref.cloud_name)
+            self._places[key] = (key.namespace, ref.secret_name, ref.cloud_name)
 
     def is_up_to_date(self, key: Key, image: CloudImage) -> bool:
         """Return whether a share knows its CloudImage as it is, which is settled."""
@@ -51,4 +54,4 @@ class SharePlaces:
         return sum(self._where(each) == mine for each in list(self._places.values()))
 
     def _where(self, found: Key | Place | None) -> Place | None:
-        return found if found is None or isinstance(found, Place) else self.images.place_of(found)
+        return self.of_image(found) if isinstance(found, Key) else found

@@ -18,7 +18,7 @@ def test_those_of_one_cloud_count_whatever_they_share() -> None:
     images.update(Key("images", "a"), image_at("one"))
     images.update(Key("images", "b"), image_at("one"))
     images.update(Key("images", "c"), image_at("two"))
-    places = SharePlaces(images)
+    places = SharePlaces(images.place_of)
     for name in ("a", "b", "c"):
         places.update(Key("images", f"of-{name}"), image_share(imageRef={"name": name}))
     places.update(Key("images", "direct"), image_share(image=reference("one")))
@@ -32,7 +32,7 @@ def test_those_of_one_cloud_count_whatever_they_share() -> None:
 def test_a_share_of_another_namespace_counts_where_its_image_is() -> None:
     images = PlaceIndex()
     images.update(Key("images", "a"), image_at("one"))
-    places = SharePlaces(images)
+    places = SharePlaces(images.place_of)
     places.update(Key("images", "mine"), image_share(imageRef={"name": "a"}))
     theirs = image_share(
         metadata={"namespace": "team"}, imageRef={"name": "a", "namespace": "images"}
@@ -42,7 +42,7 @@ def test_a_share_of_another_namespace_counts_where_its_image_is() -> None:
 
 
 def test_one_whose_image_is_not_known_is_no_reason_to_wait() -> None:
-    places = SharePlaces(PlaceIndex())
+    places = SharePlaces(PlaceIndex().place_of)
     places.update(Key("images", "early"), image_share(imageRef={"name": "a"}))
     assert places.beside(Key("images", "early")) == 1
     assert places.beside(Key("images", "unknown")) <= 1
@@ -56,7 +56,7 @@ def test_one_whose_image_is_not_known_is_no_reason_to_wait() -> None:
 def test_whether_a_share_knows_its_image_as_it_is(
     generation: int, image_id: str, known: bool
 ) -> None:
-    places, key = SharePlaces(PlaceIndex()), Key("images", "share")
+    places, key = SharePlaces(PlaceIndex().place_of), Key("images", "share")
     image = cloud_image(status={"imageID": image_id, "observedGeneration": generation})
     assert not places.is_up_to_date(key, image)
     places.update(key, image_share(status={"imageID": IMAGE_ID}))

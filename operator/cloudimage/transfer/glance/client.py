@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
@@ -12,9 +11,8 @@ from types import UnionType
 from typing import Any, Final, Protocol
 
 import requests
-from keystoneauth1.identity import BaseIdentityPlugin
 
-from cloudimage.access import region
+from cloudimage.access import logins, region
 from cloudimage.access.entry import EntryRefusedError
 from cloudimage.access.policy import OPEN, CloudPolicy
 from cloudimage.access.session import BoundedSession
@@ -123,9 +121,7 @@ class Glance:
         """Log in again, unless the token is good for so long."""
         session = self._connection.session
         with translated():
-            known = session.auth.auth_ref if isinstance(session.auth, BaseIdentityPlugin) else None
-            end = known.expires if known else None
-            if end is None or end - datetime.now(UTC) < timedelta(seconds=seconds):
+            if logins.ends_within(session, seconds):
                 session.invalidate()
 
     def start_import(self, image_id: str, method: dict[str, str], stores: Sequence[str]) -> None:
