@@ -13,7 +13,7 @@ def state_of(session: Session) -> str | None:
 
 
 def ends_within(session: Session, seconds: float) -> bool:
-    """Return whether a session's token ends in so many seconds, or there is none.
+    """Return whether a session's token ends in so many seconds, or is yet to be fetched.
 
     Raises:
         ValueError: Keystone gave a time that cannot be read.

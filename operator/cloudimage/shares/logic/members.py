@@ -242,8 +242,8 @@ def next_look(share: ImageShare, period: float, now: datetime, beside: int = 1) 
         share: The ImageShare.
         period: Seconds between looks at one where nothing is expected.
         now: The present.
-        beside: How many there are at the same place, which take turns: its cloud is asked no more
-            by many than by a few.
+        beside: How many there are at the same place, which take turns: many ask its cloud as
+            often as a few do.
     """
     soonest = period
     if any(each.domain and not each.name for each in share.spec.projects):
