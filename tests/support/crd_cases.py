@@ -298,7 +298,7 @@ REJECTED: dict[str, tuple[dict[str, Any], str]] = {
         "os_glance_importing_to_stores: reserved, as all names that start with os_glance",
     ),
     "our own property": (
-        properties({"cloudimage_dev_uid": "x", "cloudimage_dev_x": "x"}),
+        properties({"cloudimage_dev_uid": "x", "a": "b"}),
         "cloudimage_dev_uid: reserved",
     ),
     "base attribute as property": (

@@ -20,9 +20,10 @@ def _list(values: tuple[str, ...]) -> str:
 
 
 def named(names: str, wrong: str, what: str) -> str:
-    """Return the CEL expression of a message that names the first property that is wrong.
+    """Return the CEL expression of a message that names one of the properties that are wrong.
 
-    All of them would cost more than the API server allows.
+    All of them would cost more than the API server allows, and so would the first by its name: a
+    map has no order.
 
     Args:
         names: CEL expression of the names to look at.
