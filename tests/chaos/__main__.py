@@ -19,16 +19,16 @@ def main() -> int:
     options = parser.parse_args()
     with world(options.runner, options.replicas) as made:
         campaign = Campaign(made, options.seed, options.objects)
-        campaign.run(options.kills, options.seconds, lambda text: print(text, flush=True))  # noqa: T201
+        campaign.run(options.kills, options.seconds, lambda text: print(text, flush=True))  # noqa: T201 - a command
         for operator in made.operators:
             (made.folder / f"{operator.folder.name}.log").write_text(operator.log())
-        print(dict(sorted(campaign.tally.items())))  # noqa: T201
+        print(dict(sorted(campaign.tally.items())))  # noqa: T201 - a command
         for finding in campaign.bad:
-            print("BAD", *finding)  # noqa: T201
+            print("BAD", *finding)  # noqa: T201 - a command
         if campaign.bad:
             for operator in made.operators:
-                print("\n".join(operator.log().splitlines()[-400:]))  # noqa: T201
-    print("BAD" if campaign.bad else "OK")  # noqa: T201
+                print("\n".join(operator.log().splitlines()[-400:]))  # noqa: T201 - a command
+    print("BAD" if campaign.bad else "OK")  # noqa: T201 - a command
     return 1 if campaign.bad else 0
 
 

@@ -257,8 +257,7 @@ class Cloud(Model):
     Attributes:
         config: An entry of clouds.yaml, as :mod:`cloudimage.access.entry` allows it.
         ca_certificate: PEM text that the cloud's TLS is verified with.
-        login: The state of a login by these credentials, as keystoneauth's plugins give it; it is
-            used while its token is good, and spares Keystone another one. None: log in.
+        login: The state of a login by these credentials, as :mod:`cloudimage.access.logins` has it.
     """
 
     config: dict[str, Any] = Field(repr=False)

@@ -18,7 +18,7 @@ Tenants = tuple[Hashable, ...]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A tenant that has no more than half of what others may have: one of a tenant's clouds.
+    """A tenant that has at most half of what others may have: one of a tenant's clouds.
 
     So one that does not answer holds up no other cloud of that tenant.
     """

@@ -24,16 +24,11 @@ from cloudimage.sources.registry import source_of
 from cloudimage.transfer.contract import (
     Checksum,
     Cloud,
-    Failure,
     Limits,
     Reason,
-    Result,
-    SourceInfo,
-    Stage,
     TransferError,
     UrlPolicy,
 )
-from cloudimage.transfer.findings import Finding, LintResult, Rule
 from cloudimage.transfer.request import TransferRequest
 from cloudimage.transfer.source.file.model import FileSource
 from support.resources import SHA256, UID, cloud_image
@@ -325,77 +320,12 @@ def test_what_is_not_mounted_is_named(
     assert error.value.reason is Reason.INVALID_CREDENTIALS
 
 
-@pytest.mark.parametrize("text", ["short", "x" * 9000, "\N{PILE OF POO}" * 3000, "\0" * 3000])
-def test_last_words_fit_and_stay_an_event(text: str) -> None:
-    failure = Failure(reason=Reason.UPLOAD_FAILED, message=text, stage=Stage.UPLOADING)
-    written = transfer_job.termination_message(failure)
-    assert len(written.encode()) <= transfer_job.TERMINATION_MESSAGE_BYTES
-    read = Failure.model_validate_json(written)
-    assert read.reason is Reason.UPLOAD_FAILED
-    assert text.startswith(read.message)
-    assert len(read.message) >= min(len(text), 400)
-
-
-def test_a_result_keeps_all_but_its_sentences() -> None:
-    source = SourceInfo(
-        format="raw", size=1, actual_size=1, virtual_size=1, checksums={"sha256": SHA256}
-    )
-    result = Result(
-        image_id="id",
-        disk_format="raw",
-        size=1,
-        virtual_size=1,
-        hash_algo="sha512",
-        hash_value="ab" * 64,
-        source=source,
-        warnings=("w" * 5000,),
-    )
-    read = Result.model_validate_json(transfer_job.termination_message(result))
-    assert read == result.model_copy(update={"warnings": ()})
-
-
-def test_last_words_leave_out_sentences_before_findings() -> None:
-    found = tuple(Finding.of(Rule.HOST_KEY, f"/etc/ssh/{number}", "m" * 60) for number in range(9))
-    source = SourceInfo(format="raw", size=1, actual_size=1, virtual_size=1, checksums={})
-    result = Result(
-        image_id="id",
-        disk_format="raw",
-        size=1,
-        virtual_size=1,
-        hash_algo="sha512",
-        hash_value="ab" * 64,
-        source=source,
-        warnings=("w" * 3000,),
-        lint=LintResult.of(found, "Debian"),
-    )
-    read = Result.model_validate_json(transfer_job.termination_message(result))
-    assert read == result.model_copy(update={"warnings": ()})
-
-
 def test_an_annotation_has_letters_as_they_are() -> None:
     """It may have 256 KiB of UTF-8, whatever the alphabet of a script."""
     resource = cloud_image(http={**WHOLE, "url": "https://example.org/ü"})
     written = without_secrets("c", request(resource))
     assert "ü" in written
     assert "\\u00fc" not in written
-
-
-def test_last_words_keep_the_worst_findings() -> None:
-    found = tuple(
-        Finding.of(Rule.HOST_KEY, f"/etc/ssh/{number}{'p' * 200}", "m" * 400)
-        for number in range(40)
-    )
-    lint = LintResult.of(found, "Debian")
-    failure = Failure(
-        reason=Reason.LINT_FAILED, message=lint.message, stage=Stage.INSPECTING, lint=lint
-    )
-    written = transfer_job.termination_message(failure)
-    assert len(written.encode()) <= transfer_job.TERMINATION_MESSAGE_BYTES
-    read = Failure.model_validate_json(written)
-    assert read.message == failure.message
-    assert read.lint is not None
-    assert read.lint.findings == lint.findings[: len(read.lint.findings)] != ()
-    assert len(read.lint.findings) + read.lint.more == 40
 
 
 def test_mounts_are_where_the_command_looks() -> None:

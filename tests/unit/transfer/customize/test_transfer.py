@@ -2,8 +2,6 @@
 
 import hashlib
 import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,33 +21,26 @@ NOWHERE = {"type": "http", "url": "http://127.0.0.1:9/disk"}
 
 
 @pytest.fixture
-def place() -> Iterator[Path]:
-    # Short: libguestfs' sockets are below it.
-    folder = Path("/tmp") / f"ct-{os.getpid()}"  # noqa: S108 - sockets need a short path
-    folder.mkdir(mode=0o700)
-    yield folder
-    shutil.rmtree(folder)
+def bench(folder: Path, monkeypatch: pytest.MonkeyPatch) -> TransferBench:
+    return TransferBench(folder, monkeypatch)
 
 
 @pytest.fixture
-def bench(place: Path, monkeypatch: pytest.MonkeyPatch) -> TransferBench:
-    return TransferBench(place, monkeypatch)
-
-
-@pytest.fixture
-def empty(place: Path) -> Path:
+def empty(folder: Path) -> Path:
     """What looks like an appliance."""
-    folder = place / "appliance"
-    folder.mkdir()
+    appliance = folder / "appliance"
+    appliance.mkdir()
     for name in ("kernel", "initrd", "root"):
-        (folder / name).touch()
-    return folder
+        (appliance / name).touch()
+    return appliance
 
 
-@pytest.mark.parametrize("folder", [None, "/nowhere"])
-def test_without_an_appliance_nothing_is_fetched(bench: TransferBench, folder: str | None) -> None:
+@pytest.mark.parametrize("appliance", [None, "/nowhere"])
+def test_without_an_appliance_nothing_is_fetched(
+    bench: TransferBench, appliance: str | None
+) -> None:
     with pytest.raises(TransferError, match=r"customize\.image\.repository") as caught:
-        bench.run(NOWHERE, customize=SPARSE, appliance=folder)
+        bench.run(NOWHERE, customize=SPARSE, appliance=appliance)
     assert caught.value.reason is Reason.CUSTOMIZE_UNAVAILABLE
 
 
