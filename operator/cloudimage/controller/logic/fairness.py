@@ -26,7 +26,8 @@ class Part:
     name: Hashable
 
 
-_Line = OrderedDict[Hashable, OrderedDict[K, Tenants]]
+_Line = OrderedDict[Tenants, OrderedDict[K, None]]
+"""The keys of each group of tenants: as many may wait, whose turn it is must be found fast."""
 _SHARES = 4
 
 
@@ -40,7 +41,7 @@ class FairLine(Generic[K]):
     """Keys that wait for a place or have one.
 
     Urgent ones go first. Among the others, the turn is of the tenant that has the fewest places;
-    within a tenant, of the key that came first.
+    within a tenant its clouds take turns, and of the keys of one the first that came.
 
     Attributes:
         places: How many keys may have one at once.
@@ -72,18 +73,18 @@ class FairLine(Generic[K]):
     def put(self, key: K, tenants: Tenants, *, urgent: bool = False) -> None:
         """Have a key wait; one that waits already keeps its turn, or becomes urgent."""
         if key in self._where:
-            if not urgent or key in self._urgent.get(_group(self._where[key]), ()):
+            if not urgent or key in self._urgent.get(self._where[key], ()):
                 return
             self.discard(key)
         self._where[key] = tenants
         line = self._urgent if urgent else self._usual
-        line.setdefault(_group(tenants), OrderedDict())[key] = tenants
+        line.setdefault(tenants, OrderedDict())[key] = None
 
     def discard(self, key: K) -> bool:
         """Have a key no longer wait; return whether it did."""
         if key not in self._where:
             return False
-        group = _group(self._where.pop(key))
+        group = self._where.pop(key)
         for line in (self._urgent, self._usual):
             if key in line.get(group, ()):
                 keys = line.pop(group)
@@ -141,17 +142,10 @@ class FairLine(Generic[K]):
         return self._taken.get(key, ())
 
     def _first(self, line: _Line[K], most: int) -> tuple[K, Tenants] | None:
-        for group in sorted(line, key=lambda group: self._held[group]):
-            for key, tenants in line[group].items():
-                if all(self._held[tenant] < _limit(tenant, most) for tenant in tenants):
-                    return key, tenants
-                if tenants and self._held[tenants[0]] >= most:
-                    break  # the others of the group have the same first tenant
+        for tenants in sorted(line, key=lambda group: self._held[group[0]] if group else 0):
+            if all(self._held[tenant] < _limit(tenant, most) for tenant in tenants):
+                return next(iter(line[tenants])), tenants
         return None
-
-
-def _group(tenants: Tenants) -> Hashable:
-    return tenants[0] if tenants else None
 
 
 def _limit(tenant: Hashable, most: int) -> int:
