@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from cloudimage.transfer.companions import making
-from cloudimage.transfer.contract import Result
+from cloudimage.transfer.contract import Reason, Result, TransferError
 from cloudimage.transfer.image.conversion import convert_to_file
 from cloudimage.transfer.image.shared_conversion import SharedConversion
 from support.fake_glance import TransferBench
@@ -87,6 +87,41 @@ def test_four_that_want_the_same_convert_once(
     # The source stays for the next one; what was made of it goes with the last.
     assert len(kept(bench)) == 1
     assert not list(bench.scratch.glob("transfer-*"))
+
+
+def test_four_that_send_the_same_hash_it_once(
+    bench: TransferBench,
+    sources: Sources,
+    unique: str,
+    raw: Path,
+    qcow2: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hashed: list[str] = []
+    digest = hashlib.file_digest
+
+    def counted(file: Any, algorithm: str) -> Any:
+        hashed.append(algorithm)
+        return digest(file, algorithm)
+
+    monkeypatch.setattr(hashlib, "file_digest", counted)
+    sources.put(unique, qcow2)
+    results = at_once(
+        bench, {"type": "http", "url": sources.url(unique, rate=8 * MIB)}, *["raw"] * 4
+    )
+    assert hashed == ["sha512"]
+    assert {each.hash_value for each in results} == {hashlib.sha512(raw.read_bytes()).hexdigest()}
+
+
+def test_the_shared_hash_proves_what_glance_stored(
+    bench: TransferBench, sources: Sources, unique: str, qcow2: Path
+) -> None:
+    sources.put(unique, qcow2)
+    bench.glance.truth = {"os_hash_value": "0" * 128}
+    source = {"type": "http", "url": sources.url(unique, rate=8 * MIB)}
+    with pytest.raises(TransferError) as caught:
+        at_once(bench, source, *["raw"] * 2)
+    assert caught.value.reason is Reason.UPLOAD_MISMATCH
 
 
 def test_one_alone_is_converted_on_its_way(

@@ -37,7 +37,8 @@ class Payload:
         open: Returns the bytes from the start each time. To be closed after use. It raises
             ``TransferError`` before its last chunk if the bytes are not whole, so that who counts
             ``size`` bytes has them all.
-        sha512: Returns their SHA-512 once all were read, where whoever opens them computes it.
+        sha512: Returns their SHA-512 once all were read, where it is computed elsewhere; None: by
+            whoever reads them.
     """
 
     format: DiskFormat

@@ -1,11 +1,14 @@
 """What several transfers make of the same bytes is made once."""
 
+import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from threading import Thread
 
 from cloudimage.transfer.contract import Reason, TransferError
 from cloudimage.transfer.image.conversion import (
@@ -71,7 +74,19 @@ class SharedConversion:
                 raise
             _log.info("converted for this transfer alone: %s", error.message)
             return None
-        return as_file(target, shape)
+        hashed = partial(self._sha512, target, redacted_name(f"sha512 of {key}"))
+        Thread(target=_tried, args=(hashed,), daemon=True).start()
+        return replace(as_file(target, shape), sha512=hashed)
+
+    def _sha512(self, path: Path, key: str) -> str:
+        """Return the hash of a converted file, computed unless another transfer has done so."""
+        self._keys.add(key)
+        with self.cache.entry(key) as entry:
+            if entry.note() is None or not entry.data.exists():
+                with path.open("rb") as file:
+                    entry.part.write_text(hashlib.file_digest(file, "sha512").hexdigest())
+                entry.finish(Note(url=key, validator=None, total=None))
+            return entry.data.read_text()
 
     @contextmanager
     def left(self) -> Iterator[None]:
@@ -86,3 +101,9 @@ class SharedConversion:
     def _key(self, found: Inspected, wanted: TargetFormat) -> str:
         made = [self.sha256, found.format, found.size, wanted.format, wanted.compress]
         return redacted_name(json.dumps(["converted", *made]))
+
+
+def _tried(compute: Callable[[], str]) -> None:
+    """Compute beside the upload; whoever needs the result meets the failure again."""
+    with suppress(OSError):
+        compute()
