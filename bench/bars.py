@@ -173,7 +173,7 @@ def _puts(rig: Rig, source: Path, count: int) -> None:
 
 
 def _together(rig: Rig, request: TransferRequest, count: int) -> None:
-    runner = ChildRunner(count)
+    runner = ChildRunner(count, spawn=rig.server.spawn)  # warm, as the operator has it
     ended = threading.Semaphore(0)
     uids = [str(number) for number in range(count)]
     for uid in uids:
