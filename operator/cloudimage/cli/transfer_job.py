@@ -101,6 +101,7 @@ def assembled(mounts: Path, scratch: Path, cache: Path | None = None) -> Transfe
     own = {
         "scratch": scratch,
         "cache": cache,
+        "across_nodes": cache is not None,
         "appliance": os.environ.get(APPLIANCE) or None,
     }
     request = TransferRequest.model_validate({**body, **own})

@@ -116,7 +116,11 @@ def _through_us(
             made = prepared(made, request.customize, request.appliance, context)
             path, found, target = made.path, made.found, replace(target, image=made.image)
             sha256 = examined.fetched.checksums["sha256"]
-            shared = SharedConversion(cache, sha256, others) if not request.customize else None
+            shared = (
+                SharedConversion(cache, sha256, others, grows=not request.across_nodes)
+                if not request.customize
+                else None
+            )
             with _remembering(made), shared.left() if shared else nullcontext():
                 # As it will be in Glance.
                 lint = look_into(Subject(path, found), request.lint, tools, cache)

@@ -15,7 +15,6 @@ may come to, so that no two transfers count on the same space.
 """
 
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -29,6 +28,7 @@ from pydantic import BaseModel, ValidationError
 
 from cloudimage.sizes import size_text
 from cloudimage.transfer.contract import Limits, Reason, TransferError
+from cloudimage.transfer.file_lock import locked
 
 FOLDER_PREFIX: Final = "transfer-"
 """Begins the names of the transfers' own folders, near the cache; what is in them counts."""
@@ -65,7 +65,7 @@ class Note(BaseModel):
         place: Where that URL led; None if that may also hold secrets.
         validator: What the server calls this version of the file.
         total: Bytes of the whole file.
-        sha256: Of the whole file, once it is there.
+        sha256: Of the whole file, once it is there; ``sha512`` where it was made here.
         boot: Of which run of the machine it is.
         modified: When its server says the file was last changed, if it does.
     """
@@ -75,6 +75,7 @@ class Note(BaseModel):
     validator: str | None
     total: int | None
     sha256: str | None = None
+    sha512: str | None = None
     boot: str = ""
     modified: datetime | None = None
 
@@ -103,16 +104,24 @@ class Cache:
         return self._folder / "lists"
 
     @contextmanager
-    def entry(self, key: str) -> Iterator["Entry"]:
-        """Hold the entry of a source by its key; wait while another process holds it."""
+    def entry(self, key: str, *, wait: bool = True) -> Iterator["Entry"]:
+        """Hold the entry of a source by its key; wait while another process holds it.
+
+        Raises:
+            BlockingIOError: Another holds it, and we do not wait.
+        """
         lock = self._folder / f"{key}.lock"
-        with _lock(lock, wait=True), self.room(self._folder / f"{key}.part") as room:
+        with locked(lock, wait=wait), self.room(self.part(key)) as room:
             entry = Entry(self, self._folder, key, room)
             try:
                 yield entry
             finally:
                 if not (entry.part.exists() or entry.data.exists()):
                     lock.unlink(missing_ok=True)
+
+    def part(self, key: str) -> Path:
+        """Return where the file of a source is written."""
+        return self._folder / f"{key}.part"
 
     @contextmanager
     def room(self, path: Path) -> Iterator["Room"]:
@@ -158,7 +167,7 @@ class Cache:
             TransferError: ``InsufficientScratch``.
         """
         turn = self._folder / "reserving"
-        with _lock(turn, wait=True):
+        with locked(turn, wait=True):
             try:
                 self._make_place(path, size)
                 path.touch()
@@ -201,7 +210,8 @@ class Cache:
         folders = [*beside, *(each for folder in beside for each in _listing(folder))]
         own = [each for each in folders if each.name.startswith(FOLDER_PREFIX)]
         inodes = {}
-        for path in [*self._files(), *(each for folder in own for each in _listing(folder))]:
+        # Of a file with several names the one in the cache, which has the promise, comes last.
+        for path in [*(each for folder in own for each in _listing(folder)), *self._files()]:
             with suppress(FileNotFoundError):
                 if path.suffix != _PROMISE:
                     inodes[path.stat().st_ino] = path
@@ -220,7 +230,7 @@ class Cache:
     def remove(self, key: str, suffixes: tuple[str, ...] = _SUFFIXES) -> None:
         """Remove files of a key unless it is being made; who uses them keeps a link."""
         path = self._folder / f"{key}.lock"
-        with suppress(BlockingIOError), _lock(path, wait=False):
+        with suppress(BlockingIOError), locked(path, wait=False):
             for suffix in suffixes:
                 path.with_suffix(suffix).unlink(missing_ok=True)
 
@@ -263,7 +273,7 @@ class Entry:
 
     def __init__(self, cache: Cache, folder: Path, key: str, room: Room) -> None:
         self._cache = cache
-        self.part = folder / f"{key}.part"
+        self.part = cache.part(key)
         self.room = room
         self.data = folder / f"{key}.data"
         self._note = folder / f"{key}.json"
@@ -350,22 +360,6 @@ def telling_when_full() -> Iterator[None]:
         raise TransferError(
             Reason.INSUFFICIENT_SCRATCH, "the scratch became full during the transfer"
         ) from error
-
-
-@contextmanager
-def _lock(path: Path, *, wait: bool) -> Iterator[None]:
-    """Hold a lock file; it is gone with the process.
-
-    Raises:
-        BlockingIOError: Another holds it, and we do not wait.
-    """
-    while True:
-        with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            # Who held it may have removed it meanwhile; then another may hold a new one.
-            if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                yield
-                return
 
 
 def _size(path: Path) -> int:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer import scratch
 from cloudimage.transfer.contract import UNRESTRICTED, Checksum, Limits, Reason, TransferError
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
@@ -189,17 +188,6 @@ def test_sweep(bench: Bench, url: str) -> None:
         (folder / name).touch()
     bench.cache.sweep()
     assert bench.kept() == [".data", ".json", ".lock"]
-
-
-def test_lock_that_was_removed_while_we_waited(tmp_path: Path) -> None:
-    path = tmp_path / "x.lock"
-    with ThreadPoolExecutor(1) as threads:
-        with scratch._lock(path, wait=True):
-            waiting = threads.submit(lambda: scratch._lock(path, wait=True).__enter__())
-            time.sleep(0.2)
-            path.unlink()
-        waiting.result(5)
-    assert path.exists()
 
 
 def test_another_file_system_is_refused(small_disk: Path, tmp_path: Path, url: str) -> None:

@@ -4,6 +4,8 @@ import hashlib
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import pytest
 
 from cloudimage.transfer.companions import making
 from cloudimage.transfer.contract import Reason, Result, TransferError
-from cloudimage.transfer.image.conversion import convert_to_file
+from cloudimage.transfer.image.conversion import Chunks, Payload, convert_to_file, raw_stream
 from cloudimage.transfer.image.shared_conversion import SharedConversion
 from support.fake_glance import TransferBench
 from support.transfer_images import MIB, make, raw_disk
@@ -50,14 +52,27 @@ def conversions(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
         done.append(wanted.format)
         return convert_to_file(path, found, wanted, *rest)
 
+    def read(name: str, found: Any, tools: Any) -> Payload:
+        source = raw_stream(name, found, tools)
+
+        def chunks() -> Chunks:
+            done.append("raw")
+            yield from source.open()
+
+        return replace(source, open=chunks)
+
     monkeypatch.setattr(f"{SharedConversion.__module__}.convert_to_file", counted)
+    monkeypatch.setattr(f"{SharedConversion.__module__}.raw_stream", read)
     return done
 
 
-def at_once(bench: TransferBench, source: dict[str, str], *shapes: str) -> list[Result]:
+def at_once(
+    bench: TransferBench, source: dict[str, str], *shapes: str, across_nodes: bool = False
+) -> list[Result]:
     """Run transfers of one source at the same time."""
     with ThreadPoolExecutor(len(shapes)) as pool:
-        return list(pool.map(lambda shape: bench.run(source, shape), shapes))
+        run = partial(bench.run, source, across_nodes=across_nodes)
+        return list(pool.map(run, shapes))
 
 
 def kept(bench: TransferBench) -> list[str]:
@@ -66,6 +81,7 @@ def kept(bench: TransferBench) -> list[str]:
     return sorted(path.name for path in cache.iterdir() if path.suffix in {".data", ".making"})
 
 
+@pytest.mark.parametrize("across_nodes", [False, True])
 @pytest.mark.parametrize("shape", ["raw", "vmdk"])
 def test_four_that_want_the_same_convert_once(
     bench: TransferBench,
@@ -75,10 +91,11 @@ def test_four_that_want_the_same_convert_once(
     qcow2: Path,
     conversions: list[str | None],
     shape: str,
+    across_nodes: bool,
 ) -> None:
     sources.put(unique, qcow2)
     source = {"type": "http", "url": sources.url(unique, rate=8 * MIB)}
-    results = at_once(bench, source, *[shape] * 4)
+    results = at_once(bench, source, *[shape] * 4, across_nodes=across_nodes)
     assert conversions == [shape]
     assert len({each.image_id for each in results}) == 4
     assert len({each.hash_value for each in results}) == 1
@@ -87,30 +104,6 @@ def test_four_that_want_the_same_convert_once(
     # The source stays for the next one; what was made of it goes with the last.
     assert len(kept(bench)) == 1
     assert not list(bench.scratch.glob("transfer-*"))
-
-
-def test_four_that_send_the_same_hash_it_once(
-    bench: TransferBench,
-    sources: Sources,
-    unique: str,
-    raw: Path,
-    qcow2: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    hashed: list[str] = []
-    digest = hashlib.file_digest
-
-    def counted(file: Any, algorithm: str) -> Any:
-        hashed.append(algorithm)
-        return digest(file, algorithm)
-
-    monkeypatch.setattr(hashlib, "file_digest", counted)
-    sources.put(unique, qcow2)
-    results = at_once(
-        bench, {"type": "http", "url": sources.url(unique, rate=8 * MIB)}, *["raw"] * 4
-    )
-    assert hashed == ["sha512"]
-    assert {each.hash_value for each in results} == {hashlib.sha512(raw.read_bytes()).hexdigest()}
 
 
 def test_the_shared_hash_proves_what_glance_stored(

@@ -85,7 +85,7 @@ def convert(
                 f"{', '.join(QEMU_FORMATS)}",
             )
     if shape == "raw":
-        return _raw_stream(path.name, found, tools)
+        return raw_stream(path.name, found, tools)
     target = convert_to_file(path, found, wanted, tools, meter)
     path.unlink()
     return as_file(target, shape)
@@ -184,7 +184,8 @@ def as_file(path: Path, shape: DiskFormat) -> Payload:
     return Payload(shape, size, chunks)
 
 
-def _raw_stream(name: str, found: Inspected, tools: Toolbox) -> Payload:
+def raw_stream(name: str, found: Inspected, tools: Toolbox) -> Payload:
+    """Return the disk in an image, converted each time that it is read."""
     size = found.virtual_size
 
     def chunks() -> Chunks:

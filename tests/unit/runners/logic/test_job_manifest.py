@@ -150,8 +150,10 @@ def test_a_volume_is_mounted_read_only_and_is_where_the_file_is_looked_for(tmp_p
         (tmp_path / name).mkdir()
         (tmp_path / name / file).write_text(text)
     (tmp_path / "claim" / "large").chmod(0)
-    source = transfer_job.assembled(tmp_path, tmp_path / "scratch").source
-    assert source == FileSource(
+    assembled = transfer_job.assembled(tmp_path, tmp_path / "scratch")
+    assert not assembled.across_nodes
+    assert transfer_job.assembled(tmp_path, tmp_path, tmp_path / "cache").across_nodes
+    assert assembled.source == FileSource(
         root=tmp_path / "claim",
         path="a/disk.raw",
         claim="builds",
