@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from openstack.connection import Connection
@@ -10,8 +11,9 @@ from openstack.connection import Connection
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud, open_cloud
 from cloudimage.cloud.errors import CloudError
-from cloudimage.cloud.glance import Glance
+from cloudimage.cloud.glance import Glance, ImagePage
 from cloudimage.views.images import ImageWatch
+from cloudimage.views.logic.pace import next_look
 from cloudimage.views.servers import ServerWatch
 from cloudimage.vocabulary.marks import Marks
 from support.fault_proxy import Fault, FaultProxy
@@ -99,6 +101,44 @@ def test_a_whole_listing_tells_what_is_gone(
     assert look(watch, cloud.glance, unique, is_whole=True) == {"0", "5"}
     assert watch.view.images is not None
     assert not {made[0], made[5]} & watch.view.images.keys()
+
+
+def test_hidden_images_are_listed_each_time_only_where_one_of_ours_is_hidden(
+    images: Connection,
+    cloud: Cloud,
+    made: list[str],
+    unique: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    listed: list[bool] = []
+    page = cloud.glance.page
+
+    def counted(*args: Any, hidden: bool, **kwargs: Any) -> ImagePage:
+        listed.append(hidden)
+        return page(*args, hidden=hidden, **kwargs)
+
+    monkeypatch.setattr(cloud.glance, "page", counted)
+    now = 0.0
+    watch = ImageWatch(clock=lambda: now)
+
+    def changed() -> set[str]:
+        uids = {f"{unique}-{number}" for number in (0, 1)}
+        listed.clear()
+        return {each[-1] for each in watch.look(cloud.glance, uids, is_whole=True).uids}
+
+    assert (changed(), listed) == (set(), [False, True])
+    assert watch.next_look().delay == next_look(1, 0.0).delay
+    assert (changed(), listed) == (set(), [False])
+    change(images, made[0], "os_hidden", value=True)
+    assert (changed(), listed) == ({"0"}, [False])
+    [found] = cloud.glance.find(Marks.UID, f"{unique}-0")
+    watch.know(found)  # as whoever looked at it does
+    assert (changed(), listed) == (set(), [False, True])
+    images.image.delete_image(made[0])
+    assert (changed(), listed) == ({"0"}, [False, True])
+    assert (changed(), listed) == (set(), [False])
+    now += 600
+    assert (changed(), listed) == (set(), [False, True])
 
 
 def test_what_we_change_ourselves_is_no_news(

@@ -28,6 +28,12 @@ from cloudimage.vocabulary.marks import Marks
 _PLAIN: Final = tuple(
     each.name for each in fields(GlanceImage) if each.name not in {"tags", "properties"}
 )
+_HIDDEN_SECONDS: Final = 600.0
+"""How seldom a whole listing is also of hidden images while none of ours is known to be hidden.
+
+One that somebody hid is missing from the others, which tells as much.
+"""
+
 _MOST_EACH: Final = 150
 """Images of one CloudImage in a view: a status lists fewer."""
 
@@ -67,9 +73,9 @@ class ImageWatch:
     view: ImageView = field(default_factory=ImageView)
     _pages: dict[tuple[bool, str | None], _Page] = field(default_factory=dict)
     _uids: frozenset[str] = frozenset()
-    _cost: int | None = None
     _listed_at: float = 0.0
     _whole_at: float = 0.0
+    _hidden_at: float = -inf
     _failed: int = 0
 
     @property
@@ -86,7 +92,9 @@ class ImageWatch:
 
     def next_look(self) -> Look:
         """Return what is listed next, and when."""
-        return next_look(self._cost, self.whole_for, self._failed)
+        wanted = self._hiddenness(is_whole=True)
+        cost = sum(hidden in wanted for hidden, _ in self._pages)
+        return next_look(cost or None, self.whole_for, self._failed)
 
     def missed(self) -> None:
         """Record that Glance could not be asked; the next look comes later each time."""
@@ -130,7 +138,8 @@ class ImageWatch:
         # A page that did not change may have images of objects that were not known before.
         known = self._pages if since is None and self._uids.issuperset(uids) else {}
         keep = _Keep.of(uids, secret, self.view)
-        listing = _Listing(glance, self.page_size, since, known, keep)
+        wanted = self._hiddenness(is_whole=since is None)
+        listing = _Listing(glance, self.page_size, since, wanted, known, keep)
         with translated("listing images"):
             listed = list(islice(listing.images(), keep.most + 1))
             reduce = with_all if since is None else with_changes
@@ -139,9 +148,17 @@ class ImageWatch:
                 raise AnswerRefusedError(f"more than {keep.most} images are marked as ours")
         self.view, self._failed, self._listed_at = view, 0, self.clock()
         if since is None:
-            self._pages, self._cost, self._uids = listing.read, len(listing.read), frozenset(uids)
+            others = {key: page for key, page in self._pages.items() if key[0] not in wanted}
+            self._pages, self._uids = {**others, **listing.read}, frozenset(uids)
             self._whole_at = self._listed_at
+            if True in wanted:
+                self._hidden_at = self._listed_at
         return difference
+
+    def _hiddenness(self, *, is_whole: bool) -> tuple[bool, ...]:
+        """Return which listings there are: of images that are not hidden, and of those that are."""
+        overdue = self.clock() - self._hidden_at >= _HIDDEN_SECONDS
+        return (False, True) if self.view.has_hidden or overdue or not is_whole else (False,)
 
 
 @dataclass(frozen=True)
@@ -189,18 +206,23 @@ class _Keep:
 
 @dataclass
 class _Listing:
-    """One listing: of hidden images, and of the others."""
+    """One listing.
+
+    Attributes:
+        wanted: Of which images: those that are not hidden, and those that are.
+    """
 
     glance: Glance
     page_size: int
     since: datetime | None
+    wanted: tuple[bool, ...]
     known: dict[tuple[bool, str | None], _Page]
     keep: _Keep
     asked: datetime = field(default_factory=lambda: datetime.now(UTC))
     read: dict[tuple[bool, str | None], _Page] = field(default_factory=dict)
 
     def images(self) -> Iterator[SeenImage]:
-        for hidden in (False, True):
+        for hidden in self.wanted:
             marker: str | None = None
             while True:
                 page = self._page(marker, hidden=hidden)
@@ -236,4 +258,5 @@ def seen(image: GlanceImage) -> SeenImage:
     fingerprint = hashlib.sha256(text.encode()).hexdigest()[:32]
     changed = (image.updated_at or image.created_at).replace(microsecond=0)
     aware = changed if changed.tzinfo else changed.replace(tzinfo=UTC)
-    return SeenImage(image.id, fingerprint, aware, image.properties.get(Marks.UID))
+    uid = image.properties.get(Marks.UID)
+    return SeenImage(image.id, fingerprint, aware, uid, is_hidden=image.hidden)

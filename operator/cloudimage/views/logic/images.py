@@ -28,12 +28,14 @@ class SeenImage:
         fingerprint: Of all that Glance listed of it.
         uid: UID of the CloudImage that its mark names; None: it has none.
         updated_at: When Glance says that it was changed last.
+        is_hidden: It is listed only where hidden images are asked for.
     """
 
     id: str
     fingerprint: str
     updated_at: datetime
     uid: str | None = None
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class ImageView:
     def since(self) -> datetime | None:
         """From when on changes are to be asked for; None: all images are."""
         return None if self.images is None or self.asked is None else self.asked - OVERLAP
+
+    @cached_property
+    def has_hidden(self) -> bool:
+        """Whether one of the images is hidden."""
+        return any(each.is_hidden for each in (self.images or {}).values())
 
     def of(self, uid: str) -> tuple[SeenImage, ...]:
         """Return the images that have the mark of a CloudImage."""

@@ -18,7 +18,7 @@ FRESH_SECONDS: Final = 600.0
 _FRESH_WHOLE_SECONDS: Final = 2400.0
 """The same without a whole listing, which alone shows what was deleted."""
 
-_SHORTEST: Final = 50.0
+_SHORTEST: Final = 45.0
 _LONGEST_WHOLE: Final = 60.0
 _LONGEST_PAUSE: Final = 500.0
 _CHANGES_SECONDS: Final = 50.0
