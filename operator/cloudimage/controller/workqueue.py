@@ -10,6 +10,7 @@ a reconciler raises ends neither a worker nor the queue.
 """
 
 import asyncio
+import contextvars
 import functools
 import logging
 import random
@@ -96,6 +97,8 @@ class WorkQueue(Generic[K]):
     _again: dict[K, _Wish] = field(default_factory=dict)
     _errors: dict[K, _Errors] = field(default_factory=dict)
     _stopped: bool = False
+    # A timer keeps the context that it comes from, and kopf's has the whole object.
+    _context: contextvars.Context = field(default_factory=contextvars.Context)
 
     def __post_init__(self) -> None:
         self._line = FairLine(self.workers, for_urgent=True)
@@ -114,7 +117,8 @@ class WorkQueue(Generic[K]):
             delay: Seconds.
             urgent: Once it is due, it goes before those that are not.
         """
-        self._loop.call_soon_threadsafe(self._add, key, _Wish(delay, urgent))
+        wish = _Wish(delay, urgent)
+        self._loop.call_soon_threadsafe(self._add, key, wish, context=self._context)
 
     async def stop(self) -> None:
         """Start nothing more, and wait for what runs, unless it takes too long."""

@@ -1,8 +1,11 @@
 """The work queue: one reconcile a key at a time, the earliest due time counts."""
 
 import asyncio
+import contextvars
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -172,6 +175,42 @@ def test_it_comes_back_when_the_reconciler_says_so() -> None:
 
     run(reconcile, lambda queue: queue.add("a"))
     assert calls == ["a", "a", "a"]
+
+
+@pytest.mark.parametrize("delay", [0.0, 3600.0])
+def test_what_waits_keeps_nothing_of_where_it_was_added(delay: float) -> None:
+    """Kopf's context has the whole object: ten thousand that wait for hours would all be kept."""
+
+    class Event:
+        pass
+
+    handled: contextvars.ContextVar[Event] = contextvars.ContextVar("handled")
+    called = threading.Event()
+
+    def reconcile(_: str) -> float:
+        called.set()
+        return 3600.0
+
+    async def main() -> bool:
+        queue = WorkQueue(reconcile, workers=1)
+        queue.start()
+
+        async def handle(event: Event) -> None:
+            handled.set(event)
+            queue.add("a", delay)
+
+        event = Event()
+        kept = weakref.ref(event)
+        await asyncio.create_task(handle(event))
+        del event
+        if not delay:
+            await asyncio.to_thread(called.wait)
+        await asyncio.sleep(0.1)
+        gc.collect()
+        await queue.stop()
+        return kept() is None
+
+    assert asyncio.run(main())
 
 
 def test_an_exception_loses_no_key() -> None:
