@@ -17,6 +17,7 @@ import kubernetes
 from pydantic import ValidationError
 from urllib3.exceptions import HTTPError
 
+from cloudimage import memory
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.api.imageshare import ImageShare
 from cloudimage.api.kinds import CLOUD_IMAGE, IMAGE_SHARE
@@ -24,6 +25,7 @@ from cloudimage.api.names import GROUP, VERSION
 from cloudimage.cloud.connection import open_cloud
 from cloudimage.cloud.pool import ConnectionPool
 from cloudimage.controller.attempts import Attempts
+from cloudimage.controller.event_settings import kopf_settings
 from cloudimage.controller.faults import FaultTeller, surviving
 from cloudimage.controller.logic.retry import ENTRY
 from cloudimage.controller.reference_index import ReferenceIndex
@@ -60,7 +62,7 @@ from cloudimage.shares.reconciler import ImageShareReconciler
 
 logger = logging.getLogger(__name__)
 
-_HOUSEKEEPING_SECONDS = 60.0
+_HOUSEKEEPING_SECONDS = 20.0
 _SWEEPS_AT_ONCE = 4
 _WATCHES_AT_ONCE = 16
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
@@ -179,7 +181,7 @@ class Operator:
         asyncio.run(
             kopf.operator(
                 registry=registry,
-                settings=_kopf_settings(),
+                settings=kopf_settings(),
                 standalone=True,
                 clusterwide=not self.settings.namespaces,
                 namespaces=self.settings.namespaces,
@@ -244,6 +246,7 @@ class Operator:
     @surviving
     async def _house_kept(self) -> None:
         await asyncio.to_thread(self.clouds.close_idle)
+        await asyncio.to_thread(memory.give_back)
 
     async def _image_event(self, event: kopf.RawEvent, **_: object) -> None:
         key = key_in(event)
@@ -374,17 +377,3 @@ def _login(**kwargs: Any) -> kopf.ConnectionInfo | None:  # noqa: ANN401  # kopf
 
 def _liveness(address: str) -> str | None:
     return f"http://{address}/healthz" if address else None
-
-
-def _kopf_settings() -> kopf.OperatorSettings:
-    settings = kopf.OperatorSettings()
-    # Events are ours to post, from transitions of conditions; kopf would post its log.
-    settings.posting.enabled = False
-    # The CRD is there before the operator; scanning would need rights on the whole cluster.
-    settings.scanning.disabled = True
-    settings.networking.request_timeout = 60
-    settings.watching.connect_timeout = 30
-    # Connections that die silently are noticed, and the watch is started again (kopf issue 585).
-    settings.watching.server_timeout = 600
-    settings.watching.client_timeout = 660
-    return settings
