@@ -12,6 +12,7 @@ from typing import Final
 
 from bench.buckets import bucket
 from bench.copying import copying
+from bench.growth import growth
 from bench.many import many
 from bench.peer import peer
 from bench.reading import by_us, reading
@@ -199,6 +200,6 @@ BARS: Final[dict[str, Callable[[Rig, Scale], Bar]]] = {
     each.__name__: each
     for each in (
         *(conversion, passage, bucket, registries, copying),
-        *(store, footprint, crowd, fanout, reading, peer, many, tenants),
+        *(store, footprint, crowd, fanout, reading, peer, many, growth, tenants),
     )
 }

@@ -34,6 +34,9 @@ from testbed.openstack import OpenStack
 from testbed.operator import Operator, install_crds
 from testbed.process import free_ports
 
+_ANYWHERE: Final = "http://127.0.0.1/"
+"""Begins the URLs of objects whose bytes are never fetched."""
+
 _SECRET: Final = "openstack"  # noqa: S105 - its name
 BYTES: Final = bytes(512)
 """Of each image."""
@@ -151,25 +154,29 @@ class Fleet:
             count: How many.
             http: The source of all of them; None: each has a URL of its own.
         """
+        name = "image-00000"
         digest = hashlib.sha256(BYTES).hexdigest()
-        names = [f"image-{number:05}" for number in range(count)]
-        self.create(names[0], f"http://127.0.0.1/{names[0]}", digest, http=http)
+        self.create(name, f"{_ANYWHERE}{name}", digest, http=http)
         [first] = self.listed()
         self._make_image(first)
         self.start()
         wait(lambda: self.listed()[0].status.last_sync_time is not None, _FIRST_SECONDS, every=0.2)
         wait(lambda: not self.metric("cloudimage_queue_depth"), _FIRST_SECONDS, every=0.2)
         self.operator.stop()
-        [first] = self.listed()
+        self.grow(count, http)
+
+    def grow(self, count: int, http: Mapping[str, Any] | None = None) -> None:
+        """Make others as the first one is, until there are so many; the operator must not run."""
+        first, *known = self.listed()
+        digest = hashlib.sha256(BYTES).hexdigest()
+        names = [f"image-{number:05}" for number in range(1 + len(known), count)]
+
+        def create(name: str) -> None:
+            self.create(name, _ANYWHERE + name, digest, FINALIZER, http=http)
+
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            url = "http://127.0.0.1/"
-            list(
-                pool.map(
-                    lambda name: self.create(name, url + name, digest, FINALIZER, http=http),
-                    names[1:],
-                )
-            )
-            others = [each for each in self.listed() if each.metadata.uid != first.metadata.uid]
+            list(pool.map(create, names))
+            new = self.listed()[1 + len(known) :]  # by their names
             clones = [
                 Clone(
                     str(uuid.uuid4()),
@@ -177,7 +184,7 @@ class Fleet:
                     each.metadata.name,
                     self._cloud_of(each.metadata.name).project_id,
                 )
-                for each in others
+                for each in new
             ]
             clone(self.openstack, first.status.image_id or "", clones)
             list(pool.map(lambda each: self._write_status(first, each), clones))

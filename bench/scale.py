@@ -20,6 +20,7 @@ class Scale:
         each: Size of each of the images that are moved at once.
         at_once: How many that are.
         objects: How many CloudImages one operator looks after.
+        growth: At how many the cost of an operator is compared.
         clouds: In how many clouds those are.
         queued: How many transfers are under way beside them, or wait for their turn.
         steady: Seconds for which the operator is watched at rest.
@@ -35,6 +36,7 @@ class Scale:
     each: int
     at_once: int = 8
     objects: int = 1000
+    growth: tuple[int, ...] = (1000, 3000, 10000)
     clouds: int = 5
     queued: int = 50
     steady: float = 245
@@ -61,6 +63,7 @@ QUICK = Scale(
     each=16 * MIB,
     at_once=3,
     objects=12,
+    growth=(4, 8),
     clouds=2,
     queued=6,
     steady=3,

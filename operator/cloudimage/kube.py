@@ -25,7 +25,7 @@ from cloudimage.api.names import (
 R = TypeVar("R", bound=Resource)
 
 REQUEST_TIMEOUT_SECONDS = 60
-_CHUNK = 500
+CHUNK = 500
 """Objects of an answer."""
 _METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
@@ -161,35 +161,37 @@ class Kube:
             model: The kind.
             namespaces: Where; None: all that are watched.
         """
-        group, version, _, plural = _address(model, "")
-        options: dict[str, Any] = {"_request_timeout": REQUEST_TIMEOUT_SECONDS}
-        lists: list[Any] = [
-            self._objects.list_namespaced_custom_object(
-                group, version, namespace, plural, **options
-            )
-            for namespace in (self.namespaces if namespaces is None else namespaces)
-        ] or [self._objects.list_cluster_custom_object(group, version, plural, **options)]
-        return [model.model_validate(each) for listed in lists for each in listed["items"]]
+        return list(self.each(model, namespaces))
+
+    def each(self, model: type[R], namespaces: Iterable[str] | None = None) -> Iterator[R]:
+        """Yield the objects of :meth:`read_all`, of which only some are in memory at once."""
+        for item in self._items(model, self.namespaces if namespaces is None else namespaces):
+            yield model.model_validate(item)
 
     def uids(self, model: type[Resource]) -> Iterator[tuple[str, str]]:
         """Yield the namespace and the UID of each object of a kind, without reading more of it."""
+        for item in self._items(model, self.namespaces, _headers={"Accept": _METADATA}):
+            yield item["metadata"]["namespace"], item["metadata"]["uid"]
+
+    def _items(
+        self,
+        model: type[Resource],
+        namespaces: Iterable[str],
+        **options: Any,  # noqa: ANN401  # the client's own
+    ) -> Iterator[dict[str, Any]]:
+        """Yield what is listed in namespaces, if there are any, or in all, page by page."""
         group, version, _, plural = _address(model, "")
         objects = self._objects
         lists: list[Callable[..., Any]] = [
             partial(objects.list_namespaced_custom_object, group, version, namespace, plural)
-            for namespace in self.namespaces
+            for namespace in namespaces
         ] or [partial(objects.list_cluster_custom_object, group, version, plural)]
-        options = {
-            "limit": _CHUNK,
-            "_headers": {"Accept": _METADATA},
-            "_request_timeout": REQUEST_TIMEOUT_SECONDS,
-        }
+        options |= {"limit": CHUNK, "_request_timeout": REQUEST_TIMEOUT_SECONDS}
         for fetch in lists:
             proceed: str | None = ""
             while proceed is not None:
                 listed = fetch(**options, **({"_continue": proceed} if proceed else {}))
-                for each in listed["items"] or ():  # null, where there are none
-                    yield each["metadata"]["namespace"], each["metadata"]["uid"]
+                yield from listed["items"] or ()  # null, where there are none
                 proceed = listed["metadata"].get("continue") or None
 
     def read_secret(self, namespace: str, name: str) -> Secret | None:

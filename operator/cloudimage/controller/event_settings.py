@@ -4,6 +4,8 @@ from typing import Any
 
 import kopf
 
+from cloudimage.kube import CHUNK
+
 
 class _NothingRemembered(kopf.DiffBaseStorage):
     """No record of how objects were handled last: only ``on.event`` is used, which needs none.
@@ -30,6 +32,8 @@ def kopf_settings() -> kopf.OperatorSettings:
     # The CRD is there before the operator; scanning would need rights on the whole cluster.
     settings.scanning.disabled = True
     settings.networking.request_timeout = 60
+    # Of ten thousand objects, a page at a time is in memory.
+    settings.watching.chunk_size = CHUNK
     settings.watching.connect_timeout = 30
     # Connections that die silently are noticed, and the watch is started again (kopf issue 585).
     settings.watching.server_timeout = 600

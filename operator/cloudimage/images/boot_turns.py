@@ -62,14 +62,12 @@ class BootTurns:
         Where the API server does not tell, each is counted when it is looked at.
         """
         try:
-            known = kube.read_all(CloudImage)
+            for each in kube.each(CloudImage):
+                ours = shard.owns(each.metadata.namespace)
+                if ours and not boot_test_state.is_clear(each.status.boot_test):
+                    self.hold(each)
         except (ApiException, HTTPError, ValidationError) as error:
             logger.warning("boot tests that run are not counted yet", extra=without_text(error))
-            return
-        for each in known:
-            ours = shard.owns(each.metadata.namespace)
-            if ours and not boot_test_state.is_clear(each.status.boot_test):
-                self.hold(each)
 
     def ask(self, resource: CloudImage) -> bool:
         """Return whether an object may begin now; if not, it waits, and is queued at its turn."""

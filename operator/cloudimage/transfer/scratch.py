@@ -293,13 +293,13 @@ class Entry:
             note = Note.model_validate_json(self._note.read_bytes())
         except (FileNotFoundError, ValidationError):
             return None
-        return note if note.boot == _boot() else None
+        return note if note.boot == boot_id() else None
 
     def remember(self, note: Note) -> None:
         """Write down what is known of the file."""
         incoming = self._note.with_suffix(".new")
         try:
-            incoming.write_text(note.model_copy(update={"boot": _boot()}).model_dump_json())
+            incoming.write_text(note.model_copy(update={"boot": boot_id()}).model_dump_json())
             incoming.replace(self._note)
         finally:
             incoming.unlink(missing_ok=True)  # of a disk that was full
@@ -389,5 +389,6 @@ def _listing(folder: Path) -> list[Path]:
         return []
 
 
-def _boot() -> str:
+def boot_id() -> str:
+    """Return what tells this run of the machine from others; nothing where that is not known."""
     return _BOOT_ID.read_text().strip() if _BOOT_ID.exists() else ""

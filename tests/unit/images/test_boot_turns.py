@@ -62,7 +62,7 @@ class Listed(Kube):
     def __init__(self, found: list[CloudImage] | ApiException) -> None:
         object.__setattr__(self, "found", found)
 
-    def read_all(self, *_: Any) -> list[Any]:
+    def each(self, *_: Any) -> list[Any]:
         """Return them, or fail."""
         found: list[CloudImage] | ApiException = self.found  # type: ignore[attr-defined]  # set past the frozen class
         if isinstance(found, ApiException):

@@ -12,9 +12,17 @@ from typing import Any
 import pytest
 
 from cloudimage.transfer.companions import making
-from cloudimage.transfer.contract import Reason, Result, TransferError
-from cloudimage.transfer.image.conversion import Chunks, Payload, convert_to_file, raw_stream
+from cloudimage.transfer.contract import Limits, Reason, Result, TransferError
+from cloudimage.transfer.image.conversion import (
+    Chunks,
+    Payload,
+    TargetFormat,
+    convert_to_file,
+    raw_stream,
+)
+from cloudimage.transfer.image.inspection import Inspected
 from cloudimage.transfer.image.shared_conversion import SharedConversion
+from cloudimage.transfer.scratch import Cache
 from support.fake_glance import TransferBench
 from support.transfer_images import MIB, make, raw_disk
 from testbed.sources import Sources
@@ -124,6 +132,19 @@ def test_one_alone_is_converted_on_its_way(
     bench.run(source, "raw")
     at_once(bench, source, "raw", "vmdk")
     assert conversions == []
+
+
+@pytest.mark.parametrize(("grows", "is_another"), [(True, True), (False, False)])
+def test_what_was_being_written_when_the_machine_went_down_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, grows: bool, is_another: bool
+) -> None:
+    cache = Cache(tmp_path, Limits(), shared=True)
+    found, wanted = Inspected("qcow2", 1, 1), TargetFormat("raw")
+    keys = set()
+    for boot in ("before", "after"):
+        monkeypatch.setattr(f"{SharedConversion.__module__}.boot_id", lambda boot=boot: boot)
+        keys.add(SharedConversion(cache, "ab", lambda: True, grows)._key_of(found, wanted))
+    assert len(keys) == 1 + is_another
 
 
 def test_without_room_to_keep_it_each_converts_its_own(

@@ -21,7 +21,7 @@ from cloudimage.transfer.image.growing import GrowingFile
 from cloudimage.transfer.image.inspection import Inspected
 from cloudimage.transfer.image.qemu_formats import QEMU_FORMATS
 from cloudimage.transfer.progress import Meter
-from cloudimage.transfer.scratch import Cache, Note, redacted_name
+from cloudimage.transfer.scratch import Cache, Note, boot_id, redacted_name
 from cloudimage.transfer.tools.toolbox import Toolbox
 
 _log = logging.getLogger(__name__)
@@ -110,5 +110,7 @@ class SharedConversion:
                 self.cache.remove(self._key)
 
     def _key_of(self, found: Inspected, wanted: TargetFormat) -> str:
-        made = [self.sha256, found.format, found.size, wanted.format, wanted.compress]
+        # What was not written to its end before a machine went down may end anywhere.
+        where = boot_id() if self.grows else "all nodes"
+        made = [self.sha256, found.format, found.size, wanted.format, wanted.compress, where]
         return redacted_name(json.dumps(["converted", *made]))
