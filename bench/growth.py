@@ -21,9 +21,11 @@ def growth(rig: Rig, scale: Scale) -> Bar:
         kubernetes_bed() as cluster,
         Fleet.of(cluster, rig.openstack, rig.folder, scale.clouds) as fleet,
     ):
-        fleet.prepare(1)
         for count in scale.growth:
-            fleet.grow(count)
+            if fleet.resources:
+                fleet.grow(count)
+            else:
+                fleet.prepare(count)
             fleet.age()
             _measure(fleet, bar, count, min(_REST_SECONDS, scale.steady))
             fleet.operator.stop()
