@@ -76,7 +76,7 @@ class TransferRequest(Model):
         cache: A folder on the same file system for sources: shared by all transfers, it outlives
             them. A source that is there is not fetched again, and one that was fetched in part is
             resumed. None: the source goes with the transfer.
-        across_nodes: Whether transfers on other nodes share the cache, too.
+        across_nodes: Whether transfers on other nodes also share the cache.
         pinned: Checksum of the file that an image was made from before, by the same spec; a source
             that has another one is refused.
         version: What the source's store must call the bytes; None: whatever it has.

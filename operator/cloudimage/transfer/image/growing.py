@@ -57,7 +57,7 @@ class GrowingFile:
             time.sleep(_PAUSE_SECONDS)
 
     def stop(self) -> None:
-        """Write no more."""
+        """Stop writing."""
         self._stopped.set()
         if self._writer is not None:
             self._writer.join(_STOP_SECONDS)
