@@ -60,11 +60,10 @@ def said_in(name: str, *words: str) -> str:
     Raises:
         CommandError: It failed.
     """
-    container = _buildah("from", name).strip()
+    # The limits are the container's: "run" takes none in Debian 12's buildah.
+    container = _buildah("from", *_own_limits(), name).strip()
     try:
-        limits = _own_limits()
-        run_words = ("run", "--isolation", "chroot", *limits, container, "--", *words)
-        return _buildah(*run_words)
+        return _buildah("run", "--isolation", "chroot", container, "--", *words)
     finally:
         _buildah("rm", container)
 
