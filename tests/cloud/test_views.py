@@ -141,6 +141,20 @@ def test_hidden_images_are_listed_each_time_only_where_one_of_ours_is_hidden(
     assert (changed(), listed) == (set(), [False, True])
 
 
+def test_a_hidden_image_is_seen_from_when_its_object_is_there(
+    cloud: Cloud, made: list[str], unique: str
+) -> None:
+    now = 0.0
+    watch = ImageWatch(clock=lambda: now)
+    watch.look(cloud.glance, {f"{unique}-0"}, is_whole=True)
+    both = {f"{unique}-0", f"{unique}-2"}
+    watch.look(cloud.glance, both, is_whole=True)  # without the hidden ones
+    now += 600
+    watch.look(cloud.glance, both, is_whole=True)
+    assert watch.view.images is not None
+    assert watch.view.images.keys() == {made[0], made[2]}
+
+
 def test_what_we_change_ourselves_is_no_news(
     images: Connection, cloud: Cloud, made: list[str], unique: str
 ) -> None:

@@ -148,7 +148,12 @@ class ImageWatch:
                 raise AnswerRefusedError(f"more than {keep.most} images are marked as ours")
         self.view, self._failed, self._listed_at = view, 0, self.clock()
         if since is None:
-            others = {key: page for key, page in self._pages.items() if key[0] not in wanted}
+            # They are parsed when they are listed again: other CloudImages may be there by then.
+            others = {
+                key: replace(page, digest=b"")
+                for key, page in self._pages.items()
+                if key[0] not in wanted
+            }
             self._pages, self._uids = {**others, **listing.read}, frozenset(uids)
             self._whole_at = self._listed_at
             if True in wanted:

@@ -147,7 +147,7 @@ def test_the_place_of_one_that_was_killed_is_taken(
 ) -> None:
     first, second = Written(), Written()
     child = os.fork()
-    if not child:  # it has one piece, and no more will come
+    if not child:  # it gets one piece only
         first.let(1)
         GrowingFile(cache, "key", tmp_path / "child", first.payload(), len(WHOLE)).begin()
         time.sleep(60)
