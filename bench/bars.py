@@ -1,6 +1,5 @@
 """The bars: what is compared with what."""
 
-import hashlib
 import os
 import shutil
 import threading
@@ -25,6 +24,7 @@ from bench.tenants import tenants
 from bench.watch import Peak, bytes_in, cpu_seconds, memory, watching, worst_lag
 from cloudimage.runners.child import ChildRunner
 from cloudimage.transfer.request import TransferRequest
+from testbed.images import digest_of
 
 _PROJECTS: Final = 4
 
@@ -53,7 +53,7 @@ def conversion(rig: Rig, scale: Scale) -> Bar:
             stages = {
                 "fetch (curl)": steps["curl"],
                 "convert (read through qemu-nbd)": timed(partial(by_us, copy)),
-                "hash of the raw bytes (sha512)": timed(partial(_hash, raw)),
+                "hash of the raw bytes (sha512)": timed(partial(digest_of, raw, "sha512")),
                 "PUT (curl)": rig.put(raw, "raw"),
             }
             alone.append(max(stages.values()))
@@ -71,11 +71,6 @@ def conversion(rig: Rig, scale: Scale) -> Bar:
         Limit("ours / the slowest stage alone", min(ours) / min(alone), 1.2),
     ]
     return bar
-
-
-def _hash(path: Path) -> None:
-    with path.open("rb") as file:
-        hashlib.file_digest(file, "sha512")
 
 
 def passage(rig: Rig, scale: Scale) -> Bar:
