@@ -20,7 +20,8 @@ class Fetched:
 
     Attributes:
         size: Bytes.
-        checksums: Hexadecimal hashes by algorithm: sha256 and the one of the request's checksum.
+        checksums: Hexadecimal hashes by algorithm: that of the request's checksum, and sha256
+            unless that one is enough.
         modified: When its server says the file was last changed; None: it does not say.
     """
 
@@ -32,12 +33,18 @@ class Fetched:
 class Hashes:
     """Several hashes of the same bytes.
 
+    Args:
+        checksum: What one of them must be.
+        one_hash: Compute no other: a second one costs a second of processor time a GiB.
+
     Attributes:
         size: Bytes so far.
     """
 
-    def __init__(self, checksum: Checksum | None) -> None:
-        wanted = {"sha256"} | ({checksum.algorithm} if checksum else set())
+    def __init__(self, checksum: Checksum | None, *, one_hash: bool = False) -> None:
+        wanted: set[str] = {checksum.algorithm} if checksum else set()
+        if not (wanted and one_hash):
+            wanted |= {"sha256"}
         self._hashes = {name: hashlib.new(name, usedforsecurity=False) for name in wanted}
         self._checksum = checksum
         self.size = 0

@@ -17,7 +17,7 @@ from cloudimage.transfer.source.http.index.templates import at_build
 from cloudimage.transfer.source.http.model import HttpSource
 from cloudimage.transfer.source.http.side_files import fetch_text, text_of
 from cloudimage.transfer.source.http.streaming import StreamedFile, try_streaming
-from cloudimage.transfer.verify.checksum_files import MAX_BYTES
+from cloudimage.transfer.verify.checksum_files import MAX_BYTES, WEAK
 from cloudimage.transfer.verify.verification import Expected
 
 
@@ -33,6 +33,7 @@ class HttpReader:
 
     def __init__(self, source: HttpSource, client: Client, context: Context) -> None:
         self._source = source
+        self._stated = source.checksum
         self._client = client
         self._context = context
 
@@ -83,7 +84,11 @@ class HttpReader:
 
     def stream(self, image: NewImage) -> StreamedFile | None:
         """Return the file if it is raw and its server gives parts of it."""
-        return try_streaming(self._source, image, self._client, self._context.folder)
+        # A checksum from elsewhere may be by another algorithm the next time.
+        stated = self._stated
+        one_hash = stated is not None and stated.algorithm not in WEAK
+        folder = self._context.folder
+        return try_streaming(self._source, image, self._client, folder, one_hash=one_hash)
 
     def can_fetch_after(self, error: TransferError) -> bool:
         """Return whether the server, or a mirror, may give the file after all.

@@ -29,8 +29,11 @@ class StreamedFile:
         fetched: What arrived, once it has.
     """
 
-    def __init__(self, source: HttpSource, client: Client, probe: "_Probe") -> None:
+    def __init__(
+        self, source: HttpSource, client: Client, probe: "_Probe", *, one_hash: bool
+    ) -> None:
         self._source = source
+        self._one_hash = one_hash
         self._client = client
         self._probe = probe
         self.found = Inspected("raw", probe.total, probe.total)
@@ -42,7 +45,8 @@ class StreamedFile:
         return self.fetched.checksums.get("sha512", "")
 
     def _chunks(self) -> Chunks:
-        probe, hashes, held = self._probe, Hashes(self._source.checksum), b""
+        probe, held = self._probe, b""
+        hashes = Hashes(self._source.checksum, one_hash=self._one_hash)
         verified = self._source.checksum is not None
         download = Download(self._client, probe.url, verified=verified)
         for piece in download.pieces():
@@ -62,7 +66,7 @@ class StreamedFile:
 
 
 def try_streaming(
-    source: HttpSource, image: NewImage, client: Client, folder: Path
+    source: HttpSource, image: NewImage, client: Client, folder: Path, *, one_hash: bool = False
 ) -> StreamedFile | None:
     """Return the source if it can go straight into Glance.
 
@@ -71,6 +75,7 @@ def try_streaming(
         image: What Glance will hold.
         client: To ask the servers; it must stay open until the payload was read.
         folder: For the bytes that are looked at.
+        one_hash: Whether the checksum is all by which the file need be known again.
 
     Raises:
         TransferError: ``ImageTooLarge``.
@@ -87,7 +92,7 @@ def try_streaming(
         if not straight:
             return None
         check_size(probe.total, image.min_disk, client.limits)
-        return StreamedFile(source, client, probe)
+        return StreamedFile(source, client, probe, one_hash=one_hash)
     return None
 
 

@@ -13,15 +13,21 @@ import pytest
 from cloudimage.transfer.contract import (
     UNRESTRICTED,
     Checksum,
+    ChecksumAlgorithm,
     Limits,
     NewImage,
     Reason,
     TransferError,
     UrlPolicy,
 )
+from cloudimage.transfer.progress import Meter
+from cloudimage.transfer.scratch import Cache
+from cloudimage.transfer.source.base import Context
 from cloudimage.transfer.source.http.client import Client
-from cloudimage.transfer.source.http.model import HttpSource, Signature
+from cloudimage.transfer.source.http.model import HttpSource, Signature, SumsFile
 from cloudimage.transfer.source.http.streaming import StreamedFile, try_streaming
+from cloudimage.transfer.source.registry import open_source
+from cloudimage.transfer.tools.toolbox import Toolbox
 from support.hostile_server import Hostile, answer, wants_range
 from support.transfer_images import DISK_SIZE, MIB, make, raw_disk
 from testbed.sources import Sources
@@ -105,6 +111,49 @@ def test_the_hash_that_glance_has_too_is_computed_once(bench: Bench, url: str, d
     assert straight.payload.sha512() == ""  # nothing is known before all was read
     assert received(straight) == (disk.read_bytes(), None)
     assert straight.payload.sha512() == value
+
+
+def digest(path: Path, algorithm: ChecksumAlgorithm) -> Checksum:
+    value = hashlib.new(algorithm, path.read_bytes()).hexdigest()
+    return Checksum(algorithm=algorithm, value=value)
+
+
+def streamed_hashes(source: HttpSource, folder: Path) -> set[str]:
+    """Return the algorithms of the hashes that are known of a source once it was streamed."""
+    limits, meter = Limits(), Meter(lambda _: None)
+    cache = Cache(folder, limits, shared=False)
+    tools = Toolbox(folder, limits.tool_memory, limits.tool_cpu_seconds)
+    context = Context(folder, cache, limits, UNRESTRICTED, meter, tools)
+    with open_source(source, context) as reader:
+        reader.expect()
+        stream = reader.stream(IMAGE)
+        assert stream is not None
+        for _ in stream.payload.open():
+            pass
+        return set(stream.fetched.checksums)
+
+
+def test_a_strong_checksum_of_the_spec_is_the_only_hash(
+    tmp_path: Path, url: str, disk: Path
+) -> None:
+    def hashes(algorithm: ChecksumAlgorithm) -> set[str]:
+        checksum = digest(disk, algorithm)
+        return streamed_hashes(HttpSource(url=url, checksum=checksum), tmp_path)
+
+    assert hashes("sha512") == {"sha512"}
+    assert hashes("blake2b") == {"blake2b"}
+    assert hashes("sha256") == {"sha256"}
+    assert hashes("md5") == {"md5", "sha256"}, "anybody can make another file with this one"
+    assert streamed_hashes(HttpSource(url=url), tmp_path) == {"sha256"}
+
+
+def test_a_publishers_checksum_is_not_the_only_hash(
+    tmp_path: Path, sources: Sources, unique: str, url: str, disk: Path
+) -> None:
+    listed = f"{digest(disk, 'sha512').value}  {unique}.raw\n"
+    sums = SumsFile(url=sources.put(f"{unique}-SUMS", listed.encode()))
+    found = streamed_hashes(HttpSource(url=url, sums=sums), tmp_path)
+    assert found == {"sha512", "sha256"}, "the next list may have another algorithm"
 
 
 def test_payload_can_be_had_again(bench: Bench, url: str, disk: Path) -> None:
