@@ -1,19 +1,24 @@
 """Checks the words: prints each phrase of ``wording.txt`` in what users and developers read.
 
-Read are the texts and docstrings of the package, the pages of docs/, the README, the changelog's
-unreleased part, the CRDs and the chart. Usage: ``wording.py [ROOT]``.
+Read are the strings of the package, the docstrings and comments of all Python files, the pages of
+docs/, the README, the changelog's unreleased part, the CRDs and the chart.
+Usage: ``wording.py [ROOT]``.
 """
 
 import ast
 import re
 import sys
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
 LIST = Path(__file__).with_suffix(".txt")
-PATTERNS = ("README.md", "docs/*.md", "docs/reference/*.md", "crds/*.yaml", "helm/**/*")
+PATTERNS = ("*.md", "docs/**/*.md", "bench/**/*.md", "crds/*.yaml", "helm/**/*")
+CHANGELOG = "CHANGELOG.md"
 SUFFIXES = {".md", ".yaml", ".json", ".tpl", ".txt"}
 PACKAGE = "operator/cloudimage"
+CODE = (PACKAGE, "tests", "bench", "tools")
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def rules() -> list[tuple[re.Pattern[str], str]]:
@@ -28,12 +33,16 @@ def rules() -> list[tuple[re.Pattern[str], str]]:
 def texts(root: Path) -> Iterator[tuple[Path, int, str]]:
     """Yield each text with its file and the line where it begins."""
     for path in sorted(path for pattern in PATTERNS for path in root.glob(pattern)):
-        if path.suffix in SUFFIXES:
+        if path.suffix in SUFFIXES and path.name != CHANGELOG:
             yield path, 1, path.read_text()
-    changelog = root / "CHANGELOG.md"
+    changelog = root / CHANGELOG
     yield changelog, 1, re.split(r"\n## \[\d", changelog.read_text())[0]
-    for path in sorted((root / PACKAGE).rglob("*.py")):
-        yield from ((path, line, text) for line, text in strings(path))
+    for folder in CODE:
+        for path in sorted((root / folder).rglob("*.py")):
+            yield from ((path, line, text) for line, text in comments(path))
+            # Elsewhere a string may be what an image or a server says.
+            found = strings(path) if folder == PACKAGE else docstrings(path)
+            yield from ((path, line, text) for line, text in found)
 
 
 def strings(path: Path) -> Iterator[tuple[int, str]]:
@@ -41,6 +50,29 @@ def strings(path: Path) -> Iterator[tuple[int, str]]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.lineno, node.value
+
+
+def docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the docstrings of a module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, DOCUMENTED) and (text := ast.get_docstring(node, clean=False)):
+            yield node.body[0].lineno, text
+
+
+def comments(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the comments of a module; comments on consecutive lines are one."""
+    with tokenize.open(path) as file:
+        tokens = list(tokenize.generate_tokens(file.readline))
+    first, block = 0, list[str]()
+    for token in (each for each in tokens if each.type == tokenize.COMMENT):
+        line = token.start[0]
+        if block and line != first + len(block):
+            yield first, "\n".join(block)
+            block = []
+        first = first if block else line
+        block.append(token.string)
+    if block:
+        yield first, "\n".join(block)
 
 
 def main(root: Path) -> int:

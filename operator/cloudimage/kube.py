@@ -191,7 +191,7 @@ class Kube:
             proceed: str | None = ""
             while proceed is not None:
                 listed = fetch(**options, **({"_continue": proceed} if proceed else {}))
-                yield from listed["items"] or ()  # null, where there are none
+                yield from listed["items"] or ()  # null, if the list is empty
                 proceed = listed["metadata"].get("continue") or None
 
     def read_secret(self, namespace: str, name: str) -> Secret | None:

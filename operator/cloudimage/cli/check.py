@@ -187,7 +187,7 @@ def _rights(glance: Glance) -> Iterator[Line]:
                 advice="by default only an administrator may" * (visibility == "public"),
             )
     finally:
-        # Also if nobody listens any more: it is ours to take away.
+        # Also if the connection of this command is gone: the image is ours to delete.
         gone = tried("delete images", partial(glance.delete, image_id))
     if gone.state != "ok":
         advice = f"; delete the image {image_id}, called {_NAME}, by hand"

@@ -57,14 +57,14 @@ def save(image: str, place: str, shape: str | None, os_cloud: str | None, **give
     For example: cloudimage save debian-12 --file debian-12.qcow2 --format qcow2
     """
     from cloudimage.cli import save as by_hand
-    from cloudimage.transfer import contract
+    from cloudimage.images.logic import transfer_request
 
     with told():
         by_hand.check_place(place, force=given["force"])
         image_id, config = _image(image, os_cloud, given["where"])
     wanted = by_hand.Wanted(
         image_id=image_id,
-        cloud=contract.Cloud(config=dict(config.options), ca_certificate=config.ca_certificate),
+        cloud=transfer_request.cloud(config),
         place=place,
         format=next((each for each in QEMU_FORMATS if each == shape), None),
         force=given["force"],

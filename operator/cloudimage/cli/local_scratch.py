@@ -57,7 +57,7 @@ def run_folder(scratch: Path, cache: Path) -> Iterator[Path]:
     with ExitStack() as stack:
         with _held(cache):  # or another run might sweep the new folder before it is held
             _sweep(scratch)
-            # One of its files may be gone already: others sweep, too.
+            # Another command may sweep the same folder and have deleted a file of it.
             made = tempfile.TemporaryDirectory(
                 prefix=_PREFIX, dir=scratch, ignore_cleanup_errors=True
             )

@@ -92,7 +92,7 @@ class Transfer:
             TransferRequest(
                 source=spec.request().with_texts(texts),
                 image=transfer_request.new_image(resource, desired, name),
-                cloud=_cloud(config),
+                cloud=transfer_request.cloud(config),
                 scratch=place.folder,
                 cache=place.cache,
                 method=method,
@@ -204,7 +204,7 @@ def target_of(resource: CloudImage, config: CloudConfig, place: Place) -> Upload
     """
     limits = transfer_request.limits(resource.spec, contract.Limits())
     image = effective.applied(resource).spec.image
-    glance = Glance(_cloud(config), place.folder, OPEN)
+    glance = Glance(transfer_request.cloud(config), place.folder, OPEN)
     probe = contract.NewImage(
         id_seed=str(uuid.uuid4()),
         name=PROBE,
@@ -219,10 +219,6 @@ def target_of(resource: CloudImage, config: CloudConfig, place: Place) -> Upload
     )
     stores = transfer_request.method(resource.spec).stores
     return UploadContext(glance, probe, Meter(lambda _: None), place.interrupts, stores, limits)
-
-
-def _cloud(config: CloudConfig) -> contract.Cloud:
-    return contract.Cloud(config=dict(config.options), ca_certificate=config.ca_certificate)
 
 
 def _checksum(expected: Expected, spec: SpecSource) -> Finding:

@@ -335,7 +335,7 @@ class _Upload:
         return TransferRequest(
             source=source.request().model_copy(update=where),
             image=image.model_copy(update=update),
-            cloud=contract.Cloud(config=dict(config.options), ca_certificate=config.ca_certificate),
+            cloud=transfer_request.cloud(config),
             scratch=self.place.folder,
             method=transfer_request.method(resource.spec),
             pinned=revisions.to_be_met(resource, desired),

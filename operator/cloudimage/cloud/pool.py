@@ -84,7 +84,7 @@ class ConnectionPool:
         try:
             yield connection.cloud
         except (CloudMisconfiguredError, InvalidCredentialsError, CloudUnreachableError):
-            # Its token was revoked, or its catalogue names a place where nobody is any more.
+            # Its token was revoked, or its catalogue names an endpoint that no longer exists.
             good = False
             raise
         finally:

@@ -59,6 +59,6 @@ def _labels(collector: metrics.OurCollector, family: Metric) -> tuple[str, ...]:
     if family.type == "info":
         [[sample]] = (each.samples for each in collector.collect())
         return tuple(sample.labels)
-    # The library shows them in samples only, of which there are none before the first use.
+    # The library shows them only in samples, and a metric has no sample before its first use.
     declared = getattr(family, "_labelnames", ()) or getattr(collector, "_labelnames", ())
     return tuple(declared)

@@ -172,7 +172,7 @@ class WorkQueue(Generic[K]):
         hangs = self._loop.call_later(self.deadline + _GRACE_SECONDS, self._give_up_on, key)
         try:
             done = await self._in_thread(lambda: self._timed(key))
-        except RuntimeError as error:  # no more threads are to be had
+        except RuntimeError as error:  # the process cannot start another thread
             done = _Done(None, error)
         hangs.cancel()
         delay = done.delay

@@ -163,7 +163,7 @@ class _Look:
         state = state.model_copy(update={"next_test_time": due})
         if state.cleanup is not None and self.tests.end(self.resource, self.cloud).is_nothing:
             state = state.model_copy(update={"cleanup": None, "server_id": None})
-        # Also where the spec has changed in something else, or another failure was told meanwhile.
+        # Also where the spec has changed elsewhere, or another failure was reported meanwhile.
         self._tell(state, boot_test_status.as_told(self.resource))
         return None if due is None else max(LOOK_SECONDS, (due - now()).total_seconds())
 

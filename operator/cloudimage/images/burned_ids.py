@@ -34,7 +34,7 @@ def burn(resource: CloudImage, lot: Lot, glance: Glance, known: Collection[str])
         try:
             created = glance.create(identifier, _body(resource, identifier))
         except _REFUSALS as error:
-            # What is refused to us is refused to the request under way, which is ours, too.
+            # The request under way is also ours: what is refused here is refused to it.
             logger.info("no id is burnt: %s", error, extra={"image": identifier})
             return
         if created or _arrived(glance, identifier):

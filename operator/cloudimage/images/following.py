@@ -160,7 +160,7 @@ class Following:
         )
         request = LookRequest(
             source=source.unresolved().with_texts(texts),
-            cloud=contract.Cloud(config=dict(config.options), ca_certificate=config.ca_certificate),
+            cloud=transfer_request.cloud(config),
             scratch=settings.scratch,
             cache=settings.scratch / "cache",
             list_age=follow_schedule.list_age(resource),

@@ -17,7 +17,7 @@ from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.errors import CloudError
 from cloudimage.controller.errors import SourceUnreachableError
 from cloudimage.credentials import loader
-from cloudimage.images.logic import burned_ids
+from cloudimage.images.logic import burned_ids, transfer_request
 from cloudimage.kube import Kube
 from cloudimage.transfer import contract
 from cloudimage.transfer.interrupts import Interrupts
@@ -90,7 +90,7 @@ def clear_named(
         SourceUnreachableError: The cloud does not answer.
         SnapshotLeftError: Something is left.
     """
-    cloud = contract.Cloud(config=dict(config.options), ca_certificate=config.ca_certificate)
+    cloud = transfer_request.cloud(config)
     with tempfile.TemporaryDirectory() as folder:
         try:
             services = Services(connected(cloud, policy, Path(folder)), Interrupts())

@@ -42,9 +42,7 @@ def request_for(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewh
     return TransferRequest(
         source=desired.source.request().with_texts(texts),
         image=transfer_request.new_image(resource, desired, name, secret_uid),
-        cloud=contract.Cloud(
-            config=dict(config.options), ca_certificate=config.ca_certificate, login=login
-        ),
+        cloud=transfer_request.cloud(config, login),
         scratch=settings.scratch,
         cache=settings.scratch / "cache",
         method=transfer_request.method(resource.spec),

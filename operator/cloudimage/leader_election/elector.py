@@ -182,7 +182,7 @@ def lead(terms: Terms, probe_address: str | None, made: Callable[[], Led]) -> No
     def lost(why: str) -> None:
         led.abandon()
         logger.critical("the Lease is lost, ending at once: %s", why)
-        # Nothing is to be cleaned up any more: another operator may act.
+        # No cleanup any longer: another operator may act.
         os._exit(1)
 
     leadership.keep(lost)

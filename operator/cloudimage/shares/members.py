@@ -83,7 +83,7 @@ def _owner(kube: Kube, key: Key) -> CloudImage | None:
     try:
         return kube.read(CloudImage, key)
     except ApiException as error:
-        if error.status == HTTPStatus.FORBIDDEN:  # a namespace that is not looked after
+        if error.status == HTTPStatus.FORBIDDEN:  # a namespace that is not watched
             return None
         raise
 

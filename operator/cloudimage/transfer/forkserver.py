@@ -108,7 +108,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     from cloudimage.transfer import worker  # noqa: PLC0415  # once the memory is hidden
 
-    with suppress(ImportError, RuntimeError):  # what lacks is told when a program is to be started
+    with suppress(ImportError, RuntimeError):  # a program that needs it says so
         import pyseccomp  # noqa: F401, PLC0415 - only where it can be loaded
 
     gc.freeze()  # what is collected later is not this: its pages stay shared

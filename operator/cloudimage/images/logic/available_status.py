@@ -190,7 +190,7 @@ def available(  # noqa: PLR0913, PLR0917 - what came of a look, each from elsewh
     if result is not None:
         changes |= _made(result)
     elif resource.status.digest != desired.content_key or not _is_told(resource, image):
-        # Not made just now: how it was made is not known any more.
+        # Not made just now: how it was made is no longer known.
         changes |= {"virtual_size": image.virtual_size, "source": _uploaded_file(image)}
         changes |= {"method": None, "method_reason": None, "customize": None}
     if usage is not None:

@@ -170,7 +170,7 @@ def retrying(resource: CloudImage, value: str, now: datetime) -> CloudImageStatu
         "boot_test": boot_test_state.retried(resource.status.boot_test, now),
     }
     if (follow := resource.status.follow) is not None:
-        # The source is asked at once, and a version that failed is tried again.
+        # The source is asked at once, and a version that failed is retried.
         seen = follow.available
         kept = seen if seen is not None and not seen.failed else None
         changes["follow"] = follow.model_copy(update={"next_check_time": None, "available": kept})

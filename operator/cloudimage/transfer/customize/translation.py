@@ -47,7 +47,7 @@ _WITHOUT_ID: Final = "$_ = q() unless $. == 1 && /^uninitialized$/"
 """Perl, for each line."""
 
 _FINISH: Final = (
-    # virt-customize writes an id where there is none. "uninitialized" stays: to systemd it means
+    # virt-customize writes an id if the image has no id. "uninitialized" stays: to systemd it means
     # the first boot, which an empty file does not (machine-id(5)).
     *("--touch", "/etc/machine-id", "--edit", f"/etc/machine-id:{_WITHOUT_ID}"),
     # systemd takes D-Bus' number for the machine's.

@@ -96,7 +96,7 @@ def _refused(request: TransferRequest) -> str | None:
         check_host(host, request.policy)
     except TransferError as error:
         return error.message
-    except (OSError, UnicodeError):  # a name that nobody knows, or that cannot be one
+    except (OSError, UnicodeError):  # an unknown name, or an invalid one
         return "the URL's host cannot be resolved here, as the operator's URL policy demands"
     return None
 

@@ -44,7 +44,7 @@ def repeated(target: UploadContext, work: Callable[[], Stored]) -> Stored:
                 if pause is None:
                     raise broken.error from broken
                 if broken.error.reason is Reason.INVALID_CREDENTIALS:
-                    pauses = iter(())  # should a new token be refused, too, so would be a third
+                    pauses = iter(())  # where a new token is also refused, a third would be
                 _log.warning("sending again: %s", broken.error.message)
                 time.sleep(pause)
     finally:

@@ -107,7 +107,7 @@ def convert_to_file(
         options.append("-c")
     opened = image(path.name, QEMU_FORMATS[found.format])
     try:
-        # With the bytes that are reserved for it, and no more.
+        # With exactly the bytes that are reserved for it.
         written = largest(path.name, found, shape, tools) or found.virtual_size
         output = Output(target.name, written)
         words = ("convert", "-O", QEMU_FORMATS[shape], *options, *opened, target.name)

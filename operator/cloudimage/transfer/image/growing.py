@@ -84,7 +84,7 @@ class GrowingFile:
                 if not self.link.exists():
                     entry.give(self.link)
                 return True
-            entry.room.reserve(self.most)  # makes the part, where there is none
+            entry.room.reserve(self.most)  # makes the part if it does not exist
             if not self.link.exists():
                 self.link.hardlink_to(entry.part)
             arguments = entry, held.pop_all()

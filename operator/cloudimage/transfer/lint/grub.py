@@ -187,7 +187,7 @@ def _entries(output: bytes) -> tuple[Entry, ...] | None:
     """Return what a listing has; nothing is written for a folder that is not there."""
     if not output:
         return None
-    if output != b"\n" and not output.endswith(b"\n\n"):  # it says no more of a failure
+    if output != b"\n" and not output.endswith(b"\n\n"):  # the only sign of a failure
         raise UnreadableError("a folder cannot be read to its end")
     found = []
     for match in _ENTRY.finditer(output):

@@ -153,7 +153,7 @@ class Toolbox:
         # Who reads may be slow, as Glance is; the server's own silence is bounded by the client.
         seconds = math.inf if self.deadline is None else None
         try:
-            # Hung up first, then waited for; and hung up even if nothing can be started.
+            # Closed first, then waited for; and closed even if nothing can be started.
             with (
                 connection,
                 self.stream(*command, listener=listener, seconds=seconds),

@@ -112,7 +112,7 @@ class Exchange:
             elif isinstance(event, h11.EndOfMessage) and request is not None:
                 self._client.settimeout(IDLE_SECONDS)
                 return request, body
-            else:  # the guest has hung up
+            else:  # the guest has closed the connection
                 raise ConnectionResetError
 
     def _received(self, deadline: float) -> bytes:

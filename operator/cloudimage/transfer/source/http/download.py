@@ -333,7 +333,7 @@ class Download:
         if pace.too_slow:
             raise UnansweredError(self._slow(self._limits.min_rate, ""))
         if pace.too_slow_on_average:
-            # Another connection would not mend that; another attempt goes on from here.
+            # Another connection would not help; another attempt goes on from here.
             raise self._slow(self._limits.min_average_rate, " on average")
         return chunk
 

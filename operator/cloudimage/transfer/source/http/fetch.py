@@ -189,7 +189,7 @@ class _Fetch:
             with telling_when_full():
                 hashes = self._receive(download)
             if not download.proven and not hashes.are_right():
-                raise download.unproven()  # a part of the file, so that it is tried again
+                raise download.unproven()  # a part of the file, so that it is retried
         except TransferError as error:
             self._keep(download, error)
             raise

@@ -58,7 +58,7 @@ class ServerMaker:
             return None if image is None else image.properties
         shown = [self._services.volumes.show(each.id) for each in server.volumes]
         bootable = [each for each in shown if each is not None and each.bootable == "true"]
-        # Which of several is the boot disk only administrators are told.
+        # Nova shows only administrators which of several is the boot disk.
         return bootable[0].volume_image_metadata if len(bootable) == 1 else None
 
     def stopped(self) -> str | None:
