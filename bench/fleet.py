@@ -74,11 +74,11 @@ def kubernetes_bed() -> Iterator[Cluster]:
 
 @dataclass
 class Fleet:
-    """CloudImages of one namespace, the operator that looks after them, and its clouds.
+    """CloudImages of one namespace, the operator that manages them, and its clouds.
 
     Attributes:
         folder: For the operator's files.
-        clouds: Where their images are, in turns.
+        clouds: Where their images are, in turn.
         resources: The objects, as the API server had them when they were last listed.
     """
 
@@ -267,7 +267,7 @@ class Fleet:
         self.objects.delete_namespaced_custom_object(*self._address, name)
 
     def start(self) -> None:
-        """Start the operator and wait until it answers; its metrics begin anew."""
+        """Start the operator and wait until it answers; its metrics begin again from zero."""
         [port] = free_ports(1)
         self._metrics_url = f"http://127.0.0.1:{port}/metrics"
         self.operator.start(CLOUDIMAGE_METRICS_ADDRESS=f"127.0.0.1:{port}")

@@ -18,10 +18,10 @@ class Scale:
         raw: Size of the raw image of the second bar.
         memory: Virtual sizes at which memory is measured.
         each: Size of each of the images that are moved at once.
-        at_once: How many that are.
-        objects: How many CloudImages one operator looks after.
-        growth: At how many the cost of an operator is compared.
-        clouds: In how many clouds those are.
+        at_once: How many images those are.
+        objects: How many CloudImages one operator manages.
+        growth: Numbers of CloudImages at which the cost of an operator is compared.
+        clouds: How many clouds those are in.
         queued: How many transfers are under way beside them, or wait for their turn.
         steady: Seconds for which the operator is watched at rest.
         probes: How many objects are changed, and as many deleted, in each of two situations.

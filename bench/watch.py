@@ -69,7 +69,7 @@ class Peak:
         self.value = 0
 
     def look(self) -> None:
-        """Take note of the value now."""
+        """Record the current value if it is the largest so far."""
         self.value = max(self.value, self._read())
 
 

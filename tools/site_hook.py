@@ -68,7 +68,7 @@ def _outside(text: str, folder: str) -> Iterator[str]:
 
 
 def _has_page(path: str) -> bool:
-    """Tell whether the site has a page for a path; files of docs/ that are no pages stay links."""
+    """Return whether the site has a page for a path; files of docs/ without a page stay links."""
     if _is_in_docs(path):
         return path.endswith(".md") and (ROOT / path).is_file()
     return not path.startswith("..") and (ROOT / path).exists()

@@ -1,8 +1,8 @@
-"""Random work, kills and outages by a seed; in the end one right image of each object, no more.
+"""Seeded random work, kills and outages; in the end each object has exactly one correct image.
 
-Objects are created, edited, reverted, shared and deleted, in every way into Glance; meanwhile
-operators, fork servers, transfers and tools are killed by SIGKILL, and services are stopped or do
-not answer for a while.
+Objects are created, edited, reverted, shared and deleted, using every way into Glance; meanwhile
+operators, fork servers, transfers and tools are killed with SIGKILL, and services are stopped or
+do not answer for a while.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What Argo CD is told of our kinds, run by the Lua that it has: version 5.1."""
+"""What Argo CD learns about our kinds, run by the Lua version that it embeds: 5.1."""
 
 import subprocess
 from pathlib import Path

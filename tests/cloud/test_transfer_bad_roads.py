@@ -89,8 +89,8 @@ def test_token_that_is_always_refused(bench: Bench, qcow2: Path) -> None:
 def test_early_refusal_and_reset(bench: Bench, qcow2: Path, at: int) -> None:
     request = by_method(bench, bench.put(qcow2), "Upload", disk_format="raw")
     with through(bench, request, Fault("PUT", "/file", "refuse", at=at, times=9)):
-        failure = fail(request, Reason.FORBIDDEN)  # not Glance's quota: that is told in JSON
-    # A stranger's page is not told: only OpenStack's own JSON is.
+        failure = fail(request, Reason.FORBIDDEN)  # not Glance's quota: Glance reports that in JSON
+    # A stranger's page is not reported: only OpenStack's own JSON is.
     assert "(413)" in failure.message
     assert "says the proxy" not in failure.message
     assert bench.images() == []

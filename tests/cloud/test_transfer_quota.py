@@ -51,7 +51,7 @@ def test_straight_is_not_even_fetched(tiny: Bench, disk: Path) -> None:
 
 
 def test_each_store_counts(tiny: Bench, tmp_path: Path) -> None:
-    """Glance itself would fill the second store, and then let the project make no more images."""
+    """Glance itself would fill the second store, and only then refuse the project new images."""
     url = raw(tiny, tmp_path, 3 * MIB)
     message = refused(tiny, by_method(tiny, url, "GlanceDirect", "slow", "fast"))
     assert "it takes 6.0 MiB of image_size_total" in message

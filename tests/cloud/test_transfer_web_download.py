@@ -1,4 +1,4 @@
-"""Glance fetches by itself; what it fetched is verified."""
+"""Glance fetches the source itself; what it fetched is verified."""
 
 from pathlib import Path
 

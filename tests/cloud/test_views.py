@@ -86,7 +86,7 @@ def test_what_is_changed_is_told_and_nothing_else(
     assert look(watch, cloud.glance, unique, is_whole=is_whole) == {"0", "1", "3", "5"}
     assert look(watch, cloud.glance, unique, is_whole=is_whole) == set()
     change(images, made[6], Marks.UID, f"{unique}-x")
-    # It concerns both: the one that it was taken from, too.
+    # This concerns both objects, also the one that the image was taken from.
     assert look(watch, cloud.glance, unique, is_whole=is_whole) == {"6", "x"}
 
 

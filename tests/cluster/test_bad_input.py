@@ -223,7 +223,7 @@ def test_editing_the_spec_recovers_a_terminal_failure(
     namespace.create(unique, url, _sha256(bad))
     namespace.wait_condition(unique, "Stalled", reason="SourceNotAnImage")
     asked = len(sources.requests(unique))
-    # It is not tried again by itself, not even after another look at it.
+    # It is not retried automatically, not even when the object is reconciled again.
     namespace.patch(unique, {"metadata": {"annotations": {"look": "again"}}})
     assert not wait_until(lambda: len(sources.requests(unique)) > asked, 12)
     sources.put(unique, qcow2_disk)

@@ -158,7 +158,7 @@ def test_a_test_waits_for_its_turn(
     second = Watched(namespace, first.connection, name)
     assert second.servers() == []
     namespace.delete(first.name)
-    # It is told at once: it would ask only after a minute.
+    # The second one learns this at once; on its own, it would ask only after a minute.
     namespace.wait(name, lambda each: said(each, "Ready")[0] == "True", 40)
     namespace.delete(name)
 
@@ -295,13 +295,13 @@ def test_a_version_that_does_not_boot_is_given_up(
     assert publisher.serves(served, 1)
     watched = Watched(namespace, openstack.connect("images"), unique)
     assert wait_until(lambda: len(images_of(watched.connection, watched.uid)) == 1, 60)
-    # The one that serves is tested too, and stays in use.
+    # The image that is in use is also tested, and stays in use.
     namespace.wait_condition(unique, "Booted", "False", "ConsoleMismatch")
     kept = namespace.get(unique)
     assert kept is not None
     assert said(kept, "Ready")[:2] == ("True", "Available")
     assert condition_of(kept, "Stalled") is None
-    # It is not tried again until the publisher has another version.
+    # It is not retried until the publisher has another version.
     publisher.ask()
     namespace.wait(unique, lambda each: each.status.last_handled_retry == "2")
     namespace.delete(unique)

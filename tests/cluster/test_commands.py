@@ -234,7 +234,7 @@ def test_watch_gives_up_in_time(bench: Bench) -> None:
 def test_changes_go_on_when_the_server_ends_a_watch(bench: Bench, connected: Connected) -> None:
     changes = replace(connected, watch_seconds=1).changes(CLOUD_IMAGE, None, None)
     key = (bench.namespace, "debian-12")
-    first, again = next(changes), next(changes)  # nothing changed: it was begun anew
+    first, again = next(changes), next(changes)  # nothing changed: the watch began again
     assert first == again
     bench.put_status("debian-12", UPLOADING)
     assert any(each[key]["status"] == UPLOADING for each in changes)

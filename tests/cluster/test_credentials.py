@@ -1,4 +1,4 @@
-"""Clouds, ways to log in, rotation, and the Secret that stays until it is needed no more."""
+"""Clouds, ways to log in, rotation, and the Secret that stays until it is no longer needed."""
 
 import json
 import ssl

@@ -1,4 +1,4 @@
-"""What somebody else does to an image in Glance: put back, reported, made again, respected."""
+"""When others change an image in Glance, it is restored, made again, reported or left alone."""
 
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ def test_with_report_it_is_only_said_until_the_spec_changes(
     assert 'changed is "wrong" instead of "right"' in message
     assert (condition_of(drifted, "Ready") or ("",))[0] == "True"
     assert watchful_namespace.told_once(unique, "Warning", "Drifted")
-    # It is looked at again, and still nothing is changed.
+    # It is checked again, and still nothing is changed.
     seen = drifted.status.last_sync_time
     assert seen is not None
     watchful_namespace.wait(unique, lambda each: (each.status.last_sync_time or seen) > seen, 30)

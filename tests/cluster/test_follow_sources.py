@@ -60,7 +60,7 @@ def test_a_first_image_that_fails_for_good_waits_until_its_tag_moves(
     namespace.cluster.run_kubectl(
         "apply", "-n", namespace.name, "-f", "-", stdin=json.dumps(secret)
     )
-    # QEMU's magic and no more.
+    # Only QEMU's magic.
     (tmp_path / "bad.qcow2").write_bytes(b"QFI\xfb" + bytes(1000))
     image = artifact(registry, f"{name}:stable", tmp_path, "bad.qcow2")
     oci = {
@@ -147,7 +147,7 @@ def test_an_object_of_a_bucket_is_followed_by_its_version(
     assert second.status.source is not None
     assert second.status.follow.version == second.status.source.version
 
-    # What was served before is not served again by itself.
+    # A version that was in use before is not used again automatically.
     buckets.put(BUCKET, name, disks[0])
     followed.ask()
     back = namespace.wait_condition(name, "Following", "False", "SourceWentBack")

@@ -51,7 +51,7 @@ LEFT_IN_GLANCE = {
 
 @dataclass(frozen=True)
 class Bench:
-    """A namespace whose operator is told where to halt, and the one source of all its objects."""
+    """A namespace whose operator halts at given points, and the one source of all its objects."""
 
     namespace: Namespace
     openstack: OpenStack

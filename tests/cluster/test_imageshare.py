@@ -1,4 +1,4 @@
-"""An ImageShare gives an image to other projects, accepts where it may, and takes it back."""
+"""An ImageShare shares an image with projects, accepts where it may, and revokes members."""
 
 import json
 import subprocess
@@ -64,7 +64,7 @@ def test_an_administrators_credentials_see_who_still_uses_it(
         message = shares.wait_condition(unique, "Reconciling", "InUse")
         assert f"project consumer: {unique} ({server_id})" in message
         assert members(admin, image_id).keys() == {project, tiny}
-    # It would be looked at again within a minute.
+    # It would be retried within a minute; the annotation asks for that now.
     annotation = {"cloudimage.dev/retry": "now"}
     shares.patch(unique, {"metadata": {"annotations": annotation}})
     shares.wait(unique, lambda each: each.status.projects == (tiny,))
@@ -107,7 +107,7 @@ def test_who_has_to_accept_is_told_the_command_that_works(
         env={"OS_CLIENT_CONFIG_FILE": str(openstack.clouds_yaml)},
         check=True,
     )
-    # Nobody told the operator: it looks often while an answer is fresh.
+    # The operator gets no notice of this: it looks often while an answer is fresh.
     shares.wait_condition(unique, "Accepted", "AllAccepted", seconds=40)
     shares.delete(unique)
     shares.wait_gone(unique)

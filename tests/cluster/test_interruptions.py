@@ -132,7 +132,7 @@ def test_a_restart_of_the_operator_moves_nothing_and_writes_nothing(
     asked = len(sources.requests(unique))
     own_namespace.operator.kill()
     own_namespace.operator.start()
-    # A spec that comes later is looked after: so the first one had its turn before.
+    # Once a later object is Ready, the first one has also had its turn.
     own_namespace.create(f"{unique}-later", url, sha256_of(slow_upload))
     own_namespace.wait_condition(f"{unique}-later", "Ready")
     after = own_namespace.get(unique)

@@ -70,7 +70,7 @@ def start(operator: Operator, **environment: str) -> None:
 
 
 def fetching(resource: CloudImage) -> bool:
-    """Tell whether bytes have been seen to move."""
+    """Return whether bytes have been seen to move."""
     progress = resource.status.progress
     return progress is not None and bool(progress.transferred_bytes)
 

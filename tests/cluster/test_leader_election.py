@@ -85,7 +85,7 @@ def moving(
 
 
 def fetching(resource: CloudImage) -> bool:
-    """Tell whether bytes have been seen to move."""
+    """Return whether bytes have been seen to move."""
     progress = resource.status.progress
     return progress is not None and bool(progress.transferred_bytes)
 

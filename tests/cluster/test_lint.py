@@ -1,4 +1,4 @@
-"""Images are looked into before a real Glance gets them: findings are told, or refused."""
+"""Images are inspected before a real Glance gets them: findings are reported, or refused."""
 
 from pathlib import Path
 

@@ -184,7 +184,7 @@ def test_orphans_are_reported_and_unfinished_ones_deleted_when_asked_for(
             lines = operator.log().splitlines()
             return [line for line in lines if "image without a CloudImage" in line]
 
-        # Each is told of once.
+        # Each is reported once.
         assert wait_until(lambda: len(reported()) == 2 * (1 + deletes), 30)
         assert not [line for line in reported() if anothers in line or living in line]
     finally:

@@ -108,7 +108,7 @@ def test_a_service_that_is_away_in_the_middle_of_a_transfer(
     watched.wait(unique, at_stage(stage))
     clouds.stop_service(service)
     try:
-        # A transfer has no need of Nova; the others are missed, and that is told.
+        # A transfer does not need Nova; the others are missed, and the status says so.
         felt = at_stage("Complete") if service == "nova" else is_troubled
         watched.wait(unique, felt)
     finally:
@@ -140,7 +140,7 @@ def test_a_deletion_outlasts_an_outage_and_says_since_when_once(
         assert since is not None
         assert f"unreachable since {since:%Y-%m-%d %H:%M} UTC" in message
         assert 'cloudimage.dev/force-delete="true"' in message
-        # Tried again after 5 and 10 seconds, and nothing written.
+        # The deletion is retried after 5 and 10 seconds, and nothing is written.
         version = blocked.metadata.resource_version
         assert not wait_until(lambda: _version(watched, unique) != version, 14)
     finally:

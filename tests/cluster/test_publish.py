@@ -42,7 +42,7 @@ def publishing(
 
 
 def data(namespace: Namespace, name: str) -> dict[str, str] | None:
-    """Return what a ConfigMap holds; None: there is none."""
+    """Return the data of a ConfigMap, or None if it does not exist."""
     try:
         return namespace.core.read_namespaced_config_map(name, namespace.name).data or {}
     except ApiException as error:

@@ -137,7 +137,7 @@ def test_restored_objects_whose_images_have_old_uids_get_other_images(
     own_namespace.delete(unique)
     own_namespace.wait_gone(unique)
     assert images_of(images, before.metadata.uid) == [left]
-    # What is left can be taken over by itself, once it belongs to nobody any more.
+    # The image that is left can be adopted on its own, once it no longer has an owner.
     change_image(images, before, **{Marks.UID: None})
     own_namespace.create(f"{unique}-2", "", source=None, adopt={"id": left["id"]})
     adopted = own_namespace.wait_condition(f"{unique}-2", "Ready", reason="Available")

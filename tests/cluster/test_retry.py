@@ -1,4 +1,4 @@
-"""When what failed is tried again: by annotation, by an edit of the spec, by the server's wish."""
+"""When failures are retried: by annotation, by an edit of the spec, at the server's request."""
 
 import hashlib
 import subprocess

@@ -74,12 +74,12 @@ def stands_by(operator: Operator) -> bool:
 
 
 def is_seen(resource: CloudImage) -> bool:
-    """Tell whether the operator has looked at the newest spec."""
+    """Return whether the operator has looked at the newest spec."""
     return resource.status.observed_generation == resource.metadata.generation
 
 
 def looked_at(operator: Operator, name: str) -> bool:
-    """Tell whether its log has anything of a namespace."""
+    """Return whether the operator's log mentions a namespace."""
     return f'"{name}"' in operator.log()
 
 

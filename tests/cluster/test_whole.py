@@ -81,7 +81,7 @@ class Kept:
 @pytest.fixture(scope="module")
 def kept(platform: Platform, namespace: Namespace, qcow2_disk: Path) -> Iterator[Kept]:
     """The CloudImage ``kept``, Ready, and with it the release, upgraded from the version before."""
-    # The previous operator's own image is not built any more; what upgrades is all the rest.
+    # The previous operator's own image is no longer built; everything else is upgraded.
     tag = ("--set", f"image.tag={__version__}")
     platform.helm("install", RELEASE, str(PREVIOUS_CHART), *IMAGE, *tag)
     url = platform.put("whole.qcow2", qcow2_disk)
@@ -263,7 +263,7 @@ def test_of_two_pods_the_other_takes_over(
     kubectl = platform.cluster.run_kubectl
 
     def leader() -> str:
-        """Return the pod that holds the Lease; empty while it is none of those that are there."""
+        """Return the pod that holds the Lease, or an empty string while no existing pod does."""
         holder = "jsonpath={.spec.holderIdentity}"
         held = kubectl("get", "lease", RELEASE, "-n", SYSTEM, "-o", holder).partition("_")[0]
         pods = kubectl("get", "pods", "-n", SYSTEM, "-o", "name").split()

@@ -1,7 +1,7 @@
 """Fuzzes one target with atheris: ``python tests/fuzz/run.py TARGET [--seconds N] [--keep]``.
 
-What it finds is written to ``tests/fuzz/corpus/TARGET/crash-...``, from where the tests take it: it
-stays there with the mend. ``--keep`` has new inputs that reach new code kept in the corpus.
+Findings are written to ``tests/fuzz/corpus/TARGET/crash-...``, where the tests pick them up; they
+stay there along with the fix. ``--keep`` keeps new inputs that reach new code in the corpus.
 """
 
 import argparse

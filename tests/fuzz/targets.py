@@ -247,7 +247,7 @@ TARGETS |= {
 
 
 def _told(error: TransferError, *reasons: Reason) -> None:
-    """Check what a user would be told."""
+    """Check the error that a user would see."""
     assert error.reason in reasons
     _readable(error.message)
 

@@ -1,7 +1,7 @@
-"""Parsers of strangers' bytes meet what is known to be hard, and for some time what nobody knows.
+"""Parsers of untrusted bytes get inputs known to be hard, and for some time also unknown ones.
 
-``make test`` has the corpus, and some thousand variants of it that are the same at each run; ``make
-test-all`` has atheris look for new ones. What that finds, it writes into the corpus.
+``make test`` runs the corpus, and some thousand variants of it that are the same in each run;
+``make test-all`` has atheris look for new ones, and writes what it finds into the corpus.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""A compute service and an API server in memory, which fail as they are told."""
+"""A compute service and an API server in memory, which fail on demand."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,12 +13,12 @@ from support.boot_states import server, untested, with_test
 
 @dataclass
 class Nova:
-    """A compute service that fails as it is told.
+    """A compute service that fails on demand.
 
     Attributes:
-        servers: What it has.
-        stuck: It deletes none of them.
-        refusals: Why it does not do what is asked for, by the name of the method.
+        servers: The servers that it has.
+        stuck: Whether it fails to delete any of them.
+        refusals: Why it refuses a request, by the name of the method.
     """
 
     servers: list[models.TestServer] = field(default_factory=list)

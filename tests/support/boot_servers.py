@@ -134,5 +134,5 @@ def servers_of(
 
 
 def gone(cloud: Connection, ids: Collection[str]) -> bool:
-    """Return whether Nova has none of these servers any more."""
+    """Return whether Nova no longer has any of these servers."""
     return all(cloud.compute.get(f"/servers/{each}").status_code == 404 for each in ids)

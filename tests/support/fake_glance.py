@@ -16,7 +16,7 @@ from cloudimage.transfer.request import TransferRequest
 
 
 class FakeGlance:
-    """Stores what it is given, and fails as it is told."""
+    """Stores what it is given, and fails on demand."""
 
     def __init__(self) -> None:
         self.images: dict[str, dict[str, Any]] = {}

@@ -62,7 +62,7 @@ class Fault:
     seen: int = field(default=0, init=False)
 
     def takes(self, method: str, path: str) -> bool:
-        """Tell whether a request is to fail, and count it."""
+        """Return whether a request is to fail, and count it."""
         if method != self.method or not path.endswith(self.path):
             return False
         self.seen += 1

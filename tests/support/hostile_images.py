@@ -190,10 +190,10 @@ def vhdx_item(identity: str, *, replace: bytes | None = None, flags: int | None 
 
 
 def vhdx_with_log(_: Path, path: Path) -> None:
-    """Make a VHDX as it is copied from a machine that runs: its header names the log to replay.
+    """Make a VHDX as if copied from a running machine: its header names the log to replay.
 
-    qemu-io ends with its changes in the log; the log's identity is put back into the headers, which
-    qemu clears as soon as it has written them.
+    qemu-io ends with its changes in the log; the log's identity is restored in the headers, where
+    qemu clears it as soon as it has written the changes.
     """
     qemu_img("create", "-q", "-f", "vhdx", path, "64M")
     command = ["qemu-io", "-f", "vhdx", "-c", "write -P 170 40M 64k", "-c", "abort", str(path)]

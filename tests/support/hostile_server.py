@@ -84,7 +84,7 @@ def answer(body: bytes, *headers: str, status: str = "200 OK", length: int | Non
 
 
 def wants_range(head: bytes) -> bool:
-    """Tell whether a request asks for a part."""
+    """Return whether a request asks for a part."""
     return b"\r\nrange:" in head.lower()
 
 

@@ -35,7 +35,7 @@ class Namespace:
 
     @classmethod
     def of(cls, operator: Operator) -> "Namespace":
-        """Return the namespace that the operator looks after."""
+        """Return the namespace that the operator manages."""
         client = kubernetes.config.new_client_from_config(str(operator.cluster.kubeconfig))
         return cls(
             operator.cluster,
@@ -46,7 +46,7 @@ class Namespace:
         )
 
     def beside(self, name: str) -> "Namespace":
-        """Return another namespace that the same operator looks after."""
+        """Return another namespace that the same operator manages."""
         return replace(self, name=name)
 
     def put_secret(self, openstack: OpenStack, name: str = SECRET, **clouds: Any) -> None:
@@ -154,7 +154,7 @@ class Namespace:
         return [(str(each.type), str(each.reason)) for each in ordered]
 
     def told_once(self, name: str, kind: str, reason: str) -> bool:
-        """Tell whether the Event came, and came once; it may follow the status by a moment."""
+        """Return whether the Event came exactly once; it may follow the status by a moment."""
         said = (kind, reason)
         wait_until(lambda: said in self.events(name), 10)
         return self.events(name).count(said) == 1

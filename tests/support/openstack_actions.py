@@ -57,6 +57,6 @@ def wait_until(ready: Callable[[], bool], seconds: float = 30) -> None:
 
 
 def imported(cloud: Connection, image_id: str) -> bool:
-    """Tell whether Glance lets go of the image; until then a deletion may end in a 500."""
+    """Return whether Glance has let go of the image; until then a deletion may end in a 500."""
     image = cloud.image.get(f"/images/{image_id}").json()
     return image["status"] == "active" and not image.get("os_glance_import_task")

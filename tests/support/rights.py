@@ -24,10 +24,10 @@ class Right(NamedTuple):
 
 
 def assert_rights(cluster: Cluster, user: Path, namespace: str, snapshot: str) -> None:
-    """Check that somebody may do in a namespace what a file of ``snapshots`` says, and no more.
+    """Check that a user may do in a namespace exactly what a file of ``snapshots`` says.
 
-    The file is what ``kubectl auth can-i --list`` prints, with what every user may do. With
-    ``UPDATE_SNAPSHOTS=1`` it is written.
+    The file is what ``kubectl auth can-i --list`` prints, including what every user may do.
+    ``UPDATE_SNAPSHOTS=1`` writes it.
     """
     printed = cluster.run_kubectl("auth", "can-i", "--list", "-n", namespace, kubeconfig=user)
     text = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())

@@ -116,7 +116,7 @@ def say(member: Connection, image_id: str | None, project_id: str, status: str) 
 
 
 def listed(consumer: Connection, image_id: str | None) -> bool:
-    """Tell whether an image is in the list that a consumer sees without asking for more."""
+    """Return whether an image is in the list that a consumer sees without asking for more."""
     images: Any = consumer.image
     return any(each.id == image_id for each in images.images())
 

@@ -126,7 +126,7 @@ def prepare(kubernetes: Kubernetes) -> Operator:
     step("Installing the CRDs and the chart's ServiceAccount and Role; starting the operator")
     install_crds(kubernetes)
     operator = Operator(kubernetes, kubernetes.new_namespace("demo"), demo_folder())
-    operator.stop()  # one that an earlier demo left with KEEP=1 looks after another namespace
+    operator.stop()  # one that an earlier demo left with KEEP=1 manages another namespace
     operator.install()
     operator.start()
     return operator

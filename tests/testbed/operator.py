@@ -47,7 +47,7 @@ def wait_until_served(cluster: Cluster) -> None:
 
 @dataclass
 class Operator:
-    """An operator that looks after one namespace, under the ServiceAccount of the chart.
+    """An operator that manages one namespace, under the chart's ServiceAccount.
 
     Attributes:
         folder: For its log, its kubeconfig and its scratch.

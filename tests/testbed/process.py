@@ -190,7 +190,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def answers(url: str) -> bool:
-    """Tell whether an HTTP server answers at the URL, whatever the status."""
+    """Return whether an HTTP server answers at the URL, whatever the status."""
     try:
         urllib.request.urlopen(url, timeout=2).close()
     except urllib.error.HTTPError:

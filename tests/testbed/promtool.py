@@ -1,4 +1,4 @@
-"""Prometheus' promtool alone, out of Debian's package: the package would start a server, too."""
+"""Prometheus' promtool alone, out of Debian's package, which would also start a server."""
 
 import os
 import shutil

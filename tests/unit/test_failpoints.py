@@ -1,4 +1,4 @@
-"""A point halts the process that is told so, and once; else nothing happens."""
+"""A fail point halts the process it is set for, and only once; otherwise nothing happens."""
 
 import os
 import signal

@@ -42,7 +42,7 @@ def record(*partitions: Partition, disk_id: int, code: bytes = b"") -> bytes:
     """Return the sector.
 
     Args:
-        partitions: What the table shall list, at most four.
+        partitions: What the table lists, at most four.
         disk_id: The disk's signature, 32 bits.
         code: The BIOS jumps to it; at most 440 bytes.
     """

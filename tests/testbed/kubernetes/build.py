@@ -26,7 +26,7 @@ def build(tools: Sequence[Tool], folder: Path) -> None:
         folder: Where the programs go.
 
     Raises:
-        CommandError: Go could not be had, or the build failed.
+        CommandError: Go is not available, or the build failed.
     """
     names = ", ".join(tool.name for tool in tools)
     go = str(toolchain.ensure())
@@ -63,7 +63,7 @@ def source_of(tool: Tool) -> Path:
     """Return the folder with a tool's module, downloaded once and verified by ``go.sum``.
 
     Raises:
-        CommandError: Go or the module could not be had.
+        CommandError: Go or the module is not available.
     """
     go = toolchain.ensure()
     download = ("mod", "download", "-json", tool.module)

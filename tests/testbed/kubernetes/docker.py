@@ -86,7 +86,7 @@ class Docker:
         return run("docker", *words, env={**self.environment, **environment})
 
     def answers(self) -> bool:
-        """Tell whether an engine answers."""
+        """Return whether an engine answers."""
         asked = ("docker", "version", "--format", "{{.Server.Version}}")
         with contextlib.suppress(FileNotFoundError):
             env = {**os.environ, **self.environment}
@@ -94,14 +94,14 @@ class Docker:
         return False
 
     def has(self, image: str) -> bool:
-        """Tell whether it has an image of that name."""
+        """Return whether it has an image of that name."""
         return bool(self.run("images", "--quiet", image).strip())
 
     def install(self) -> None:
-        """Install what an engine of ours needs, where no engine answers.
+        """Install what our own engine needs, unless an engine answers.
 
         Raises:
-            DockerError: There is none and this user cannot start one.
+            DockerError: No engine answers and this user cannot start one.
             MissingPackagesError: The packages could not be installed.
         """
         if self.answers():
@@ -112,10 +112,10 @@ class Docker:
         packages.ensure("docker-cli")  # from Debian 13 on a package of its own
 
     def up(self) -> None:
-        """Start ours unless an engine answers.
+        """Start our own engine unless an engine answers.
 
         Raises:
-            DockerError: There is none and this user cannot start one.
+            DockerError: No engine answers and this user cannot start one.
             NotReadyError: It did not start; another checkout's may run.
         """
         if not self.is_ours:

@@ -90,7 +90,7 @@ class Kind(ExternalCluster):
             self.run_kubectl("wait", *available, "--timeout=100s")
 
     def down(self) -> None:
-        """Delete the cluster, and Docker where it is ours; what a crash left, too."""
+        """Delete the cluster, Docker if it is ours, and also what a crash left behind."""
         if not self.folder.exists():
             return
         with bed_lock(self.folder) as lock:
@@ -151,9 +151,9 @@ class Kind(ExternalCluster):
                     self.folder.rmdir()
 
     def _pulls(self) -> bool:
-        """Tell whether Docker reaches its registry; ours is not asked, for where it runs is known.
+        """Return whether Docker reaches its registry; do not ask ours, as we know where it runs.
 
-        What is pulled is what the operator's image is built on.
+        The image pulled is the base of the operator's image.
         """
         if self.docker.is_ours:
             return False

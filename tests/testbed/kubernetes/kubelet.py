@@ -77,7 +77,7 @@ def scheduler_command(program: Path, kubeconfig: Path) -> list[str | Path]:
 
 
 def _control_loop(program: Path, kubeconfig: Path) -> list[str | Path]:
-    """Return what both of them are told: there is one, and nobody connects to it."""
+    """Return the arguments of both: only one of each runs, and nobody connects to it."""
     return [
         program,
         f"--kubeconfig={kubeconfig}",

@@ -93,7 +93,7 @@ def rules() -> list[str]:
 
 
 def forget_docker(before: Iterable[str]) -> None:
-    """Take away the rules that Docker leaves when it ends, and put back the policies.
+    """Remove the rules that Docker leaves behind when it ends, and restore the policies.
 
     Args:
         before: The rules that were there before it.

@@ -287,7 +287,7 @@ def _handler(folder: Path) -> type[BaseHTTPRequestHandler]:
 
 
 def _rests(job: JsonObject) -> bool:
-    """Tell whether a Job has ended, or is not to begin."""
+    """Return whether a Job has ended, or is not to begin."""
     conditions = {each["type"] for each in job.get("status", {}).get("conditions", [])}
     return bool(conditions & {"Complete", "Failed"}) or job["spec"].get("suspend") is True
 

@@ -39,7 +39,7 @@ def held(status: str) -> frozenset[str]:
 
 
 def lacks_some(status: str) -> bool:
-    """Tell whether a process has fewer capabilities than there are."""
+    """Return whether a process has fewer capabilities than there are."""
     return len(held(status)) < len(CAPABILITIES)
 
 

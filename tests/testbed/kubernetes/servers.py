@@ -92,12 +92,12 @@ def apiserver_command(program: Path, pki: Path, ports: Ports) -> list[str | Path
 
 
 def etcd_ready(ports: Ports) -> bool:
-    """Tell whether etcd takes writes."""
+    """Return whether etcd accepts writes."""
     return _ok(f"{ports.etcd_url}/health", requests.Session())
 
 
 def apiserver_ready(pki: Path, ports: Ports) -> bool:
-    """Tell whether kube-apiserver is ready and has made the ``default`` namespace, which lags."""
+    """Return whether kube-apiserver is ready and has made the ``default`` namespace, which lags."""
     admin = requests.Session()
     admin.verify = str(pki / "ca.crt")
     admin.cert = (str(pki / "admin.crt"), str(pki / "admin.key"))

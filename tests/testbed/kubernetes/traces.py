@@ -41,12 +41,12 @@ def record(
     paths: Iterable[Path] = PATHS,
     rules: Iterable[str] = (),
 ) -> None:
-    """Note in a file how things are, before a bed changes them; once for each bed.
+    """Record in a file how things are before a bed changes them, once for each bed.
 
     Args:
         path: The file.
-        sysctls: Settings of the kernel that are put back; what this kernel has not is left out.
-        paths: Files and folders that are taken away at the end where they are not there now.
+        sysctls: Kernel settings to restore; those that this kernel lacks are left out.
+        paths: Files and folders to remove at the end if they do not exist now.
         rules: Those of iptables; `restore` returns them.
     """
     if path.exists():
@@ -61,7 +61,7 @@ def record(
 
 
 def restore(path: Path) -> list[str]:
-    """Put back what the file says, and return the rules of iptables that were there."""
+    """Restore what the file says, and return the iptables rules that were there."""
     if not path.exists():
         return []
     before = json.loads(path.read_text())

@@ -71,7 +71,7 @@ class OpenStack:
         schema.template(boots=self.boots)
 
     def up(self) -> None:
-        """Start what does not run; a bed that never came up whole is made anew."""
+        """Start what is not running; a bed that never came up completely is made again."""
         self._install_programs()
         place = venv.location(self._lock)
         with bed_lock(self.folder):
@@ -119,7 +119,7 @@ class OpenStack:
             services.start(self._site, [name])
 
     def start_cinder(self) -> None:
-        """Start Cinder, too, and put it into the catalogue; it stays until the bed goes.
+        """Start Cinder as well, and add it to the catalogue; it stays until the bed goes.
 
         Its volumes are files with the bytes of their images (see ``cinder_aio.py``).
         """

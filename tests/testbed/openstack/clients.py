@@ -24,7 +24,7 @@ def kept(entry: Mapping[str, Any]) -> "Connection":
 
 
 def forget() -> None:
-    """Have everybody log in anew, who would know the catalogue of before."""
+    """Have everybody log in again, who would otherwise know only the earlier catalogue."""
     _kept.cache_clear()
 
 

@@ -36,7 +36,7 @@ class Api:
     name: str
 
     def __post_init__(self) -> None:
-        """Refuse a name that is none of ours."""
+        """Refuse a name that is not one of our services."""
         names = (*api_services(boots=True), *OPTIONAL_SERVICES)
         if self.name not in names:
             raise ValueError(f"no service {self.name!r}; there are {', '.join(names)}")

@@ -1,6 +1,6 @@
 """Serve one WSGI application of OpenStack: ``shim.py MODULE PORT THREADS [OPTION ...]``.
 
-It runs in the services' venv. OpenStack ships no servers of its own any more. gunicorn is driven
+It runs in the services' venv. OpenStack no longer ships servers of its own. gunicorn is driven
 from here and not by its own command, because Keystone and Nova parse ``sys.argv`` as if it were
 theirs; Cinder is given its options that way.
 """

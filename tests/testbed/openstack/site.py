@@ -59,7 +59,7 @@ class Site:
 
     @classmethod
     def load(cls, folder: Path) -> "Site | None":
-        """Return the site recorded in the folder; None when there is none, or a torn one."""
+        """Return the site recorded in the folder, or None if the record is missing or torn."""
         try:
             record = json.loads((folder / "site.json").read_text())
             return cls(
@@ -140,7 +140,7 @@ class Site:
         }
 
     def owns(self, process: psutil.Process) -> bool:
-        """Tell whether the process was started with this site's environment, or is its guest."""
+        """Return whether the process was started with this site's environment, or is its guest."""
         try:
             if process.name().startswith("qemu-system"):  # libvirt gives it an environment
                 return any(f"{self.folder}/" in word for word in process.cmdline())

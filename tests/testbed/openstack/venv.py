@@ -37,7 +37,7 @@ def install(lock: Path = LOCK) -> None:
 
 
 def _build(venv: Path, lock: Path) -> None:
-    shutil.rmtree(venv, ignore_errors=True)  # there is none at first
+    shutil.rmtree(venv, ignore_errors=True)  # it does not exist at first
     python = venv / "bin/python"
     run(uv(), "venv", "--python", sys.executable, venv)
     run(

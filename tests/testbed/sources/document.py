@@ -38,7 +38,7 @@ class Document:
         return cls(file, stat.st_size, tag, modified)
 
     def unchanged(self, headers: Mapping[str, str]) -> bool:
-        """Tell whether the client has these bytes already (If-None-Match)."""
+        """Return whether the client already has these bytes (If-None-Match)."""
         known = headers.get("if-none-match", "")
         return self.etag in [tag.strip() for tag in known.split(",")]
 

@@ -1,6 +1,6 @@
 """The source server: a folder over HTTP, with faults on demand.
 
-``/files/<name>`` serves a file; its query says what shall go wrong (`Wish`), so that tests need
+``/files/<name>`` serves a file; its query says what will go wrong (`Wish`), so that tests need
 no shared state and can run side by side. ``/requests?key=...`` returns what was asked.
 
 It is a process of its own: ``python -m testbed.sources.server --folder F --port P``.

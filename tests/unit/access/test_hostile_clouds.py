@@ -1,4 +1,4 @@
-"""Clouds that do harm: each ends soon, in little memory, and no inner server's text is told."""
+"""Hostile clouds: each try ends soon, in little memory, and reports no inner server's text."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""What is told about an object: how it is, why, who holds it, and what to do."""
+"""What is reported about an object: its state, the reason, who holds it, and what to do."""
 
 from datetime import timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""Folders of one user on a machine that others use, too."""
+"""Folders of one user on a machine that others also use."""
 
 import os
 from pathlib import Path

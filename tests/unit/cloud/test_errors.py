@@ -47,7 +47,7 @@ def test_the_wish_of_a_busy_cloud_is_passed_on(
 
 
 def test_the_same_fault_is_told_in_the_same_words_each_time() -> None:
-    """Else each try would write the status anew."""
+    """Otherwise each try would write the status again."""
 
     def said(number: str) -> str:
         text = (

@@ -45,7 +45,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Tags(HTMLParser):
-    """Collects what a page loads by itself, the ids of its elements, and its classes."""
+    """Collects what a page loads automatically, the ids of its elements, and its classes."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -81,7 +81,7 @@ def test_what_is_linked_to_outside_docs_is_part_of_the_site(site: Path) -> None:
     folder = (site / "manifests" / "argocd" / "index.html").read_text()
     assert "resources-finalizer" in folder
     assert 'href="health/"' in folder
-    # A README.md beside it would be the first page, too.
+    # A README.md beside it would also be the first page.
     assert "Something is wrong?" in (site / "index.html").read_text()
     samples = (site / "manifests" / "samples" / "index.html").read_text()
     assert 'href="cloudimage-minimal.yaml/"' in samples

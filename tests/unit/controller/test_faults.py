@@ -109,7 +109,7 @@ class FakeKube:
         self.thing = body
 
     def post_event(self, resource: Resource, event: Event) -> None:
-        """Take note of an Event."""
+        """Record an Event."""
         assert resource.metadata.uid == "u"
         self.events.append(event)
 

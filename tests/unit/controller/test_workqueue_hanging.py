@@ -13,7 +13,7 @@ from cloudimage.controller.workqueue import WorkQueue
 def hanging(
     keys: list[str], workers: int, tenants: Callable[[str], tuple[str, ...]], wait: float
 ) -> tuple[list[str], list[str], float]:
-    """Have keys that begin with "h" hang; return the calls, who was told, and the time of stop."""
+    """Have keys that begin with "h" hang; return the calls, the reports, and how long stop took."""
     calls: list[str] = []
     told: list[str] = []
     opened = threading.Event()

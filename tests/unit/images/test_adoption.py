@@ -1,4 +1,4 @@
-"""Which image is taken over or observed, and what is said when it is none."""
+"""Which image is adopted or observed, and what is reported when no image qualifies."""
 
 from typing import Any
 

@@ -92,7 +92,7 @@ class Process:
         self.leads = False
 
     def acts(self) -> bool:
-        """Tell whether it may act, as its watch of the time sees it."""
+        """Return whether it may act, by its own clock."""
         due = self.leadership._renewed + self.leadership.terms.renew_within
         return self.leads and elector.clock() < due
 

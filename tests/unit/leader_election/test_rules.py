@@ -148,7 +148,7 @@ class Candidate:
         return f"{self.number}-{self.lives}"
 
     def acts(self, time: float) -> bool:
-        """Tell whether it believes, by its own clock, that it may act."""
+        """Return whether it believes, by its own clock, that it may act."""
         return self.renewed is not None and self.rate * time < self.renewed + TERMS.renew_within
 
     def look(self, time: float) -> None:
@@ -171,7 +171,7 @@ class Candidate:
         self.pending = None
 
     def die(self) -> None:
-        """End, and be started anew under another name."""
+        """End, and be started again under another name."""
         self.lives += 1
         self.view = self.renewed = self.pending = None
 
@@ -186,7 +186,7 @@ def test_two_never_act_at_once(seed: int) -> None:
     for _ in range(5000):
         time += rng.expovariate(1) if rng.random() < 0.95 else rng.uniform(0, 20)
         candidate = rng.choice(candidates)
-        # A request may be long under way, and arrive when nobody counts on it any more.
+        # A request may take long, and arrive when nobody counts on it any longer.
         candidate.look(time)
         if rng.random() < 0.8:
             candidate.arrive()

@@ -26,7 +26,7 @@ from testbed.process import free_ports
 
 
 def number(name: str, **labels: str) -> float:
-    """Return a sample's value; 0 when there is none."""
+    """Return a sample's value, or 0 if there is no such sample."""
     return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
@@ -89,7 +89,7 @@ def test_a_transfer_counts_bytes_and_seconds_of_its_stages() -> None:
     told = (
         Progress(stage=Stage.FETCHING),
         Progress(stage=Stage.FETCHING, transferred=70),
-        Progress(stage=Stage.FETCHING, transferred=10),  # begun anew with a mirror
+        Progress(stage=Stage.FETCHING, transferred=10),  # began again with a mirror
         Progress(stage=Stage.FETCHING, transferred=100),
         Progress(stage=Stage.UPLOADING, transferred=30),
     )

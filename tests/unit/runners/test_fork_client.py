@@ -142,7 +142,7 @@ def test_the_status_after_a_signal_is_negative(serve: Serve, number: signal.Sign
         end = {signal.SIGTERM: process.terminate, signal.SIGKILL: process.kill}
         end[number]()
         assert process.wait(10) == -number
-    process.kill()  # nothing is there any more to be killed
+    process.kill()  # nothing is left to be killed
 
 
 def test_those_started_at_once_hold_nothing_of_each_other(serve: Serve) -> None:
@@ -226,7 +226,7 @@ def test_a_transfer_looks_like_one(serve: Serve) -> None:
 
 
 def test_the_server_and_transfers_end_with_the_operator() -> None:
-    """By kill -9: nobody is told, but the descriptors are closed."""
+    """By kill -9: nobody gets a message, but the descriptors are closed."""
     with subprocess.Popen(
         [sys.executable, "-c", OPERATOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as operator:

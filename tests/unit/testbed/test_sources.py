@@ -39,7 +39,7 @@ def get(url: str, **headers: str) -> requests.Response:
 
 
 def read_until_cut(url: str, **headers: str) -> tuple[bytes, Exception | None]:
-    """Return what arrives before the answer breaks off, and how it did."""
+    """Return what arrives before the answer is interrupted, and the error, or None."""
     body = b""
     with requests.get(url, headers=headers, timeout=10, stream=True) as answer:
         try:
@@ -306,6 +306,6 @@ def test_down_leaves_no_trace(tmp_path: Path) -> None:
     process = psutil.Process(pid)
     assert json.loads(get(f"{url}/requests?key=none").text) == []
     server.down()
-    # By its birth, too: other tests start processes, and one may have got its number.
+    # psutil also compares start times: other tests start processes, and one may have its number.
     assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     assert list(tmp_path.iterdir()) == []

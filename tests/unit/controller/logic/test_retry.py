@@ -1,4 +1,4 @@
-"""When what failed is tried again, and what the annotation asks for."""
+"""When failures are retried, and what the annotation asks for."""
 
 import pytest
 

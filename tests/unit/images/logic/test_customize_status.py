@@ -1,4 +1,4 @@
-"""spec.customize in the status: each step, the condition, and when nothing is tried again."""
+"""spec.customize in the status: each step, the condition, and when nothing is retried."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What holds an image, and how that is told."""
+"""What holds an image, and how that is reported."""
 
 import pytest
 

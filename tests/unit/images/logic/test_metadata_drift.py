@@ -1,4 +1,4 @@
-"""Metadata that is not as the spec says: applied, put back, or reported."""
+"""Metadata that differs from the spec: applied, restored, or reported."""
 
 from typing import Any
 

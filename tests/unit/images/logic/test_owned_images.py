@@ -240,7 +240,7 @@ def test_what_passes_by_itself_is_not_terminal() -> None:
         Reason.INSUFFICIENT_SCRATCH,
         Reason.INTERRUPTED,
         Reason.SECRET_NOT_FOUND,
-        # Mended by others than the spec: in a Secret, a ConfigMap, or the cloud.
+        # Fixed elsewhere than in the spec: in a Secret, a ConfigMap, or the cloud.
         Reason.SOURCE_REFUSED,
         Reason.SIGNATURE_INVALID,
         Reason.SUMS_FILE_INVALID,

@@ -276,7 +276,7 @@ def test_what_could_not_be_given_is_not_ready_and_what_was_is_recorded() -> None
     status = synced(image_share(), members=members, kept=frozenset({"old"}), problem=full)
     assert said(status, ShareCondition.READY)[:2] == ("False", "MemberQuotaExceeded")
     assert said(status, ShareCondition.STALLED)[0] == "True"
-    # One of an earlier revision is none of this image, and still to be taken back.
+    # A member from an earlier revision is not one of this image, and is still to be revoked.
     assert status.projects == ("a", "old")
     assert [each.project_id for each in status.members] == ["a"]
     assert status.summary.accepted == "0/2"

@@ -146,7 +146,7 @@ CLOSED = "virt-customize: error: libguestfs error: appliance closed the connecti
     ],
 )
 def test_a_limit_that_was_met_is_named(facts: Facts, reason: Reason, said: str) -> None:
-    """And what may pass is tried again."""
+    """A failure that may pass is also retried."""
     found, why = cause(facts, CLOSED, "words")
     assert (found, why.endswith("words")) == (reason, True)
     assert said in why

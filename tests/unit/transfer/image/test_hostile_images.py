@@ -47,7 +47,7 @@ class Bench:
         self.calls: list[Order] = []
 
     def record_tools(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Take note of each program that opens images."""
+        """Record each program that opens images."""
 
         def noted(order: Order, listener: socket.socket | None = None) -> Program:
             if order.words[0].startswith("qemu-"):

@@ -156,7 +156,7 @@ def test_server_that_hangs(monkeypatch: pytest.MonkeyPatch, agrees: bool, pause:
         sum(map(len, Disk(ours).pieces()))
     stop.set()
     assert time.monotonic() - began < 5
-    # One that hung up would be waited for.
+    # A server that closed the connection would be waited for.
     assert not isinstance(caught.value, HungUpError)
     assert "did not answer within 1 s" in str(caught.value)
 

@@ -70,7 +70,7 @@ def test_what_windows_writes(text: str, encoding: str) -> None:
         f"{COLUMNS}\n{'SHA512':16}{SHA512.upper()[:68]}... C:\\{NAME}\n",
         # Of two folders.
         f"{COLUMNS}\n{'SHA256':16}{SHA256:71}C:\\a\\{NAME}\n{'SHA256':16}{OTHER:71}C:\\b\\{NAME}\n",
-        # In another language: which word is the name, nobody knows.
+        # In another language: which word is the name is unknown.
         f"SHA256-Hash von {NAME}:\r\n{SHA256}\r\nCertUtil: -hashfile-Befehl wurde ausgeführt.\r\n",
         f"SHA256 hash of {NAME}:\n{SHA1}\n{DONE}",
         f"SHA384 hash of {NAME}:\n{digest('sha384')}\n{DONE}",

@@ -86,7 +86,7 @@ class _SimulatedGlance:
 
 
 class _ViewOfGlance(RuleBasedStateMachine):
-    """Changes come at any time, also between two pages; a listing may break off anywhere."""
+    """Changes come at any time, also between two pages; a listing may be interrupted anywhere."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -95,7 +95,7 @@ UNPROVEN = {
 
 @pytest.mark.parametrize("answer", UNPROVEN.values(), ids=UNPROVEN.keys())
 def test_end_that_proves_nothing(answer: bytes, tmp_path: Path) -> None:
-    """Each could be a part of the file: it is refused for now, and may come whole next time."""
+    """Each could be a part of the file: it is refused for now, and may be complete next time."""
     with Hostile(sends(answer)) as server:
         error = refusal(HttpSource(url=server.url("/disk.img?key=s3cret")), tmp_path)
     assert error.reason is Reason.SOURCE_TRUNCATED, error.message

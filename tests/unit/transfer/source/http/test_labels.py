@@ -1,4 +1,4 @@
-"""What an answer says of itself: its content decides, and what nobody asked for is told."""
+"""What an answer says about itself: its content decides, and anything unrequested is reported."""
 
 import gzip
 import hashlib
