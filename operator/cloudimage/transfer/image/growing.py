@@ -68,10 +68,22 @@ class GrowingFile:
     def _found(self) -> bool:
         """Return whether there is a file, which another transfer writes."""
         try:
-            self.link.hardlink_to(self.cache.part(self.key))
+            self._join(self.cache.part(self.key))
         except FileNotFoundError:
             return False
         return True
+
+    def _join(self, path: Path) -> None:
+        """Have this transfer's link be of a file; it may be of one that a killed writer left.
+
+        Raises:
+            FileNotFoundError: The file is not there; the link stays.
+        """
+        if self.link.exists() and self.link.samefile(path):
+            return
+        joined = self.link.with_suffix(".joined")
+        joined.hardlink_to(path)
+        joined.replace(self.link)
 
     def _taken_over(self) -> bool:
         """Begin to write, unless another does; return whether the file is whole or begun."""
@@ -80,17 +92,21 @@ class GrowingFile:
                 entry = held.enter_context(self.cache.entry(self.key, wait=False))
             except BlockingIOError:
                 return False
-            if entry.note() is not None and entry.data.exists():
-                if not self.link.exists():
-                    entry.give(self.link)
+            if self._is_whole(entry):
+                self._join(entry.data)
                 return True
             entry.room.reserve(self.most)  # makes the part if it does not exist
-            if not self.link.exists():
-                self.link.hardlink_to(entry.part)
+            self._join(entry.part)
             arguments = entry, held.pop_all()
             self._writer = Thread(target=self._write, args=arguments, daemon=True)
             self._writer.start()
         return True
+
+    def _is_whole(self, entry: Entry) -> bool:
+        data = entry.data
+        return (
+            entry.note() is not None and data.exists() and data.stat().st_size == self.source.size
+        )
 
     def _write(self, entry: Entry, held: ExitStack) -> None:
         with held:
@@ -115,14 +131,16 @@ class GrowingFile:
         return found.hexdigest()
 
     def _chunks(self) -> Chunks:
-        with self.link.open("rb", buffering=0) as file:
-            rest = self.source.size
-            while rest:
-                if chunk := file.read(min(CHUNK, rest)):
-                    rest -= len(chunk)
+        position = 0
+        while position < self.source.size:
+            # Opened again after each pause: there may be another file by then.
+            with self.link.open("rb", buffering=0) as file:
+                file.seek(position)
+                while chunk := file.read(min(CHUNK, self.source.size - position)):
+                    position += len(chunk)
                     yield chunk
-                else:
-                    self._wait()
+            if position < self.source.size:
+                self._wait()
 
     def _wait(self) -> None:
         """Wait for more of the file.
@@ -133,7 +151,8 @@ class GrowingFile:
         if not self._writes():
             if self._failure is not None:
                 raise self._failure
-            self._taken_over()
+            if not self._taken_over():
+                self._found()
         time.sleep(_PAUSE_SECONDS)
 
     def _sha512(self) -> str:

@@ -6,6 +6,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -142,27 +144,63 @@ def test_a_transfer_that_is_alone_stops(
     assert not cache.holds("key")
 
 
-def test_the_place_of_one_that_was_killed_is_taken(
-    growing: Callable[[Written], GrowingFile], cache: Cache, tmp_path: Path
-) -> None:
-    first, second = Written(), Written()
+@contextmanager
+def killed_after_a_piece(cache: Cache, link: Path) -> Iterator[None]:
+    """Have a process write the first piece before the block, and be killed after it."""
     child = os.fork()
-    if not child:  # it gets one piece only
-        first.let(1)
-        GrowingFile(cache, "key", tmp_path / "child", first.payload(), len(WHOLE)).begin()
+    if not child:
+        source = Written()
+        source.let(1)
+        GrowingFile(cache, "key", link, source.payload(), len(WHOLE)).begin()
         time.sleep(60)
         os._exit(0)
     try:
         while not cache.part("key").exists() or cache.part("key").stat().st_size < CHUNK:
             time.sleep(0.01)
-        payload = growing(second).begin()
-        reader = payload.open()
-        assert next(reader) == PIECES[0]
+        yield
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_the_place_of_one_that_was_killed_is_taken(
+    growing: Callable[[Written], GrowingFile], cache: Cache, tmp_path: Path
+) -> None:
+    second = Written()
+    with killed_after_a_piece(cache, tmp_path / "child"):
+        payload = growing(second).begin()
+        reader = payload.open()
+        assert next(reader) == PIECES[0]
     second.let()
     assert b"".join(reader) == WHOLE[CHUNK:]
     assert second.opened == 1
     assert payload.sha512 is not None
     assert payload.sha512() == hashlib.sha512(WHOLE).hexdigest()
+
+
+def test_what_was_killed_and_swept_is_written_once_for_all_that_were_reading(
+    growing: Callable[[Written], GrowingFile], cache: Cache, tmp_path: Path
+) -> None:
+    sources = [Written(), Written()]
+    with killed_after_a_piece(cache, tmp_path / "child"):
+        readers = [growing(each).begin().open() for each in sources]
+        assert [next(each) for each in readers] == [PIECES[0]] * 2
+    cache.sweep()  # as any transfer does that begins now
+    for each in sources:
+        each.let()
+    with ThreadPoolExecutor() as pool:
+        rest = [pool.submit(b"".join, each) for each in readers]
+        assert [each.result(20) for each in rest] == [WHOLE[CHUNK:]] * 2
+    assert sum(each.opened for each in sources) == 1
+
+
+def test_a_whole_file_that_is_too_short_is_written_again(
+    growing: Callable[[Written], GrowingFile], cache: Cache
+) -> None:
+    first, late = Written(), Written()
+    first.let()
+    assert b"".join(growing(first).begin().open()) == WHOLE
+    os.truncate(cache.part("key").with_suffix(".data"), CHUNK)
+    late.let()
+    assert b"".join(growing(late).begin().open()) == WHOLE
+    assert late.opened == 1
