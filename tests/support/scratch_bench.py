@@ -30,13 +30,14 @@ class Bench:
         """Return the cache as one process sees it."""
         return Cache(self.folder / "cache", self.limits, shared=True)
 
-    def fetch(self, source: HttpSource) -> tuple[Fetched, Path]:
+    def fetch(self, source: HttpSource, meter: Meter | None = None) -> tuple[Fetched, Path]:
         """Fetch as a transfer of its own, which then uses the file."""
         self.runs += 1
         run = self.folder / f"run-{self.runs}"
         run.mkdir()
         with Client(source, UNRESTRICTED, self.limits, run) as client:
-            fetched = fetch(source, run / "source", Meter(lambda _: None), client, self.cache)
+            meter = meter or Meter(lambda _: None)
+            fetched = fetch(source, run / "source", meter, client, self.cache)
         return fetched, run / "source"
 
     def kept(self) -> list[str]:

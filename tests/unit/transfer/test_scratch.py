@@ -12,7 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from cloudimage.transfer.contract import UNRESTRICTED, Checksum, Limits, Reason, TransferError
+from cloudimage.transfer.contract import (
+    UNRESTRICTED,
+    Checksum,
+    Limits,
+    Progress,
+    Reason,
+    TransferError,
+)
 from cloudimage.transfer.progress import Meter
 from cloudimage.transfer.scratch import Cache
 from cloudimage.transfer.source.http.client import Client
@@ -167,6 +174,21 @@ def test_kept_file_that_is_damaged_is_fetched_anew(bench: Bench, url: str) -> No
     bench.fetch(source)
     (bench.folder / "cache" / f"{cache_key(source)}.data").write_bytes(CONTENT[::-1])
     assert bench.fetch(source)[1].read_bytes() == CONTENT
+
+
+def test_kept_file_is_hashed_by_several_transfers_at_once(bench: Bench, url: str) -> None:
+    source = HttpSource(url=url, checksum=RIGHT)
+    bench.fetch(source)
+    hashed: list[int] = []
+
+    def take_the_entry(progress: Progress) -> None:
+        if progress.transferred:
+            with bench.cache.entry(cache_key(source), wait=False):
+                hashed.append(progress.transferred)
+
+    fetched, _ = bench.fetch(source, Meter(take_the_entry))
+    assert fetched.checksums == {"sha256": SHA256}
+    assert hashed, "progress was reported while the entry was free"
 
 
 def test_failure_that_may_pass_keeps_the_part(

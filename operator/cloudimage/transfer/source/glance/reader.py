@@ -17,6 +17,7 @@ from cloudimage.transfer.source.glance.download import ImageBytes
 from cloudimage.transfer.source.glance.errors import BrokenError
 from cloudimage.transfer.source.glance.model import GlanceSource
 from cloudimage.transfer.source.hashes import Fetched, Hashes
+from cloudimage.transfer.source.kept import KeptSource
 from cloudimage.transfer.source.streamed import Streamed
 from cloudimage.transfer.verify.verification import Expected, weakness
 from cloudimage.vocabulary.image import DiskFormat
@@ -106,11 +107,9 @@ class GlanceReader:
     def fetch(self, target: Path) -> Fetched:
         """Put the image's bytes at ``target``, going on from what an earlier attempt has left."""
         self._context.meter.start(Stage.FETCHING, self._bytes.size)
-        self._context.cache.sweep()
-        with self._context.cache.entry(self._cache_key) as entry:
-            fetched = self._reused(entry) or self._fetched(entry)
-            entry.give(target)
-        return fetched
+        context = self._context
+        kept = KeptSource(context.cache, self._cache_key, self._checksum, context.meter)
+        return kept.obtain(target, self._fetched)
 
     def forget(self) -> None:
         """Remove what is kept of the image: it will not be asked for again."""
@@ -122,20 +121,6 @@ class GlanceReader:
     def _cache_key(self) -> str:
         # Who has no right to ask this Glance, by these credentials, has another key.
         return redacted_name(f"glance:{self._key}:{self._bytes.size}:{self._checksum}")
-
-    def _reused(self, entry: Entry) -> Fetched | None:
-        """Return the file that is there already, if it is still whole."""
-        note = entry.note()
-        if not entry.data.exists():
-            return None
-        if note is not None and note.sha256 is not None:
-            hashes = Hashes(self._checksum)
-            hashes.update_from(entry.data, self._context.meter)
-            fetched = hashes.fetched()
-            if fetched.checksums["sha256"] == note.sha256 and hashes.are_right():
-                return fetched
-        entry.forget()
-        return None
 
     def _fetched(self, entry: Entry) -> Fetched:
         hashes = self._begun(entry)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing, suppress
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, TypeVar
@@ -30,6 +31,7 @@ from cloudimage.transfer.source.http.download import (
     Patience,
 )
 from cloudimage.transfer.source.http.model import HttpSource
+from cloudimage.transfer.source.kept import KeptSource
 
 SERVERS: Final = frozenset(
     {
@@ -71,12 +73,13 @@ def fetch(source: HttpSource, target: Path, meter: Meter, client: Client, cache:
             ``ImageTooLarge`` or ``InsufficientScratch``.
     """
     meter.start(Stage.FETCHING)
-    cache.sweep()
-    with cache.entry(cache_key(source, client.identity)) as entry:
+
+    def fetched(entry: Entry) -> Fetched:
         work = _Fetch(source, meter, client, entry)
-        fetched = work.reused() or first_of(work.urls(), work.from_url)
-        entry.give(target)
-    return fetched
+        return first_of(work.urls(), work.from_url)
+
+    kept = KeptSource(cache, cache_key(source, client.identity), source.checksum, meter)
+    return kept.obtain(target, fetched, partial(_is_current, source, client))
 
 
 def cache_key(source: HttpSource, identity: str = "") -> str:
@@ -117,6 +120,23 @@ def first_of(urls: tuple[str, ...], attempt: Callable[[str], T]) -> T:
     )
 
 
+def _is_current(source: HttpSource, client: Client, note: Note) -> bool:
+    """Return whether the file that we have is still the server's, which is asked unless proven."""
+    if source.checksum is not None:
+        return True
+    urls = (source.url, *source.mirrors)
+    url = next((each for each in urls if redacted_name(each) == note.url), None)
+    if url is None or note.validator is None:
+        return False
+    name = "If-None-Match" if rules.is_tag(note.validator) else "If-Modified-Since"
+    try:
+        answer = client.get(url, {name: note.validator}, verified=False)
+    except (UnansweredError, TransferError):
+        return False
+    with closing(answer):
+        return answer.status_code == HTTPStatus.NOT_MODIFIED
+
+
 class _Fetch:
     def __init__(self, source: HttpSource, meter: Meter, client: Client, entry: Entry) -> None:
         self._source = source
@@ -124,37 +144,6 @@ class _Fetch:
         self._meter = meter
         self._client = client
         self._entry = entry
-
-    def reused(self) -> Fetched | None:
-        """Return the file that is there already, if it is still the right one."""
-        note = self._entry.note()
-        if not self._entry.data.exists():
-            return None
-        if note is None or note.sha256 is None or not (self._verified or self._is_current(note)):
-            self._entry.forget()
-            return None
-        self._meter.start(Stage.FETCHING, note.total)
-        hashes = Hashes(self._source.checksum)
-        hashes.update_from(self._entry.data, self._meter)
-        fetched = hashes.fetched(note.modified)
-        if fetched.checksums["sha256"] != note.sha256 or not hashes.are_right():
-            self._entry.forget()
-            return None
-        return fetched
-
-    def _is_current(self, note: Note) -> bool:
-        """Ask the server whether the file is still the one we have."""
-        urls = (self._source.url, *self._source.mirrors)
-        url = next((each for each in urls if redacted_name(each) == note.url), None)
-        if url is None or note.validator is None:
-            return False
-        name = "If-None-Match" if rules.is_tag(note.validator) else "If-Modified-Since"
-        try:
-            answer = self._client.get(url, {name: note.validator}, verified=self._verified)
-        except (UnansweredError, TransferError):
-            return False
-        with closing(answer):
-            return answer.status_code == HTTPStatus.NOT_MODIFIED
 
     def urls(self) -> tuple[str, ...]:
         """Return the URLs in the order to try them."""
