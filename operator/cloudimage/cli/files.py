@@ -57,14 +57,14 @@ def save(image: str, place: str, shape: str | None, os_cloud: str | None, **give
     For example: cloudimage save debian-12 --file debian-12.qcow2 --format qcow2
     """
     from cloudimage.cli import save as by_hand
-    from cloudimage.images.logic import transfer_request
+    from cloudimage.credentials.lending import lend
 
     with told():
         by_hand.check_place(place, force=given["force"])
         image_id, config = _image(image, os_cloud, given["where"])
     wanted = by_hand.Wanted(
         image_id=image_id,
-        cloud=transfer_request.cloud(config),
+        cloud=lend(config),
         place=place,
         format=next((each for each in QEMU_FORMATS if each == shape), None),
         force=given["force"],

@@ -15,6 +15,7 @@ from cloudimage.cli import check
 from cloudimage.cli.plan_report import Finding
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.glance import Glance as OperatorsGlance
+from cloudimage.credentials.lending import lend
 from cloudimage.images.logic import effective, revisions, transfer_request
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
@@ -92,7 +93,7 @@ class Transfer:
             TransferRequest(
                 source=spec.request().with_texts(texts),
                 image=transfer_request.new_image(resource, desired, name),
-                cloud=transfer_request.cloud(config),
+                cloud=lend(config),
                 scratch=place.folder,
                 cache=place.cache,
                 method=method,
@@ -204,7 +205,7 @@ def target_of(resource: CloudImage, config: CloudConfig, place: Place) -> Upload
     """
     limits = transfer_request.limits(resource.spec, contract.Limits())
     image = effective.applied(resource).spec.image
-    glance = Glance(transfer_request.cloud(config), place.folder, OPEN)
+    glance = Glance(lend(config), place.folder, OPEN)
     probe = contract.NewImage(
         id_seed=str(uuid.uuid4()),
         name=PROBE,

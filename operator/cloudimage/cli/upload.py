@@ -40,6 +40,7 @@ from cloudimage.cli.upload_token import Token, token_of
 from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.connection import Cloud, open_cloud
 from cloudimage.cloud.errors import CloudError
+from cloudimage.credentials.lending import lend
 from cloudimage.images.logic import owned_images, revisions, transfer_request
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.owned_images import OwnedImages
@@ -335,7 +336,7 @@ class _Upload:
         return TransferRequest(
             source=source.request().model_copy(update=where),
             image=image.model_copy(update=update),
-            cloud=transfer_request.cloud(config),
+            cloud=lend(config),
             scratch=self.place.folder,
             method=transfer_request.method(resource.spec),
             pinned=revisions.to_be_met(resource, desired),

@@ -16,6 +16,7 @@ from cloudimage.controller.reconciler import now
 from cloudimage.controller.status_writer import StatusWriter
 from cloudimage.controller.tenants import tenants_of
 from cloudimage.credentials import loader
+from cloudimage.credentials.lending import lend
 from cloudimage.failpoints import Point, failpoint
 from cloudimage.images import resolution
 from cloudimage.images.logic import follow_schedule, follow_status, schedule, transfer_request
@@ -160,7 +161,7 @@ class Following:
         )
         request = LookRequest(
             source=source.unresolved().with_texts(texts),
-            cloud=transfer_request.cloud(config),
+            cloud=lend(config),
             scratch=settings.scratch,
             cache=settings.scratch / "cache",
             list_age=follow_schedule.list_age(resource),

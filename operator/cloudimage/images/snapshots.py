@@ -17,7 +17,8 @@ from cloudimage.cloud.config import CloudConfig
 from cloudimage.cloud.errors import CloudError
 from cloudimage.controller.errors import SourceUnreachableError
 from cloudimage.credentials import loader
-from cloudimage.images.logic import burned_ids, transfer_request
+from cloudimage.credentials.lending import lend
+from cloudimage.images.logic import burned_ids
 from cloudimage.kube import Kube
 from cloudimage.transfer import contract
 from cloudimage.transfer.interrupts import Interrupts
@@ -90,7 +91,7 @@ def clear_named(
         SourceUnreachableError: The cloud does not answer.
         SnapshotLeftError: Something is left.
     """
-    cloud = transfer_request.cloud(config)
+    cloud = lend(config)
     with tempfile.TemporaryDirectory() as folder:
         try:
             services = Services(connected(cloud, policy, Path(folder)), Interrupts())

@@ -2,6 +2,7 @@
 
 from cloudimage.api.cloudimage import CloudImage
 from cloudimage.cloud.config import CloudConfig
+from cloudimage.credentials.lending import lend
 from cloudimage.images.logic import (
     follow_schedule,
     follow_status,
@@ -42,7 +43,7 @@ def request_for(  # noqa: PLR0913, PLR0917 - what a look found, each from elsewh
     return TransferRequest(
         source=desired.source.request().with_texts(texts),
         image=transfer_request.new_image(resource, desired, name, secret_uid),
-        cloud=transfer_request.cloud(config, login),
+        cloud=lend(config, login),
         scratch=settings.scratch,
         cache=settings.scratch / "cache",
         method=transfer_request.method(resource.spec),

@@ -1,7 +1,6 @@
 """What an image's bytes depend on, and the request for the transfer that makes them."""
 
 from cloudimage.api.cloudimage import CloudImage, CloudImageSpec, Import
-from cloudimage.cloud.config import CloudConfig
 from cloudimage.images.logic import burned_ids, effective, metadata
 from cloudimage.images.logic.desired import Desired
 from cloudimage.images.logic.revisions import is_tested_first
@@ -49,17 +48,6 @@ def new_image(
             **({contract.SECRET_MARK: secret_uid} if secret_uid else {}),
         },
     )
-
-
-def cloud(config: CloudConfig, login: str | None = None) -> contract.Cloud:
-    """Return how a transfer reaches a cloud.
-
-    Args:
-        config: Of the cloud.
-        login: The state of the operator's login, to go on with; None: the transfer logs in.
-    """
-    options = dict(config.options)
-    return contract.Cloud(config=options, ca_certificate=config.ca_certificate, login=login)
 
 
 _UNITS = {"Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
