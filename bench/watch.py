@@ -7,13 +7,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import psutil
 
 _EVERY_SECONDS: Final = 0.05
 _TICK_SECONDS: Final = 0.01
 _NOTES: Final = frozenset({".json", ".new", ".promise"})  # of cloudimage.transfer.scratch
+
+T = TypeVar("T")
 
 
 def memory(pid: int) -> int:
@@ -92,20 +94,19 @@ def watching(*peaks: Peak) -> Iterator[None]:
         thread.join()
 
 
-def worst_lag(work: Callable[[], None]) -> float:
-    """Return by how many seconds a tick of an event loop came late while ``work`` was done.
+def worst_lag(work: Callable[[], T]) -> tuple[float, T]:
+    """Return by how many seconds a tick of an event loop came late beside ``work``, and its result.
 
     The work is done in a thread beside the loop, as the operator's reconciles are.
     """
 
-    async def tick() -> float:
+    async def tick() -> tuple[float, T]:
         done = asyncio.get_running_loop().run_in_executor(None, work)
         worst = 0.0
         while not done.done():
             due = time.monotonic() + _TICK_SECONDS
             await asyncio.sleep(_TICK_SECONDS)
             worst = max(worst, time.monotonic() - due)
-        await done
-        return worst
+        return worst, await done
 
     return asyncio.run(tick())
