@@ -23,7 +23,8 @@ class GrowingFile:
 
     The file's length says how far it is, so it must not be on a file system that several nodes
     mount: those see the length and the bytes at different times. A transfer that finds nobody
-    writing does so itself, into the same file from its beginning; whoever was reading goes on.
+    writing does so itself from the beginning, into the same file, or into a new one if that was
+    swept; all that were reading go on with it.
 
     Attributes:
         key: Of the bytes, in the cache.
