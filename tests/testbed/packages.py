@@ -60,7 +60,7 @@ NEEDS = (
     # Guests' file systems: read by the operator, and made in tests without mounting them.
     Need("grub-common", "images", pattern="usr/bin/grub-fstest"),
     Need("xfsprogs", "images", pattern="usr/sbin/mkfs.xfs"),
-    Need("btrfs-progs", "images", pattern="*/bin/mkfs.btrfs"),
+    Need("btrfs-progs", "images", pattern="usr/*bin/mkfs.btrfs"),
     Need("dosfstools", "images", pattern="usr/sbin/mkfs.fat"),
     Need("fdisk", "images", pattern="usr/sbin/sfdisk"),
     # The image that boots: a boot loader, a file system without mounting it, a user space.

@@ -117,3 +117,7 @@ def test_a_missing_module_of_python_is_a_missing_package(monkeypatch: pytest.Mon
     needs = (Need("there", "python", module="json"), Need("absent", "python", module="no_such"))
     monkeypatch.setattr(packages, "NEEDS", needs)
     assert packages.missing() == ["absent"]
+
+
+def test_what_setup_has_installed_is_found_where_it_is_looked_for() -> None:
+    assert packages.missing() == []
