@@ -21,7 +21,8 @@ def test_it_has_libguestfs_its_appliance_and_the_operator_for_nobody() -> None:
     script = (
         "id -u; cloudimage --version; virt-customize --version; virt-sysprep --version; "
         'ls "$CLOUDIMAGE_CUSTOMIZE_APPLIANCE"; '
-        'stat --format %s "$CLOUDIMAGE_CUSTOMIZE_APPLIANCE/root"; ls /usr/share/sbom/debian'
+        'stat --format %s "$CLOUDIMAGE_CUSTOMIZE_APPLIANCE/root"; '
+        "grep -o pkg:deb/debian/guestfs-tools@ /usr/share/sbom/debian.cdx.json | head -n 1"
     )
     said = said_in(CUSTOMIZE, "sh", "-ec", script).splitlines()
     assert said[0] == "65532"
@@ -30,3 +31,4 @@ def test_it_has_libguestfs_its_appliance_and_the_operator_for_nobody() -> None:
     assert {"kernel", "initrd", "root"} <= set(said)
     # A container image knows no holes: the whole of it is pulled.
     assert str(640 * 2**20) in said
+    assert said[-1] == "pkg:deb/debian/guestfs-tools@"
