@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,18 +84,26 @@ def peer(rig: Rig, scale: Scale) -> Bar:
                 checksum = _checksum(source, case)
                 taken: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
                 with _busy(case.busy):
-                    for _ in range(2 * scale.repeats):
-                        for side, (process, made) in sides.items():
-                            taken[side].append(_measured(process, made(checksum)))
-                for side, each in taken.items():
-                    bar.seconds[f"{case}: {side}"] = min(seconds for seconds, _ in each)
-                    cpu = min(cpu for _, cpu in each) / gib
-                    bar.seconds[f"{case}: {side}, processor time a GiB"] = cpu
+                    for _, side in product(range(2 * scale.repeats), sides):
+                        process, made = sides[side]
+                        taken[side].append(_measured(process, made(checksum)))
+                bar.seconds |= _fastest(case, taken, gib)
     bar.seconds["alone: curl -T"] = min(rig.put(source, "raw") for _ in range(2 * scale.repeats))
     for algorithm in ("sha256", "sha512"):
         bar.seconds[f"alone: {algorithm}, processor time a GiB"] = _hashing(source, algorithm) / gib
     bar.limits = list(_limits(bar.seconds))
     return bar
+
+
+def _fastest(
+    case: _Case, taken: dict[str, list[tuple[float, float]]], gib: float
+) -> dict[str, float]:
+    """Return the least seconds of each side, and the least of the processor for a GiB."""
+    found = {}
+    for side, each in taken.items():
+        found[f"{case}: {side}"] = min(seconds for seconds, _ in each)
+        found[f"{case}: {side}, processor time a GiB"] = min(cpu for _, cpu in each) / gib
+    return found
 
 
 def _limits(seconds: dict[str, float]) -> Iterator[Limit]:

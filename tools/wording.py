@@ -6,6 +6,7 @@ Usage: ``wording.py [ROOT]``.
 """
 
 import ast
+import itertools
 import re
 import sys
 import tokenize
@@ -62,17 +63,11 @@ def docstrings(path: Path) -> Iterator[tuple[int, str]]:
 def comments(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the comments of a module; comments on consecutive lines are one."""
     with tokenize.open(path) as file:
-        tokens = list(tokenize.generate_tokens(file.readline))
-    first, block = 0, list[str]()
-    for token in (each for each in tokens if each.type == tokenize.COMMENT):
-        line = token.start[0]
-        if block and line != first + len(block):
-            yield first, "\n".join(block)
-            block = []
-        first = first if block else line
-        block.append(token.string)
-    if block:
-        yield first, "\n".join(block)
+        tokens = tokenize.generate_tokens(file.readline)
+        found = [(each.start[0], each.string) for each in tokens if each.type == tokenize.COMMENT]
+    for _, group in itertools.groupby(enumerate(found), lambda each: each[1][0] - each[0]):
+        block = [comment for _, comment in group]
+        yield block[0][0], "\n".join(text for _, text in block)
 
 
 def main(root: Path) -> int:

@@ -49,12 +49,12 @@ def test_phrases_are_found_over_lines_and_inside_of_strings(tree: Path) -> None:
 def test_comments_are_read_and_so_are_docstrings_elsewhere_but_not_their_strings(
     tree: Path,
 ) -> None:
-    (tree / "operator" / "cloudimage" / "c.py").write_text("A = 1\n\n# It begins\n# anew.\n")
+    (tree / "operator" / "cloudimage" / "c.py").write_text("A = 1\n\n# It is tried\n# again.\n")
     (tree / "tests").mkdir()
-    (tree / "tests" / "d.py").write_text('"""It shall."""\n\nSAID = "It shall."  # anew\n')
+    (tree / "tests" / "d.py").write_text('"""It shall."""\n\nSAID = "It shall."  # put back\n')
     _, lines = found(tree)
     assert [line.rpartition(": say ")[0] for line in lines] == [
-        'operator/cloudimage/c.py:4: "anew"',
-        'tests/d.py:3: "anew"',
+        'operator/cloudimage/c.py:3: "tried again"',
+        'tests/d.py:3: "put back"',
         'tests/d.py:1: "shall"',
     ]

@@ -16,10 +16,10 @@ class _NothingRemembered(kopf.DiffBaseStorage):
     def build(self, **_: Any) -> kopf.BodyEssence:  # noqa: ANN401 - kopf's own arguments
         return kopf.BodyEssence({})
 
-    def fetch(self, **_: Any) -> None:  # noqa: ANN401
+    def fetch(self, **_: Any) -> None:  # noqa: ANN401 - as above
         return None
 
-    def store(self, **_: Any) -> None:  # noqa: ANN401
+    def store(self, **_: Any) -> None:  # noqa: ANN401 - as above
         return None
 
 

@@ -1,6 +1,7 @@
 """What the sources have in common of which the cloud makes an image: servers and volumes."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Generic, Self, TypeVar
 
@@ -14,7 +15,7 @@ from cloudimage.transfer.source.glance import model
 S = TypeVar("S", ServerSource, VolumeSource)
 
 
-class SnapshotSpecSource(Generic[S]):
+class SnapshotSpecSource(ABC, Generic[S]):
     """All of a :class:`cloudimage.sources.base.SpecSource` but what names the kind.
 
     Attributes:
@@ -53,9 +54,9 @@ class SnapshotSpecSource(Generic[S]):
         """Return a digest of what is taken a snapshot of, and the trigger."""
         return None if self.why_fixed() else digest_of(type(self)(self.spec).content())
 
+    @abstractmethod
     def content(self) -> Mapping[str, object]:
         """Return what decides whether another snapshot is taken."""
-        raise NotImplementedError
 
     def asked_by(self) -> AskedBy:
         """Return the clock: a look would find something new at any time."""
